@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+# Compiler and linker flags of everything that is built here.
+
+include_guard()
+
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+set(wick_warnings -Wall -Wextra -Wpedantic -Wshadow -Wconversion)
+if(WICK_WERROR)
+  list(APPEND wick_warnings -Werror)
+endif()
+
+# Every operation rounds once and in program order, so that results are equal however a kernel is
+# compiled; nothing here may ever be fast-math.
+set(wick_arithmetic -ffp-contract=off -fno-math-errno -fno-trapping-math)
+
+set(wick_sanitizers)
+if(WICK_SANITIZE)
+  set(wick_sanitizers -fsanitize=${WICK_SANITIZE} -fno-sanitize-recover=all)
+  set(sanitizer_compile_flags -fno-omit-frame-pointer -g -O1)
+endif()
+
+# __FILE__ is the path within the tree: the same bits wherever it lies.
+set(wick_paths -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
+
+# What only the shared library's link wants. Sanitizers resolve their symbols at run time.
+set(wick_shared_link_flags)
+if(NOT WICK_SANITIZE)
+  set(wick_shared_link_flags -Wl,-z,defs)
+endif()
+
+add_link_options(-Wl,--as-needed -Wl,--gc-sections ${wick_sanitizers})
+
+# Settings shared by the library, the command and the tests.
+function(wick_target target)
+  set_target_properties(${target} PROPERTIES C_STANDARD 17 C_STANDARD_REQUIRED ON C_EXTENSIONS ON
+                        C_VISIBILITY_PRESET hidden POSITION_INDEPENDENT_CODE ON)
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src
+                             ${PROJECT_SOURCE_DIR}/include)
+  target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
+  target_compile_options(${target} PRIVATE ${wick_warnings} ${wick_arithmetic} ${wick_paths}
+                         -ffunction-sections -fdata-sections ${wick_sanitizers}
+                         ${sanitizer_compile_flags})
+endfunction()
