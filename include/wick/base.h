@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_BASE_H
+#define WICK_BASE_H
+
+/* What every other header leans on: status codes, errors, call places, callbacks.
+ *
+ * Errors. The first error of a thread stays pending until wk_error_take, wk_error_clear or
+ * wk_error_report ends it. While one is pending every fallible call does nothing and returns its
+ * failure value (NULL, a negative status or NaN), so a program may make many calls and look once.
+ * Getters, `_free`, `_release` and `wk_error_*` always work. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <wick/version.h>
+
+#ifdef __cplusplus
+#define WK_BEGIN_C extern "C" {
+#define WK_END_C }
+#else
+#define WK_BEGIN_C
+#define WK_END_C
+#endif
+
+#if defined(__GNUC__)
+#define WK_API __attribute__((visibility("default")))
+#define WK_PRINTF(format_index, first) __attribute__((format(printf, format_index, first)))
+#else
+#define WK_API
+#define WK_PRINTF(format_index, first)
+#endif
+
+WK_BEGIN_C
+
+/* What a fallible call returns. Negative values are errors. Append only. */
+typedef enum wk_status {
+  WK_OK = 0,
+  WK_END = 1,                  /* an iteration is over; not an error */
+  WK_ERROR_ARGUMENT = -1,      /* a setting or argument outside its range */
+  WK_ERROR_SHAPE = -2,         /* sizes that do not fit together */
+  WK_ERROR_DTYPE = -3,         /* element types that do not fit together */
+  WK_ERROR_INDEX = -4,         /* a value used as an index or label outside its range */
+  WK_ERROR_STATE = -5,         /* a call at the wrong time: no scope, not built, ... */
+  WK_ERROR_MEMORY = -6,        /* memory could not be had */
+  WK_ERROR_IO = -7,            /* the operating system refused to read or write */
+  WK_ERROR_FORMAT = -8,        /* a file is damaged or is something else */
+  WK_ERROR_UNSUPPORTED = -9,   /* legal, but not available here */
+  WK_ERROR_NOT_FOUND = -10,    /* a name, file or data set that is not there */
+  WK_ERROR_CANCELLED = -11,    /* a callback asked to stop */
+  WK_ERROR_CALLBACK = -12,     /* a user's callback failed without saying why */
+  WK_ERROR_DEVICE = -13        /* a device reported a fault */
+} wk_status;
+
+/* Where in the user's program a call stands. The macros that wrap calls fill it in. */
+typedef struct wk_place {
+  const char *file;
+  const char *function;
+  int line;
+} wk_place;
+
+#ifdef __cplusplus
+#define WK_HERE (wk_place{__FILE__, __func__, __LINE__})
+#else
+#define WK_HERE ((wk_place){__FILE__, __func__, __LINE__})
+#endif
+
+/* An error, as wk_error_take hands it out. Strings are never NULL; an empty one is "not known".
+ * They and `cause` stay valid until the same thread's next wk_error_take. */
+typedef struct wk_error {
+  size_t struct_size;
+  wk_status status;
+  const char *op;          /* "conv2d", or the function that failed */
+  const char *module_path; /* "network.3 (conv2d)" */
+  const char *shapes;      /* one line per operand */
+  const char *file;        /* the user's source file, */
+  const char *function;    /* function */
+  int line;                /* and line */
+  const char *message;     /* what is wrong */
+  const char *hint;        /* what to do about it */
+  const char *cause;       /* the lower-level error beneath, or "" */
+} wk_error;
+
+/* The pending error's status, or WK_OK. [any thread] */
+WK_API wk_status wk_error_status(void);
+
+/* Makes an error pending unless one is. For callbacks and custom modules: call it, then return
+ * `status`. Returns `status`. `format` as printf's. [any thread] */
+WK_API wk_status wk_error_set(wk_status status, const char *format, ...) WK_PRINTF(2, 3);
+
+/* Moves the pending error into `*error` and ends it. Returns false, leaving `*error` alone, when
+ * none is pending. `error->struct_size` is set by the caller. [any thread] */
+WK_API bool wk_error_take(wk_error *error);
+
+/* Forgets the pending error. [any thread] */
+WK_API void wk_error_clear(void);
+
+/* Ends the pending error. Returns 0 when there is none; otherwise prints it to `stream` (NULL:
+ * prints nothing) and returns 1, so that main can end with it. [any thread] */
+WK_API int wk_error_report(FILE *stream);
+
+/* Writes the pending error's whole text as wk_error_report prints it, as snprintf does; the error
+ * stays pending. [any thread] */
+WK_API size_t wk_error_text(char *buffer, size_t size);
+
+/* The status' name, such as "shape error"; static storage. [any thread] */
+WK_API const char *wk_status_name(wk_status status);
+
+/* A function of the user's with its data. `destroy` (may be NULL) is called exactly once, when the
+ * callback is no longer needed, also when registering it fails. */
+typedef struct wk_callback {
+  size_t struct_size;
+  wk_status (*run)(void *context, void *event);
+  void *context;
+  void (*destroy)(void *context);
+} wk_callback;
+
+/* "0.1.0"; static storage. [any thread] */
+WK_API const char *wk_version(void);
+
+/* Number of threads that kernels use: at first the CPUs in this process's affinity mask, at most
+ * its cgroup quota, or $WICK_THREADS. [any thread] */
+WK_API int wk_thread_count(void);
+
+/* Sets it, from 1 to 256. WK_ERROR_STATE while a kernel runs. [one thread at a time] */
+WK_API wk_status wk_set_thread_count(int count);
+
+/* Frees caches and ends worker threads. Optional: for leak checkers and before unloading the
+ * library. Nothing of Wick may be in use. [one thread at a time] */
+WK_API void wk_shutdown(void);
+
+WK_END_C
+
+#endif

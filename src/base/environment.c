@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/environment.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "base/library.h"
+#include "base/memory.h"
+
+const wk_variable_record wk_variable_table[WK_VARIABLE_COUNT] = {
+    [WK_VARIABLE_THREADS] = {"WICK_THREADS", "", "wk_set_thread_count",
+                             "threads that kernels use, 1 to 256; else what affinity mask and "
+                             "cgroup quota allow"},
+    [WK_VARIABLE_ALLOCATOR] = {"WICK_ALLOCATOR", "pool", "wk_host_allocator_set",
+                               "pool keeps freed tensor memory, system does not, guard also checks "
+                               "for writes beside it"},
+    [WK_VARIABLE_DATA] = {"WICK_DATA", "", "wk_dataset_open",
+                          "folder that named data sets are looked for in first"},
+    [WK_VARIABLE_DEBUG] = {"WICK_DEBUG", "", "",
+                           "comma-separated topics to explain on standard "
+                           "error of the command"},
+    [WK_VARIABLE_ISA] = {"WICK_ISA", "", "",
+                         "instruction set of the cpu's kernels; else the best "
+                         "the processor has"},
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool is_read;
+static char *values[WK_VARIABLE_COUNT]; /* copies: setenv may free what getenv returned */
+
+static void forget(void) {
+  pthread_mutex_lock(&lock);
+  for (int i = 0; i < WK_VARIABLE_COUNT; i++) {
+    wk_deallocate(values[i]);
+    values[i] = NULL;
+  }
+  is_read = false;
+  pthread_mutex_unlock(&lock);
+}
+
+static void read_all(void) {
+  for (int i = 0; i < WK_VARIABLE_COUNT; i++) {
+    const char *value = getenv(wk_variable_table[i].name);
+    values[i] = value && *value ? wk_duplicate_string(value) : NULL;
+  }
+  is_read = true;
+  wk_at_shutdown(forget);
+}
+
+const char *wk_variable_get(wk_variable variable) {
+  pthread_mutex_lock(&lock);
+  if (!is_read) read_all();
+  const char *value = values[variable];
+  pthread_mutex_unlock(&lock);
+  return value ? value : wk_variable_table[variable].initial;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_BASE_ERROR_H
+#define WICK_BASE_ERROR_H
+
+/* How the library raises errors. The first one wins; later ones of the same thread are dropped.
+ *
+ * A raiser says what is wrong; callers further out add what they know (op, module path, shapes,
+ * place) with wk_error_add_*, which touch only fields that are still empty. */
+
+#include <stdarg.h>
+
+#include <wick/base.h>
+
+/* Raises an error and returns `status`, so that callers write `return wk_fail(...)`. */
+wk_status wk_fail(wk_status status, const char *format, ...) WK_PRINTF(2, 3);
+wk_status wk_fail_v(wk_status status, const char *format, va_list values);
+
+/* Raises WK_ERROR_IO (WK_ERROR_NOT_FOUND when nothing is there) for what was tried on `path`, with
+ * errno's text: wk_fail_errno("open", path) says "cannot open PATH: No such file or directory". */
+wk_status wk_fail_errno(const char *what, const char *path);
+
+/* Raises WK_ERROR_MEMORY for `size` bytes. */
+wk_status wk_fail_memory(size_t size);
+
+/* Add to the pending error what its raiser did not know. No effect when none is pending or the
+ * field is already set. */
+void wk_error_add_hint(const char *format, ...) WK_PRINTF(1, 2);
+void wk_error_add_op(const char *op);
+void wk_error_add_module(const char *module_path);
+void wk_error_add_place(wk_place place);
+void wk_error_add_shapes(const char *shapes);
+
+/* Replaces the message by `format`, keeping the old message as the cause. */
+void wk_error_wrap(const char *format, ...) WK_PRINTF(1, 2);
+
+/* The calling thread's wk_error_status, readable without a call; only error.c writes it. */
+extern _Thread_local wk_status wk_error_pending __attribute__((visibility("hidden")));
+
+/* True when the calling thread has a pending error: a fallible call then returns at once. */
+static inline bool wk_failed(void) { return wk_error_pending < 0; }
+
+/* An error carried from a worker thread to the thread that waits for it. */
+typedef struct wk_error_parcel wk_error_parcel;
+
+/* Moves the calling thread's pending error into a parcel (NULL when there is none, or no memory:
+ * then the error stays), and unpacks it in another thread, freeing the parcel. */
+wk_error_parcel *wk_error_pack(void);
+void wk_error_unpack(wk_error_parcel *parcel);
+void wk_error_parcel_free(wk_error_parcel *parcel);
+
+#endif
