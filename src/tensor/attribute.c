@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tensor/attribute.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+
+static void *field(const wk_attribute *attribute, const void *settings) {
+  return (char *)(uintptr_t)settings + attribute->offset;
+}
+
+/* ---- defaults and ranges ---- */
+
+static wk_status check_range(const wk_attribute *attribute, const char *what, double value) {
+  const bool unbounded = isinf(attribute->minimum) && isinf(attribute->maximum);
+  if (unbounded || (value >= attribute->minimum && value <= attribute->maximum)) return WK_OK;
+  char low[32], high[32], given[32];
+  wk_format_number(low, sizeof low, attribute->minimum);
+  wk_format_number(high, sizeof high, attribute->maximum);
+  wk_format_number(given, sizeof given, value);
+  if (attribute->maximum > 1e300) {
+    return wk_fail(WK_ERROR_ARGUMENT, "%s of %s is %s; it must be at least %s", attribute->name,
+                   what, given, low);
+  }
+  return wk_fail(WK_ERROR_ARGUMENT, "%s of %s is %s; it must be from %s to %s", attribute->name,
+                 what, given, low, high);
+}
+
+static wk_status resolve_pair(const wk_attribute *attribute, const char *what, int64_t *pair) {
+  for (int i = 0; i < 2; i++) {
+    if (pair[i] == 0) pair[i] = i == 1 && pair[0] != 0 ? pair[0] : (int64_t)attribute->default_value;
+    const wk_status status = check_range(attribute, what, (double)pair[i]);
+    if (status != WK_OK) return status;
+  }
+  return WK_OK;
+}
+
+/* The only pair whose second part may be an intended zero is padding: {1, 0} pads one way only. */
+static bool zero_is_meant(const wk_attribute *attribute) {
+  return attribute->minimum == 0 && attribute->default_value == 0;
+}
+
+static wk_status resolve_field(const wk_attribute *attribute, const char *what, void *settings) {
+  void *at = field(attribute, settings);
+  switch (attribute->type) {
+  case WK_ATTRIBUTE_INT: {
+    int64_t *value = at;
+    if (*value == 0 && !attribute->required) *value = (int64_t)attribute->default_value;
+    return check_range(attribute, what, (double)*value);
+  }
+  case WK_ATTRIBUTE_DOUBLE: {
+    double *value = at;
+    if (*value == 0 && !attribute->required && !signbit(*value)) *value = attribute->default_value;
+    return check_range(attribute, what, *value);
+  }
+  case WK_ATTRIBUTE_PAIR: {
+    int64_t *pair = at;
+    if (zero_is_meant(attribute) && pair[0] != 0) {
+      const wk_status status = check_range(attribute, what, (double)pair[0]);
+      return status != WK_OK ? status : check_range(attribute, what, (double)pair[1]);
+    }
+    return resolve_pair(attribute, what, pair);
+  }
+  case WK_ATTRIBUTE_SHAPE: {
+    const wk_shape *shape = at;
+    if (shape->rank >= 0 && shape->rank <= WK_MAX_RANK) return WK_OK;
+    return wk_fail(WK_ERROR_SHAPE, "%s of %s has %d dimensions; 0 to %d are possible",
+                   attribute->name, what, shape->rank, WK_MAX_RANK);
+  }
+  case WK_ATTRIBUTE_AXES: {
+    const wk_axes *axes = at;
+    if (axes->count >= 0 && axes->count <= WK_MAX_RANK) return WK_OK;
+    return wk_fail(WK_ERROR_ARGUMENT, "%s of %s lists %d axes; 0 to %d are possible",
+                   attribute->name, what, axes->count, WK_MAX_RANK);
+  }
+  case WK_ATTRIBUTE_DTYPE: {
+    const wk_dtype *dtype = at;
+    if (*dtype == WK_DTYPE_DEFAULT || wk_dtype_size(*dtype) != 0) return WK_OK;
+    return wk_fail(WK_ERROR_DTYPE, "%s of %s is %d, which is no dtype", attribute->name, what,
+                   (int)*dtype);
+  }
+  case WK_ATTRIBUTE_AXIS:
+  case WK_ATTRIBUTE_BOOL:
+  case WK_ATTRIBUTE_UINT:
+  case WK_ATTRIBUTE_DEVICE:
+  case WK_ATTRIBUTE_GENERATOR: return WK_OK;
+  }
+  return WK_OK;
+}
+
+/* A caller compiled against a newer header may set fields that this library does not know. */
+static wk_status check_unknown_tail(const wk_settings *settings, const char *what,
+                                    const void *given, size_t given_size) {
+  const unsigned char *bytes = given;
+  for (size_t i = settings->size; i < given_size; i++) {
+    if (bytes[i] != 0) {
+      return wk_fail(WK_ERROR_UNSUPPORTED, "%s was given a setting that this version (%s) lacks",
+                     what, wk_version());
+    }
+  }
+  return WK_OK;
+}
+
+wk_status wk_settings_resolve(const wk_settings *settings, const char *what, const void *given,
+                              void *resolved) {
+  size_t given_size;
+  memcpy(&given_size, given, sizeof given_size);
+  if (given_size < settings->required_size || given_size > 1 << 16) {
+    return wk_fail(WK_ERROR_ARGUMENT, "the settings of %s have struct_size %zu, not %zu", what,
+                   given_size, settings->size);
+  }
+  const size_t known = given_size < settings->size ? given_size : settings->size;
+  memcpy(resolved, given, known);
+  memset((char *)resolved + known, 0, settings->size - known);
+  memcpy(resolved, &settings->size, sizeof settings->size);
+  wk_status status = check_unknown_tail(settings, what, given, given_size);
+  for (int i = 0; i < settings->count && status == WK_OK; i++) {
+    status = resolve_field(&settings->attributes[i], what, resolved);
+  }
+  return status;
+}
+
+const wk_attribute *wk_settings_find(const wk_settings *settings, const char *name) {
+  for (int i = 0; i < settings->count; i++) {
+    if (strcmp(settings->attributes[i].name, name) == 0) return &settings->attributes[i];
+  }
+  return NULL;
+}
+
+/* ---- text ---- */
+
+static wk_status append_list(wk_text *text, int count, const int64_t *values) {
+  wk_status status = wk_text_append(text, "[");
+  for (int i = 0; i < count && status == WK_OK; i++) {
+    status = wk_text_append(text, i ? ", %lld" : "%lld", (long long)values[i]);
+  }
+  return status == WK_OK ? wk_text_append(text, "]") : status;
+}
+
+static wk_status append_axes(wk_text *text, const wk_axes *axes) {
+  int64_t values[WK_MAX_RANK];
+  for (int i = 0; i < axes->count; i++) values[i] = axes->axis[i];
+  return append_list(text, axes->count, values);
+}
+
+wk_status wk_attribute_to_text(const wk_attribute *attribute, const void *settings, wk_text *text) {
+  const void *at = field(attribute, settings);
+  switch (attribute->type) {
+  case WK_ATTRIBUTE_INT: return wk_text_append(text, "%lld", (long long)*(const int64_t *)at);
+  case WK_ATTRIBUTE_AXIS: return wk_text_append(text, "%d", *(const int *)at);
+  case WK_ATTRIBUTE_DOUBLE: return wk_text_append_number(text, *(const double *)at);
+  case WK_ATTRIBUTE_BOOL: return wk_text_append(text, *(const bool *)at ? "true" : "false");
+  case WK_ATTRIBUTE_UINT:
+    return wk_text_append(text, "%llu", (unsigned long long)*(const uint64_t *)at);
+  case WK_ATTRIBUTE_PAIR: return append_list(text, 2, at);
+  case WK_ATTRIBUTE_SHAPE:
+    return append_list(text, ((const wk_shape *)at)->rank, ((const wk_shape *)at)->dims);
+  case WK_ATTRIBUTE_AXES: return append_axes(text, at);
+  case WK_ATTRIBUTE_DTYPE:
+    return wk_text_append(text, "\"%s\"", wk_dtype_name(*(const wk_dtype *)at));
+  case WK_ATTRIBUTE_DEVICE:
+  case WK_ATTRIBUTE_GENERATOR: return wk_text_append(text, "null");
+  }
+  return WK_OK;
+}
+
+/* Reads "[1, 2]" into at most `limit` values; -1 if the text is not such a list. */
+static int parse_list(const char *text, int limit, int64_t *values) {
+  while (isspace((unsigned char)*text)) text++;
+  if (*text++ != '[') return -1;
+  int count = 0;
+  for (;;) {
+    while (isspace((unsigned char)*text) || *text == ',') text++;
+    if (*text == ']') return text[1 + strspn(text + 1, " \n\t")] == '\0' ? count : -1;
+    char *end;
+    const long long value = strtoll(text, &end, 10);
+    if (end == text || count == limit) return -1;
+    values[count++] = value;
+    text = end;
+  }
+}
+
+static bool parse_axes(const char *text, wk_axes *axes) {
+  int64_t values[WK_MAX_RANK];
+  const int count = parse_list(text, WK_MAX_RANK, values);
+  if (count < 0) return false;
+  axes->count = count;
+  for (int i = 0; i < count; i++) axes->axis[i] = (int)values[i];
+  return true;
+}
+
+static bool parse_dtype(const char *text, wk_dtype *dtype) {
+  for (int d = WK_DTYPE_DEFAULT; d == WK_DTYPE_DEFAULT || wk_dtype_size((wk_dtype)d); d++) {
+    const char *name = wk_dtype_name((wk_dtype)d);
+    const size_t length = strlen(name);
+    if (text[0] == '"' && strncmp(text + 1, name, length) == 0 &&
+        strcmp(text + 1 + length, "\"") == 0) {
+      *dtype = (wk_dtype)d;
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool parse_field(const wk_attribute *attribute, void *at, const char *text) {
+  int64_t integer = 0;
+  switch (attribute->type) {
+  case WK_ATTRIBUTE_INT: return wk_parse_integer(text, at);
+  case WK_ATTRIBUTE_AXIS:
+    if (!wk_parse_integer(text, &integer) || integer < INT32_MIN || integer > INT32_MAX) {
+      return false;
+    }
+    *(int *)at = (int)integer;
+    return true;
+  case WK_ATTRIBUTE_DOUBLE: return wk_parse_number(text, at);
+  case WK_ATTRIBUTE_BOOL:
+    *(bool *)at = strcmp(text, "true") == 0;
+    return *(bool *)at || strcmp(text, "false") == 0;
+  case WK_ATTRIBUTE_UINT: {
+    char *end;
+    *(uint64_t *)at = strtoull(text, &end, 10);
+    return end != text && *end == '\0' && *text != '-';
+  }
+  case WK_ATTRIBUTE_PAIR: return parse_list(text, 2, at) == 2;
+  case WK_ATTRIBUTE_SHAPE: {
+    wk_shape *shape = at;
+    shape->rank = parse_list(text, WK_MAX_RANK, shape->dims);
+    return shape->rank >= 0;
+  }
+  case WK_ATTRIBUTE_AXES: return parse_axes(text, at);
+  case WK_ATTRIBUTE_DTYPE: return parse_dtype(text, at);
+  case WK_ATTRIBUTE_DEVICE:
+  case WK_ATTRIBUTE_GENERATOR: return strcmp(text, "null") == 0;
+  }
+  return false;
+}
+
+wk_status wk_attribute_from_text(const wk_attribute *attribute, void *settings, const char *text) {
+  if (parse_field(attribute, field(attribute, settings), text)) return WK_OK;
+  return wk_fail(WK_ERROR_ARGUMENT, "%s cannot be %s", attribute->name, text);
+}

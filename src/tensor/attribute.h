@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_TENSOR_ATTRIBUTE_H
+#define WICK_TENSOR_ATTRIBUTE_H
+
+/* Settings described by tables, so that ops, layers and optimizers share one way of defaulting,
+ * checking, reading and setting them by name. The tables are generated from the records. */
+
+#include <wick/tensor.h>
+
+#include "base/text.h"
+
+typedef enum wk_attribute_type {
+  WK_ATTRIBUTE_INT,       /* int64_t */
+  WK_ATTRIBUTE_AXIS,      /* int */
+  WK_ATTRIBUTE_DOUBLE,    /* double */
+  WK_ATTRIBUTE_BOOL,      /* bool */
+  WK_ATTRIBUTE_UINT,      /* uint64_t */
+  WK_ATTRIBUTE_PAIR,      /* int64_t[2]; a zero second one repeats the first */
+  WK_ATTRIBUTE_SHAPE,     /* wk_shape */
+  WK_ATTRIBUTE_AXES,      /* wk_axes */
+  WK_ATTRIBUTE_DTYPE,     /* wk_dtype */
+  WK_ATTRIBUTE_DEVICE,    /* wk_device *, has no text */
+  WK_ATTRIBUTE_GENERATOR  /* wk_generator *, has no text */
+} wk_attribute_type;
+
+typedef struct wk_attribute {
+  const char *name;
+  wk_attribute_type type;
+  bool required;          /* positional: zero means zero */
+  size_t offset;          /* in the struct of settings */
+  double default_value;   /* what zero stands for, for numbers */
+  double minimum, maximum;
+  const char *doc;
+} wk_attribute;
+
+/* A struct of settings: its size_t struct_size first, then what `attributes` lists. */
+typedef struct wk_settings {
+  const wk_attribute *attributes;
+  int count;
+  size_t size;          /* of the struct as this library knows it */
+  size_t required_size; /* up to the end of the last field that must be given */
+} wk_settings;
+
+/* Copies the caller's struct (of its own, perhaps older or newer, size) to `resolved`, of
+ * settings->size bytes, with defaults filled in and ranges checked. `what` names the op or layer in
+ * errors. */
+wk_status wk_settings_resolve(const wk_settings *settings, const char *what, const void *given,
+                              void *resolved);
+
+/* The attribute called `name`, or NULL. */
+const wk_attribute *wk_settings_find(const wk_settings *settings, const char *name);
+
+/* One attribute's value as JSON text (numbers, true, [1, 2], "f32") and back. Reading raises
+ * WK_ERROR_ARGUMENT naming the attribute when the text is not such a value. */
+wk_status wk_attribute_to_text(const wk_attribute *attribute, const void *settings, wk_text *text);
+wk_status wk_attribute_from_text(const wk_attribute *attribute, void *settings, const char *text);
+
+#endif

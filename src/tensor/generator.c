@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/memory.h"
+#include "tensor/tensor.h"
+
+static _Thread_local wk_generator thread_generator;
+
+wk_generator *wk_generator_create(uint64_t seed) {
+  if (wk_failed()) return NULL;
+  wk_generator *generator = wk_allocate(sizeof *generator);
+  if (generator) *generator = (wk_generator){.seed = seed};
+  return generator;
+}
+
+void wk_generator_free(wk_generator *generator) {
+  if (generator != &thread_generator) wk_deallocate(generator);
+}
+
+wk_generator *wk_generator_default(void) { return &thread_generator; }
+
+void wk_generator_set(wk_generator *generator, uint64_t seed, uint64_t offset) {
+  if (!generator) return;
+  generator->seed = seed, generator->offset = offset;
+}
+
+void wk_generator_get(const wk_generator *generator, uint64_t *seed, uint64_t *offset) {
+  if (seed) *seed = generator ? generator->seed : 0;
+  if (offset) *offset = generator ? generator->offset : 0;
+}

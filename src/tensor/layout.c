@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "tensor/tensor.h"
+
+static bool check_shape(const wk_shape *shape) {
+  if (shape->rank < 0 || shape->rank > WK_MAX_RANK) {
+    wk_fail(WK_ERROR_SHAPE, "a tensor has 0 to %d dimensions, not %d", WK_MAX_RANK, shape->rank);
+    return false;
+  }
+  for (int i = 0; i < shape->rank; i++) {
+    if (shape->dims[i] >= 0) continue;
+    wk_fail(WK_ERROR_SHAPE, "dimension %d is %lld, but sizes are not negative", i,
+            (long long)shape->dims[i]);
+    return false;
+  }
+  return true;
+}
+
+/* True if the layout's strides and bytes can be counted, empty dimensions counting as one. */
+static bool has_countable_size(const wk_layout *layout) {
+  int64_t bytes = (int64_t)wk_dtype_size(layout->dtype);
+  for (int i = 0; i < layout->rank; i++) {
+    const int64_t dim = layout->dims[i] ? layout->dims[i] : 1;
+    if (!wk_multiply_count(bytes, dim, &bytes)) return false;
+  }
+  return bytes <= PTRDIFF_MAX / 2;
+}
+
+bool wk_layout_contiguous(wk_layout *layout, wk_dtype dtype, const wk_shape *shape) {
+  if (wk_failed() || !check_shape(shape)) return false;
+  if (dtype == WK_DTYPE_DEFAULT) dtype = WK_F32;
+  if (!wk_dtype_size(dtype)) {
+    wk_fail(WK_ERROR_DTYPE, "%d is not an element type", (int)dtype);
+    return false;
+  }
+  *layout = (wk_layout){.dtype = dtype, .rank = shape->rank};
+  memcpy(layout->dims, shape->dims, (size_t)shape->rank * sizeof *layout->dims);
+  if (!has_countable_size(layout)) {
+    char text[256];
+    wk_layout_describe(layout, text, sizeof text);
+    wk_fail(WK_ERROR_SHAPE, "%s is larger than any memory", text);
+    return false;
+  }
+  wk_layout_set_strides(layout);
+  return true;
+}
+
+void wk_layout_set_strides(wk_layout *layout) {
+  int64_t stride = 1;
+  for (int i = layout->rank - 1; i >= 0; i--) {
+    layout->strides[i] = stride;
+    if (layout->dims[i]) stride *= layout->dims[i];
+  }
+}
+
+bool wk_layout_is_contiguous(const wk_layout *layout) {
+  int64_t stride = 1;
+  bool in_order = true;
+  for (int i = layout->rank - 1; i >= 0; i--) {
+    if (layout->dims[i] == 0) return true; /* nothing to be out of order */
+    if (layout->dims[i] != 1 && layout->strides[i] != stride) in_order = false;
+    stride *= layout->dims[i];
+  }
+  return in_order;
+}
+
+int64_t wk_layout_count(const wk_layout *layout) {
+  int64_t count = 1;
+  for (int i = 0; i < layout->rank; i++) count *= layout->dims[i];
+  return count;
+}
+
+bool wk_layout_same_dims(const wk_layout *a, const wk_layout *b) {
+  return a->rank == b->rank && !memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims);
+}
+
+size_t wk_layout_describe(const wk_layout *layout, char *buffer, size_t size) {
+  size_t used = wk_print_into(buffer, size, 0, "%s [", wk_dtype_name(layout->dtype));
+  for (int i = 0; i < layout->rank; i++)
+    used = wk_print_into(buffer, size, used, i ? ", %lld" : "%lld", (long long)layout->dims[i]);
+  return wk_print_into(buffer, size, used, "]");
+}
+
+wk_shape wk_layout_shape(const wk_layout *layout) {
+  wk_shape shape = {.rank = layout->rank};
+  memcpy(shape.dims, layout->dims, (size_t)layout->rank * sizeof *shape.dims);
+  return shape;
+}
+
+int wk_axis_resolve(int axis, int rank) {
+  if (wk_failed()) return -1;
+  if (axis >= -rank && axis < rank) return axis < 0 ? axis + rank : axis;
+  if (rank == 0)
+    wk_fail(WK_ERROR_ARGUMENT, "axis %d: a tensor without dimensions has no axes", axis);
+  else
+    wk_fail(WK_ERROR_ARGUMENT, "axis %d is not between %d and %d", axis, -rank, rank - 1);
+  return -1;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Tensor handles: making, counting references, asking. */
+
+#include "tensor/tensor.h"
+
+#include "base/memory.h"
+
+_Thread_local bool wk_gradients_recorded = true;
+
+/* ---- making and freeing ---- */
+
+wk_tensor *wk_tensor_on_root(wk_root *root, const wk_layout *layout, int64_t offset) {
+  if (wk_failed()) return NULL;
+  wk_tensor *tensor = wk_allocate(sizeof *tensor);
+  if (!tensor) return NULL;
+  *tensor = (wk_tensor){.references = 1,
+                        .layout = *layout,
+                        .offset = offset,
+                        .root = wk_root_retain(root)};
+  return tensor;
+}
+
+wk_tensor *wk_tensor_on_storage(wk_storage *storage, size_t offset, const wk_layout *layout) {
+  wk_root *root = wk_root_create(storage, offset);
+  if (!root) return NULL;
+  wk_tensor *tensor = wk_tensor_on_root(root, layout, 0);
+  wk_root_release(root);
+  return tensor;
+}
+
+wk_tensor *wk_tensor_create(const wk_layout *layout, wk_device *device) {
+  wk_layout dense = *layout;
+  wk_layout_set_strides(&dense);
+  const size_t size = (size_t)wk_layout_count(&dense) * wk_dtype_size(dense.dtype);
+  wk_storage *storage = wk_storage_create(device, size);
+  if (!storage) return NULL;
+  wk_tensor *tensor = wk_tensor_on_storage(storage, 0, &dense);
+  wk_storage_release(storage);
+  return tensor;
+}
+
+wk_tensor *wk_tensor_retain(wk_tensor *tensor) {
+  if (tensor) atomic_fetch_add_explicit(&tensor->references, 1, memory_order_relaxed);
+  return tensor;
+}
+
+void wk_tensor_release(wk_tensor *tensor) {
+  if (!tensor) return;
+  if (atomic_fetch_sub_explicit(&tensor->references, 1, memory_order_acq_rel) > 1) return;
+  wk_link_release(tensor->link);
+  if (tensor->leaf) {
+    wk_tensor_release(tensor->leaf->gradient);
+    wk_deallocate(tensor->leaf);
+  }
+  wk_root_release(tensor->root);
+  wk_deallocate(tensor);
+}
+
+void wk_link_release(wk_link *link) {
+  if (!link) return;
+  if (atomic_fetch_sub_explicit(&link->references, 1, memory_order_acq_rel) > 1) return;
+  link->destroy(link);
+}
+
+void wk_tensor_mark_written(wk_tensor *tensor) {
+  atomic_fetch_add_explicit(&tensor->root->version, 1, memory_order_release);
+}
+
+/* ---- asking; a missing tensor (an error is then mostly pending) is an empty answer ---- */
+
+/* `axis` counted from the front, or -1. Unlike wk_axis_resolve this raises nothing. */
+static int find_axis(const wk_tensor *tensor, int axis) {
+  const int rank = wk_tensor_rank(tensor);
+  if (axis < -rank || axis >= rank) return -1;
+  return axis < 0 ? axis + rank : axis;
+}
+
+wk_dtype wk_tensor_dtype(const wk_tensor *tensor) {
+  return tensor ? tensor->layout.dtype : WK_DTYPE_DEFAULT;
+}
+
+int wk_tensor_rank(const wk_tensor *tensor) { return tensor ? tensor->layout.rank : 0; }
+
+wk_shape wk_tensor_shape(const wk_tensor *tensor) {
+  return tensor ? wk_layout_shape(&tensor->layout) : WK_SCALAR;
+}
+
+int64_t wk_tensor_dim(const wk_tensor *tensor, int axis) {
+  const int i = find_axis(tensor, axis);
+  return i < 0 ? 0 : tensor->layout.dims[i];
+}
+
+int64_t wk_tensor_stride(const wk_tensor *tensor, int axis) {
+  const int i = find_axis(tensor, axis);
+  return i < 0 ? 0 : tensor->layout.strides[i];
+}
+
+int64_t wk_tensor_count(const wk_tensor *tensor) {
+  return tensor ? wk_layout_count(&tensor->layout) : 0;
+}
+
+wk_device *wk_tensor_device(const wk_tensor *tensor) {
+  return tensor ? wk_tensor_device_of(tensor) : NULL;
+}
+
+bool wk_tensor_is_contiguous(const wk_tensor *tensor) {
+  return !tensor || wk_layout_is_contiguous(&tensor->layout);
+}
+
+const char *wk_tensor_name(const wk_tensor *tensor) {
+  return tensor && tensor->name ? tensor->name : "";
+}
+
+size_t wk_tensor_describe(const wk_tensor *tensor, char *buffer, size_t size) {
+  if (tensor) return wk_layout_describe(&tensor->layout, buffer, size);
+  if (size) buffer[0] = '\0';
+  return 0;
+}

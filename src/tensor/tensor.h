@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_TENSOR_TENSOR_H
+#define WICK_TENSOR_TENSOR_H
+
+/* The insides of tensors: storage, alias roots, handles. See design.md section 3. */
+
+#include <stdatomic.h>
+
+#include <wick/tensor.h>
+
+#include "base/error.h"
+#include "device/device.h"
+
+/* Bytes on a device. `destroy` frees memory that is not the device's own (a mapped file, say). */
+typedef struct wk_storage {
+  atomic_int references;
+  wk_device *device;
+  char *data;
+  size_t size;
+  void (*destroy)(struct wk_storage *storage); /* NULL: the device's free */
+} wk_storage;
+
+/* A range of storage that changes as one: views share a root, parameters each have their own even
+ * when they share storage. `version` counts writes, so that autograd sees a saved value change. */
+typedef struct wk_root {
+  atomic_int references;
+  atomic_uint version;
+  wk_storage *storage;
+  size_t offset; /* bytes */
+} wk_root;
+
+/* dtype, sizes, and strides in elements. */
+typedef struct wk_layout {
+  wk_dtype dtype;
+  int rank;
+  int64_t dims[WK_MAX_RANK];
+  int64_t strides[WK_MAX_RANK];
+} wk_layout;
+
+/* What ties a tensor to the recorded op that made it. Autograd extends it; tensors only count. */
+typedef struct wk_link {
+  atomic_int references;
+  void (*destroy)(struct wk_link *link);
+} wk_link;
+
+/* The gradient of a leaf: a tensor that requires one and was not made by a recorded op. */
+typedef struct wk_leaf {
+  struct wk_tensor *gradient; /* owned; NULL until the first backward */
+  bool valid;                 /* false: the next backward overwrites */
+  struct wk_parameters *set;  /* where its gradient's memory is, or NULL: on its own */
+  size_t segment;             /* its place in the set */
+} wk_leaf;
+
+struct wk_tensor {
+  atomic_int references;
+  bool requires_gradient; /* a leaf that collects a gradient, or the result of a recorded op */
+  bool frozen;            /* a parameter that collects none for now */
+  int output_index;       /* which output of `link` this is */
+  wk_layout layout;
+  int64_t offset; /* elements from the root's start */
+  wk_root *root;
+  wk_link *link;           /* NULL: not made by a recorded op */
+  wk_leaf *leaf;           /* NULL: no gradient so far */
+  const char *producer;    /* name of the op that made it, or NULL */
+  const char *module_path; /* interned path of the module it was made in, or NULL */
+  const char *name;        /* interned, or NULL */
+};
+
+/* Row-major layout of `shape`; false, with an error pending, when it is negative or too large. */
+bool wk_layout_contiguous(wk_layout *layout, wk_dtype dtype, const wk_shape *shape);
+void wk_layout_set_strides(wk_layout *layout); /* row-major strides for its dims */
+bool wk_layout_is_contiguous(const wk_layout *layout);
+int64_t wk_layout_count(const wk_layout *layout);
+bool wk_layout_same_dims(const wk_layout *a, const wk_layout *b);
+size_t wk_layout_describe(const wk_layout *layout, char *buffer, size_t size);
+wk_shape wk_layout_shape(const wk_layout *layout);
+
+/* `axis` made non-negative for `rank`; raises WK_ERROR_ARGUMENT and returns -1 if out of range. */
+int wk_axis_resolve(int axis, int rank);
+
+/* All these return an owned reference, or NULL with an error pending. Values are uninitialised. */
+wk_storage *wk_storage_create(wk_device *device, size_t size);
+wk_storage *wk_storage_retain(wk_storage *storage);
+void wk_storage_release(wk_storage *storage);
+wk_root *wk_root_create(wk_storage *storage, size_t offset); /* retains storage */
+wk_root *wk_root_retain(wk_root *root);
+void wk_root_release(wk_root *root);
+wk_tensor *wk_tensor_create(const wk_layout *layout, wk_device *device); /* row-major */
+wk_tensor *wk_tensor_on_root(wk_root *root, const wk_layout *layout, int64_t offset);
+wk_tensor *wk_tensor_on_storage(wk_storage *storage, size_t offset, const wk_layout *layout);
+
+void wk_link_release(wk_link *link);
+
+/* The first element's address; meaningful on the host for host devices only. */
+static inline char *wk_tensor_data(const wk_tensor *tensor) {
+  return tensor->root->storage->data + tensor->root->offset +
+         (size_t)tensor->offset * wk_dtype_size(tensor->layout.dtype);
+}
+static inline wk_device *wk_tensor_device_of(const wk_tensor *tensor) {
+  return tensor->root->storage->device;
+}
+
+/* Whether the calling thread's ops are recorded for a backward. Autograd sets it; true at first. */
+extern _Thread_local bool wk_gradients_recorded __attribute__((visibility("hidden")));
+
+/* Fills `to`, which is contiguous, from `from`: same dtype and count, whatever the devices. Counts
+ * no write. */
+wk_status wk_tensor_copy_values(wk_tensor *to, const wk_tensor *from);
+
+/* Counts a write to the tensor's root, so that whoever saved or packed its values notices. */
+void wk_tensor_mark_written(wk_tensor *tensor);
+
+/* Puts an owned reference into the innermost scope and returns the tensor. Without an open scope:
+ * releases it, raises WK_ERROR_STATE, returns NULL. NULL passes through. */
+wk_tensor *wk_scope_add(wk_tensor *owned);
+bool wk_scope_is_open(void);
+
+/* Address of element `index` (row-major) under any strides: for plain loops. */
+static inline int64_t wk_layout_position(const wk_layout *layout, int64_t index) {
+  int64_t position = 0;
+  for (int i = layout->rank - 1; i >= 0; i--) {
+    position += index % layout->dims[i] * layout->strides[i];
+    index /= layout->dims[i];
+  }
+  return position;
+}
+
+struct wk_generator {
+  uint64_t seed, offset;
+};
+
+#endif

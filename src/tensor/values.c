@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Values of tensors in and out. */
+
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "tensor/tensor.h"
+
+/* ---- strided copies on the host ---- */
+
+/* Copies `count` elements between a dense row and one with `stride` (in elements) either way. */
+static void copy_row(char *to, int64_t to_stride, const char *from, int64_t from_stride,
+                     int64_t count, size_t size) {
+  if (to_stride == 1 && from_stride == 1) {
+    memcpy(to, from, (size_t)count * size);
+    return;
+  }
+  const int64_t bytes = (int64_t)size;
+  for (int64_t i = 0; i < count; i++) {
+    char *target = to + i * to_stride * bytes;
+    const char *source = from + i * from_stride * bytes;
+    switch (size) { /* constant sizes become single moves */
+    case 4:
+      memcpy(target, source, 4);
+      break;
+    case 8:
+      memcpy(target, source, 8);
+      break;
+    default:
+      memcpy(target, source, size);
+    }
+  }
+}
+
+/* Copies all elements between `dense`, row-major, and memory laid out as `layout`. */
+static void copy_strided(const wk_layout *layout, char *strided, char *dense, bool into_dense) {
+  const size_t size = wk_dtype_size(layout->dtype);
+  const int last = layout->rank - 1;
+  const int64_t count = wk_layout_count(layout);
+  const int64_t row = last >= 0 ? layout->dims[last] : 1;
+  const int64_t stride = last >= 0 ? layout->strides[last] : 1;
+  for (int64_t i = 0; i < count; i += row, dense += row * (int64_t)size) {
+    char *start = strided + wk_layout_position(layout, i) * (int64_t)size;
+    if (into_dense)
+      copy_row(dense, 1, start, stride, row, size);
+    else
+      copy_row(start, stride, dense, 1, row, size);
+  }
+}
+
+/* First and last byte offset, from the tensor's data, that its elements reach. */
+static void find_reach(const wk_layout *layout, int64_t *first, int64_t *end) {
+  const int64_t size = (int64_t)wk_dtype_size(layout->dtype);
+  *first = 0, *end = size;
+  for (int i = 0; i < layout->rank; i++) {
+    const int64_t reach = (layout->dims[i] - 1) * layout->strides[i] * size;
+    *(reach < 0 ? first : end) += reach;
+  }
+}
+
+/* Strided elements of a device whose memory the host cannot touch: all bytes they reach travel. */
+static wk_status copy_through_host(const wk_tensor *tensor, char *dense, bool into_dense) {
+  wk_device *device = wk_tensor_device_of(tensor);
+  int64_t first, end;
+  find_reach(&tensor->layout, &first, &end);
+  char *staging = wk_allocate((size_t)(end - first)), *data = wk_tensor_data(tensor) + first;
+  if (!staging) return WK_ERROR_MEMORY;
+  wk_status status =
+      device->functions->to_host(device, staging, data, (size_t)(end - first), &device->stream);
+  if (!status) copy_strided(&tensor->layout, staging - first, dense, into_dense);
+  if (!status && !into_dense)
+    status =
+        device->functions->from_host(device, data, staging, (size_t)(end - first), &device->stream);
+  wk_deallocate(staging);
+  return status;
+}
+
+/* ---- reading and writing ---- */
+
+static wk_status check_buffer(const wk_tensor *tensor, const void *buffer, size_t size) {
+  if (wk_failed()) return wk_error_pending;
+  if (!tensor) return wk_fail(WK_ERROR_ARGUMENT, "the tensor is NULL");
+  const size_t needed = (size_t)wk_tensor_count(tensor) * wk_dtype_size(tensor->layout.dtype);
+  if (size == needed && (buffer || !size)) return WK_OK;
+  char text[256];
+  wk_tensor_describe(tensor, text, sizeof text);
+  if (size == needed) return wk_fail(WK_ERROR_ARGUMENT, "the buffer for %s is NULL", text);
+  return wk_fail(WK_ERROR_ARGUMENT, "the buffer has %zu bytes, but %s takes exactly %zu", size,
+                 text, needed);
+}
+
+wk_status wk_tensor_read(const wk_tensor *tensor, void *buffer, size_t size) {
+  wk_status status = check_buffer(tensor, buffer, size);
+  if (status || !size) return status;
+  wk_device *device = wk_tensor_device_of(tensor);
+  if ((status = device->functions->synchronise(device, &device->stream))) return status;
+  if (wk_layout_is_contiguous(&tensor->layout))
+    return device->functions->to_host(device, buffer, wk_tensor_data(tensor), size,
+                                      &device->stream);
+  if (!device->host_memory) return copy_through_host(tensor, buffer, true);
+  copy_strided(&tensor->layout, wk_tensor_data(tensor), buffer, true);
+  return WK_OK;
+}
+
+static wk_status check_writable(const wk_tensor *tensor) {
+  if (!tensor->requires_gradient || tensor->frozen || !wk_gradients_recorded) return WK_OK;
+  wk_fail(WK_ERROR_STATE, "%s%sa tensor that requires a gradient cannot be written to",
+          wk_tensor_name(tensor), *wk_tensor_name(tensor) ? ": " : "");
+  wk_error_add_hint("write inside WK_NO_GRADIENT");
+  return WK_ERROR_STATE;
+}
+
+wk_status wk_tensor_write(wk_tensor *tensor, const void *data, size_t size) {
+  wk_status status = check_buffer(tensor, data, size);
+  if (status || (status = check_writable(tensor)) || !size) return status;
+  wk_device *device = wk_tensor_device_of(tensor);
+  if ((status = device->functions->synchronise(device, &device->stream))) return status;
+  wk_tensor_mark_written(tensor);
+  if (wk_layout_is_contiguous(&tensor->layout))
+    return device->functions->from_host(device, wk_tensor_data(tensor), data, size,
+                                        &device->stream);
+  /* the copy goes the other way: the data is only read */
+  if (!device->host_memory) return copy_through_host(tensor, (char *)(uintptr_t)data, false);
+  copy_strided(&tensor->layout, wk_tensor_data(tensor), (char *)(uintptr_t)data, false);
+  return WK_OK;
+}
+
+double wk_item(const wk_tensor *tensor) {
+  if (wk_failed()) return NAN;
+  if (!tensor || wk_tensor_count(tensor) != 1) {
+    char text[256];
+    wk_tensor_describe(tensor, text, sizeof text);
+    wk_fail(WK_ERROR_SHAPE, "wk_item needs a tensor of exactly one element, not %s",
+            tensor ? text : "NULL");
+    return NAN;
+  }
+  union {
+    float f32;
+    double f64;
+    int64_t i64;
+    int32_t i32;
+    uint8_t u8;
+  } value;
+  const wk_dtype dtype = tensor->layout.dtype;
+  if (wk_tensor_read(tensor, &value, wk_dtype_size(dtype))) return NAN;
+  switch (dtype) {
+  case WK_F32:
+    return value.f32;
+  case WK_F64:
+    return value.f64;
+  case WK_I64:
+    return (double)value.i64;
+  case WK_I32:
+    return value.i32;
+  default:
+    return value.u8;
+  }
+}
+
+/* ---- tensors from data and from other devices ---- */
+
+wk_tensor *wk_tensor_from_data(wk_shape shape, wk_dtype dtype, const void *data,
+                               wk_device *device) {
+  wk_layout layout;
+  if (!wk_layout_contiguous(&layout, dtype, &shape)) return NULL;
+  wk_tensor *tensor = wk_tensor_create(&layout, device);
+  if (!tensor) return NULL;
+  const size_t size = (size_t)wk_layout_count(&layout) * wk_dtype_size(layout.dtype);
+  wk_device *on = wk_tensor_device_of(tensor);
+  wk_status status = check_buffer(tensor, data, size);
+  if (!status && size)
+    status = on->functions->from_host(on, wk_tensor_data(tensor), data, size, &on->stream);
+  if (!status) return wk_scope_add(tensor);
+  wk_tensor_release(tensor);
+  return NULL;
+}
+
+wk_status wk_tensor_copy_values(wk_tensor *to, const wk_tensor *from) {
+  wk_device *device = wk_tensor_device_of(to);
+  const size_t size = (size_t)wk_tensor_count(to) * wk_dtype_size(to->layout.dtype);
+  if (device->host_memory) return wk_tensor_read(from, wk_tensor_data(to), size);
+  void *staging = wk_allocate(size);
+  if (!staging) return WK_ERROR_MEMORY;
+  wk_status status = wk_tensor_read(from, staging, size);
+  if (!status && size)
+    status =
+        device->functions->from_host(device, wk_tensor_data(to), staging, size, &device->stream);
+  wk_deallocate(staging);
+  return status;
+}
+
+wk_tensor *wk_tensor_to(wk_tensor *tensor, wk_device *device) {
+  if (wk_failed()) return NULL;
+  if (!tensor) return wk_fail(WK_ERROR_ARGUMENT, "the tensor is NULL"), NULL;
+  device = wk_device_or_default(device);
+  if (wk_tensor_device_of(tensor) == device) return wk_scope_add(wk_tensor_retain(tensor));
+  wk_tensor *copy = wk_tensor_create(&tensor->layout, device);
+  if (!copy) return NULL;
+  if (!wk_tensor_copy_values(copy, tensor)) return wk_scope_add(copy);
+  wk_tensor_release(copy);
+  return NULL;
+}
