@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ops/dispatch.h"
+
+#include <stdalign.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "ops/kernel.h"
+#include "ops/records.gen.h"
+
+_Thread_local const char *wk_current_module;
+
+/* ---- the kernel's end of dispatch ---- */
+
+static wk_operand operand_of(const wk_tensor *tensor) {
+  if (!tensor) return (wk_operand){.data = NULL};
+  return (wk_operand){.data = wk_tensor_data(tensor), .layout = tensor->layout};
+}
+
+static void release_all(wk_tensor **tensors, int count) {
+  for (int i = 0; i < count; i++) {
+    wk_tensor_release(tensors[i]);
+    tensors[i] = NULL;
+  }
+}
+
+/* A random op takes its numbers when it runs, so in program order, and keeps their key in its
+ * arguments for its gradient. */
+static void draw_key(wk_call *call) {
+  wk_random_key *key = (wk_random_key *)(void *)((char *)call->arguments + call->op->random_key);
+  if (key->keyed) return;
+  wk_generator *generator = key->generator ? key->generator : wk_generator_default();
+  key->seed = generator->seed;
+  key->offset = generator->offset;
+  key->keyed = true;
+  key->generator = NULL;
+  generator->offset += (uint64_t)wk_layout_count(&call->layouts[0]);
+}
+
+/* The device of the inputs; for ops without any, what the `device` attribute says. */
+static wk_device *call_device(const wk_call *call) {
+  for (int i = 0; i < call->input_count; i++) {
+    if (call->inputs[i]) return wk_tensor_device_of(call->inputs[i]);
+  }
+  const wk_attribute *attribute = wk_settings_find(&call->op->settings, "device");
+  wk_device *device = NULL;
+  if (attribute) memcpy(&device, (char *)call->arguments + attribute->offset, sizeof device);
+  return wk_device_or_default(device);
+}
+
+/* A row-major copy, unseen by the layers; an owned reference. */
+static wk_tensor *copy_contiguous(wk_tensor *tensor) {
+  wk_contiguous_arguments arguments = {.struct_size = sizeof arguments, .x = tensor};
+  wk_call copy = {.op = &wk_op_table[WK_OP_CONTIGUOUS], .inputs = &arguments.x, .input_count = 1,
+                  .arguments = &arguments};
+  return wk_dispatch_next(NULL, &copy) == WK_OK ? copy.outputs[0] : NULL;
+}
+
+/* Row-major stand-ins for the inputs of a kernel that cannot take strides; owned references. */
+static wk_status make_contiguous(wk_tensor **inputs, int count, wk_operand *operands,
+                                 wk_tensor **copies) {
+  for (int i = 0; i < count; i++) {
+    copies[i] = NULL;
+    if (!inputs[i] || wk_layout_is_contiguous(&inputs[i]->layout)) continue;
+    copies[i] = copy_contiguous(inputs[i]);
+    if (!copies[i]) return wk_error_status();
+    operands[i] = operand_of(copies[i]);
+  }
+  return WK_OK;
+}
+
+static bool has_written_inputs(const wk_op *op) { return op->class == WK_CLASS_UPDATE; }
+
+static void mark_written(const wk_call *call) {
+  for (int i = 0; i < call->input_count; i++) {
+    if (call->op->inputs[i].written && call->inputs[i]) {
+      atomic_fetch_add(&call->inputs[i]->root->version, 1);
+    }
+  }
+}
+
+static wk_status run_kernel(wk_call *call, wk_device *device, wk_operand *inputs,
+                            wk_tensor **copies) {
+  wk_operand outputs[WK_MAX_OUTPUTS];
+  for (int i = 0; i < call->op->output_count; i++) outputs[i] = operand_of(call->outputs[i]);
+  const wk_kernel_call kernel_call = {
+      .op = call->op, .arguments = call->arguments, .inputs = inputs,
+      .input_count = call->input_count, .outputs = outputs,
+      .output_count = call->op->output_count, .stream = &device->stream};
+  const wk_kernel *kernel = wk_kernel_find(device, &kernel_call);
+  if (!kernel) return wk_error_status();
+  if (!kernel->strided) {
+    const wk_status status = make_contiguous(call->inputs, call->input_count, inputs, copies);
+    if (status != WK_OK) return status;
+  }
+  return kernel->run(&kernel_call);
+}
+
+static wk_status execute_on_kernel(wk_call *call) {
+  wk_device *device = call_device(call);
+  bool nothing_to_do = call->op->output_count > 0;
+  for (int i = 0; i < call->op->output_count; i++) {
+    call->outputs[i] = wk_tensor_create(&call->layouts[i], device);
+    if (!call->outputs[i]) return wk_error_status();
+    nothing_to_do = nothing_to_do && wk_layout_count(&call->layouts[i]) == 0;
+  }
+  if (nothing_to_do) return WK_OK;
+  wk_operand *inputs = NULL, few_inputs[WK_MAX_INPUTS];
+  wk_tensor **copies = NULL, *few_copies[WK_MAX_INPUTS] = {NULL};
+  const size_t count = (size_t)call->input_count;
+  const bool many = count > WK_MAX_INPUTS;
+  inputs = many ? wk_allocate_zeroed(count, sizeof *inputs) : few_inputs;
+  copies = many ? wk_allocate_zeroed(count, sizeof *copies) : few_copies;
+  wk_status status = inputs && copies ? WK_OK : WK_ERROR_MEMORY;
+  if (status == WK_OK) {
+    for (size_t i = 0; i < count; i++) inputs[i] = operand_of(call->inputs[i]);
+    status = run_kernel(call, device, inputs, copies);
+    release_all(copies, call->input_count);
+  }
+  if (many) {
+    wk_deallocate(inputs);
+    wk_deallocate(copies);
+  }
+  return status;
+}
+
+static wk_status execute_view(wk_call *call) {
+  wk_tensor *base = call->view_of_copy ? copy_contiguous(call->inputs[0]) : call->inputs[0];
+  if (!base) return wk_error_status();
+  call->outputs[0] = wk_tensor_on_root(base->root, &call->layouts[0], call->view_offset);
+  if (call->view_of_copy) wk_tensor_release(base);
+  return call->outputs[0] ? WK_OK : wk_error_status();
+}
+
+static wk_status execute(wk_call *call) {
+  wk_status status = call->op->infer(call);
+  if (status != WK_OK) return status;
+  if (call->op->class == WK_CLASS_RANDOM) draw_key(call);
+  status = call->op->class == WK_CLASS_VIEW ? execute_view(call) : execute_on_kernel(call);
+  if (status != WK_OK) {
+    release_all(call->outputs, call->op->output_count);
+    return status;
+  }
+  if (has_written_inputs(call->op)) mark_written(call);
+  for (int i = 0; i < call->op->output_count; i++) {
+    call->outputs[i]->producer = call->op->name;
+    call->outputs[i]->module_path = wk_current_module;
+  }
+  return WK_OK;
+}
+
+wk_status wk_dispatch_next(const wk_dispatch_layer *const *layer, wk_call *call) {
+  if (layer && layer[1]) return layer[1]->call(&layer[1], call);
+  return execute(call);
+}
+
+/* ---- the caller's end ---- */
+
+static wk_status check_input(const wk_op *op, const wk_op_input *input, wk_tensor *tensor,
+                             wk_dtype *same) {
+  if (!tensor) {
+    if (input->optional) return WK_OK;
+    return wk_fail(WK_ERROR_ARGUMENT, "%s of %s is NULL", input->name, op->name);
+  }
+  const wk_dtype dtype = tensor->layout.dtype;
+  if (!(input->dtypes >> dtype & 1)) {
+    wk_fail(WK_ERROR_DTYPE, "%s cannot be %s", input->name, wk_dtype_name(dtype));
+    const bool index = input->dtypes == 1u << WK_I64;
+    wk_error_add_hint(index ? "labels and indices are i64; wk_cast converts" : "wk_cast converts");
+    return WK_ERROR_DTYPE;
+  }
+  if (!input->same_dtype) return WK_OK;
+  if (*same == WK_DTYPE_DEFAULT) *same = dtype;
+  if (*same == dtype) return WK_OK;
+  wk_fail(WK_ERROR_DTYPE, "%s is %s, but the tensors before it are %s", input->name,
+          wk_dtype_name(dtype), wk_dtype_name(*same));
+  wk_error_add_hint("convert one of them with wk_cast");
+  return WK_ERROR_DTYPE;
+}
+
+static wk_status check_inputs(const wk_op *op, wk_tensor **inputs, int count) {
+  wk_dtype same = WK_DTYPE_DEFAULT;
+  wk_device *device = NULL;
+  for (int i = 0; i < count; i++) {
+    const wk_op_input *input = &op->inputs[op->inputs[0].list ? 0 : i];
+    const wk_status status = check_input(op, input, inputs[i], &same);
+    if (status != WK_OK) return status;
+    if (!inputs[i]) continue;
+    wk_device *on = wk_tensor_device_of(inputs[i]);
+    if (device && on != device) {
+      wk_fail(WK_ERROR_DEVICE, "%s is on %s, but the tensors before it are on %s", input->name,
+              on->name, device->name);
+      wk_error_add_hint("wk_tensor_to copies a tensor to another device");
+      return WK_ERROR_DEVICE;
+    }
+    device = on;
+  }
+  return WK_OK;
+}
+
+/* Appends "  weight f32 [10, 3136]   from flatten (network.6 (flatten))" for an error message. */
+static void describe_inputs(const wk_call *call) {
+  char text[1024], shape[128];
+  size_t used = 0;
+  for (int i = 0; i < call->input_count && i < WK_MAX_INPUTS; i++) {
+    const wk_tensor *tensor = call->inputs[i];
+    if (!tensor) continue;
+    const char *name = call->op->inputs[call->op->inputs[0].list ? 0 : i].name;
+    wk_layout_describe(&tensor->layout, shape, sizeof shape);
+    used = wk_print_into(text, sizeof text, used, "%s%s %s", used ? "\n" : "", name, shape);
+    if (tensor->name) {
+      used = wk_print_into(text, sizeof text, used, "   %s", tensor->name);
+    } else if (tensor->producer) {
+      const char *path = tensor->module_path;
+      used = wk_print_into(text, sizeof text, used, path ? "   from %s at %s" : "   from %s",
+                           tensor->producer, path);
+    }
+  }
+  if (used) wk_error_add_shapes(text);
+}
+
+static void explain_failure(const wk_call *call) {
+  wk_error_add_op(call->op->name);
+  if (wk_current_module) wk_error_add_module(wk_current_module);
+  wk_error_add_place(call->here);
+  describe_inputs(call);
+}
+
+/* A composite runs in a scope of its own, so that what it makes on the way is freed at once. */
+static wk_status run_composite(wk_call *call) {
+  wk_scope scope = wk_scope_open();
+  wk_status status = call->op->composite(call);
+  if (status == WK_OK) wk_tensor_retain(call->outputs[0]);
+  else call->outputs[0] = NULL;
+  wk_scope_close(&scope);
+  return status;
+}
+
+static wk_status run_call(wk_call *call) {
+  wk_status status = check_inputs(call->op, call->inputs, call->input_count);
+  if (status != WK_OK) return status;
+  if (call->op->composite && !wk_kernel_exists(call_device(call), call->op->id)) {
+    return run_composite(call);
+  }
+  return wk_default_layers[0] ? wk_default_layers[0]->call(&wk_default_layers[0], call)
+                              : execute(call);
+}
+
+/* Reads the input fields of an arguments struct; returns how many there are, or -1. */
+static int gather_inputs(const wk_op *op, const char *arguments, wk_tensor **few,
+                         wk_tensor ***inputs) {
+  *inputs = few;
+  if (op->input_count == 1 && op->inputs[0].list) {
+    wk_tensors list;
+    memcpy(&list, arguments + op->inputs[0].offset, sizeof list);
+    *inputs = list.item;
+    return list.count > INT32_MAX ? -1 : (int)list.count;
+  }
+  for (int i = 0; i < op->input_count; i++) {
+    memcpy(&few[i], arguments + op->inputs[i].offset, sizeof few[i]);
+  }
+  return op->input_count;
+}
+
+wk_status wk_op_run(const wk_op *op, wk_place here, const void *arguments, wk_tensor **outputs) {
+  for (int i = 0; i < op->output_count; i++) outputs[i] = NULL;
+  if (wk_failed()) return wk_error_status();
+  alignas(16) char resolved[WK_MAX_ARGUMENTS_SIZE];
+  wk_tensor *few[WK_MAX_INPUTS];
+  wk_call call = {.op = op, .here = here, .arguments = resolved};
+  wk_status status = wk_settings_resolve(&op->settings, op->name, arguments, resolved);
+  if (status == WK_OK) {
+    call.input_count = gather_inputs(op, resolved, few, &call.inputs);
+    if (call.input_count < 0) status = wk_fail(WK_ERROR_ARGUMENT, "too many tensors");
+  }
+  if (status == WK_OK) status = run_call(&call);
+  if (status != WK_OK) {
+    explain_failure(&call);
+    return status;
+  }
+  for (int i = 0; i < op->output_count; i++) outputs[i] = call.outputs[i];
+  return WK_OK;
+}
+
+wk_tensor *wk_op_run_in_scope(const wk_op *op, wk_place here, const void *arguments) {
+  if (wk_failed()) return NULL;
+  wk_tensor *output;
+  if (wk_op_run(op, here, arguments, &output) != WK_OK) return NULL;
+  wk_tensor *result = wk_scope_add(output);
+  if (!result) {
+    wk_error_add_op(op->name);
+    wk_error_add_place(here);
+  }
+  return result;
+}
+
+wk_status wk_call_op(wk_place here, const char *name, const void *arguments, wk_tensor **outputs,
+                     size_t count) {
+  if (wk_failed()) return wk_error_status();
+  const wk_op *op = wk_op_find(name);
+  if (!op || op->hidden) return wk_fail(WK_ERROR_NOT_FOUND, "there is no op called %s", name);
+  if ((size_t)op->output_count != count) {
+    return wk_fail(WK_ERROR_ARGUMENT, "%s has %d outputs, not %zu", name, op->output_count, count);
+  }
+  return wk_op_run(op, here, arguments, outputs);
+}

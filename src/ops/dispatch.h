@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_OPS_DISPATCH_H
+#define WICK_OPS_DISPATCH_H
+
+/* The one way every op is called: arguments resolved and checked, then the layers (autograd, later
+ * others), then shapes inferred and a kernel run. */
+
+#include "ops/op.h"
+
+/* Something that looks at every primitive call. Layers form a list per thread; a layer passes a
+ * call on with wk_dispatch_next. */
+typedef struct wk_dispatch_layer {
+  const char *name;
+  wk_status (*call)(const struct wk_dispatch_layer *const *layer, wk_call *call);
+} wk_dispatch_layer;
+
+/* The layers every thread starts with, outermost first, ending in NULL. src/wick.c lists them. */
+extern const wk_dispatch_layer *const wk_default_layers[];
+
+/* Passes the call to the layer after `*layer`, in the end to the kernel. */
+wk_status wk_dispatch_next(const wk_dispatch_layer *const *layer, wk_call *call);
+
+/* Runs an op from its caller's arguments. On success outputs[i] are owned references; on failure
+ * they are NULL and the error names op, module, shapes and place. */
+wk_status wk_op_run(const wk_op *op, wk_place here, const void *arguments, wk_tensor **outputs);
+
+/* The same for ops with one output: the result is in the innermost scope. What the generated public
+ * functions call. */
+wk_tensor *wk_op_run_in_scope(const wk_op *op, wk_place here, const void *arguments);
+
+/* The path of the module whose forward is running in this thread, interned, or NULL. nn/ sets it. */
+extern _Thread_local const char *wk_current_module;
+
+#endif

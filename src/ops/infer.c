@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shape rules that many ops share. */
+#include <string.h>
+
+#include "base/error.h"
+#include "ops/op.h"
+
+wk_status wk_infer_output(wk_call *call, wk_dtype dtype, int rank, const int64_t *dims) {
+  wk_shape shape = {.rank = rank};
+  if (rank > WK_MAX_RANK) {
+    return wk_fail(WK_ERROR_SHAPE, "the result would have %d dimensions; %d are possible", rank,
+                   WK_MAX_RANK);
+  }
+  for (int i = 0; i < rank; i++) shape.dims[i] = dims[i];
+  return wk_layout_contiguous(&call->layouts[0], dtype, &shape) ? WK_OK : wk_error_status();
+}
+
+/* Merges one operand's sizes into the result's, both aligned at their last axes. */
+static wk_status broadcast_one(const wk_layout *layout, int input, wk_layout *result) {
+  for (int i = 0; i < layout->rank; i++) {
+    const int axis = layout->rank - 1 - i;
+    int64_t *to = &result->dims[result->rank - 1 - i];
+    const int64_t size = layout->dims[axis];
+    if (*to == size || size == 1) continue;
+    if (*to != 1) {
+      wk_fail(WK_ERROR_SHAPE,
+              "operand %d has size %lld in dimension %d, where the others have %lld; sizes must be "
+              "equal or 1",
+              input + 1, (long long)size, axis, (long long)*to);
+      wk_error_add_hint("dimensions are matched from the last one backwards; wk_reshape can add "
+                        "ones of size 1");
+      return WK_ERROR_SHAPE;
+    }
+    *to = size;
+  }
+  return WK_OK;
+}
+
+wk_status wk_broadcast_layouts(wk_tensor *const *inputs, int count, wk_layout *result) {
+  result->rank = 0;
+  for (int i = 0; i < count; i++) {
+    if (inputs[i] && inputs[i]->layout.rank > result->rank) result->rank = inputs[i]->layout.rank;
+  }
+  for (int i = 0; i < result->rank; i++) result->dims[i] = 1;
+  for (int i = 0; i < count; i++) {
+    if (!inputs[i]) continue;
+    const wk_status status = broadcast_one(&inputs[i]->layout, i, result);
+    if (status != WK_OK) return status;
+  }
+  return WK_OK;
+}
+
+static wk_dtype shared_dtype(const wk_call *call) {
+  for (int i = 0; i < call->input_count; i++) {
+    if (call->op->inputs[i].same_dtype) return call->inputs[i]->layout.dtype;
+  }
+  return call->inputs[0]->layout.dtype;
+}
+
+wk_status wk_infer_pointwise(wk_call *call) {
+  wk_layout joint;
+  const wk_status status = wk_broadcast_layouts(call->inputs, call->input_count, &joint);
+  if (status != WK_OK) return status;
+  const wk_dtype fixed = call->op->output_dtype;
+  return wk_infer_output(call, fixed ? fixed : shared_dtype(call), joint.rank, joint.dims);
+}
+
+wk_status wk_infer_update(wk_call *call) {
+  for (int i = 0; i < call->input_count; i++) {
+    if (!wk_layout_same_dims(&call->inputs[i]->layout, &call->inputs[0]->layout)) {
+      return wk_fail(WK_ERROR_SHAPE, "%s has other sizes than %s", call->op->inputs[i].name,
+                     call->op->inputs[0].name);
+    }
+    if (!wk_layout_is_contiguous(&call->inputs[i]->layout)) {
+      return wk_fail(WK_ERROR_ARGUMENT, "%s is not contiguous", call->op->inputs[i].name);
+    }
+  }
+  return WK_OK;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_OPS_KERNEL_H
+#define WICK_OPS_KERNEL_H
+
+/* How backends offer kernels. For each op a device has an ordered list of candidates; the first that
+ * does not refuse runs. The reference kernel stands last. */
+
+#include "ops/op.h"
+
+/* A tensor as kernels see it: `data` is the first element. Strides are in elements. */
+typedef struct wk_operand {
+  char *data; /* NULL: an optional input that is absent */
+  wk_layout layout;
+} wk_operand;
+
+typedef struct wk_kernel_call {
+  const wk_op *op;
+  const void *arguments; /* resolved */
+  const wk_operand *inputs;
+  int input_count;
+  wk_operand *outputs; /* row-major, uninitialised; for updates: unused */
+  int output_count;
+  wk_stream *stream;
+} wk_kernel_call;
+
+/* In place of an op's number: every op of class pointwise or update. */
+#define WK_EVERY_POINTWISE (-1)
+
+typedef struct wk_kernel {
+  int op;           /* WK_OP_... */
+  const char *name; /* for people: "cpu:conv2d" */
+  bool strided;     /* takes inputs with any strides; otherwise they are made row-major first */
+  /* Why it cannot do this call, or NULL if it can. NULL function: it can do all. */
+  const char *(*refuse)(const wk_kernel_call *call);
+  wk_status (*run)(const wk_kernel_call *call);
+} wk_kernel;
+
+typedef struct wk_kernel_list {
+  const wk_kernel *kernels;
+  const int *count;
+} wk_kernel_list;
+
+/* A device with its kernels, best first. src/wick.c lists them. */
+typedef struct wk_backend {
+  wk_device *device;
+  const wk_kernel_list *lists;
+  int list_count;
+} wk_backend;
+
+extern const wk_backend wk_backend_table[];
+extern const int wk_backend_table_count;
+
+/* The kernel that would run this call, or NULL, then with an error pending. */
+const wk_kernel *wk_kernel_find(wk_device *device, const wk_kernel_call *call);
+
+/* Whether the device has a kernel of its own for the op: then a composite is not taken apart. */
+bool wk_kernel_exists(wk_device *device, int op);
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_OPS_LABEL_H
+#define WICK_OPS_LABEL_H
+
+#include "ops/kernel.h"
+
+/* Raises WK_ERROR_INDEX, with the position, the value and the valid range, unless every label [N]
+ * i64 is from 0 to classes - 1. For kernels of ops that take labels. */
+wk_status wk_labels_check(const wk_operand *labels, int64_t classes);
+
+#endif

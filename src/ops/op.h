@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_OPS_OP_H
+#define WICK_OPS_OP_H
+
+/* The record of an op, as the generator writes it from schema/, and one call of an op.
+ *
+ * To add an op: a record in schema/, and unless it is pointwise, in its family's file here:
+ *   wk_infer_<op>      output shapes and dtypes, and every error a user can make;
+ *   wk_vjp_<op>        its gradient, in public ops (if differentiable);
+ *   wk_composite_<op>  what it stands for, in public ops (a composite needs no infer);
+ * and a plain kernel in backend/reference. */
+
+#include <wick/ops.h>
+
+#include "tensor/attribute.h"
+#include "tensor/tensor.h"
+
+#define WK_MAX_INPUTS 8
+#define WK_MAX_OUTPUTS 3
+#define WK_MAX_ARGUMENTS_SIZE 384
+
+typedef enum wk_op_class {
+  WK_CLASS_POINTWISE, /* output i depends on the inputs' elements i, after broadcasting */
+  WK_CLASS_REDUCTION,
+  WK_CLASS_VIEW,      /* the output shares its input's memory */
+  WK_CLASS_MATRIX,    /* products, convolutions and their gradients */
+  WK_CLASS_WINDOW,    /* pooling */
+  WK_CLASS_MOVE,      /* copies elements about */
+  WK_CLASS_CREATION,
+  WK_CLASS_RANDOM,    /* draws as many random numbers as its output has elements */
+  WK_CLASS_UPDATE,    /* writes some of its inputs in place; has no output */
+  WK_CLASS_ROW        /* along the last axis: softmax and its like */
+} wk_op_class;
+
+/* Sets of dtypes, as bits 1 << dtype. */
+#define WK_DTYPES_FLOAT ((1u << WK_F32) | (1u << WK_F64))
+#define WK_DTYPES_NUMBER (WK_DTYPES_FLOAT | (1u << WK_I64) | (1u << WK_I32) | (1u << WK_U8))
+#define WK_DTYPES_ANY (WK_DTYPES_NUMBER | (1u << WK_BOOL))
+
+typedef struct wk_op_input {
+  const char *name;
+  size_t offset;     /* in the arguments struct */
+  bool optional;
+  bool list;         /* a wk_tensors; only ever the first and only input */
+  bool same_dtype;   /* must have the dtype of the other inputs so marked */
+  bool written;      /* updated in place */
+  uint32_t dtypes;   /* which it may have */
+} wk_op_input;
+
+typedef struct wk_call wk_call;
+typedef struct wk_vjp wk_vjp;
+
+typedef struct wk_op {
+  const char *name;
+  int id;
+  wk_op_class class;
+  bool hidden; /* no public function: a part of another op's gradient, or an optimizer's */
+  const wk_op_input *inputs;
+  int input_count, output_count;
+  wk_dtype output_dtype; /* 0: that of the first input marked same_dtype */
+  wk_settings settings;
+  wk_status (*infer)(wk_call *call);
+  wk_status (*composite)(wk_call *call); /* NULL for a primitive */
+  wk_status (*vjp)(wk_vjp *vjp);         /* NULL: no gradient */
+  uint32_t gradient_reads_inputs;        /* bit i: the gradient needs input i */
+  uint32_t gradient_reads_outputs;
+  size_t random_key; /* class random: where in the arguments its wk_random_key stands */
+} wk_op;
+
+/* How random ops name their numbers. The fields stand in this order in their arguments. */
+typedef struct wk_random_key {
+  wk_generator *generator; /* NULL: the thread's own */
+  bool keyed;              /* take (seed, offset) from here and no generator */
+  uint64_t seed, offset;
+} wk_random_key;
+
+/* One call on its way through dispatch. */
+struct wk_call {
+  const wk_op *op;
+  wk_place here;
+  wk_tensor **inputs; /* NULL where an optional one is absent */
+  int input_count;
+  void *arguments;                    /* resolved */
+  wk_layout layouts[WK_MAX_OUTPUTS];  /* of the outputs, set by infer; views: with strides, */
+  int64_t view_offset;                /* and where the view begins in its input's root */
+  bool view_of_copy;                  /* the strides do not allow a view: copy the input first */
+  wk_tensor *outputs[WK_MAX_OUTPUTS]; /* owned references, once it has run */
+};
+
+/* What a gradient rule gets and gives. All tensors are borrowed; results belong to the scope that
+ * is open around the rule. */
+struct wk_vjp {
+  const wk_op *op;
+  const void *arguments;
+  int input_count;
+  wk_tensor *const *inputs;           /* those the record says it reads, else NULL */
+  const wk_layout *input_layouts;     /* of all (rank -1 where absent); strides are void */
+  wk_tensor *const *outputs;          /* likewise */
+  wk_tensor *const *output_gradients; /* NULL: zero */
+  const bool *needed;                 /* which inputs' gradients are wanted */
+  wk_tensor **input_gradients;        /* to set, where needed; NULL: zero */
+};
+
+extern const wk_op wk_op_table[];
+extern const int wk_op_table_count;
+
+/* The record called `name`, or NULL. */
+const wk_op *wk_op_find(const char *name);
+
+/* Output shape of operands that broadcast together; raises WK_ERROR_SHAPE. */
+wk_status wk_broadcast_layouts(wk_tensor *const *inputs, int count, wk_layout *result);
+
+/* For infer functions: sets output 0 to a row-major tensor of `dtype` and these sizes. */
+wk_status wk_infer_output(wk_call *call, wk_dtype dtype, int rank, const int64_t *dims);
+
+/* The shared infer of pointwise ops, and of optimizer updates. */
+wk_status wk_infer_pointwise(wk_call *call);
+wk_status wk_infer_update(wk_call *call);
+
+#endif

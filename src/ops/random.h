@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_OPS_RANDOM_H
+#define WICK_OPS_RANDOM_H
+
+/* Random values as every backend draws them: value `index` of the stream `seed`, to the last bit.
+ * Whoever computes them another way must get these same bits. */
+
+#include <math.h>
+#include <stdbool.h>
+
+#include "base/random.h"
+
+/* Evenly spread over [low, high). */
+static inline float wk_random_uniform_f32(uint64_t seed, uint64_t index, double low, double high) {
+  const float unit = wk_random_unit_float(wk_random_word(seed, index));
+  return (float)low + (float)(high - low) * unit;
+}
+static inline double wk_random_uniform_f64(uint64_t seed, uint64_t index, double low, double high) {
+  const wk_philox_block block = wk_philox(seed, index, 1);
+  return low + (high - low) * wk_random_unit_double(block.word[0], block.word[1]);
+}
+
+/* Normally distributed, for f32 to be rounded once more. Values 2k and 2k + 1 share two words: they
+ * are the two halves of one Box-Muller pair. */
+static inline double wk_random_normal(uint64_t seed, uint64_t index, double mean,
+                                      double deviation) {
+  const uint64_t pair = index & ~(uint64_t)1;
+  const wk_philox_block block = wk_philox(seed, pair >> 2, 0); /* words pair and pair + 1 */
+  const double first = ((double)block.word[pair & 3] + 0.5) * 0x1p-32;
+  const double angle = 6.283185307179586 * ((double)block.word[(pair & 3) + 1] * 0x1p-32);
+  const double radius = sqrt(-2 * log(first));
+  return mean + deviation * (radius * (index & 1 ? sin(angle) : cos(angle)));
+}
+
+/* Dropout: whether the element is kept, and what it is then multiplied by; for f32 that is rounded
+ * before the product, which is rounded too. */
+static inline bool wk_random_keep(uint64_t seed, uint64_t index, double rate) {
+  return wk_random_unit_float(wk_random_word(seed, index)) >= (float)rate;
+}
+static inline double wk_random_keep_scale(double rate) { return 1 / (1 - rate); }
+
+#endif

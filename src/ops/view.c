@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Views: other sizes, strides and offsets over the same memory. */
+#include "base/error.h"
+#include "base/memory.h"
+#include "ops/records.gen.h"
+
+/* Begins a view of input 0 with its dtype and offset; the caller sets sizes and strides. */
+static wk_layout *begin_view(wk_call *call, int rank) {
+  const wk_tensor *x = call->inputs[0];
+  call->view_offset = x->offset;
+  call->layouts[0] = (wk_layout){.dtype = x->layout.dtype, .rank = rank};
+  return &call->layouts[0];
+}
+
+/* ---- reshape ---- */
+
+/* The wanted sizes with -1 worked out; checks that they hold as many elements as x. */
+static wk_status resolve_shape(const wk_layout *x, wk_shape *shape) {
+  const int64_t count = wk_layout_count(x);
+  int64_t known = 1;
+  int unknown = -1;
+  for (int i = 0; i < shape->rank; i++) {
+    if (shape->dims[i] == -1 && unknown < 0) unknown = i;
+    else if (shape->dims[i] < 0) {
+      return wk_fail(WK_ERROR_SHAPE, "size %d is %lld; only one may be -1", i,
+                     (long long)shape->dims[i]);
+    } else if (!wk_multiply_count(known, shape->dims[i], &known)) {
+      return wk_fail(WK_ERROR_SHAPE, "the sizes are too large");
+    }
+  }
+  if (unknown >= 0 && known > 0 && count % known == 0) {
+    shape->dims[unknown] = count / known;
+    return WK_OK;
+  }
+  if (unknown < 0 && known == count) return WK_OK;
+  wk_fail(WK_ERROR_SHAPE, "%lld elements do not fit sizes that hold %s%lld", (long long)count,
+          unknown >= 0 ? "a multiple of " : "", (long long)known);
+  return WK_ERROR_SHAPE;
+}
+
+/* Strides for the new sizes over x's memory, if every group of new axes covers a group of old ones
+ * that lie regularly in memory. Returns false if they do not. */
+static bool reshape_strides(const wk_layout *x, wk_layout *y) {
+  int old = 0, new = 0;
+  while (new < y->rank) {
+    int64_t old_count = old < x->rank ? x->dims[old] : 1, new_count = y->dims[new];
+    int old_end = old < x->rank ? old + 1 : old, new_end = new + 1;
+    while (old_count != new_count) {
+      if (new_count < old_count) new_count *= y->dims[new_end++];
+      else old_count *= x->dims[old_end++];
+    }
+    for (int i = old; i + 1 < old_end; i++) {
+      if (x->strides[i] != x->strides[i + 1] * x->dims[i + 1]) return false;
+    }
+    int64_t stride = old_end > old ? x->strides[old_end - 1] : 1;
+    for (int i = new_end - 1; i >= new; i--) {
+      y->strides[i] = stride;
+      stride *= y->dims[i];
+    }
+    old = old_end, new = new_end;
+  }
+  return true;
+}
+
+wk_status wk_infer_reshape(wk_call *call) {
+  const wk_reshape_arguments *a = call->arguments;
+  const wk_layout *x = &call->inputs[0]->layout;
+  wk_shape shape = a->shape;
+  const wk_status status = resolve_shape(x, &shape);
+  if (status != WK_OK) return status;
+  wk_layout *y = begin_view(call, shape.rank);
+  for (int i = 0; i < shape.rank; i++) y->dims[i] = shape.dims[i];
+  wk_layout_set_strides(y);
+  if (wk_layout_count(x) == 0 || wk_layout_is_contiguous(x)) return WK_OK;
+  if (reshape_strides(x, y)) return WK_OK;
+  wk_layout_set_strides(y);
+  call->view_offset = 0;
+  call->view_of_copy = true;
+  return WK_OK;
+}
+
+wk_status wk_vjp_reshape(wk_vjp *vjp) {
+  const wk_shape shape = wk_layout_shape(&vjp->input_layouts[0]);
+  vjp->input_gradients[0] = wk_reshape(vjp->output_gradients[0], shape);
+  return wk_error_status();
+}
+
+wk_status wk_composite_flatten(wk_call *call) {
+  const wk_flatten_arguments *a = call->arguments;
+  const wk_layout *x = &call->inputs[0]->layout;
+  const int axis = x->rank == 0 && a->axis == 0 ? 0 : wk_axis_resolve(a->axis, x->rank);
+  if (axis < 0) return wk_error_status();
+  wk_shape shape = {.rank = axis + 1};
+  for (int i = 0; i < axis; i++) shape.dims[i] = x->dims[i];
+  shape.dims[axis] = 1;
+  for (int i = axis; i < x->rank; i++) shape.dims[axis] *= x->dims[i];
+  call->outputs[0] = wk_reshape(call->inputs[0], shape);
+  return wk_error_status();
+}
+
+/* ---- permute ---- */
+
+static wk_status resolve_order(const wk_axes *axes, int rank, int *order) {
+  if (axes->count != rank) {
+    return wk_fail(WK_ERROR_ARGUMENT, "%d axes are listed for %d dimensions", axes->count, rank);
+  }
+  bool seen[WK_MAX_RANK] = {false};
+  for (int i = 0; i < rank; i++) {
+    order[i] = wk_axis_resolve(axes->axis[i], rank);
+    if (order[i] < 0) return wk_error_status();
+    if (seen[order[i]]) return wk_fail(WK_ERROR_ARGUMENT, "axis %d is listed twice", order[i]);
+    seen[order[i]] = true;
+  }
+  return WK_OK;
+}
+
+wk_status wk_infer_permute(wk_call *call) {
+  const wk_permute_arguments *a = call->arguments;
+  const wk_layout *x = &call->inputs[0]->layout;
+  int order[WK_MAX_RANK];
+  const wk_status status = resolve_order(&a->axes, x->rank, order);
+  if (status != WK_OK) return status;
+  wk_layout *y = begin_view(call, x->rank);
+  for (int i = 0; i < x->rank; i++) {
+    y->dims[i] = x->dims[order[i]];
+    y->strides[i] = x->strides[order[i]];
+  }
+  return WK_OK;
+}
+
+wk_status wk_vjp_permute(wk_vjp *vjp) {
+  const wk_permute_arguments *a = vjp->arguments;
+  const int rank = a->axes.count;
+  wk_axes inverse = {.count = rank};
+  for (int i = 0; i < rank; i++) inverse.axis[wk_axis_resolve(a->axes.axis[i], rank)] = i;
+  vjp->input_gradients[0] = wk_permute(vjp->output_gradients[0], inverse);
+  return wk_error_status();
+}
+
+/* ---- broadcast_to ---- */
+
+wk_status wk_infer_broadcast_to(wk_call *call) {
+  const wk_broadcast_to_arguments *a = call->arguments;
+  const wk_layout *x = &call->inputs[0]->layout;
+  const int added = a->shape.rank - x->rank;
+  if (added < 0) {
+    return wk_fail(WK_ERROR_SHAPE, "%d dimensions cannot become %d", x->rank, a->shape.rank);
+  }
+  wk_layout checked;
+  if (!wk_layout_contiguous(&checked, x->dtype, &a->shape)) return wk_error_status();
+  wk_layout *y = begin_view(call, a->shape.rank);
+  for (int i = 0; i < y->rank; i++) {
+    const int64_t size = i < added ? 1 : x->dims[i - added];
+    y->dims[i] = a->shape.dims[i];
+    y->strides[i] = i < added || size == 1 ? 0 : x->strides[i - added];
+    if (size != 1 && size != y->dims[i]) {
+      return wk_fail(WK_ERROR_SHAPE, "size %lld in dimension %d cannot become %lld; only 1 repeats",
+                     (long long)size, i - added, (long long)y->dims[i]);
+    }
+  }
+  return WK_OK;
+}
+
+/* The repeated axes are summed away again. */
+wk_status wk_vjp_broadcast_to(wk_vjp *vjp) {
+  const wk_layout *x = &vjp->input_layouts[0];
+  wk_tensor *g = vjp->output_gradients[0];
+  const int rank = wk_tensor_rank(g), added = rank - x->rank;
+  wk_axes axes = {.count = 0};
+  for (int i = 0; i < rank; i++) {
+    if (i < added || x->dims[i - added] == 1) axes.axis[axes.count++] = i;
+  }
+  if (axes.count) g = wk_sum(g, .axes = axes, .keep_dims = true);
+  vjp->input_gradients[0] = wk_reshape(g, wk_layout_shape(x));
+  return wk_error_status();
+}
+
+/* ---- slice ---- */
+
+static int64_t resolve_bound(int64_t bound, int64_t size) {
+  if (bound < 0) bound += size;
+  return bound < 0 ? 0 : bound > size ? size : bound;
+}
+
+wk_status wk_infer_slice(wk_call *call) {
+  wk_slice_arguments *a = call->arguments;
+  const wk_layout *x = &call->inputs[0]->layout;
+  const int axis = wk_axis_resolve(a->axis, x->rank);
+  if (axis < 0) return wk_error_status();
+  const int64_t start = resolve_bound(a->start, x->dims[axis]);
+  const int64_t end = resolve_bound(a->end, x->dims[axis]);
+  a->axis = axis, a->start = start, a->end = end < start ? start : end;
+  wk_layout *y = begin_view(call, x->rank);
+  *y = *x;
+  y->dims[axis] = a->end - start;
+  if (wk_layout_count(y) > 0) call->view_offset += start * x->strides[axis];
+  return WK_OK;
+}
+
+wk_status wk_vjp_slice(wk_vjp *vjp) {
+  const wk_slice_arguments *a = vjp->arguments;
+  const wk_layout *x = &vjp->input_layouts[0];
+  wk_shape before = {.rank = x->rank}, after = {.rank = x->rank};
+  before.dims[a->axis] = a->start;
+  after.dims[a->axis] = x->dims[a->axis] - a->end;
+  vjp->input_gradients[0] = wk_pad(vjp->output_gradients[0], before, after);
+  return wk_error_status();
+}

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Layers and optimizers: their structs of settings, tables and constructors."""
+from .records import NOTICE, attribute_rows, comment, settings_row
+
+
+def struct(name, kind):
+    return f"wk_{name}_{kind}_arguments" if kind == "layer" else f"wk_{name}_arguments"
+
+
+def declaration(s, kind, leading=""):
+    lines = ["  size_t struct_size;"] + ([leading] if leading else [])
+    lines += [f"  {a.declaration()} /* {a.doc} */" for a in s.attributes]
+    return f"typedef struct {struct(s.name, kind)} {{\n" + "\n".join(lines) + f"\n}} {struct(s.name, kind)};\n"
+
+
+def macro(function, arguments):
+    return (f"#define {function}(...) \\\n  {function}_at(WK_HERE, &({arguments}){{ \\\n"
+            f"                      .struct_size = sizeof({arguments}), __VA_ARGS__}})\n\n")
+
+
+def layers_header(layers):
+    parts = [NOTICE, "#ifndef WICK_LAYERS_GEN_H\n#define WICK_LAYERS_GEN_H\n\n#include <wick/tensor.h>\n\nWK_BEGIN_C\n\n"
+             "typedef struct wk_module wk_module;\n\n"]
+    for s in layers:
+        parts.append(declaration(s, "layer"))
+        parts.append(comment(s.doc + " Freed with wk_module_free unless something takes it. [any thread]") + "\n")
+        parts.append(f"WK_API wk_module *wk_{s.name}_layer_at(wk_place here, const {struct(s.name, 'layer')} *arguments);\n")
+        parts.append(macro(f"wk_{s.name}_layer", struct(s.name, "layer")))
+    parts.append("WK_END_C\n\n#endif\n")
+    return "".join(parts)
+
+
+def last_required(s):
+    required = [a.name for a in s.attributes if a.required]
+    return required[-1] if required else ""
+
+
+def tables(settings, kind):
+    return "".join(f"static const wk_attribute attributes_{s.name}[] = {{\n{attribute_rows(s.attributes, struct(s.name, kind))}}};\n"
+                   for s in settings if s.attributes)
+
+
+def layers_table(layers):
+    parts = [NOTICE, '#include <math.h>\n\n#include "nn/layer.h"\n\n', tables(layers, "layer")]
+    for s in layers:
+        parts.append(f"wk_tensor *wk_layer_forward_{s.name}(wk_module *self, wk_tensor *x);\n")
+        if s.builds:
+            parts.append(f"wk_status wk_layer_build_{s.name}(wk_module *self, wk_tensor *x);\n")
+    parts.append("\nconst wk_layer_type wk_layer_table[] = {\n")
+    for s in layers:
+        build = f"wk_layer_build_{s.name}" if s.builds else "NULL"
+        parts.append(f'    {{"{s.name}", {settings_row(struct(s.name, "layer"), "attributes_" + s.name, s.attributes, last_required(s))},\n'
+                     f"     {build}, wk_layer_forward_{s.name}}},\n")
+    parts.append(f"}};\n\nconst int wk_layer_table_count = {len(layers)};\n")
+    for i, s in enumerate(layers):
+        parts.append(f"\nwk_module *wk_{s.name}_layer_at(wk_place here, const {struct(s.name, 'layer')} *arguments) {{\n"
+                     f"  return wk_layer_create(&wk_layer_table[{i}], here, arguments);\n}}\n")
+    return "".join(parts)
+
+
+def optimizers_header(optimizers):
+    parts = [NOTICE, "#ifndef WICK_OPTIMIZERS_GEN_H\n#define WICK_OPTIMIZERS_GEN_H\n\n#include <wick/tensor.h>\n\nWK_BEGIN_C\n\n"
+             "typedef struct wk_module wk_module;\ntypedef struct wk_optimizer wk_optimizer;\n\n"]
+    for s in optimizers:
+        parts.append(declaration(s, "optimizer", "  wk_module *module; /* built; whose parameters it updates; outlives it */"))
+        parts.append(comment(s.doc + " Freed with wk_optimizer_free. [any thread]") + "\n")
+        parts.append(f"WK_API wk_optimizer *wk_{s.name}_create_at(wk_place here, const {struct(s.name, 'optimizer')} *arguments);\n")
+        parts.append(macro(f"wk_{s.name}_create", struct(s.name, "optimizer")))
+    parts.append("WK_END_C\n\n#endif\n")
+    return "".join(parts)
+
+
+def optimizers_table(optimizers):
+    parts = [NOTICE, '#include <math.h>\n\n#include "optim/optimizer.h"\n\n', tables(optimizers, "optimizer")]
+    for s in optimizers:
+        parts.append(f"static const char *const slots_{s.name}[] = {{{', '.join(chr(34) + n + chr(34) for n in s.slots)}}};\n")
+        parts.append(f"wk_status wk_optimizer_step_{s.name}(wk_optimizer *optimizer, const wk_update *update);\n\n")
+    parts.append("const wk_optimizer_type wk_optimizer_table[] = {\n")
+    for s in optimizers:
+        parts.append(f'    {{"{s.name}", {settings_row(struct(s.name, "optimizer"), "attributes_" + s.name, s.attributes, "module")},\n'
+                     f"     slots_{s.name}, {len(s.slots)}, wk_optimizer_step_{s.name}}},\n")
+    parts.append(f"}};\n\nconst int wk_optimizer_table_count = {len(optimizers)};\n")
+    return "".join(parts)
+
+
+def optimizers_constructors(optimizers):
+    """They stand in train/, the lowest room that sees both modules and optimizers."""
+    parts = [NOTICE, '#include <wick/nn.h>\n\n#include "optim/optimizer.h"\n']
+    for i, s in enumerate(optimizers):
+        parts.append(f"\nwk_optimizer *wk_{s.name}_create_at(wk_place here, const {struct(s.name, 'optimizer')} *arguments) {{\n"
+                     f"  wk_parameters *parameters = wk_module_parameters(arguments->module);\n"
+                     f"  return wk_optimizer_create_type(&wk_optimizer_table[{i}], parameters, here, arguments);\n}}\n")
+    return "".join(parts)
