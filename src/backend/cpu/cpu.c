@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The list of the cpu device's kernels. What is not here the reference computes. */
+#include "backend/cpu/cpu.h"
+
+#include "backend/cpu/pointwise.h"
+#include "ops/records.gen.h"
+
+const char *wk_cpu_refuse_unless_float(const wk_kernel_call *call) {
+  const wk_dtype dtype = call->outputs[0].layout.dtype;
+  return dtype == WK_F32 || dtype == WK_F64 ? NULL : "only f32 and f64";
+}
+
+#define FLOATS(op, function)                                                                       \
+  {op, "cpu:" #function, false, wk_cpu_refuse_unless_float, wk_cpu_run_##function}
+
+const wk_kernel wk_cpu_kernels[] = {
+    {WK_EVERY_POINTWISE, "cpu:pointwise", true, wk_cpu_pointwise_refuse, wk_cpu_pointwise_run},
+    {WK_OP_MATMUL, "cpu:matmul", true, NULL, wk_cpu_run_matmul},
+    FLOATS(WK_OP_CONV2D, conv2d),
+    FLOATS(WK_OP_CONV2D_DATA_GRADIENT, conv2d_data_gradient),
+    FLOATS(WK_OP_CONV2D_WEIGHT_GRADIENT, conv2d_weight_gradient),
+    FLOATS(WK_OP_MAX_POOL2D, max_pool2d),
+    FLOATS(WK_OP_MAX_POOL2D_GRADIENT, max_pool2d_gradient),
+    FLOATS(WK_OP_AVERAGE_POOL2D, average_pool2d),
+    FLOATS(WK_OP_AVERAGE_POOL2D_GRADIENT, average_pool2d_gradient),
+    FLOATS(WK_OP_SOFTMAX, softmax),
+    FLOATS(WK_OP_SOFTMAX_GRADIENT, softmax_gradient),
+    FLOATS(WK_OP_LOG_SOFTMAX, log_softmax),
+    FLOATS(WK_OP_LOG_SOFTMAX_GRADIENT, log_softmax_gradient),
+    FLOATS(WK_OP_CROSS_ENTROPY, cross_entropy),
+    FLOATS(WK_OP_CROSS_ENTROPY_GRADIENT, cross_entropy_gradient),
+    {WK_OP_SUM, "cpu:sum", false, wk_cpu_refuse_reduce, wk_cpu_run_reduce},
+    {WK_OP_MAX, "cpu:max", false, wk_cpu_refuse_reduce, wk_cpu_run_reduce},
+    {WK_OP_ARGMAX, "cpu:argmax", false, wk_cpu_refuse_argmax, wk_cpu_run_argmax},
+    {WK_OP_CONTIGUOUS, "cpu:contiguous", true, NULL, wk_cpu_run_contiguous},
+    {WK_OP_UNIFORM, "cpu:uniform", false, NULL, wk_cpu_run_uniform},
+    {WK_OP_DROPOUT, "cpu:dropout", false, NULL, wk_cpu_run_dropout},
+};
+const int wk_cpu_kernel_count = sizeof wk_cpu_kernels / sizeof *wk_cpu_kernels;

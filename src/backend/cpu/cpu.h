@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_BACKEND_CPU_CPU_H
+#define WICK_BACKEND_CPU_CPU_H
+
+/* The cpu device's kernels: thin entries from operands to the compute code of kernels.h. */
+
+#include "ops/kernel.h"
+
+extern const wk_kernel wk_cpu_kernels[];
+extern const int wk_cpu_kernel_count;
+
+/* The entries, by family; cpu.c lists them. */
+const char *wk_cpu_refuse_unless_float(const wk_kernel_call *call);
+wk_status wk_cpu_run_matmul(const wk_kernel_call *call);
+wk_status wk_cpu_run_conv2d(const wk_kernel_call *call);
+wk_status wk_cpu_run_conv2d_data_gradient(const wk_kernel_call *call);
+wk_status wk_cpu_run_conv2d_weight_gradient(const wk_kernel_call *call);
+wk_status wk_cpu_run_max_pool2d(const wk_kernel_call *call);
+wk_status wk_cpu_run_max_pool2d_gradient(const wk_kernel_call *call);
+wk_status wk_cpu_run_average_pool2d(const wk_kernel_call *call);
+wk_status wk_cpu_run_average_pool2d_gradient(const wk_kernel_call *call);
+wk_status wk_cpu_run_softmax(const wk_kernel_call *call);
+wk_status wk_cpu_run_softmax_gradient(const wk_kernel_call *call);
+wk_status wk_cpu_run_log_softmax(const wk_kernel_call *call);
+wk_status wk_cpu_run_log_softmax_gradient(const wk_kernel_call *call);
+wk_status wk_cpu_run_cross_entropy(const wk_kernel_call *call);
+wk_status wk_cpu_run_cross_entropy_gradient(const wk_kernel_call *call);
+const char *wk_cpu_refuse_reduce(const wk_kernel_call *call);
+wk_status wk_cpu_run_reduce(const wk_kernel_call *call);
+const char *wk_cpu_refuse_argmax(const wk_kernel_call *call);
+wk_status wk_cpu_run_argmax(const wk_kernel_call *call);
+wk_status wk_cpu_run_contiguous(const wk_kernel_call *call);
+wk_status wk_cpu_run_uniform(const wk_kernel_call *call);
+wk_status wk_cpu_run_dropout(const wk_kernel_call *call);
+
+#endif

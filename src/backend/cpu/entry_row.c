@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Entries of ops along the last axis, and of reductions. */
+#include "backend/cpu/cpu.h"
+#include "backend/cpu/kernels.h"
+#include "base/error.h"
+#include "ops/label.h"
+#include "ops/records.gen.h"
+#include "ops/reduction.h"
+
+/* A layout as rows along its last axis. */
+static void rows_of(const wk_layout *layout, int64_t *rows, int64_t *columns) {
+  *columns = layout->dims[layout->rank - 1];
+  *rows = *columns ? wk_layout_count(layout) / *columns : 0;
+}
+
+wk_status wk_cpu_run_softmax(const wk_kernel_call *call) {
+  int64_t rows, columns;
+  rows_of(&call->outputs[0].layout, &rows, &columns);
+  wk_cpu_softmax(call->outputs[0].layout.dtype, rows, columns, call->inputs[0].data,
+                 call->outputs[0].data);
+  return WK_OK;
+}
+
+wk_status wk_cpu_run_log_softmax(const wk_kernel_call *call) {
+  int64_t rows, columns;
+  rows_of(&call->outputs[0].layout, &rows, &columns);
+  wk_cpu_log_softmax(call->outputs[0].layout.dtype, rows, columns, call->inputs[0].data,
+                     call->outputs[0].data);
+  return WK_OK;
+}
+
+wk_status wk_cpu_run_softmax_gradient(const wk_kernel_call *call) {
+  int64_t rows, columns;
+  rows_of(&call->outputs[0].layout, &rows, &columns);
+  wk_cpu_softmax_gradient(call->outputs[0].layout.dtype, rows, columns, call->inputs[1].data,
+                          call->inputs[0].data, call->outputs[0].data);
+  return WK_OK;
+}
+
+wk_status wk_cpu_run_log_softmax_gradient(const wk_kernel_call *call) {
+  int64_t rows, columns;
+  rows_of(&call->outputs[0].layout, &rows, &columns);
+  wk_cpu_log_softmax_gradient(call->outputs[0].layout.dtype, rows, columns, call->inputs[1].data,
+                              call->inputs[0].data, call->outputs[0].data);
+  return WK_OK;
+}
+
+wk_status wk_cpu_run_cross_entropy(const wk_kernel_call *call) {
+  const wk_operand *logits = &call->inputs[0], *labels = &call->inputs[1];
+  const wk_status status = wk_labels_check(labels, logits->layout.dims[1]);
+  if (status != WK_OK) return status;
+  return wk_cpu_cross_entropy(logits->layout.dtype, logits->layout.dims[0], logits->layout.dims[1],
+                              logits->data, (const int64_t *)(const void *)labels->data,
+                              call->outputs[0].data);
+}
+
+wk_status wk_cpu_run_cross_entropy_gradient(const wk_kernel_call *call) {
+  const wk_operand *logits = &call->inputs[1], *labels = &call->inputs[2];
+  const wk_status status = wk_labels_check(labels, logits->layout.dims[1]);
+  if (status != WK_OK) return status;
+  wk_cpu_cross_entropy_gradient(logits->layout.dtype, logits->layout.dims[0],
+                                logits->layout.dims[1], logits->data,
+                                (const int64_t *)(const void *)labels->data, call->inputs[0].data,
+                                call->outputs[0].data);
+  return WK_OK;
+}
+
+/* ---- reductions over neighbouring axes: [outer, count, inner] ---- */
+
+typedef struct middle {
+  int64_t outer, count, inner;
+} middle;
+
+/* False when an axis that stays lies between reduced ones. */
+static bool find_middle(const wk_layout *x, const bool *reduced, middle *m) {
+  *m = (middle){1, 1, 1};
+  int stage = 0; /* 0: before, 1: within, 2: behind the reduced axes */
+  for (int i = 0; i < x->rank; i++) {
+    if (x->dims[i] == 1) continue;
+    if (reduced[i] != (stage == 1)) stage++;
+    if (stage > 2) return false;
+    *(stage == 0 ? &m->outer : stage == 1 ? &m->count : &m->inner) *= x->dims[i];
+  }
+  return true;
+}
+
+static bool reduction_middle(const wk_kernel_call *call, middle *m) {
+  *m = (middle){1, 1, 1};
+  const wk_axes *axes = call->op->id == WK_OP_SUM
+                            ? &((const wk_sum_arguments *)call->arguments)->axes
+                            : &((const wk_max_arguments *)call->arguments)->axes;
+  bool reduced[WK_MAX_RANK];
+  const wk_layout *x = &call->inputs[0].layout;
+  return wk_reduced_axes(axes, x->rank, reduced) == WK_OK && find_middle(x, reduced, m);
+}
+
+const char *wk_cpu_refuse_reduce(const wk_kernel_call *call) {
+  const wk_dtype dtype = call->inputs[0].layout.dtype;
+  if (dtype == WK_U8 || dtype == WK_BOOL) return "no u8";
+  middle m;
+  return reduction_middle(call, &m) ? NULL : "reduced axes must be neighbours";
+}
+
+wk_status wk_cpu_run_reduce(const wk_kernel_call *call) {
+  middle m;
+  reduction_middle(call, &m);
+  const wk_cpu_reduction kind = call->op->id == WK_OP_SUM ? WK_CPU_SUM : WK_CPU_MAX;
+  return wk_cpu_reduce(kind, call->inputs[0].layout.dtype, m.outer, m.count, m.inner,
+                       call->inputs[0].data, call->outputs[0].data);
+}
+
+const char *wk_cpu_refuse_argmax(const wk_kernel_call *call) {
+  const wk_argmax_arguments *a = call->arguments;
+  const wk_layout *x = &call->inputs[0].layout;
+  if (x->dtype == WK_U8 || x->dtype == WK_BOOL) return "no u8";
+  return wk_axis_resolve(a->axis, x->rank) == x->rank - 1 ? NULL : "only the last axis";
+}
+
+wk_status wk_cpu_run_argmax(const wk_kernel_call *call) {
+  int64_t rows, columns;
+  rows_of(&call->inputs[0].layout, &rows, &columns);
+  wk_cpu_argmax(call->inputs[0].layout.dtype, rows, columns, call->inputs[0].data,
+                (int64_t *)(void *)call->outputs[0].data);
+  return WK_OK;
+}

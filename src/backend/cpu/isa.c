@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The choice of an instruction set at run time. */
+
+#include "backend/cpu/isa.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/environment.h"
+
+/* Best first. The build says which the compiler could make; AVX-512 stands for its foundation and
+ * the BW, DQ and VL parts. */
+static const wk_cpu_isa *const candidates[] = {
+#ifdef WICK_HAVE_AVX512
+    &wk_cpu_isa_avx512,
+#endif
+#ifdef WICK_HAVE_AVX2
+    &wk_cpu_isa_avx2,
+#endif
+    &wk_cpu_isa_baseline,
+};
+enum { CANDIDATES = sizeof candidates / sizeof *candidates };
+
+static _Atomic(const wk_cpu_isa *) selected;
+
+static bool available(const wk_cpu_isa *isa) {
+#ifdef WICK_HAVE_AVX512
+  if (isa == &wk_cpu_isa_avx512)
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("fma");
+#endif
+#ifdef WICK_HAVE_AVX2
+  if (isa == &wk_cpu_isa_avx2)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#endif
+  return isa == &wk_cpu_isa_baseline;
+}
+
+bool wk_cpu_isa_select(const char *name) {
+  for (int i = 0; i < CANDIDATES; i++)
+    if (strcmp(candidates[i]->name, name) == 0 && available(candidates[i])) {
+      atomic_store(&selected, candidates[i]);
+      return true;
+    }
+  return false;
+}
+
+/* The variable names the best one allowed; a name that is unknown or not available is ignored. */
+static const wk_cpu_isa *choose(void) {
+  const char *name = wk_variable_get(WK_VARIABLE_ISA);
+  int first = 0;
+  for (int i = 0; i < CANDIDATES; i++)
+    if (strcmp(candidates[i]->name, name) == 0) first = i;
+  while (!available(candidates[first])) first++;
+  return candidates[first];
+}
+
+const wk_cpu_isa *wk_cpu_isa_get(void) {
+  const wk_cpu_isa *isa = atomic_load_explicit(&selected, memory_order_acquire);
+  if (isa) return isa;
+  isa = choose();
+  atomic_store(&selected, isa);
+  return isa;
+}
+
+const char *wk_cpu_isa_name(void) { return wk_cpu_isa_get()->name; }

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_BACKEND_CPU_ISA_PARTS_H
+#define WICK_BACKEND_CPU_ISA_PARTS_H
+
+/* The parts of one instruction set's table, each made by one file of this folder. */
+
+#include "backend/cpu/isa.h"
+#include "backend/cpu/isa/vector.h"
+
+extern const wk_isa_product WK_ISA_NAME(wk_isa_product_f32), WK_ISA_NAME(wk_isa_product_f64);
+extern const wk_isa_depthwise WK_ISA_NAME(wk_isa_depthwise_f32), WK_ISA_NAME(wk_isa_depthwise_f64);
+extern const wk_isa_pool WK_ISA_NAME(wk_isa_pool_f32), WK_ISA_NAME(wk_isa_pool_f64);
+extern const wk_isa_softmax WK_ISA_NAME(wk_isa_softmax_f32), WK_ISA_NAME(wk_isa_softmax_f64);
+extern const wk_isa_reduce WK_ISA_NAME(wk_isa_reduce_f32), WK_ISA_NAME(wk_isa_reduce_f64);
+extern const wk_isa_reduce WK_ISA_NAME(wk_isa_reduce_i64), WK_ISA_NAME(wk_isa_reduce_i32);
+
+#endif

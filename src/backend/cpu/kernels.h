@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_BACKEND_CPU_KERNELS_H
+#define WICK_BACKEND_CPU_KERNELS_H
+
+/* The processor's own kernels, on raw pointers to contiguous data unless strides are given. They
+ * choose an instruction set at run time (isa.h), split work over wk_parallel_for in ways that never
+ * change a result's bits, and trust their caller: shapes, labels and dtypes are checked above.
+ * What returns a status can fail with WK_ERROR_MEMORY only. `dtype` is WK_F32 or WK_F64 where
+ * nothing else is said; all sizes may be 0; outputs never overlap inputs. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <wick/base.h>
+#include <wick/tensor.h>
+
+/* ---- the machine ---- */
+
+/* The instruction set in use: "baseline", "avx2" or "avx512"; $WICK_ISA picks a lower one. */
+const char *wk_cpu_isa_name(void);
+
+/* Multiply-adds per second that registers alone can do, in GFLOP/s (two per multiply-add), measured
+ * for about `seconds` each with one thread and with all. */
+typedef struct wk_cpu_peak {
+  double one_thread, all_threads;
+} wk_cpu_peak;
+wk_cpu_peak wk_cpu_peak_measure(wk_dtype dtype, double seconds);
+
+/* ---- products ---- */
+
+/* c[m, n] = sum over k of a[m, k] * b[k, n] + (accumulate ? c[m, n] : bias[n]). Strides count elements
+ * and may be anything, 0 and negative included; c's columns lie side by side. The sum over k runs in
+ * blocks of fixed length added in order, so an element's bits depend on its own row, its own column
+ * and k alone: not on m, n, threads, strides or whether operands are transposed. */
+typedef struct wk_cpu_gemm_operands {
+  int64_t m, n, k;
+  const void *a;
+  int64_t a_row_stride, a_column_stride;
+  const void *b;
+  int64_t b_row_stride, b_column_stride;
+  void *c;
+  int64_t c_row_stride;
+  const void *bias; /* [n], or NULL; not with accumulate */
+  bool accumulate;
+} wk_cpu_gemm_operands;
+wk_status wk_cpu_gemm(wk_dtype dtype, const wk_cpu_gemm_operands *operands);
+
+/* ---- convolutions, channels last ---- */
+
+/* x [batch, height, width, channels], weight [out_channels, kernel_height, kernel_width,
+ * channels / groups], y [batch, out_height, out_width, out_channels]. Output pixel (i, j) sees rows
+ * i * stride_height - padding_top + kh * dilation_height of x, zero outside; so any output size may
+ * be given, and padding at the bottom and right is what it implies. */
+typedef struct wk_cpu_conv2d_shape {
+  int64_t batch, height, width, channels;
+  int64_t out_height, out_width, out_channels;
+  int64_t kernel_height, kernel_width, groups;
+  int64_t stride_height, stride_width;
+  int64_t padding_top, padding_left;
+  int64_t dilation_height, dilation_width;
+} wk_cpu_conv2d_shape;
+wk_status wk_cpu_conv2d(wk_dtype dtype, const wk_cpu_conv2d_shape *shape, const void *x,
+                        const void *weight, const void *bias /* [out_channels] or NULL */, void *y);
+wk_status wk_cpu_conv2d_data_gradient(wk_dtype dtype, const wk_cpu_conv2d_shape *shape,
+                                      const void *y_gradient, const void *weight, void *x_gradient);
+wk_status wk_cpu_conv2d_weight_gradient(wk_dtype dtype, const wk_cpu_conv2d_shape *shape,
+                                        const void *x, const void *y_gradient,
+                                        void *weight_gradient);
+
+/* ---- pooling, channels last ---- */
+
+typedef struct wk_cpu_pool2d_shape {
+  int64_t batch, height, width, channels;
+  int64_t out_height, out_width;
+  int64_t kernel_height, kernel_width;
+  int64_t stride_height, stride_width;
+  int64_t padding_top, padding_left;
+  bool count_include_pad; /* average: divide by the whole window, not by what lies inside x */
+} wk_cpu_pool2d_shape;
+
+/* The first NaN, else the first largest value in row-major window order, gives the result and takes
+ * the gradient. A window wholly outside x gives -infinity and passes nothing on. */
+void wk_cpu_max_pool2d(wk_dtype dtype, const wk_cpu_pool2d_shape *shape, const void *x, void *y);
+void wk_cpu_max_pool2d_gradient(wk_dtype dtype, const wk_cpu_pool2d_shape *shape, const void *x,
+                                const void *y_gradient, void *x_gradient);
+
+/* A window wholly outside x gives 0. */
+void wk_cpu_average_pool2d(wk_dtype dtype, const wk_cpu_pool2d_shape *shape, const void *x,
+                           void *y);
+void wk_cpu_average_pool2d_gradient(wk_dtype dtype, const wk_cpu_pool2d_shape *shape,
+                                    const void *y_gradient, void *x_gradient);
+
+/* ---- softmax family, over the last axis of [rows, columns] ---- */
+
+void wk_cpu_softmax(wk_dtype dtype, int64_t rows, int64_t columns, const void *x, void *y);
+void wk_cpu_log_softmax(wk_dtype dtype, int64_t rows, int64_t columns, const void *x, void *y);
+
+/* x_gradient from y (the result) and y's gradient. */
+void wk_cpu_softmax_gradient(wk_dtype dtype, int64_t rows, int64_t columns, const void *y,
+                             const void *y_gradient, void *x_gradient);
+void wk_cpu_log_softmax_gradient(wk_dtype dtype, int64_t rows, int64_t columns, const void *y,
+                                 const void *y_gradient, void *x_gradient);
+
+/* *loss = mean over rows of logsumexp(logits[row]) - logits[row, labels[row]]; NaN for no rows. The
+ * gradient scales by *loss_gradient / rows. Labels lie in [0, columns). */
+wk_status wk_cpu_cross_entropy(wk_dtype dtype, int64_t rows, int64_t columns, const void *logits,
+                               const int64_t *labels, void *loss);
+void wk_cpu_cross_entropy_gradient(wk_dtype dtype, int64_t rows, int64_t columns,
+                                   const void *logits, const int64_t *labels,
+                                   const void *loss_gradient, void *logits_gradient);
+
+/* ---- reductions of [outer, count, inner] over the middle, to [outer, inner] ---- */
+
+/* dtype: WK_F32, WK_F64, WK_I64 or WK_I32, of input and output alike; integer sums wrap around. The
+ * order of a sum is fixed by `count` and by whether inner is 1. Max propagates NaN; over no elements
+ * it is -infinity or the smallest integer. */
+typedef enum wk_cpu_reduction { WK_CPU_SUM, WK_CPU_MAX, WK_CPU_REDUCTIONS } wk_cpu_reduction;
+wk_status wk_cpu_reduce(wk_cpu_reduction reduction, wk_dtype dtype, int64_t outer, int64_t count,
+                        int64_t inner, const void *x, void *y);
+
+/* Index along the last axis of [rows, columns] of the first NaN, else of the first largest value;
+ * columns >= 1. dtypes as wk_cpu_reduce. */
+void wk_cpu_argmax(wk_dtype dtype, int64_t rows, int64_t columns, const void *x, int64_t *y);
+
+#endif

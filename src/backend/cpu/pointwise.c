@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/cpu/pointwise.h"
+
+#include <string.h>
+
+#include "backend/cpu/isa.h"
+#include "base/parallel.h"
+
+#define TILE 1024          /* elements; a handful of such tiles fit a 32 KiB cache */
+#define BLOCK (16 * TILE)  /* elements a thread takes at a time */
+#define MAX_OPERANDS (WK_MAX_INPUTS + 1)
+
+typedef struct pointwise_run {
+  const wk_kernel_call *call;
+  wk_pointwise_kernel kernel;
+  int operand_count;
+  const wk_operand *operands[MAX_OPERANDS];
+  wk_layout layouts[MAX_OPERANDS]; /* strides made to fit the joint sizes; 0 where broadcast */
+  bool direct[MAX_OPERANDS];       /* contiguous in the joint order: used in place */
+} pointwise_run;
+
+static wk_dtype main_dtype(const wk_kernel_call *call) {
+  for (int i = 0; i < call->input_count; i++) {
+    if (call->op->inputs[i].same_dtype) return call->inputs[i].layout.dtype;
+  }
+  return call->inputs[0].layout.dtype;
+}
+
+static wk_pointwise_kernel find_kernel(const wk_kernel_call *call) {
+  return wk_cpu_isa_get()->pointwise[call->op->id][main_dtype(call)];
+}
+
+const char *wk_cpu_pointwise_refuse(const wk_kernel_call *call) {
+  return find_kernel(call) ? NULL : "no pointwise kernel for this dtype";
+}
+
+/* The operand's strides over the joint sizes, aligned at the last axis. */
+static void align(const wk_layout *from, const wk_layout *joint, wk_layout *to) {
+  *to = *joint;
+  to->dtype = from->dtype;
+  const int added = joint->rank - from->rank;
+  for (int i = 0; i < joint->rank; i++) {
+    const bool repeated = i < added || (from->dims[i - added] == 1 && joint->dims[i] != 1);
+    to->strides[i] = repeated ? 0 : from->strides[i - added];
+  }
+}
+
+/* Runs along the last axis, an odometer over the others. */
+void wk_gather(char *to, const char *from, const wk_layout *layout, int64_t begin, int64_t count) {
+  const size_t size = wk_dtype_size(layout->dtype);
+  const int last = layout->rank - 1;
+  if (last < 0) {
+    memcpy(to, from, size);
+    return;
+  }
+  int64_t index[WK_MAX_RANK], rest = begin, position = 0;
+  for (int i = last; i >= 0; i--) {
+    index[i] = rest % layout->dims[i];
+    rest /= layout->dims[i];
+    position += index[i] * layout->strides[i];
+  }
+  while (count > 0) {
+    const int64_t left = layout->dims[last] - index[last], run = left < count ? left : count;
+    const int64_t stride = layout->strides[last];
+    const char *source = from + position * (int64_t)size;
+    if (stride == 1) {
+      memcpy(to, source, (size_t)run * size);
+    } else if (size == 4) {
+      for (int64_t i = 0; i < run; i++) memcpy(to + i * 4, source + i * stride * 4, 4);
+    } else if (size == 8) {
+      for (int64_t i = 0; i < run; i++) memcpy(to + i * 8, source + i * stride * 8, 8);
+    } else {
+      for (int64_t i = 0; i < run; i++) to[i] = source[i * stride];
+    }
+    to += (size_t)run * size;
+    count -= run;
+    index[last] += run;
+    position += run * stride;
+    for (int i = last; i > 0 && index[i] == layout->dims[i]; i--) {
+      position += layout->strides[i - 1] - index[i] * layout->strides[i];
+      index[i] = 0;
+      index[i - 1]++;
+    }
+  }
+}
+
+/* Whether tiles are needed at all is settled before; without them the range is one tile. */
+static void run_range(void *context, int64_t begin, int64_t end) {
+  const pointwise_run *r = context;
+  _Alignas(64) char tiles[MAX_OPERANDS][TILE * 8];
+  bool all_direct = true;
+  for (int i = 0; i < r->operand_count; i++) all_direct = all_direct && r->direct[i];
+  const int64_t step = all_direct ? end - begin : TILE;
+  for (int64_t at = begin; at < end; at += step) {
+    const int64_t count = end - at < step ? end - at : step;
+    char *operand[MAX_OPERANDS];
+    for (int i = 0; i < r->operand_count; i++) {
+      const wk_layout *layout = &r->layouts[i];
+      if (r->direct[i]) {
+        operand[i] = r->operands[i]->data + (size_t)at * wk_dtype_size(layout->dtype);
+      } else {
+        operand[i] = tiles[i];
+        wk_gather(tiles[i], r->operands[i]->data, layout, at, count);
+      }
+    }
+    r->kernel(operand, count, r->call->arguments);
+  }
+}
+
+wk_status wk_cpu_pointwise_run(const wk_kernel_call *call) {
+  pointwise_run r = {.call = call, .kernel = find_kernel(call), .operand_count = call->input_count};
+  for (int i = 0; i < call->input_count; i++) r.operands[i] = &call->inputs[i];
+  if (call->output_count) r.operands[r.operand_count++] = &call->outputs[0];
+  const wk_layout *joint = &r.operands[r.operand_count - 1]->layout;
+  if (!call->output_count) joint = &call->inputs[0].layout;
+  for (int i = 0; i < r.operand_count; i++) {
+    align(&r.operands[i]->layout, joint, &r.layouts[i]);
+    r.direct[i] = wk_layout_is_contiguous(&r.layouts[i]);
+  }
+  wk_parallel_for(wk_layout_count(joint), BLOCK, run_range, &r);
+  return WK_OK;
+}

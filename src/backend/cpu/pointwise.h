@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_BACKEND_CPU_POINTWISE_H
+#define WICK_BACKEND_CPU_POINTWISE_H
+
+/* Pointwise ops and optimizer updates on the processor. The generated kernels work on contiguous
+ * elements only; the driver cuts every call into tiles that fit the first-level cache and copies
+ * broadcast or strided operands of a tile side by side first. */
+
+#include "ops/kernel.h"
+
+/* One past the last dtype: the width of tables by dtype. */
+#define WK_DTYPE_LIMIT (WK_BOOL + 1)
+
+/* `operand`: the inputs in order, then the result (updates have none: they write their inputs).
+ * Operands do not overlap. */
+typedef void (*wk_pointwise_kernel)(char *const *operand, int64_t count, const void *arguments);
+
+extern const wk_pointwise_kernel wk_pointwise_table_baseline[][WK_DTYPE_LIMIT];
+extern const wk_pointwise_kernel wk_pointwise_table_avx2[][WK_DTYPE_LIMIT];
+extern const wk_pointwise_kernel wk_pointwise_table_avx512[][WK_DTYPE_LIMIT];
+
+/* For the list of kernels. */
+const char *wk_cpu_pointwise_refuse(const wk_kernel_call *call);
+wk_status wk_cpu_pointwise_run(const wk_kernel_call *call);
+
+/* Copies elements [begin, begin + count), in row-major order, of a tensor with any strides side by
+ * side. */
+void wk_gather(char *to, const char *from, const wk_layout *layout, int64_t begin, int64_t count);
+
+#endif

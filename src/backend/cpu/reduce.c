@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Reductions of [outer, count, inner] over the middle.
+ *
+ * Their order: `count` is cut into blocks, of BLOCK_TERMS terms where inner is 1 and BLOCK_ROWS
+ * otherwise. A block of a row is added in 16 lanes (term i to lane i mod 16), which are then folded
+ * in halves; a block of columns is added from top to bottom. The blocks' results are reduced in the
+ * same way, until one is left. So the order depends on nothing but `count` and whether inner is 1. */
+
+#include "backend/cpu/reduce.h"
+
+#include "backend/cpu/scratch.h"
+#include "base/parallel.h"
+
+#define BLOCK_TERMS 4096
+#define BLOCK_ROWS 256
+/* Columns that a thread takes at a time. */
+#define BLOCK_COLUMNS 1024
+
+typedef struct level {
+  const wk_isa_reduce *isa;
+  wk_cpu_reduction reduction;
+  size_t element;
+  int64_t count, inner, blocks, column_blocks;
+  const char *x;
+  char *y;
+} level;
+
+static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static const wk_isa_reduce *isa_of(wk_dtype dtype) {
+  const wk_cpu_isa *isa = wk_cpu_isa_get();
+  switch (dtype) {
+  case WK_F64: return isa->reduce[1];
+  case WK_I64: return isa->reduce[2];
+  case WK_I32: return isa->reduce[3];
+  default: return isa->reduce[0];
+  }
+}
+
+static int64_t block_count(int64_t count, int64_t inner) {
+  const int64_t blocks = divide_up(count, inner == 1 ? BLOCK_TERMS : BLOCK_ROWS);
+  return blocks > 0 ? blocks : 1;
+}
+
+/* Items are (outer, block), */
+static void run_terms(void *context, int64_t begin, int64_t end) {
+  const level *l = context;
+  for (int64_t item = begin; item < end; item++) {
+    const int64_t first = item % l->blocks * BLOCK_TERMS;
+    const int64_t at = item / l->blocks * l->count + first;
+    l->isa->block[l->reduction](smaller(BLOCK_TERMS, l->count - first),
+                                l->x + (size_t)at * l->element,
+                                l->y + (size_t)item * l->element);
+  }
+}
+
+/* or (outer, block, block of columns). */
+static void run_columns(void *context, int64_t begin, int64_t end) {
+  const level *l = context;
+  for (int64_t item = begin; item < end; item++) {
+    const int64_t column = item % l->column_blocks * BLOCK_COLUMNS;
+    const int64_t to = item / l->column_blocks;
+    const int64_t first = to % l->blocks * BLOCK_ROWS;
+    const int64_t at = (to / l->blocks * l->count + first) * l->inner + column;
+    l->isa->columns[l->reduction](smaller(BLOCK_ROWS, l->count - first), l->inner,
+                                  smaller(BLOCK_COLUMNS, l->inner - column),
+                                  l->x + (size_t)at * l->element,
+                                  l->y + (size_t)(to * l->inner + column) * l->element);
+  }
+}
+
+static void run_level(level *l, int64_t outer) {
+  l->column_blocks = divide_up(l->inner, BLOCK_COLUMNS);
+  const int64_t items = outer * l->blocks * l->column_blocks;
+  const int64_t terms = outer * l->count * l->inner / (items > 0 ? items : 1);
+  const int64_t block = 16384 / (terms + 1) + 1; /* items worth a thread's while */
+  wk_parallel_for(items, block, l->inner == 1 ? run_terms : run_columns, l);
+}
+
+size_t wk_reduce_scratch_size(wk_dtype dtype, int64_t outer, int64_t count, int64_t inner) {
+  const int64_t blocks = block_count(count, inner);
+  if (blocks == 1) return 0;
+  const int64_t second = block_count(blocks, inner);
+  return (size_t)(outer * inner * (blocks + second)) * wk_dtype_size(dtype);
+}
+
+void wk_reduce_with(wk_cpu_reduction reduction, wk_dtype dtype, int64_t outer, int64_t count,
+                    int64_t inner, const void *x, void *y, void *scratch) {
+  level l = {.isa = isa_of(dtype), .reduction = reduction, .element = wk_dtype_size(dtype)};
+  l.count = count, l.inner = inner, l.x = x;
+  /* Each level's results go to the half of scratch that the level before did not write. */
+  char *halves[2] = {scratch, (char *)scratch + (size_t)(outer * inner * block_count(count, inner)) *
+                                                    l.element};
+  for (int turn = 0;; turn ^= 1) {
+    l.blocks = block_count(l.count, inner);
+    l.y = l.blocks == 1 ? y : halves[turn];
+    run_level(&l, outer);
+    if (l.blocks == 1) return;
+    l.x = l.y, l.count = l.blocks;
+  }
+}
+
+wk_status wk_cpu_reduce(wk_cpu_reduction reduction, wk_dtype dtype, int64_t outer, int64_t count,
+                        int64_t inner, const void *x, void *y) {
+  const size_t size = wk_reduce_scratch_size(dtype, outer, count, inner);
+  void *scratch = y; /* never used when there is one level only */
+  if (size > 0 && !(scratch = wk_cpu_scratch(size))) return WK_ERROR_MEMORY;
+  wk_reduce_with(reduction, dtype, outer, count, inner, x, y, scratch);
+  return WK_OK;
+}
+
+typedef struct search {
+  const wk_isa_reduce *isa;
+  int64_t columns;
+  const void *x;
+  int64_t *y;
+} search;
+
+static void run_argmax(void *context, int64_t begin, int64_t end) {
+  const search *s = context;
+  s->isa->argmax(s->columns, s->x, s->y, begin, end);
+}
+
+void wk_cpu_argmax(wk_dtype dtype, int64_t rows, int64_t columns, const void *x, int64_t *y) {
+  search s = {isa_of(dtype), columns, x, y};
+  wk_parallel_for(rows, 16384 / (columns + 1) + 1, run_argmax, &s);
+}

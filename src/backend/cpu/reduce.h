@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_BACKEND_CPU_REDUCE_H
+#define WICK_BACKEND_CPU_REDUCE_H
+
+#include <stddef.h>
+
+#include "backend/cpu/isa.h"
+
+/* wk_cpu_reduce for callers that have scratch memory already: how much it takes, and the reduction
+ * itself. */
+size_t wk_reduce_scratch_size(wk_dtype dtype, int64_t outer, int64_t count, int64_t inner);
+void wk_reduce_with(wk_cpu_reduction reduction, wk_dtype dtype, int64_t outer, int64_t count,
+                    int64_t inner, const void *x, void *y, void *scratch);
+
+#endif

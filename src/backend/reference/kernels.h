@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_BACKEND_REFERENCE_KERNELS_H
+#define WICK_BACKEND_REFERENCE_KERNELS_H
+
+/* The run functions behind reference.c's table; a file per family. */
+
+#include "ops/kernel.h"
+
+wk_status wk_reference_run_pointwise(const wk_kernel_call *call); /* and optimizer updates */
+
+wk_status wk_reference_run_full(const wk_kernel_call *call);
+wk_status wk_reference_run_arange(const wk_kernel_call *call);
+
+wk_status wk_reference_run_uniform(const wk_kernel_call *call);
+wk_status wk_reference_run_normal(const wk_kernel_call *call);
+wk_status wk_reference_run_dropout(const wk_kernel_call *call);
+
+wk_status wk_reference_run_matmul(const wk_kernel_call *call);
+wk_status wk_reference_run_conv2d(const wk_kernel_call *call);
+wk_status wk_reference_run_conv2d_data_gradient(const wk_kernel_call *call);
+wk_status wk_reference_run_conv2d_weight_gradient(const wk_kernel_call *call);
+
+wk_status wk_reference_run_sum(const wk_kernel_call *call);
+wk_status wk_reference_run_max(const wk_kernel_call *call);
+wk_status wk_reference_run_argmax(const wk_kernel_call *call);
+
+wk_status wk_reference_run_softmax(const wk_kernel_call *call);
+wk_status wk_reference_run_softmax_gradient(const wk_kernel_call *call);
+wk_status wk_reference_run_log_softmax(const wk_kernel_call *call);
+wk_status wk_reference_run_log_softmax_gradient(const wk_kernel_call *call);
+wk_status wk_reference_run_cross_entropy(const wk_kernel_call *call);
+wk_status wk_reference_run_cross_entropy_gradient(const wk_kernel_call *call);
+
+wk_status wk_reference_run_contiguous(const wk_kernel_call *call);
+wk_status wk_reference_run_cast(const wk_kernel_call *call);
+wk_status wk_reference_run_concatenate(const wk_kernel_call *call);
+wk_status wk_reference_run_pad(const wk_kernel_call *call);
+
+wk_status wk_reference_run_max_pool2d(const wk_kernel_call *call);
+wk_status wk_reference_run_max_pool2d_gradient(const wk_kernel_call *call);
+wk_status wk_reference_run_average_pool2d(const wk_kernel_call *call);
+wk_status wk_reference_run_average_pool2d_gradient(const wk_kernel_call *call);
+
+#endif

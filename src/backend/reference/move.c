@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/reference/element.h"
+#include "backend/reference/kernels.h"
+#include "ops/records.gen.h"
+
+/* Copies x to the part of y that begins at `start`, a position in y. */
+static void copy_into(const wk_operand *y, int64_t start, const wk_operand *x) {
+  wk_layout part = x->layout; /* x's sizes, y's strides */
+  for (int i = 0; i < part.rank; i++) part.strides[i] = y->layout.strides[i];
+  const int64_t count = wk_layout_count(&x->layout);
+  for (int64_t i = 0; i < count; i++)
+    wk_element_copy(y, start + wk_layout_position(&part, i), x, wk_layout_position(&x->layout, i));
+}
+
+wk_status wk_reference_run_contiguous(const wk_kernel_call *call) {
+  copy_into(&call->outputs[0], 0, &call->inputs[0]);
+  return WK_OK;
+}
+
+wk_status wk_reference_run_cast(const wk_kernel_call *call) {
+  const wk_operand *x = &call->inputs[0], *y = &call->outputs[0];
+  const int64_t count = wk_layout_count(&x->layout);
+  for (int64_t i = 0; i < count; i++) {
+    const int64_t position = wk_layout_position(&x->layout, i);
+    if (wk_element_is_real(x->layout.dtype))
+      wk_element_convert_real(y, i, wk_element_real(x, position));
+    else
+      wk_element_convert_integer(y, i, wk_element_integer(x, position));
+  }
+  return WK_OK;
+}
+
+wk_status wk_reference_run_concatenate(const wk_kernel_call *call) {
+  const wk_concatenate_arguments *a = call->arguments;
+  const wk_operand *y = &call->outputs[0];
+  const int axis = a->axis < 0 ? a->axis + y->layout.rank : a->axis;
+  int64_t start = 0;
+  for (int i = 0; i < call->input_count; i++) {
+    copy_into(y, start, &call->inputs[i]);
+    start += call->inputs[i].layout.dims[axis] * y->layout.strides[axis];
+  }
+  return WK_OK;
+}
+
+wk_status wk_reference_run_pad(const wk_kernel_call *call) {
+  const wk_pad_arguments *a = call->arguments;
+  const wk_operand *y = &call->outputs[0];
+  const int64_t count = wk_layout_count(&y->layout);
+  for (int64_t i = 0; i < count; i++) wk_element_convert_real(y, i, a->value);
+  int64_t start = 0;
+  for (int i = 0; i < y->layout.rank; i++) start += a->before.dims[i] * y->layout.strides[i];
+  copy_into(y, start, &call->inputs[0]);
+  return WK_OK;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every op on the cpu against the reference, its inputs contiguous and strided. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <wick/device.h>
+
+#include "cases.h"
+#include "check.h"
+#include "compare.h"
+#include "device/host_memory.h"
+#include "tests.h"
+
+/* ---- what errors are measured by ---- */
+
+/* Results of sums are as exact as their terms: the unit is that of the sum of the terms' sizes. */
+static bool is_sum_of_terms(wk_op_class class) {
+  return class == WK_CLASS_MATRIX || class == WK_CLASS_REDUCTION || class == WK_CLASS_WINDOW;
+}
+
+static bool run_on_absolute_inputs(const op_case *c, case_result *result) {
+  op_case absolute = *c;
+  bool good = true;
+  for (int i = 0; i < c->input_count; i++) {
+    good = sample_tensor_copy(&absolute.inputs[i], &c->inputs[i]) && good;
+    for (int64_t k = 0; good && is_float(c->inputs[i].dtype) && k < c->inputs[i].count; k++)
+      sample_set_real(&absolute.inputs[i], k, fabs(sample_real(&c->inputs[i], k)));
+  }
+  good = good && case_run(&absolute, wk_device_get("reference"), CASE_CONTIGUOUS, result);
+  case_free(&absolute);
+  return good;
+}
+
+/* Tensors like the expected ones, each filled with its largest magnitude. */
+static bool fill_with_largest(const case_result *expected, case_result *result) {
+  *result = (case_result){.output_count = expected->output_count, .count = expected->count};
+  for (int i = 0; i < expected->count; i++) {
+    if (!sample_tensor_copy(&result->values[i], &expected->values[i])) return false;
+    if (!is_float(result->values[i].dtype)) continue;
+    const double largest = largest_magnitude(&expected->values[i]);
+    for (int64_t k = 0; k < result->values[i].count; k++)
+      sample_set_real(&result->values[i], k, largest);
+  }
+  return true;
+}
+
+/* A public pointwise op must be near everywhere; elsewhere cancellation is no one's fault. */
+static bool has_scale(const op_case *c) {
+  return is_sum_of_terms(c->op->class) || c->op->class == WK_CLASS_ROW ||
+         c->op->class == WK_CLASS_UPDATE || (c->op->class == WK_CLASS_POINTWISE && c->op->hidden);
+}
+
+/* ---- comparing ---- */
+
+static bool compare_inputs(const char *what, const op_case *c, const case_result *actual) {
+  bool good = true;
+  for (int i = 0; i < c->input_count; i++) {
+    char name[700];
+    snprintf(name, sizeof name, "%s, changed input %d", what, i + 1);
+    if (!case_input_is_written(c, i) && c->inputs[i].data)
+      good = compare_tensors(name, &actual->values[actual->output_count + i], &c->inputs[i],
+                             (tolerance){0}) &&
+             good;
+  }
+  return good;
+}
+
+static bool is_result(const op_case *c, const case_result *result, int i) {
+  return i < result->output_count || case_input_is_written(c, i - result->output_count);
+}
+
+bool compare_results(const char *how, const op_case *c, const case_result *actual,
+                     const case_result *expected, double ulp) {
+  char what[640];
+  snprintf(what, sizeof what, "%s (%s)", case_label(c), how);
+  case_result scales = {.count = 0};
+  bool good = true;
+  if (ulp > 0 && has_scale(c))
+    good = is_sum_of_terms(c->op->class) ? run_on_absolute_inputs(c, &scales)
+                                         : fill_with_largest(expected, &scales);
+  for (int i = 0; good && i < expected->count; i++) {
+    if (!is_result(c, expected, i)) continue;
+    const tolerance allowed = {ulp, scales.count ? &scales.values[i] : NULL};
+    good = compare_tensors(what, &actual->values[i], &expected->values[i], allowed);
+  }
+  case_result_free(&scales);
+  return compare_inputs(what, c, actual) && good;
+}
+
+/* ---- one sample ---- */
+
+static bool check_run(const op_case *c, const char *device, case_memory memory,
+                      const case_result *expected, double ulp) {
+  case_result actual;
+  char how[64];
+  snprintf(how, sizeof how, "%s%s", device, memory == CASE_STRIDED ? ", strided inputs" : "");
+  const bool good = case_run(c, wk_device_get(device), memory, &actual) &&
+                    compare_results(how, c, &actual, expected, ulp);
+  case_result_free(&actual);
+  return good;
+}
+
+bool check_case(const op_case *c) {
+  const double ulp = c->sample->ulp[c->dtype == WK_F64];
+  case_result expected;
+  bool good = case_run(c, wk_device_get("reference"), CASE_CONTIGUOUS, &expected);
+  if (good) {
+    good = compare_inputs("reference", c, &expected);
+    good = check_run(c, "cpu", CASE_CONTIGUOUS, &expected, ulp) && good;
+    if (c->op->class != WK_CLASS_UPDATE) { /* these take nothing but whole chunks */
+      good = check_run(c, "reference", CASE_STRIDED, &expected, 0) && good;
+      good = check_run(c, "cpu", CASE_STRIDED, &expected, ulp) && good;
+    }
+  }
+  case_result_free(&expected);
+  return good;
+}
+
+int check_sample(const wk_sample *sample) {
+  wk_dtype dtypes[2];
+  const int count = case_dtypes(sample, dtypes);
+  int failures = 0;
+  for (int i = 0; i < count; i++) {
+    op_case c;
+    if (!case_make(&c, sample, dtypes[i]) || !check_case(&c)) failures++;
+    case_free(&c);
+  }
+  return failures;
+}
+
+int check_op(const wk_op *op) {
+  int samples = 0, failures = 0;
+  for (int i = 0; i < wk_sample_table_count; i++) {
+    if (strcmp(wk_sample_table[i].op, op->name) != 0) continue;
+    samples++;
+    failures += check_sample(&wk_sample_table[i]);
+  }
+  if (samples) return failures;
+  print_error("%s has no samples\n", op->name);
+  return -1;
+}
+
+static void test_check(void **state) {
+  const int64_t damage = wk_host_guard_damage();
+  assert_int_equal(check_op(*state), 0);
+  assert_int_equal(wk_host_guard_damage(), damage);
+}
+
+int run_check_tests(void) { return run_op_tests("check", NULL, test_check); }
