@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_CLI_BENCH_H
+#define WICK_CLI_BENCH_H
+
+#include <stdbool.h>
+
+/* The parts of `wick bench`; each prints its table. An error is left pending. */
+void wk_bench_gemm(bool json);
+void wk_bench_conv(bool json);
+void wk_bench_ops(bool json);
+
+#endif
