@@ -9,7 +9,7 @@ CMAKE_FLAGS ?=
 GENERATOR = $(if $(wildcard $(BUILD)/CMakeCache.txt),,$(if $(shell command -v ninja),-G Ninja,-G "Unix Makefiles"))
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test bench ops format install asan clean check-fresh help
+.PHONY: all demo test bench ops manual format install dist asan tsan valgrind aarch64 clean check-fresh help
 
 all: ## Build both libraries and the command into build/release
 	@command -v $(CMAKE) >/dev/null || { echo "wick: cmake is missing; run scripts/setup" >&2; exit 1; }
@@ -30,6 +30,9 @@ bench: all ## Measure matrix products, convolutions and ops on this machine
 ops: ## Write the generated files (*.gen.*) again from schema/*.toml
 	@python3 tools/generate.py
 
+manual: all ## Write docs/man/wick.1 again from what the command says about itself
+	@tools/write_manual $(BUILD)/wick >$(BUILD)/wick.1 && cp $(BUILD)/wick.1 docs/man/wick.1
+
 format: ## Format all C sources
 	@scripts/sources c | xargs clang-format-14 -i
 
@@ -37,14 +40,27 @@ install: all ## Install under PREFIX (/usr/local), below DESTDIR if set
 	@DESTDIR="$(DESTDIR)" $(CMAKE) --install $(BUILD) --prefix "$(PREFIX)" >/dev/null
 	@echo "installed under $(DESTDIR)$(PREFIX)"
 
+dist: ## Pack build/wick-VERSION.tar.gz, the same bytes whoever does it
+	@scripts/dist
+
 asan: ## Build with the address and undefined-behaviour sanitizers into build/asan
 	@$(MAKE) --no-print-directory all BUILD=build/asan CMAKE_FLAGS="-DWICK_SANITIZE=address,undefined $(CMAKE_FLAGS)"
+
+tsan: ## Build with the thread sanitizer into build/tsan
+	@$(MAKE) --no-print-directory all BUILD=build/tsan CMAKE_FLAGS="-DWICK_SANITIZE=thread $(CMAKE_FLAGS)"
+
+valgrind: all ## Run the quick tests under valgrind
+	@tests/valgrind.sh $(BUILD)
+
+aarch64: ## Build for AArch64 into build/aarch64, where qemu runs its tests (ctest --test-dir)
+	@scripts/sysroot
+	@$(MAKE) --no-print-directory all BUILD=build/aarch64 CMAKE_FLAGS="-DCMAKE_TOOLCHAIN_FILE=cmake/aarch64-linux-gnu.cmake $(CMAKE_FLAGS)"
 
 check-fresh: ## Run `make demo` and `make test` in a new Debian 12 made by debootstrap (root)
 	@scripts/check-fresh
 
 clean: ## Remove what was built
-	@rm -rf build/release build/asan build/install
+	@rm -rf build/release build/asan build/tsan build/aarch64 build/abi build/fuzz
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z0-9]*[a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 14

@@ -3,6 +3,7 @@
  * here what higher ones put into them. */
 #include <wick/wick.h>
 
+#include "autograd/anomaly.h"
 #include "autograd/tape.h"
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/kernels.h"
@@ -39,7 +40,8 @@ const int wk_backend_table_count = sizeof wk_backend_table / sizeof *wk_backend_
 
 /* ---- layers of dispatch, outermost first ---- */
 
-const wk_dispatch_layer *const wk_default_layers[] = {&wk_autograd_layer, NULL};
+const wk_dispatch_layer *const wk_default_layers[] = {&wk_autograd_layer, &wk_anomaly_layer,
+                                                     NULL};
 
 /* ---- what `wick bench` compares kernels with ---- */
 

@@ -73,6 +73,16 @@ WK_API bool wk_gradients_are_recorded(void); /* [any thread] */
       wk_set_gradients_recorded(false)
 WK_API void wk_no_gradient_end(const bool *before); /* [any thread] */
 
+/* Anomaly detection: while it is on for the calling thread, the first op, forward, backward or in an
+ * optimizer's step, whose float result holds a NaN or an infinity fails with WK_ERROR_NUMERIC; the
+ * error names op, module path, call place, the op whose gradient was worked out, and minimum, maximum,
+ * mean and number of NaN and infinities of each input. An infinity that an input held already (a
+ * mask's, say) may be passed on, and ops that only make, move or pick values are not looked at. Returns
+ * what was set before; WICK_DEBUG=anomaly turns it on for every thread at first. Costs one more
+ * reading of each result, and nothing when off. [any thread] */
+WK_API bool wk_set_anomaly_detection(bool on);
+WK_API bool wk_anomaly_detection_is_on(void); /* [any thread] */
+
 WK_END_C
 
 #endif

@@ -50,7 +50,8 @@ typedef enum wk_status {
   WK_ERROR_NOT_FOUND = -10,    /* a name, file or data set that is not there */
   WK_ERROR_CANCELLED = -11,    /* a callback asked to stop */
   WK_ERROR_CALLBACK = -12,     /* a user's callback failed without saying why */
-  WK_ERROR_DEVICE = -13        /* a device reported a fault */
+  WK_ERROR_DEVICE = -13,       /* a device reported a fault */
+  WK_ERROR_NUMERIC = -14       /* NaN or infinity, where wk_set_anomaly_detection looks for them */
 } wk_status;
 
 /* Where in the user's program a call stands. The macros that wrap calls fill it in. */
@@ -97,7 +98,8 @@ WK_API bool wk_error_take(wk_error *error);
 WK_API void wk_error_clear(void);
 
 /* Ends the pending error. Returns 0 when there is none; otherwise prints it to `stream` (NULL:
- * prints nothing) and returns 1, so that main can end with it. [any thread] */
+ * prints nothing) and returns 1, so that main can end with it. With WICK_DEBUG=scope it also prints
+ * what the thread's scopes held when they held most, error or not. [any thread] */
 WK_API int wk_error_report(FILE *stream);
 
 /* Writes the pending error's whole text as wk_error_report prints it, as snprintf does; the error
@@ -116,6 +118,13 @@ typedef struct wk_callback {
   void (*destroy)(void *context);
 } wk_callback;
 
+/* Where a field lies in one of the library's objects: what tools/gdb and tools/lldb read, so that they
+ * understand programs and core dumps without debug information. Tables end with a NULL name. */
+typedef struct wk_debug_field {
+  const char *name; /* "tensor.offset" */
+  size_t offset;    /* bytes */
+} wk_debug_field;
+
 /* "0.1.0"; static storage. [any thread] */
 WK_API const char *wk_version(void);
 
@@ -125,6 +134,12 @@ WK_API int wk_thread_count(void);
 
 /* Sets it, from 1 to 256. WK_ERROR_STATE while a kernel runs. [one thread at a time] */
 WK_API wk_status wk_set_thread_count(int count);
+
+/* A forked child either execs or calls this: it has none of its parent's threads, so kernels run on
+ * one thread until then, and on as many as in the parent from then on. Tensors, networks, data sets
+ * and optimizers go on as they were; a loader is to be created anew (its next batch is an error). No
+ * effect elsewhere. Never fails. [one thread at a time] */
+WK_API void wk_after_fork(void);
 
 /* Frees caches and ends worker threads. Optional: for leak checkers and before unloading the
  * library. Nothing of Wick may be in use. [one thread at a time] */

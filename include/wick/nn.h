@@ -51,6 +51,9 @@ WK_API const char *wk_module_path(const wk_module *module);       /* [any thread
 WK_API size_t wk_module_child_count(const wk_module *module);     /* [any thread] */
 WK_API wk_module *wk_module_child(const wk_module *module, size_t index); /* [any thread] */
 
+/* The insides of modules, for debuggers. [any thread] */
+WK_API extern const wk_debug_field wk_debug_module_fields[];
+
 /* A table of layers, output shapes and parameter counts, as snprintf. [any thread] */
 WK_API size_t wk_module_summary(const wk_module *module, char *buffer, size_t size);
 

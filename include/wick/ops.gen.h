@@ -572,147 +572,151 @@ WK_END_C
 
 #else
 
-#define WK_CPP_HERE (wk_place{__builtin_FILE(), __builtin_FUNCTION(), __builtin_LINE()})
+constexpr wk_place wk_place_of_caller(const char *file = __builtin_FILE(),
+                                      const char *function = __builtin_FUNCTION(),
+                                      int line = __builtin_LINE()) {
+  return wk_place{file, function, line};
+}
 
 inline wk_tensor *wk_full(wk_shape shape, double value, wk_full_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.shape = shape;
   arguments.value = value;
   return wk_full_at(here, &arguments);
 }
 inline wk_tensor *wk_arange(int64_t count, wk_arange_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.count = count;
   return wk_arange_at(here, &arguments);
 }
 inline wk_tensor *wk_uniform(wk_shape shape, wk_uniform_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.shape = shape;
   return wk_uniform_at(here, &arguments);
 }
 inline wk_tensor *wk_normal(wk_shape shape, wk_normal_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.shape = shape;
   return wk_normal_at(here, &arguments);
 }
 inline wk_tensor *wk_dropout(wk_tensor *x, double rate, wk_dropout_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.rate = rate;
   return wk_dropout_at(here, &arguments);
 }
 inline wk_tensor *wk_matmul(wk_tensor *x, wk_tensor *y, wk_matmul_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.y = y;
   return wk_matmul_at(here, &arguments);
 }
 inline wk_tensor *wk_linear(wk_tensor *x, wk_tensor *weight, wk_linear_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.weight = weight;
   return wk_linear_at(here, &arguments);
 }
 inline wk_tensor *wk_conv2d(wk_tensor *x, wk_tensor *weight, wk_conv2d_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.weight = weight;
   return wk_conv2d_at(here, &arguments);
 }
 inline wk_tensor *wk_add(wk_tensor *x, wk_tensor *y, wk_add_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.y = y;
   return wk_add_at(here, &arguments);
 }
 inline wk_tensor *wk_subtract(wk_tensor *x, wk_tensor *y, wk_subtract_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.y = y;
   return wk_subtract_at(here, &arguments);
 }
 inline wk_tensor *wk_multiply(wk_tensor *x, wk_tensor *y, wk_multiply_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.y = y;
   return wk_multiply_at(here, &arguments);
 }
 inline wk_tensor *wk_divide(wk_tensor *x, wk_tensor *y, wk_divide_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.y = y;
   return wk_divide_at(here, &arguments);
 }
 inline wk_tensor *wk_maximum(wk_tensor *x, wk_tensor *y, wk_maximum_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.y = y;
   return wk_maximum_at(here, &arguments);
 }
 inline wk_tensor *wk_minimum(wk_tensor *x, wk_tensor *y, wk_minimum_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.y = y;
   return wk_minimum_at(here, &arguments);
 }
 inline wk_tensor *wk_negative(wk_tensor *x, wk_negative_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   return wk_negative_at(here, &arguments);
 }
 inline wk_tensor *wk_exp(wk_tensor *x, wk_exp_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   return wk_exp_at(here, &arguments);
 }
 inline wk_tensor *wk_log(wk_tensor *x, wk_log_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   return wk_log_at(here, &arguments);
 }
 inline wk_tensor *wk_sqrt(wk_tensor *x, wk_sqrt_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   return wk_sqrt_at(here, &arguments);
 }
 inline wk_tensor *wk_relu(wk_tensor *x, wk_relu_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   return wk_relu_at(here, &arguments);
 }
 inline wk_tensor *wk_sigmoid(wk_tensor *x, wk_sigmoid_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   return wk_sigmoid_at(here, &arguments);
 }
 inline wk_tensor *wk_tanh(wk_tensor *x, wk_tanh_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   return wk_tanh_at(here, &arguments);
 }
 inline wk_tensor *wk_where(wk_tensor *condition, wk_tensor *x, wk_tensor *y, wk_where_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.condition = condition;
   arguments.x = x;
@@ -720,100 +724,100 @@ inline wk_tensor *wk_where(wk_tensor *condition, wk_tensor *x, wk_tensor *y, wk_
   return wk_where_at(here, &arguments);
 }
 inline wk_tensor *wk_equal(wk_tensor *x, wk_tensor *y, wk_equal_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.y = y;
   return wk_equal_at(here, &arguments);
 }
 inline wk_tensor *wk_greater(wk_tensor *x, wk_tensor *y, wk_greater_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.y = y;
   return wk_greater_at(here, &arguments);
 }
 inline wk_tensor *wk_less(wk_tensor *x, wk_tensor *y, wk_less_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.y = y;
   return wk_less_at(here, &arguments);
 }
 inline wk_tensor *wk_sum(wk_tensor *x, wk_sum_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   return wk_sum_at(here, &arguments);
 }
 inline wk_tensor *wk_mean(wk_tensor *x, wk_mean_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   return wk_mean_at(here, &arguments);
 }
 inline wk_tensor *wk_max(wk_tensor *x, wk_max_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   return wk_max_at(here, &arguments);
 }
 inline wk_tensor *wk_argmax(wk_tensor *x, int axis, wk_argmax_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.axis = axis;
   return wk_argmax_at(here, &arguments);
 }
 inline wk_tensor *wk_softmax(wk_tensor *x, wk_softmax_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   return wk_softmax_at(here, &arguments);
 }
 inline wk_tensor *wk_log_softmax(wk_tensor *x, wk_log_softmax_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   return wk_log_softmax_at(here, &arguments);
 }
 inline wk_tensor *wk_cross_entropy(wk_tensor *logits, wk_tensor *labels, wk_cross_entropy_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.logits = logits;
   arguments.labels = labels;
   return wk_cross_entropy_at(here, &arguments);
 }
 inline wk_tensor *wk_reshape(wk_tensor *x, wk_shape shape, wk_reshape_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.shape = shape;
   return wk_reshape_at(here, &arguments);
 }
 inline wk_tensor *wk_flatten(wk_tensor *x, int axis, wk_flatten_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.axis = axis;
   return wk_flatten_at(here, &arguments);
 }
 inline wk_tensor *wk_permute(wk_tensor *x, wk_axes axes, wk_permute_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.axes = axes;
   return wk_permute_at(here, &arguments);
 }
 inline wk_tensor *wk_broadcast_to(wk_tensor *x, wk_shape shape, wk_broadcast_to_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.shape = shape;
   return wk_broadcast_to_at(here, &arguments);
 }
 inline wk_tensor *wk_slice(wk_tensor *x, int axis, int64_t start, int64_t end, wk_slice_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.axis = axis;
@@ -822,27 +826,27 @@ inline wk_tensor *wk_slice(wk_tensor *x, int axis, int64_t start, int64_t end, w
   return wk_slice_at(here, &arguments);
 }
 inline wk_tensor *wk_contiguous(wk_tensor *x, wk_contiguous_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   return wk_contiguous_at(here, &arguments);
 }
 inline wk_tensor *wk_cast(wk_tensor *x, wk_dtype dtype, wk_cast_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.dtype = dtype;
   return wk_cast_at(here, &arguments);
 }
 inline wk_tensor *wk_concatenate(wk_tensors tensors, int axis, wk_concatenate_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.tensors = tensors;
   arguments.axis = axis;
   return wk_concatenate_at(here, &arguments);
 }
 inline wk_tensor *wk_pad(wk_tensor *x, wk_shape before, wk_shape after, wk_pad_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.before = before;
@@ -850,13 +854,13 @@ inline wk_tensor *wk_pad(wk_tensor *x, wk_shape before, wk_shape after, wk_pad_a
   return wk_pad_at(here, &arguments);
 }
 inline wk_tensor *wk_max_pool2d(wk_tensor *x, wk_max_pool2d_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   return wk_max_pool2d_at(here, &arguments);
 }
 inline wk_tensor *wk_average_pool2d(wk_tensor *x, wk_average_pool2d_arguments arguments = {},
-                           wk_place here = WK_CPP_HERE) {
+                           wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   return wk_average_pool2d_at(here, &arguments);

@@ -53,6 +53,16 @@ typedef struct wk_tensors {
 
 #ifdef __cplusplus
 #define WK_SCALAR (wk_shape{0, {}})
+#define WK_SHAPE(...) wk_shape_of(__VA_ARGS__)
+#define WK_AXES(...) wk_axes_of(__VA_ARGS__)
+extern "C++" {
+template <typename... Size> constexpr wk_shape wk_shape_of(Size... dims) {
+  return {static_cast<int>(sizeof...(dims)), {static_cast<int64_t>(dims)...}};
+}
+template <typename... Axis> constexpr wk_axes wk_axes_of(Axis... axis) {
+  return {static_cast<int>(sizeof...(axis)), {static_cast<int>(axis)...}};
+}
+}
 #else
 #define WK_SCALAR ((wk_shape){0, {0}})
 #define WK_SHAPE(...)                                                                              \
@@ -93,6 +103,12 @@ WK_API wk_tensor *wk_scope_return(wk_tensor *tensor);
 
 /* Number of tensors in all open scopes of the calling thread. [any thread] */
 WK_API size_t wk_scope_count(void);
+
+/* Writes what the calling thread's open scopes hold most of, as snprintf: bytes and number of tensors
+ * for each op and module that made them, with what the records behind them keep for gradients. With
+ * WICK_DEBUG=scope the report of the moment when there was most is kept for wk_error_report.
+ * [any thread] */
+WK_API size_t wk_scope_report(char *buffer, size_t size);
 
 /* ---- making and freeing ---- */
 
@@ -135,6 +151,16 @@ WK_API double wk_item(const wk_tensor *tensor);
 
 /* Writes the values as text, outer elements of large tensors only, as snprintf. [any thread] */
 WK_API size_t wk_tensor_text(const wk_tensor *tensor, char *buffer, size_t size);
+
+/* For looking at a tensor (NULL is fine) from a program or a debugger, where `call wk_describe(x)`
+ * works without debug information too; also while an error is pending. wk_describe gives one line,
+ * "f32 [2, 3] relu at network.1 (relu), requires gradient: [[0.5000, ...]]", valid until the thread's
+ * next call; wk_print writes the same and the values as wk_tensor_text does. [any thread] */
+WK_API const char *wk_describe(const wk_tensor *tensor);
+WK_API void wk_print(FILE *stream, const wk_tensor *tensor); /* [any thread] */
+
+/* The insides of tensors, for debuggers. [any thread] */
+WK_API extern const wk_debug_field wk_debug_tensor_fields[];
 
 /* The tensor on `device`: itself (one more entry in the scope) if it is there, a copy otherwise.
  * Copies carry no gradient. Belongs to the innermost scope. [any thread] */

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "ops/records.gen.h"
+#include "tensor/live.h"
 #include "tensor/parameters.h"
 
 /* One run. For wk_grad, `targets` are the tensors whose gradients are wanted and `results` (owned)
@@ -60,10 +61,7 @@ static bool input_wanted(const walk *w, const wk_node_input *input) {
 
 /* Lists all nodes behind `first`, latest first, and marks those that lead to a wanted gradient. */
 static wk_status list_nodes(walk *w, wk_node *first) {
-  static _Thread_local uint64_t visits;
-  static atomic_uint_least64_t threads = 1;
-  if (visits == 0) visits = atomic_fetch_add(&threads, 1) << 40;
-  w->visit = ++visits;
+  w->visit = wk_new_visit();
   if (!add_node(w, first)) return wk_error_status();
   for (size_t n = 0; n < w->count; n++) {
     const wk_node *node = w->nodes[n];
@@ -129,6 +127,8 @@ static wk_status pass_on(walk *w, const wk_node_input *input, wk_tensor *g) {
 }
 
 /* ---- running a gradient rule ---- */
+
+_Thread_local const wk_op *wk_gradient_of;
 
 static wk_tensor *unpack(const wk_node *node, const wk_saved *saved, const wk_layout *layout) {
   if (!saved->root) return NULL;
@@ -223,14 +223,19 @@ static wk_status run_node(walk *w, wk_node *node) {
     return WK_ERROR_STATE;
   }
   wk_scope scope = wk_scope_open();
-  const char *module_before = wk_current_module;
+  const char *const module_before = wk_current_module;
+  const wk_place *const place_before = wk_place_above;
   wk_current_module = node->module_path;
+  wk_place_above = &node->here;
+  wk_gradient_of = node->op;
   status = run_rule(w, node);
   if (status != WK_OK) {
     wk_error_add_op(node->op->name);
     wk_error_add_place(node->here);
   }
   wk_current_module = module_before;
+  wk_place_above = place_before;
+  wk_gradient_of = NULL;
   wk_scope_close(&scope);
   if (!w->retain_graph) wk_node_spend(node);
   return status;

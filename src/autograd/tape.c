@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "tensor/live.h"
 
 /* ---- the life of nodes ---- */
 
@@ -49,6 +50,47 @@ static void destroy_node(wk_link *link) {
   draining = false;
 }
 
+/* ---- what nodes keep alive ---- */
+
+/* What was saved of an input goes by the name of what it is a view of. */
+static void visit_input(wk_live_walk *walk, const wk_node_input *input) {
+  wk_root *root = input->saved.root;
+  while (input->node && input->node->op->class == WK_CLASS_VIEW) input = &input->node->inputs[0];
+  if (input->leaf) wk_live_visit(walk, input->leaf);
+  const wk_node *maker = input->node;
+  if (root)
+    walk->add(walk, &(wk_live){root, &input->layout, maker ? maker->op->name : NULL,
+                               maker ? maker->module_path : NULL, NULL});
+}
+
+static void visit_output(wk_live_walk *walk, const wk_node *node, const wk_node_output *output) {
+  if (output->saved.root)
+    walk->add(walk, &(wk_live){output->saved.root, &output->layout, node->op->name,
+                               node->module_path, NULL});
+  if (output->gradient) wk_live_visit(walk, output->gradient);
+}
+
+static void visit_node(wk_live_walk *walk, const wk_node *node) {
+  for (int i = 0; i < node->input_count; i++) visit_input(walk, &node->inputs[i]);
+  for (int i = 0; i < node->op->output_count; i++) visit_output(walk, node, &node->outputs[i]);
+}
+
+/* The nodes still to look at are chained: no memory is taken, and a long record needs no deep stack. */
+static void visit_nodes(wk_link *link, wk_live_walk *walk) {
+  wk_node *first = (wk_node *)link, *last = first;
+  if (first->visit == walk->visit) return;
+  first->visit = walk->visit, first->next_visited = NULL;
+  for (; first; first = first->next_visited) {
+    visit_node(walk, first);
+    for (int i = 0; i < first->input_count; i++) {
+      wk_node *before = first->inputs[i].node;
+      if (!before || before->visit == walk->visit) continue;
+      before->visit = walk->visit, before->next_visited = NULL;
+      last = last->next_visited = before;
+    }
+  }
+}
+
 /* ---- recording ---- */
 
 static wk_saved save(const wk_tensor *tensor) {
@@ -81,6 +123,7 @@ static wk_node *create_node(const wk_call *call) {
   if (!node) return NULL;
   atomic_init(&node->link.references, op->output_count);
   node->link.destroy = destroy_node;
+  node->link.visit = visit_nodes;
   node->op = op;
   node->here = call->here;
   node->module_path = wk_current_module;
@@ -97,8 +140,6 @@ static wk_node *create_node(const wk_call *call) {
   }
   return node;
 }
-
-static bool is_float(wk_dtype dtype) { return WK_DTYPES_FLOAT >> dtype & 1; }
 
 static bool must_record(const wk_call *call) {
   if (!wk_gradients_recorded || !call->op->vjp) return false;
@@ -124,7 +165,7 @@ static wk_status check_writes(const wk_call *call) {
 static wk_status record_call(const wk_dispatch_layer *const *layer, wk_call *call) {
   wk_status status = call->op->class == WK_CLASS_UPDATE ? check_writes(call) : WK_OK;
   if (status == WK_OK) status = wk_dispatch_next(layer, call);
-  if (status != WK_OK || !must_record(call) || !is_float(call->layouts[0].dtype)) return status;
+  if (status != WK_OK || !must_record(call) || !wk_dtype_is_float(call->layouts[0].dtype)) return status;
   wk_node *node = create_node(call);
   for (int i = 0; i < call->op->output_count; i++) {
     if (!node) {

@@ -35,7 +35,8 @@ typedef struct wk_node {
   wk_place here;
   const char *module_path;
   uint64_t sequence; /* later nodes have larger ones, so sorting by it is topological order */
-  uint64_t visit;    /* the backward run that has listed it */
+  uint64_t visit;    /* the last walk that has met it: a backward run, or a look at what is alive */
+  struct wk_node *next_visited;
   bool wanted;       /* in that run: a wanted gradient lies behind it */
   bool spent;        /* its saved values are gone */
   int input_count;
@@ -51,6 +52,9 @@ void wk_node_spend(wk_node *node);
 static inline bool wk_wants_gradient(const wk_tensor *tensor) {
   return tensor && tensor->requires_gradient && !tensor->frozen;
 }
+
+/* The op whose gradient rule this thread runs, or NULL. */
+extern _Thread_local const wk_op *wk_gradient_of;
 
 /* The layer of dispatch that records. */
 extern const wk_dispatch_layer wk_autograd_layer;

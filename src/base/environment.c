@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/library.h"
 #include "base/memory.h"
@@ -17,9 +18,9 @@ const wk_variable_record wk_variable_table[WK_VARIABLE_COUNT] = {
                                "for writes beside it"},
     [WK_VARIABLE_DATA] = {"WICK_DATA", "", "wk_dataset_open",
                           "folder that named data sets are looked for in first"},
-    [WK_VARIABLE_DEBUG] = {"WICK_DEBUG", "", "",
-                           "comma-separated topics to explain on standard "
-                           "error of the command"},
+    [WK_VARIABLE_DEBUG] = {"WICK_DEBUG", "", "wk_set_anomaly_detection, wk_scope_report",
+                           "comma-separated: anomaly stops at the first op whose result holds NaN "
+                           "or infinity, scope has wk_error_report add what scopes held most of"},
     [WK_VARIABLE_ISA] = {"WICK_ISA", "", "",
                          "instruction set of the cpu's kernels; else the best "
                          "the processor has"},
@@ -49,9 +50,20 @@ static void read_all(void) {
 }
 
 const char *wk_variable_get(wk_variable variable) {
+  wk_at_fork_lock(&lock);
   pthread_mutex_lock(&lock);
   if (!is_read) read_all();
   const char *value = values[variable];
   pthread_mutex_unlock(&lock);
   return value ? value : wk_variable_table[variable].initial;
+}
+
+bool wk_debug_topic(const char *topic) {
+  const size_t length = strlen(topic);
+  for (const char *at = wk_variable_get(WK_VARIABLE_DEBUG); *at;) {
+    const size_t part = strcspn(at, ",");
+    if (part == length && !strncmp(at, topic, length)) return true;
+    at += part + (at[part] == ',');
+  }
+  return false;
 }

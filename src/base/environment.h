@@ -5,6 +5,8 @@
 /* Every environment variable that Wick looks at. They are read together, once, at first need, so
  * that a program that changes its environment later changes nothing. */
 
+#include <stdbool.h>
+
 typedef enum wk_variable {
   WK_VARIABLE_THREADS,
   WK_VARIABLE_ALLOCATOR,
@@ -26,5 +28,8 @@ extern const wk_variable_record wk_variable_table[WK_VARIABLE_COUNT];
 /* Its value in the environment, or its initial one; never NULL. Lives until wk_shutdown.
  * [any thread] */
 const char *wk_variable_get(wk_variable variable);
+
+/* Whether WICK_DEBUG lists `topic`. [any thread] */
+bool wk_debug_topic(const char *topic);
 
 #endif

@@ -2,6 +2,7 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -35,7 +36,7 @@ const char *wk_status_name(wk_status status) {
   static const char *const names[] = {
       "ok",          "argument error", "shape error",    "dtype error",  "index error",
       "state error", "memory error",   "io error",       "format error", "unsupported",
-      "not found",   "cancelled",      "callback error", "device error"};
+      "not found",   "cancelled",      "callback error", "device error", "numeric error"};
   if (status == WK_END) return "end";
   const int index = -(int)status;
   return index >= 0 && index < (int)(sizeof names / sizeof *names) ? names[index] : "error";
@@ -126,6 +127,12 @@ void wk_error_add_place(wk_place place) {
   pending.line = place.line;
 }
 
+void wk_error_add_lines(const char *text) {
+  if (!wk_failed()) return;
+  const size_t used = strlen(pending.message);
+  print_field(pending.message + used, sizeof pending.message - used, "\n%s", text);
+}
+
 void wk_error_wrap(const char *format, ...) {
   if (!wk_failed()) return;
   char cause[sizeof pending.cause];
@@ -191,15 +198,23 @@ size_t wk_error_text(char *buffer, size_t size) {
   return print_lines(buffer, size, used, "cause: ", r->cause);
 }
 
+static size_t (*_Atomic report_end)(char *buffer, size_t size);
+
+void wk_error_report_end_with(size_t (*write)(char *buffer, size_t size)) {
+  atomic_store(&report_end, write);
+}
+
 int wk_error_report(FILE *stream) {
-  if (!wk_failed()) return 0;
-  if (stream) {
-    char text[2 * sizeof(record)]; /* twice, for the indentation of very short lines */
+  const bool failed = wk_failed();
+  char text[2 * sizeof(record)]; /* twice, for the indentation of very short lines */
+  if (failed && stream) {
     wk_error_text(text, sizeof text);
     fputs(text, stream);
   }
   wk_error_clear();
-  return 1;
+  size_t (*const end)(char *buffer, size_t size) = atomic_load(&report_end);
+  if (end && stream && end(text, sizeof text)) fputs(text, stream);
+  return failed;
 }
 
 /* ---- from thread to thread ---- */

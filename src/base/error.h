@@ -30,6 +30,9 @@ void wk_error_add_module(const char *module_path);
 void wk_error_add_place(wk_place place);
 void wk_error_add_shapes(const char *shapes);
 
+/* Appends lines to the message, for lists that are part of what is wrong. */
+void wk_error_add_lines(const char *text);
+
 /* Replaces the message by `format`, keeping the old message as the cause. */
 void wk_error_wrap(const char *format, ...) WK_PRINTF(1, 2);
 
@@ -38,6 +41,9 @@ extern _Thread_local wk_status wk_error_pending __attribute__((visibility("hidde
 
 /* True when the calling thread has a pending error: a fallible call then returns at once. */
 static inline bool wk_failed(void) { return wk_error_pending < 0; }
+
+/* Has wk_error_report end with what `write` (as snprintf) gives, in every thread; NULL ends that. */
+void wk_error_report_end_with(size_t (*write)(char *buffer, size_t size));
 
 /* An error carried from a worker thread to the thread that waits for it. */
 typedef struct wk_error_parcel wk_error_parcel;

@@ -43,6 +43,8 @@ static struct {
 
   _Alignas(64) atomic_bool busy; /* held by the thread whose job runs, or that changes the pool */
   atomic_int thread_count;       /* 0: not known yet */
+  int count_before_fork;         /* in a forked child: the parent's thread_count, 0 not known */
+  bool forked;                   /* and whether this is one that has yet to say it goes on */
   bool started;                  /* guarded by busy, as are these: */
   bool may_spin;                 /* changes only while there are no workers */
   int worker_count;              /* may be fewer than wanted, when the system refused more */
@@ -143,8 +145,10 @@ static void stop_workers(void) {
   atomic_store(&pool.stop, false);
 }
 
-/* A forked child has none of the workers: it stays on one thread unless it asks for more. */
+/* A forked child has none of the workers: it stays on one thread until wk_after_fork. */
 static void after_fork_in_child(void) {
+  if (!pool.forked) pool.count_before_fork = atomic_load(&pool.thread_count);
+  pool.forked = true;
   pthread_mutex_init(&pool.lock, NULL);
   pthread_cond_init(&pool.wake, NULL);
   pthread_cond_init(&pool.left, NULL);
@@ -157,11 +161,8 @@ static void after_fork_in_child(void) {
   atomic_store(&pool.busy, inside_job);
 }
 
-static void watch_forks(void) { pthread_atfork(NULL, NULL, after_fork_in_child); }
-
 static void start_workers(int wanted) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, watch_forks);
+  wk_at_fork_in_child(after_fork_in_child);
   wk_at_shutdown(wk_parallel_shutdown);
   pool.started = true;
   pool.may_spin = wanted < wk_processor_count(); /* else it only keeps others from working */
@@ -271,6 +272,13 @@ wk_status wk_set_thread_count(int count) {
   atomic_store(&pool.thread_count, count);
   give_pool();
   return WK_OK;
+}
+
+void wk_after_fork(void) {
+  if (!pool.forked || !take_pool()) return;
+  atomic_store(&pool.thread_count, pool.count_before_fork);
+  pool.forked = false;
+  give_pool();
 }
 
 void wk_parallel_shutdown(void) {

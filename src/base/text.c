@@ -152,6 +152,29 @@ bool wk_parse_integer(const char *text, int64_t *value) {
   return true;
 }
 
+/* The size of the character that `bytes` begin with, 0 if it is malformed. The second byte's range
+ * is narrower after E0, F0 (overlong), ED (surrogates) and F4 (past U+10FFFF). */
+static size_t utf8_character_size(const unsigned char *bytes, size_t left) {
+  const unsigned first = bytes[0];
+  if (first < 0x80) return 1;
+  if (first < 0xC2 || first > 0xF4) return 0;
+  const size_t size = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+  if (left < size) return 0;
+  const unsigned least = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+  const unsigned most = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+  if (bytes[1] < least || bytes[1] > most) return 0;
+  for (size_t i = 2; i < size; i++)
+    if ((bytes[i] & 0xC0) != 0x80) return 0;
+  return size;
+}
+
+bool wk_is_utf8(const void *bytes, size_t size) {
+  const unsigned char *at = bytes;
+  for (size_t step; size > 0; at += step, size -= step)
+    if (!(step = utf8_character_size(at, size))) return false;
+  return true;
+}
+
 /* ---- growing text ---- */
 
 /* Makes room for `more` bytes and a terminator. */
@@ -243,6 +266,7 @@ static void free_interned(void) {
 }
 
 const char *wk_intern(const char *name) {
+  wk_at_fork_lock(&interned.lock);
   pthread_mutex_lock(&interned.lock);
   char **slot = NULL;
   if (2 * interned.count < interned.capacity || grow_interned()) {

@@ -47,6 +47,9 @@ size_t wk_format_number(char *buffer, size_t size, double value);
 bool wk_parse_number(const char *text, double *value);
 bool wk_parse_integer(const char *text, int64_t *value);
 
+/* True when the bytes are well-formed UTF-8 (RFC 3629): no surrogates, nothing overlong. */
+bool wk_is_utf8(const void *bytes, size_t size);
+
 /* Writes into a fixed buffer behind `used`, never past `size`; returns the new length used, which
  * may exceed `size` as snprintf's does. */
 size_t wk_print_into(char *buffer, size_t size, size_t used, const char *format, ...)

@@ -13,8 +13,9 @@ static const char *const optimizer_names[] = {"adam", "sgd", NULL};
 
 /* What a run's checkpoint and model keep, so that resuming needs nothing else. What changes no
  * result is not among it: equal runs leave equal files. */
-static const char *const kept[] = {"model", "epochs", "batch-size",     "learning-rate", "optimizer",
-                                   "seed",  "limit",  "shuffle-labels", NULL};
+static const char *const kept[] = {"model",         "epochs",         "batch-size",
+                                   "learning-rate", "optimizer",      "seed",
+                                   "limit",         "shuffle-labels", NULL};
 
 /* Which of them resuming may change. */
 static const char *const changeable[] = {"epochs", NULL};

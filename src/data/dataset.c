@@ -54,7 +54,7 @@ static wk_status copy_names(wk_dataset *dataset) {
 static wk_dataset *create(const wk_dataset_functions *functions, void *context) {
   wk_dataset *dataset = wk_allocate_zeroed(1, sizeof(*dataset));
   if (!dataset) return NULL;
-  pthread_mutex_init(&dataset->lock, NULL);
+  wk_object_mutex_create(&dataset->lock);
   dataset->functions = *functions;
   dataset->functions.destroy = NULL; /* not ours to call before all is well */
   if (describe(dataset) < 0 || copy_names(dataset) < 0) {
@@ -84,7 +84,7 @@ void wk_dataset_free(wk_dataset *dataset) {
   if (!dataset) return;
   if (dataset->functions.destroy) dataset->functions.destroy(dataset->context);
   wk_model_input_clear(&dataset->input);
-  pthread_mutex_destroy(&dataset->lock);
+  wk_object_mutex_destroy(&dataset->lock);
   wk_deallocate(dataset->sources);
   wk_deallocate(dataset);
 }
@@ -263,9 +263,9 @@ static wk_status check_example(const wk_dataset *dataset, int64_t index, wk_stat
 
 wk_status wk_dataset_fill(wk_dataset *dataset, int64_t index, void *input, int64_t *label) {
   *label = 0;
-  pthread_mutex_lock(&dataset->lock);
+  pthread_mutex_lock(&dataset->lock.mutex);
   const wk_status status = dataset->functions.get(dataset->context, index, input, label);
-  pthread_mutex_unlock(&dataset->lock);
+  pthread_mutex_unlock(&dataset->lock.mutex);
   return check_example(dataset, index, status, *label);
 }
 

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "base/library.h"
 #include "base/memory.h"
 #include "data/arguments.h"
 #include "data/batch.h"
@@ -27,6 +28,7 @@ struct wk_loader {
   bool no_prefetch;
   slot slots[SLOTS];
   bool running;
+  unsigned fork_count; /* when the worker was started: a forked child has the object, but no worker */
   pthread_t worker;
   int64_t first_epoch, first_batch; /* where the worker begins */
   pthread_mutex_t lock;             /* of what follows */
@@ -92,7 +94,15 @@ static wk_status start(wk_loader *loader) {
     return wk_error_status();
   }
   loader->running = true;
+  loader->fork_count = wk_fork_count();
   return WK_OK;
+}
+
+static wk_status check_worker(const wk_loader *loader) {
+  if (!loader->running || loader->fork_count == wk_fork_count()) return WK_OK;
+  wk_fail(WK_ERROR_STATE, "the loader's thread works in the process that forked this one");
+  wk_error_add_hint("create the loader after the fork, or set .no_prefetch");
+  return WK_ERROR_STATE;
 }
 
 static void stop(wk_loader *loader) {
@@ -158,6 +168,10 @@ wk_loader *wk_loader_create_at(wk_place here, const wk_loader_arguments *argumen
 
 void wk_loader_free(wk_loader *loader) {
   if (!loader) return;
+  if (loader->fork_count != wk_fork_count() && loader->running) {
+    wk_deallocate(loader); /* the rest is as a thread that is not there left it */
+    return;
+  }
   stop(loader);
   for (int i = 0; i < SLOTS; i++)
     for (int k = 0; k < WK_BATCH_TENSORS; k++) wk_tensor_release(loader->slots[i].tensors[k]);
@@ -193,6 +207,7 @@ static wk_status next_slot(wk_loader *loader, slot **result) {
   if (loader->no_prefetch) {
     wk_batch_make(&loader->maker, loader->epoch, loader->batch, s->tensors);
   } else {
+    if (check_worker(loader) < 0) return wk_error_status();
     if (!loader->running && start(loader) < 0) return wk_error_status();
     s = take(loader);
     if (s->failed) raise_error(loader, s);
@@ -238,6 +253,7 @@ wk_status wk_loader_seek(wk_loader *loader, int64_t epoch, int64_t batch) {
     return wk_fail(WK_ERROR_ARGUMENT,
                    "wk_loader_seek: no batch %lld in epoch %lld; an epoch has %lld",
                    (long long)batch, (long long)epoch, (long long)wk_loader_batch_count(loader));
+  if (check_worker(loader) < 0) return wk_error_status();
   stop(loader);
   loader->epoch = epoch;
   loader->batch = batch;

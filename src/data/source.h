@@ -4,8 +4,7 @@
 
 /* The insides of data sets. Every one is a set of functions, the user's or ours. */
 
-#include <pthread.h>
-
+#include "base/library.h"
 #include "data/dataset.h"
 #include "data/images.h"
 
@@ -15,7 +14,7 @@ struct wk_dataset {
   size_t example_size; /* bytes of one input */
   wk_dataset_functions functions;
   void *context;
-  pthread_mutex_t lock; /* examples are asked for one at a time, whatever loaders there are */
+  wk_object_mutex lock; /* examples are asked for one at a time, whatever loaders there are */
   char *sources;        /* NULL: read from no file */
 };
 

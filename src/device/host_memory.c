@@ -70,6 +70,7 @@ static host_pool *pool_of(const wk_device *device) { return &pools[device->index
 wk_host_allocator wk_host_allocator_get(void) {
   int now = atomic_load_explicit(&allocator, memory_order_relaxed);
   if (now >= 0) return (wk_host_allocator)now;
+  wk_at_fork_lock(&lock); /* here, since this is the first that happens */
   const char *name = wk_variable_get(WK_VARIABLE_ALLOCATOR);
   const int asked = !strcmp(name, "system")  ? WK_HOST_SYSTEM
                     : !strcmp(name, "guard") ? WK_HOST_GUARD
@@ -182,8 +183,7 @@ static void *allocate_pooled(host_pool *pool, size_t size) {
   return memory;
 }
 
-static void *try_allocate(host_pool *pool, size_t size) {
-  const wk_host_allocator how = wk_host_allocator_get();
+static void *try_allocate(host_pool *pool, wk_host_allocator how, size_t size) {
   return how == WK_HOST_POOL ? allocate_pooled(pool, size)
                              : allocate_unpooled(size, how == WK_HOST_GUARD);
 }
@@ -212,6 +212,7 @@ static void *allocate(wk_device *device, size_t size, wk_stream *stream) {
   (void)stream;
   host_pool *pool = pool_of(device);
   const bool refused = wk_memory_must_fail();
+  const wk_host_allocator how = wk_host_allocator_get();
   pthread_mutex_lock(&lock);
   if (!ends_registered) wk_at_shutdown(end_pools);
   ends_registered = true;
@@ -219,10 +220,10 @@ static void *allocate(wk_device *device, size_t size, wk_stream *stream) {
   const wk_memory_statistics before = {.active = pool->active,
                                        .peak = pool->peak,
                                        .cached = pool->cached};
-  void *memory = refused ? NULL : try_allocate(pool, size);
+  void *memory = refused ? NULL : try_allocate(pool, how, size);
   if (!memory && !refused) { /* what is kept for reuse may be what is missing */
     release_all(pool);
-    memory = try_allocate(pool, size);
+    memory = try_allocate(pool, how, size);
   }
   if (memory) {
     pool->active += size;
@@ -254,6 +255,7 @@ static void free_memory(wk_device *device, void *memory, size_t size, wk_stream 
 wk_status wk_host_allocator_set(wk_host_allocator wanted) {
   if (wk_failed()) return wk_error_pending;
   size_t active = 0;
+  wk_at_fork_lock(&lock);
   pthread_mutex_lock(&lock);
   for (int i = 0; i < MAX_DEVICES; i++) active += pools[i].active;
   for (int i = 0; i < MAX_DEVICES && !active; i++) release_all(&pools[i]);

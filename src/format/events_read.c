@@ -103,11 +103,20 @@ static wk_status next_field(message *m, field *f) {
   bool good = read_varint(m, &f->key) && f->key <= UINT32_MAX && f->key >= KEY(1, 0);
   if (good) {
     switch (f->key & 7) {
-    case VARINT: good = read_varint(m, &f->bits); break;
-    case FIXED64: good = read_fixed(m, 8, &f->bits); break;
-    case BYTES: good = read_bytes(m, &f->bytes); break;
-    case FIXED32: good = read_fixed(m, 4, &f->bits); break;
-    default: good = false;
+    case VARINT:
+      good = read_varint(m, &f->bits);
+      break;
+    case FIXED64:
+      good = read_fixed(m, 8, &f->bits);
+      break;
+    case BYTES:
+      good = read_bytes(m, &f->bytes);
+      break;
+    case FIXED32:
+      good = read_fixed(m, 4, &f->bits);
+      break;
+    default:
+      good = false;
     }
   }
   return good ? WK_OK : wk_fail(WK_ERROR_FORMAT, "its fields are damaged");
@@ -148,8 +157,9 @@ static wk_status read_ahead(wk_event_reader *reader, size_t wanted) {
   const size_t ahead = there < READ_AHEAD ? (size_t)there : READ_AHEAD;
   if (make_room(reader, ahead > wanted ? ahead : wanted) < 0) return wk_error_status();
   while (reader->end < wanted) {
-    const ssize_t got = pread(reader->descriptor, reader->buffer + reader->end,
-                              reader->capacity - reader->end, (off_t)(reader->offset + reader->end));
+    const ssize_t got =
+        pread(reader->descriptor, reader->buffer + reader->end, reader->capacity - reader->end,
+              (off_t)(reader->offset + reader->end));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return wk_fail_errno("read", reader->path);
     if (got == 0) return not_yet(reader, reader->end); /* it became shorter */
@@ -238,18 +248,29 @@ static wk_status read_tensor(message m, bool *is_scalar, double *value) {
   *is_scalar = true;
   for (field f; (status = next_field(&m, &f)) == WK_OK;) {
     switch (f.key) {
-    case KEY(TENSOR_DTYPE, VARINT): dtype = f.bits; break;
-    case KEY(TENSOR_SHAPE, BYTES): status = read_shape(f.bytes, is_scalar); break;
-    case KEY(TENSOR_CONTENT, BYTES): content = f.bytes; break;
-    case KEY(TENSOR_FLOATS, FIXED32): float_bits = f.bits; break;
-    case KEY(TENSOR_DOUBLES, FIXED64): double_bits = f.bits; break;
+    case KEY(TENSOR_DTYPE, VARINT):
+      dtype = f.bits;
+      break;
+    case KEY(TENSOR_SHAPE, BYTES):
+      status = read_shape(f.bytes, is_scalar);
+      break;
+    case KEY(TENSOR_CONTENT, BYTES):
+      content = f.bytes;
+      break;
+    case KEY(TENSOR_FLOATS, FIXED32):
+      float_bits = f.bits;
+      break;
+    case KEY(TENSOR_DOUBLES, FIXED64):
+      double_bits = f.bits;
+      break;
     case KEY(TENSOR_FLOATS, BYTES): /* packed; of more numbers the first one counts */
       if (left(&f.bytes) >= 4) float_bits = little_endian(f.bytes.at, 4);
       break;
     case KEY(TENSOR_DOUBLES, BYTES):
       if (left(&f.bytes) >= 8) double_bits = little_endian(f.bytes.at, 8);
       break;
-    default: break;
+    default:
+      break;
     }
     if (status < 0) return status;
   }
@@ -283,8 +304,8 @@ static wk_status read_metadata(message m, bool *is_scalar) {
     message plugin = f.bytes;
     while ((status = next_field(&plugin, &g)) == WK_OK)
       if (g.key == KEY(PLUGIN_NAME, BYTES) && left(&g.bytes) > 0)
-        *is_scalar = left(&g.bytes) == strlen(scalars) &&
-                     memcmp(g.bytes.at, scalars, strlen(scalars)) == 0;
+        *is_scalar =
+            left(&g.bytes) == strlen(scalars) && memcmp(g.bytes.at, scalars, strlen(scalars)) == 0;
     if (status < 0) return status;
   }
   return status;
@@ -296,14 +317,21 @@ static wk_status read_value(wk_event_reader *reader, message m, wk_event *event)
   wk_status status;
   for (field f; (status = next_field(&m, &f)) == WK_OK;) {
     switch (f.key) {
-    case KEY(VALUE_TAG, BYTES): tag = f.bytes; break;
+    case KEY(VALUE_TAG, BYTES):
+      tag = f.bytes;
+      break;
     case KEY(VALUE_SIMPLE, FIXED32):
       is_scalar = true;
       event->value = float_of(f.bits);
       break;
-    case KEY(VALUE_TENSOR, BYTES): status = read_tensor(f.bytes, &is_scalar, &event->value); break;
-    case KEY(VALUE_METADATA, BYTES): status = read_metadata(f.bytes, &is_for_scalars); break;
-    default: break;
+    case KEY(VALUE_TENSOR, BYTES):
+      status = read_tensor(f.bytes, &is_scalar, &event->value);
+      break;
+    case KEY(VALUE_METADATA, BYTES):
+      status = read_metadata(f.bytes, &is_for_scalars);
+      break;
+    default:
+      break;
     }
     if (status < 0) return status;
   }
@@ -333,8 +361,7 @@ static wk_status read_session_log(message m, wk_event *event) {
 }
 
 /* Reads a record; *is_summary when its values come one by one from next_value. */
-static wk_status read_event(wk_event_reader *reader, message m, wk_event *event,
-                            bool *is_summary) {
+static wk_status read_event(wk_event_reader *reader, message m, wk_event *event, bool *is_summary) {
   message what = {0};
   uint64_t key = 0;
   wk_status status;
@@ -342,12 +369,19 @@ static wk_status read_event(wk_event_reader *reader, message m, wk_event *event,
   reader->step = 0;
   for (field f; (status = next_field(&m, &f)) == WK_OK;) {
     switch (f.key) {
-    case KEY(EVENT_WALL_TIME, FIXED64): reader->wall_time = double_of(f.bits); break;
-    case KEY(EVENT_STEP, VARINT): reader->step = (int64_t)f.bits; break;
+    case KEY(EVENT_WALL_TIME, FIXED64):
+      reader->wall_time = double_of(f.bits);
+      break;
+    case KEY(EVENT_STEP, VARINT):
+      reader->step = (int64_t)f.bits;
+      break;
     case KEY(EVENT_FILE_VERSION, BYTES):
     case KEY(EVENT_SUMMARY, BYTES):
-    case KEY(EVENT_SESSION_LOG, BYTES): key = f.key, what = f.bytes; break;
-    default: break;
+    case KEY(EVENT_SESSION_LOG, BYTES):
+      key = f.key, what = f.bytes;
+      break;
+    default:
+      break;
     }
   }
   if (status < 0) return status;
@@ -359,10 +393,13 @@ static wk_status read_event(wk_event_reader *reader, message m, wk_event *event,
   return keep_text(reader, what, &event->text);
 }
 
-static wk_status bad_record(const wk_event_reader *reader) {
-  wk_error_wrap("record %" PRIu64 " (ending at byte %" PRIu64 ") is no event", reader->records - 1,
-                reader->offset);
-  return wk_error_status();
+/* What is left of a damaged record is passed over. */
+static wk_status give_up_record(wk_event_reader *reader, wk_status status) {
+  reader->values = (message){0};
+  if (status == WK_ERROR_FORMAT)
+    wk_error_wrap("record %" PRIu64 " (ending at byte %" PRIu64 ") is no event",
+                  reader->records - 1, reader->offset);
+  return status;
 }
 
 static wk_status next_event(wk_event_reader *reader, wk_event *event) {
@@ -375,10 +412,7 @@ static wk_status next_event(wk_event_reader *reader, wk_event *event) {
       if (status != WK_OK) return status;
       status = read_event(reader, record, event, &is_summary);
     }
-    if (status < 0) {
-      reader->values = (message){0};
-      return bad_record(reader);
-    }
+    if (status < 0) return give_up_record(reader, status);
     event->wall_time = reader->wall_time;
     event->step = reader->step;
     if (!is_summary) return WK_OK;

@@ -28,8 +28,6 @@ typedef struct codec {
 
 enum {
   MAX_SIDE = 65535,
-  MAX_CHUNK = 8 << 20, /* bytes that one ancillary chunk may take */
-  MAX_CHUNKS = 100,    /* ancillary chunks that are kept */
   DEFLATE_RATIO = 1032 /* no deflate stream grows by more when it is inflated */
 };
 
@@ -94,11 +92,17 @@ static void allocate_image(codec *c) {
   if (!c->image.bytes) png_error(c->png, "no memory");
 }
 
+/* Passes over every chunk but the header, palette, transparency and pixels: texts and profiles can
+ * inflate to megabytes from a few bytes. Then no chunk is too long either. */
+static void ignore_other_chunks(png_structp png) {
+  png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+  png_set_chunk_malloc_max(png, 0);
+}
+
 static void read_image(codec *c) {
   png_set_read_fn(c->png, c, read_bytes);
   png_set_user_limits(c->png, MAX_SIDE, MAX_SIDE);
-  png_set_chunk_malloc_max(c->png, MAX_CHUNK);
-  png_set_chunk_cache_max(c->png, MAX_CHUNKS);
+  ignore_other_chunks(c->png);
   png_read_info(c->png, c->info);
   allocate_image(c);
   const size_t row_size = png_get_rowbytes(c->png, c->info);

@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #include "base/memory.h"
+#include "format/json.h"
 #include "tensor/tensor.h"
 
 /* The reference reader's limit. */
@@ -173,12 +174,11 @@ static wk_status read_header(wk_safetensors *file, const void *data, size_t size
   if (header_size > MAX_HEADER || header_size > size - 8)
     return wk_fail(WK_ERROR_FORMAT, "its header claims %" PRIu64 " bytes, but %zu follow",
                    header_size, size - 8);
-  json_error_t error;
-  file->header =
-      json_loadb((const char *)bytes + 8, (size_t)header_size, JSON_REJECT_DUPLICATES, &error);
-  if (!file->header)
-    return wk_fail(WK_ERROR_FORMAT, "its header is no valid JSON: %s at byte %d", error.text,
-                   error.position);
+  file->header = wk_json_parse(bytes + 8, (size_t)header_size);
+  if (!file->header) {
+    wk_error_wrap("its header is damaged");
+    return wk_error_status();
+  }
   if (!json_is_object(file->header))
     return wk_fail(WK_ERROR_FORMAT, "its header is no JSON object");
   file->data = (const char *)bytes + 8 + header_size;

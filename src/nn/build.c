@@ -14,6 +14,10 @@
 #include "nn/module.h"
 #include "tensor/parameters.h"
 
+/* Errors of ops called here name no line: the user's is not known, and this file's says nothing. */
+#undef WK_HERE
+#define WK_HERE ((wk_place){0})
+
 /* Where parameters come from while this thread builds. */
 static _Thread_local struct parameter_source {
   wk_parameter_maker make;

@@ -7,8 +7,25 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/library.h"
 #include "base/memory.h"
 #include "tensor/parameters.h"
+
+#define FIELD(type, field) {#type "." #field, offsetof(wk_##type, field)}
+WK_KEEP const wk_debug_field wk_debug_module_fields[] = {
+    FIELD(module, label),
+    FIELD(module, state),
+    FIELD(module, training),
+    FIELD(module, children),
+    FIELD(module, child_count),
+    FIELD(module, parameters),
+    FIELD(module, parameter_count),
+    FIELD(child, module),
+    {"child.size", sizeof(wk_child)},
+    FIELD(own_parameter, tensor),
+    {"own_parameter.size", sizeof(wk_own_parameter)},
+    {NULL, 0},
+};
 
 /* ---- making and freeing ---- */
 

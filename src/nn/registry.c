@@ -53,6 +53,7 @@ wk_status wk_module_register(const wk_module_type *type) {
   if (!type || type->struct_size < sizeof *type || !type->name || !type->save || !type->load)
     return wk_fail(WK_ERROR_ARGUMENT,
                    "a module type to register needs its struct_size, a name, save and load");
+  wk_at_fork_lock(&registry.lock);
   pthread_mutex_lock(&registry.lock);
   const wk_status status = add(type);
   pthread_mutex_unlock(&registry.lock);
@@ -60,6 +61,7 @@ wk_status wk_module_register(const wk_module_type *type) {
 }
 
 const wk_module_type *wk_module_type_find(const char *name) {
+  wk_at_fork_lock(&registry.lock);
   pthread_mutex_lock(&registry.lock);
   const wk_module_type *type = find(name);
   pthread_mutex_unlock(&registry.lock);

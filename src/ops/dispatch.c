@@ -10,6 +10,7 @@
 #include "ops/records.gen.h"
 
 _Thread_local const char *wk_current_module;
+_Thread_local const wk_place *wk_place_above;
 
 /* ---- the kernel's end of dispatch ---- */
 
@@ -199,23 +200,26 @@ static wk_status check_inputs(const wk_op *op, wk_tensor **inputs, int count) {
   return WK_OK;
 }
 
-/* Appends "  weight f32 [10, 3136]   from flatten (network.6 (flatten))" for an error message. */
+size_t wk_call_describe_input(const wk_call *call, int index, char *buffer, size_t size) {
+  const wk_tensor *tensor = call->inputs[index];
+  const char *name = call->op->inputs[call->op->inputs[0].list ? 0 : index].name;
+  char shape[128];
+  wk_layout_describe(&tensor->layout, shape, sizeof shape);
+  const size_t used = wk_print_into(buffer, size, 0, "%s %s", name, shape);
+  if (tensor->name) return wk_print_into(buffer, size, used, "   %s", tensor->name);
+  if (!tensor->producer) return used;
+  const char *path = tensor->module_path;
+  return wk_print_into(buffer, size, used, path ? "   from %s at %s" : "   from %s",
+                       tensor->producer, path);
+}
+
 static void describe_inputs(const wk_call *call) {
-  char text[1024], shape[128];
+  char text[1024], line[384];
   size_t used = 0;
   for (int i = 0; i < call->input_count && i < WK_MAX_INPUTS; i++) {
-    const wk_tensor *tensor = call->inputs[i];
-    if (!tensor) continue;
-    const char *name = call->op->inputs[call->op->inputs[0].list ? 0 : i].name;
-    wk_layout_describe(&tensor->layout, shape, sizeof shape);
-    used = wk_print_into(text, sizeof text, used, "%s%s %s", used ? "\n" : "", name, shape);
-    if (tensor->name) {
-      used = wk_print_into(text, sizeof text, used, "   %s", tensor->name);
-    } else if (tensor->producer) {
-      const char *path = tensor->module_path;
-      used = wk_print_into(text, sizeof text, used, path ? "   from %s at %s" : "   from %s",
-                           tensor->producer, path);
-    }
+    if (!call->inputs[i]) continue;
+    wk_call_describe_input(call, i, line, sizeof line);
+    used = wk_print_into(text, sizeof text, used, "%s%s", used ? "\n" : "", line);
   }
   if (used) wk_error_add_shapes(text);
 }
@@ -230,7 +234,10 @@ static void explain_failure(const wk_call *call) {
 /* A composite runs in a scope of its own, so that what it makes on the way is freed at once. */
 static wk_status run_composite(wk_call *call) {
   wk_scope scope = wk_scope_open();
+  const wk_place *const place_before = wk_place_above;
+  wk_place_above = &call->here;
   wk_status status = call->op->composite(call);
+  wk_place_above = place_before;
   if (status == WK_OK) wk_tensor_retain(call->outputs[0]);
   else call->outputs[0] = NULL;
   wk_scope_close(&scope);
@@ -268,7 +275,8 @@ wk_status wk_op_run(const wk_op *op, wk_place here, const void *arguments, wk_te
   if (wk_failed()) return wk_error_status();
   alignas(16) char resolved[WK_MAX_ARGUMENTS_SIZE];
   wk_tensor *few[WK_MAX_INPUTS];
-  wk_call call = {.op = op, .here = here, .arguments = resolved};
+  wk_call call = {.op = op, .here = wk_place_above ? *wk_place_above : here,
+                  .arguments = resolved};
   wk_status status = wk_settings_resolve(&op->settings, op->name, arguments, resolved);
   if (status == WK_OK) {
     call.input_count = gather_inputs(op, resolved, few, &call.inputs);

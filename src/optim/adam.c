@@ -20,5 +20,5 @@ wk_status wk_optimizer_step_adam(wk_optimizer *optimizer, const wk_update *updat
                                               .beta2 = a->beta2,
                                               .epsilon = a->epsilon,
                                               .weight_decay = a->weight_decay};
-  return wk_op_run(&wk_op_table[WK_OP_ADAM_UPDATE], WK_HERE, &arguments, NULL);
+  return wk_op_run(&wk_op_table[WK_OP_ADAM_UPDATE], (wk_place){0}, &arguments, NULL);
 }

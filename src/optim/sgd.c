@@ -12,5 +12,5 @@ wk_status wk_optimizer_step_sgd(wk_optimizer *optimizer, const wk_update *update
                                              .learning_rate = a->learning_rate,
                                              .momentum = a->momentum,
                                              .weight_decay = a->weight_decay};
-  return wk_op_run(&wk_op_table[WK_OP_SGD_UPDATE], WK_HERE, &arguments, NULL);
+  return wk_op_run(&wk_op_table[WK_OP_SGD_UPDATE], (wk_place){0}, &arguments, NULL);
 }

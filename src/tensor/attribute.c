@@ -104,8 +104,9 @@ static wk_status check_unknown_tail(const wk_settings *settings, const char *wha
   return WK_OK;
 }
 
-wk_status wk_settings_resolve(const wk_settings *settings, const char *what, const void *given,
-                              void *resolved) {
+/* Copies what both sides know of the settings; the rest is zero. */
+static wk_status copy_known(const wk_settings *settings, const char *what, const void *given,
+                            void *resolved) {
   size_t given_size;
   memcpy(&given_size, given, sizeof given_size);
   if (given_size < settings->required_size || given_size > 1 << 16) {
@@ -114,9 +115,14 @@ wk_status wk_settings_resolve(const wk_settings *settings, const char *what, con
   }
   const size_t known = given_size < settings->size ? given_size : settings->size;
   memcpy(resolved, given, known);
-  memset((char *)resolved + known, 0, settings->size - known);
+  return check_unknown_tail(settings, what, given, given_size);
+}
+
+wk_status wk_settings_resolve(const wk_settings *settings, const char *what, const void *given,
+                              void *resolved) {
+  memset(resolved, 0, settings->size);
+  wk_status status = given ? copy_known(settings, what, given, resolved) : WK_OK;
   memcpy(resolved, &settings->size, sizeof settings->size);
-  wk_status status = check_unknown_tail(settings, what, given, given_size);
   for (int i = 0; i < settings->count && status == WK_OK; i++) {
     status = resolve_field(&settings->attributes[i], what, resolved);
   }

@@ -42,8 +42,8 @@ typedef struct wk_settings {
 } wk_settings;
 
 /* Copies the caller's struct (of its own, perhaps older or newer, size) to `resolved`, of
- * settings->size bytes, with defaults filled in and ranges checked. `what` names the op or layer in
- * errors. */
+ * settings->size bytes, with defaults filled in and ranges checked; NULL has no field set. `what`
+ * names the op or layer in errors. */
 wk_status wk_settings_resolve(const wk_settings *settings, const char *what, const void *given,
                               void *resolved);
 

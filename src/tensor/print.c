@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Values as text, laid out as PyTorch prints them: nested brackets, columns aligned, the first and
- * last three of every dimension of large tensors. */
+ * last three of every dimension of large tensors; or all on one line, for debuggers. */
 
 #include <math.h>
 #include <string.h>
@@ -12,6 +12,8 @@
 
 #define EDGE_ITEMS 3
 #define MOST_ITEMS 1000 /* tensors with more show only their edges */
+#define EDGE_ITEMS_IN_LINE 2
+#define MOST_ITEMS_IN_LINE 32
 #define LINE_WIDTH 80
 #define CELL_SIZE 400 /* holds the longest double without an exponent */
 
@@ -19,6 +21,8 @@ typedef struct printer {
   const wk_layout *layout;
   const char *data; /* on the host */
   bool edges_only;
+  int edge; /* then: items at each end of a dimension */
+  bool in_line;
   const char *number_format; /* of finite floats */
   size_t width;              /* of a cell */
   double least, most;        /* magnitudes of the finite floats shown, zeros left out */
@@ -26,8 +30,6 @@ typedef struct printer {
   char *buffer;
   size_t size, used;
 } printer;
-
-static bool is_float(wk_dtype dtype) { return dtype == WK_F32 || dtype == WK_F64; }
 
 static double float_at(const printer *p, int64_t position) {
   if (p->layout->dtype == WK_F64) return ((const double *)(const void *)p->data)[position];
@@ -63,7 +65,7 @@ static size_t print_with(char *cell, const char *format, ...) {
 static size_t format_cell(const printer *p, int64_t position, char cell[CELL_SIZE]) {
   const wk_dtype dtype = p->layout->dtype;
   if (dtype == WK_BOOL) return print_with(cell, integer_at(p, position) ? "true" : "false");
-  if (!is_float(dtype)) return print_with(cell, "%lld", integer_at(p, position));
+  if (!wk_dtype_is_float(dtype)) return print_with(cell, "%lld", integer_at(p, position));
   const double value = float_at(p, position);
   if (!isfinite(value)) return wk_format_number(cell, CELL_SIZE, value);
   return print_with(cell, p->number_format, value);
@@ -71,9 +73,9 @@ static size_t format_cell(const printer *p, int64_t position, char cell[CELL_SIZ
 
 /* ---- the elements shown ---- */
 
-/* True where the middle of a dimension is left out: before its third item from the end. */
+/* True where the middle of a dimension is left out: before its last items. */
 static bool is_gap(const printer *p, int64_t index, int64_t dim) {
-  return p->edges_only && dim > 2 * EDGE_ITEMS && index == EDGE_ITEMS;
+  return p->edges_only && dim > 2 * p->edge && index == p->edge;
 }
 
 static void each_shown(printer *p, int axis, int64_t position,
@@ -84,7 +86,7 @@ static void each_shown(printer *p, int axis, int64_t position,
   }
   const int64_t dim = p->layout->dims[axis], stride = p->layout->strides[axis];
   for (int64_t i = 0; i < dim; i++) {
-    if (is_gap(p, i, dim)) i = dim - EDGE_ITEMS;
+    if (is_gap(p, i, dim)) i = dim - p->edge;
     each_shown(p, axis + 1, position + i * stride, visit);
   }
 }
@@ -101,7 +103,7 @@ static void measure_value(printer *p, int64_t position) {
 static void measure_cell(printer *p, int64_t position) {
   char cell[CELL_SIZE];
   const size_t length = format_cell(p, position, cell);
-  if (length > p->width) p->width = length;
+  if (!p->in_line && length > p->width) p->width = length;
 }
 
 /* ---- printing ---- */
@@ -111,7 +113,10 @@ static void put(printer *p, const char *text) {
 }
 
 static void put_line(printer *p, int indent) {
-  p->used = wk_print_into(p->buffer, p->size, p->used, "\n%*s", indent, "");
+  if (p->in_line)
+    put(p, " ");
+  else
+    p->used = wk_print_into(p->buffer, p->size, p->used, "\n%*s", indent, "");
 }
 
 static void put_cell(printer *p, int64_t position) {
@@ -123,14 +128,14 @@ static void put_cell(printer *p, int64_t position) {
 static void put_row(printer *p, int axis, int64_t position) {
   const int64_t dim = p->layout->dims[axis], stride = p->layout->strides[axis];
   const int64_t fitting = (LINE_WIDTH - axis) / ((int64_t)p->width + 2);
-  const int64_t per_line = fitting > 1 ? fitting : 1;
+  const int64_t per_line = p->in_line ? dim + 2 : fitting > 1 ? fitting : 1;
   int64_t on_line = 0;
   for (int64_t i = 0; i < dim; i++) {
     if (i) put(p, on_line % per_line ? ", " : ",");
     if (i && on_line % per_line == 0) put_line(p, axis + 1);
     if (is_gap(p, i, dim)) {
       put(p, "..., ");
-      i = dim - EDGE_ITEMS;
+      i = dim - p->edge;
       on_line++;
     }
     put_cell(p, position + i * stride);
@@ -150,13 +155,13 @@ static void put_axis(printer *p, int axis, int64_t position) {
   for (int64_t i = 0; i < dim; i++) {
     if (i) {
       put(p, ",");
-      for (int blank = rank - axis - 2; blank > 0; blank--) put(p, "\n");
+      for (int blank = rank - axis - 2; blank > 0 && !p->in_line; blank--) put(p, "\n");
       put_line(p, axis + 1);
     }
     if (is_gap(p, i, dim)) {
       put(p, "...,");
       put_line(p, axis + 1);
-      i = dim - EDGE_ITEMS;
+      i = dim - p->edge;
     }
     put_axis(p, axis + 1, position + i * stride);
   }
@@ -164,7 +169,7 @@ static void put_axis(printer *p, int axis, int64_t position) {
 }
 
 static void put_tensor(printer *p) {
-  if (is_float(p->layout->dtype)) {
+  if (wk_dtype_is_float(p->layout->dtype)) {
     p->least = INFINITY, p->all_whole = true;
     each_shown(p, 0, 0, measure_value);
     p->number_format = choose_format(p);
@@ -178,26 +183,84 @@ static void put_tensor(printer *p) {
     put_axis(p, 0, 0);
 }
 
-size_t wk_tensor_text(const wk_tensor *tensor, char *buffer, size_t size) {
+/* Values that the host can read are read where they are, also while an error is pending. */
+static size_t print_values(const wk_tensor *tensor, bool in_line, char *buffer, size_t size) {
   if (size) buffer[0] = '\0';
-  if (!tensor || wk_failed()) return 0;
   wk_device *device = wk_tensor_device_of(tensor);
   wk_layout dense = tensor->layout;
   wk_layout_set_strides(&dense);
-  const size_t bytes = (size_t)wk_tensor_count(tensor) * wk_dtype_size(dense.dtype);
+  const int64_t count = wk_tensor_count(tensor);
+  const size_t bytes = (size_t)count * wk_dtype_size(dense.dtype);
   char *copy = NULL;
   if (!device->host_memory) {
-    if (!(copy = wk_allocate(bytes))) return 0;
+    if (wk_failed() || !(copy = wk_allocate(bytes))) return 0;
     if (wk_tensor_read(tensor, copy, bytes)) return wk_deallocate(copy), 0;
   } else if (device->functions->synchronise(device, &device->stream)) {
     return 0;
   }
   printer p = {.layout = copy ? &dense : &tensor->layout,
                .data = copy ? copy : wk_tensor_data(tensor),
-               .edges_only = wk_tensor_count(tensor) > MOST_ITEMS,
+               .edges_only = count > (in_line ? MOST_ITEMS_IN_LINE : MOST_ITEMS),
+               .edge = in_line ? EDGE_ITEMS_IN_LINE : EDGE_ITEMS,
+               .in_line = in_line,
                .buffer = buffer,
                .size = size};
   put_tensor(&p);
   wk_deallocate(copy);
   return p.used;
+}
+
+size_t wk_tensor_text(const wk_tensor *tensor, char *buffer, size_t size) {
+  if (tensor) return print_values(tensor, false, buffer, size);
+  if (size) buffer[0] = '\0';
+  return 0;
+}
+
+/* ---- for people at a debugger ---- */
+
+/* "f32 [2, 3] relu at network.1 (relu), requires gradient" */
+static size_t print_head(const wk_tensor *tensor, char *buffer, size_t size) {
+  size_t used = wk_layout_describe(&tensor->layout, buffer, size);
+  if (tensor->name) used = wk_print_into(buffer, size, used, " %s", tensor->name);
+  if (tensor->producer) used = wk_print_into(buffer, size, used, " %s", tensor->producer);
+  if (tensor->module_path) used = wk_print_into(buffer, size, used, " at %s", tensor->module_path);
+  const wk_device *device = wk_tensor_device_of(tensor);
+  if (device != wk_device_or_default(NULL))
+    used = wk_print_into(buffer, size, used, ", on %s", device->name);
+  if (!wk_layout_is_contiguous(&tensor->layout)) {
+    used = wk_print_into(buffer, size, used, ", strides");
+    for (int i = 0; i < tensor->layout.rank; i++)
+      used = wk_print_into(buffer, size, used, i ? ", %lld" : " [%lld",
+                           (long long)tensor->layout.strides[i]);
+    used = wk_print_into(buffer, size, used, "]");
+  }
+  if (tensor->requires_gradient)
+    used = wk_print_into(buffer, size, used, tensor->frozen ? ", frozen" : ", requires gradient");
+  return used;
+}
+
+const char *wk_describe(const wk_tensor *tensor) {
+  static _Thread_local char text[2048];
+  if (!tensor) return "NULL";
+  size_t used = print_head(tensor, text, sizeof text);
+  used = wk_print_into(text, sizeof text, used, ": ");
+  const size_t room = sizeof text - sizeof "..."; /* of a text that is cut */
+  if (used < room && used + print_values(tensor, true, text + used, room - used) >= room)
+    strcpy(text + room - 1, "...");
+  return text;
+}
+
+void wk_print(FILE *stream, const wk_tensor *tensor) {
+  if (!stream) return;
+  if (!tensor) {
+    fputs("NULL\n", stream);
+    return;
+  }
+  char head[512];
+  print_head(tensor, head, sizeof head);
+  const size_t size = print_values(tensor, false, NULL, 0) + 1;
+  char *text = wk_allocate(size);
+  if (text) print_values(tensor, false, text, size);
+  fprintf(stream, "%s\n%s\n", head, text ? text : "(no memory to show the values)");
+  wk_deallocate(text);
 }

@@ -4,7 +4,7 @@
 
 #include "base/library.h"
 #include "base/memory.h"
-#include "tensor/tensor.h"
+#include "tensor/live.h"
 
 /* An entry is a tensor's address, with its low bit set once wk_scope_return handed it up. */
 typedef uintptr_t entry;
@@ -23,6 +23,7 @@ static wk_tensor *tensor_of(entry e) { return (wk_tensor *)(e & ~RETURNED); }
 static const wk_scope no_scope = {0, 0};
 
 static void close_innermost(void) {
+  if (wk_live_is_watched()) wk_live_note_peak();
   const size_t start = stack.starts[stack.depth - 1], end = stack.count;
   size_t kept = start;
   /* A release may run code that opens and closes a scope above `end`, which may move the array. */
@@ -63,6 +64,10 @@ void wk_scope_close(wk_scope *scope) {
 }
 
 bool wk_scope_is_open(void) { return stack.depth > 0; }
+
+void wk_scope_each(void (*visit)(wk_tensor *tensor, void *context), void *context) {
+  for (size_t i = 0; i < stack.count; i++) visit(tensor_of(stack.entries[i]), context);
+}
 
 size_t wk_scope_count(void) { return stack.count; }
 

@@ -3,7 +3,7 @@
 /* Storage and alias roots: what tensors stand on. */
 
 #include "base/memory.h"
-#include "tensor/tensor.h"
+#include "tensor/live.h"
 
 wk_storage *wk_storage_create(wk_device *device, size_t size) {
   if (wk_failed()) return NULL;
@@ -13,6 +13,7 @@ wk_storage *wk_storage_create(wk_device *device, size_t size) {
   *storage = (wk_storage){.references = 1, .device = device, .size = size};
   storage->data = device->functions->allocate(device, size, &device->stream);
   if (storage->data) return storage;
+  if (wk_error_pending == WK_ERROR_MEMORY) wk_live_explain();
   wk_deallocate(storage);
   return NULL;
 }

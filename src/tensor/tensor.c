@@ -4,9 +4,41 @@
 
 #include "tensor/tensor.h"
 
+#include "base/library.h"
 #include "base/memory.h"
 
 _Thread_local bool wk_gradients_recorded = true;
+
+/* ---- for debuggers ---- */
+
+/* Refers to what only people at a debugger call, so that programs linked statically have it too. */
+WK_KEEP static const struct {
+  const char *(*describe)(const wk_tensor *tensor);
+  void (*print)(FILE *stream, const wk_tensor *tensor);
+  size_t (*report)(char *buffer, size_t size);
+} calls = {wk_describe, wk_print, wk_scope_report};
+
+#define FIELD(type, field) {#type "." #field, offsetof(wk_##type, field)}
+WK_KEEP const wk_debug_field wk_debug_tensor_fields[] = {
+    FIELD(tensor, layout.dtype),
+    FIELD(tensor, layout.rank),
+    FIELD(tensor, layout.dims),
+    FIELD(tensor, layout.strides),
+    FIELD(tensor, offset),
+    FIELD(tensor, root),
+    FIELD(tensor, requires_gradient),
+    FIELD(tensor, frozen),
+    FIELD(tensor, producer),
+    FIELD(tensor, module_path),
+    FIELD(tensor, name),
+    FIELD(root, storage),
+    FIELD(root, offset),
+    FIELD(storage, data),
+    FIELD(storage, device),
+    FIELD(device, name),
+    FIELD(device, host_memory),
+    {NULL, 0},
+};
 
 /* ---- making and freeing ---- */
 

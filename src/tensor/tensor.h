@@ -25,6 +25,7 @@ typedef struct wk_storage {
 typedef struct wk_root {
   atomic_int references;
   atomic_uint version;
+  atomic_uint_least64_t visit; /* the walk over what is alive that has met it; see live.h */
   wk_storage *storage;
   size_t offset; /* bytes */
 } wk_root;
@@ -37,10 +38,14 @@ typedef struct wk_layout {
   int64_t strides[WK_MAX_RANK];
 } wk_layout;
 
+struct wk_live_walk; /* live.h */
+
 /* What ties a tensor to the recorded op that made it. Autograd extends it; tensors only count. */
 typedef struct wk_link {
   atomic_int references;
   void (*destroy)(struct wk_link *link);
+  /* Calls walk->add for the values that the record and those before it keep. NULL: keeps none. */
+  void (*visit)(struct wk_link *link, struct wk_live_walk *walk);
 } wk_link;
 
 /* The gradient of a leaf: a tensor that requires one and was not made by a recorded op. */
@@ -65,6 +70,8 @@ struct wk_tensor {
   const char *module_path; /* interned path of the module it was made in, or NULL */
   const char *name;        /* interned, or NULL */
 };
+
+static inline bool wk_dtype_is_float(wk_dtype dtype) { return dtype == WK_F32 || dtype == WK_F64; }
 
 /* Row-major layout of `shape`; false, with an error pending, when it is negative or too large. */
 bool wk_layout_contiguous(wk_layout *layout, wk_dtype dtype, const wk_shape *shape);
@@ -114,6 +121,9 @@ void wk_tensor_mark_written(wk_tensor *tensor);
  * releases it, raises WK_ERROR_STATE, returns NULL. NULL passes through. */
 wk_tensor *wk_scope_add(wk_tensor *owned);
 bool wk_scope_is_open(void);
+
+/* Calls `visit` for each entry of the calling thread's open scopes, innermost last. */
+void wk_scope_each(void (*visit)(wk_tensor *tensor, void *context), void *context);
 
 /* Address of element `index` (row-major) under any strides: for plain loops. */
 static inline int64_t wk_layout_position(const wk_layout *layout, int64_t index) {

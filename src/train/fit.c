@@ -100,7 +100,8 @@ static wk_status train_batch(fit *f, wk_tensors batch) {
   WK_SCOPE;
   wk_tensor *output = wk_forward_at(f->here, f->a.module, batch.item[0]);
   wk_tensor *loss = wk_batch_loss(f->a.loss, f->a.loss_context, output, batch.item[1]);
-  wk_backward(loss);
+  wk_backward_at(f->here, &(wk_backward_arguments){.struct_size = sizeof(wk_backward_arguments),
+                                                   .loss = loss});
   wk_optimizer_step(f->a.optimizer);
   wk_score score = {0};
   const wk_status status = wk_score_add(&score, output, batch.item[1], loss);

@@ -10,6 +10,10 @@
 #include "data/dataset.h"
 #include "nn/module.h"
 
+/* Errors of ops called here name no line: the user's is not known, and this file's says nothing. */
+#undef WK_HERE
+#define WK_HERE ((wk_place){0})
+
 /* Whether the network's last layer makes probabilities of its scores already. */
 static bool ends_in_softmax(const wk_module *module) {
   while (module->child_count > 0) module = module->children[module->child_count - 1].module;

@@ -32,8 +32,7 @@ real_array real_array_create(wk_dtype dtype, int64_t count) {
 void real_array_free(real_array *array) {
   const size_t size = bytes_of(array), front = (size_t)(array->data - array->memory);
   for (size_t i = 0; i < front; i++) assert_int_equal((uint8_t)array->memory[i], GUARD_BYTE);
-  for (size_t i = 0; i < GUARD; i++)
-    assert_int_equal((uint8_t)array->data[size + i], GUARD_BYTE);
+  for (size_t i = 0; i < GUARD; i++) assert_int_equal((uint8_t)array->data[size + i], GUARD_BYTE);
   free(array->memory);
 }
 
@@ -46,8 +45,10 @@ double real_get(const real_array *array, int64_t i) {
 
 void real_set(real_array *array, int64_t i, double value) {
   const float small = (float)value;
-  if (array->dtype == WK_F64) memcpy(array->data + i * 8, &value, 8);
-  else memcpy(array->data + i * 4, &small, 4);
+  if (array->dtype == WK_F64)
+    memcpy(array->data + i * 8, &value, 8);
+  else
+    memcpy(array->data + i * 4, &small, 4);
 }
 
 void real_fill(real_array *array, double value) {

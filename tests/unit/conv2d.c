@@ -26,8 +26,8 @@ static bool find_tap(const wk_cpu_conv2d_shape *s, int64_t y, int64_t kernel, ta
       j * s->stride_width - s->padding_left + place % s->kernel_width * s->dilation_width;
   if (row < 0 || row >= s->height || column < 0 || column >= s->width) return false;
   const int64_t group = o / (s->out_channels / s->groups);
-  found->x = ((image * s->height + row) * s->width + column) * s->channels +
-             group * group_channels + c;
+  found->x =
+      ((image * s->height + row) * s->width + column) * s->channels + group * group_channels + c;
   found->weight = o * s->kernel_height * s->kernel_width * group_channels + kernel;
   found->y = y;
   return true;
@@ -107,26 +107,27 @@ static void check_shape(wk_dtype dtype, const wk_cpu_conv2d_shape *s) {
 }
 
 /* batch, height, width, channels, out_height, out_width, out_channels, kernel_height, kernel_width,
- * groups, stride_height, stride_width, padding_top, padding_left, dilation_height, dilation_width */
+ * groups, stride_height, stride_width, padding_top, padding_left, dilation_height, dilation_width
+ */
 static const wk_cpu_conv2d_shape shapes[] = {
     {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1},
     {2, 5, 6, 3, 3, 4, 4, 3, 3, 1, 1, 1, 0, 0, 1, 1},
-    {2, 5, 6, 3, 5, 6, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1},      /* padded */
-    {1, 7, 7, 4, 4, 8, 6, 3, 2, 2, 2, 1, 1, 1, 1, 1},      /* groups, uneven strides */
-    {1, 8, 7, 2, 8, 7, 3, 2, 3, 1, 1, 1, 0, 2, 2, 2},      /* dilated, padded at the end only */
-    {1, 9, 9, 3, 4, 4, 5, 3, 3, 1, 2, 2, 2, 1, 2, 3},      /* stride and dilation with a common factor */
-    {2, 6, 6, 5, 3, 3, 7, 1, 1, 1, 2, 2, 0, 0, 1, 1},      /* 1x1 with strides */
-    {2, 6, 6, 5, 6, 6, 7, 1, 1, 1, 1, 1, 0, 0, 1, 1},      /* 1x1 */
-    {2, 6, 6, 6, 6, 6, 4, 1, 1, 2, 1, 1, 0, 0, 1, 1},      /* 1x1 in groups */
-    {2, 4, 4, 3, 6, 6, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1},      /* 1x1, padded */
-    {1, 3, 4, 2, 5, 6, 3, 5, 5, 1, 1, 1, 3, 3, 1, 1},      /* filter larger than the image */
-    {1, 4, 4, 2, 2, 2, 3, 1, 1, 1, 3, 3, 0, 0, 1, 1},      /* pixels nobody sees */
-    {1, 5, 5, 20, 5, 5, 20, 3, 3, 20, 1, 1, 1, 1, 1, 1},   /* depthwise */
-    {2, 7, 6, 37, 4, 3, 37, 3, 3, 37, 2, 2, 1, 1, 1, 1},   /* depthwise with strides */
-    {1, 9, 9, 16, 5, 5, 16, 3, 3, 16, 1, 1, 0, 0, 2, 2},   /* depthwise, dilated */
-    {1, 9, 9, 3, 9, 9, 3, 7, 7, 3, 1, 1, 3, 3, 1, 1},      /* depthwise, more than 32 taps */
-    {1, 5, 5, 4, 5, 5, 8, 3, 3, 4, 1, 1, 1, 1, 1, 1},      /* two filters a channel */
-    {0, 5, 5, 3, 3, 3, 2, 3, 3, 1, 1, 1, 0, 0, 1, 1},      /* no images */
+    {2, 5, 6, 3, 5, 6, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1}, /* padded */
+    {1, 7, 7, 4, 4, 8, 6, 3, 2, 2, 2, 1, 1, 1, 1, 1}, /* groups, uneven strides */
+    {1, 8, 7, 2, 8, 7, 3, 2, 3, 1, 1, 1, 0, 2, 2, 2}, /* dilated, padded at the end only */
+    {1, 9, 9, 3, 4, 4, 5, 3, 3, 1, 2, 2, 2, 1, 2, 3}, /* stride and dilation with a common factor */
+    {2, 6, 6, 5, 3, 3, 7, 1, 1, 1, 2, 2, 0, 0, 1, 1}, /* 1x1 with strides */
+    {2, 6, 6, 5, 6, 6, 7, 1, 1, 1, 1, 1, 0, 0, 1, 1}, /* 1x1 */
+    {2, 6, 6, 6, 6, 6, 4, 1, 1, 2, 1, 1, 0, 0, 1, 1}, /* 1x1 in groups */
+    {2, 4, 4, 3, 6, 6, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1}, /* 1x1, padded */
+    {1, 3, 4, 2, 5, 6, 3, 5, 5, 1, 1, 1, 3, 3, 1, 1}, /* filter larger than the image */
+    {1, 4, 4, 2, 2, 2, 3, 1, 1, 1, 3, 3, 0, 0, 1, 1}, /* pixels nobody sees */
+    {1, 5, 5, 20, 5, 5, 20, 3, 3, 20, 1, 1, 1, 1, 1, 1}, /* depthwise */
+    {2, 7, 6, 37, 4, 3, 37, 3, 3, 37, 2, 2, 1, 1, 1, 1}, /* depthwise with strides */
+    {1, 9, 9, 16, 5, 5, 16, 3, 3, 16, 1, 1, 0, 0, 2, 2}, /* depthwise, dilated */
+    {1, 9, 9, 3, 9, 9, 3, 7, 7, 3, 1, 1, 3, 3, 1, 1},    /* depthwise, more than 32 taps */
+    {1, 5, 5, 4, 5, 5, 8, 3, 3, 4, 1, 1, 1, 1, 1, 1},    /* two filters a channel */
+    {0, 5, 5, 3, 3, 3, 2, 3, 3, 1, 1, 1, 0, 0, 1, 1},    /* no images */
     {0, 5, 5, 4, 3, 3, 4, 3, 3, 4, 1, 1, 0, 0, 1, 1},
     {1, 5, 5, 3, 3, 3, 0, 3, 3, 1, 1, 1, 0, 0, 1, 1},      /* no filters */
     {1, 5, 5, 0, 3, 3, 2, 3, 3, 1, 1, 1, 0, 0, 1, 1},      /* no channels */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "support/temporary.h"
 #include "support/unit.h"
 
 #include <signal.h>
@@ -10,23 +11,23 @@
 #include "base/file.h"
 #include "base/text.h"
 
-static char folder[64];
+static char folder[256];
 
 static int make_folder(void **state) {
   (void)state;
-  strcpy(folder, "/tmp/wick-file-test-XXXXXX");
+  wk_print_into(folder, sizeof folder, 0, "%s", temporary_path("XXXXXX"));
   return mkdtemp(folder) ? 0 : -1;
 }
 
 static int remove_folder(void **state) {
   (void)state;
-  char command[128];
+  char command[300];
   wk_print_into(command, sizeof command, 0, "rm -rf '%s'", folder);
   return system(command);
 }
 
 static char *path_of(const char *name) {
-  static char path[256];
+  static char path[400];
   wk_print_into(path, sizeof path, 0, "%s/%s", folder, name);
   return path;
 }

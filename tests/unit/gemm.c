@@ -5,6 +5,8 @@
 #include "support/unit.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
 
 #include "support/kernels.h"
 
@@ -50,7 +52,8 @@ static wk_cpu_gemm_operands operands_of(const sizes *s, const matrix *a, const m
 }
 
 /* mode 0: plain, 1: with bias, 2: added to what is there. */
-static void check_product(wk_dtype dtype, const sizes *s, spacing a_order, spacing b_order, int mode) {
+static void check_product(wk_dtype dtype, const sizes *s, spacing a_order, spacing b_order,
+                          int mode) {
   matrix a = matrix_create(dtype, s->m, s->k, a_order);
   matrix b = matrix_create(dtype, s->k, s->n, b_order);
   const int64_t stride = s->n + 2;
@@ -63,7 +66,9 @@ static void check_product(wk_dtype dtype, const sizes *s, spacing a_order, spaci
   assert_int_equal(wk_cpu_gemm(dtype, &operands), WK_OK);
   for (int64_t i = 0; i < s->m; i++) {
     for (int64_t j = 0; j < s->n; j++) {
-      double want = mode == 1 ? real_get(&bias, j) : mode == 2 ? real_get(&before, i * stride + j) : 0;
+      double want = mode == 1   ? real_get(&bias, j)
+                    : mode == 2 ? real_get(&before, i * stride + j)
+                                : 0;
       double scale = fabs(want);
       for (int64_t k = 0; k < s->k; k++) {
         const double term = matrix_get(&a, i, k) * matrix_get(&b, k, j);
@@ -83,10 +88,10 @@ static void check_product(wk_dtype dtype, const sizes *s, spacing a_order, spaci
 
 static void check_all_sizes(wk_dtype dtype) {
   static const sizes list[] = {
-      {0, 3, 4},    {3, 0, 4},     {3, 4, 0},      {1, 1, 1},     {1, 5, 7},     {5, 1, 7},
-      {2, 3, 5},    {4, 16, 9},    {6, 16, 300},   {7, 17, 33},   {12, 32, 256}, {13, 33, 257},
-      {14, 8, 512}, {25, 63, 100}, {31, 70, 65},   {64, 10, 160}, {97, 40, 31},  {1, 200, 300},
-      {3, 5, 3000}, {40, 9, 2500}, {270, 35, 20},  {530, 3, 11},  {29, 300, 64}, {300, 50, 270},
+      {0, 3, 4},    {3, 0, 4},     {3, 4, 0},     {1, 1, 1},     {1, 5, 7},     {5, 1, 7},
+      {2, 3, 5},    {4, 16, 9},    {6, 16, 300},  {7, 17, 33},   {12, 32, 256}, {13, 33, 257},
+      {14, 8, 512}, {25, 63, 100}, {31, 70, 65},  {64, 10, 160}, {97, 40, 31},  {1, 200, 300},
+      {3, 5, 3000}, {40, 9, 2500}, {270, 35, 20}, {530, 3, 11},  {29, 300, 64}, {300, 50, 270},
   };
   for (size_t i = 0; i < sizeof list / sizeof *list; i++)
     for (int layout = 0; layout < 4; layout++)
@@ -110,8 +115,7 @@ static void check_bits(wk_dtype dtype) {
   const int threads = wk_thread_count();
   for (int count = 1; count <= 5; count += 2) {
     assert_int_equal(wk_set_thread_count(count), WK_OK);
-    const wk_cpu_gemm_operands all =
-        operands_of(&whole, &a, &b, count == 1 ? &c : &again, whole.n);
+    const wk_cpu_gemm_operands all = operands_of(&whole, &a, &b, count == 1 ? &c : &again, whole.n);
     assert_int_equal(wk_cpu_gemm(dtype, &all), WK_OK);
     if (count > 1) assert_true(real_equal_bits(&c, &again));
   }
@@ -136,7 +140,8 @@ static void bits_do_not_depend_on_threads_or_sizes(void **state) {
 /* A long product of small matrices, which threads split along k. */
 static void check_long_bits(wk_dtype dtype) {
   const sizes s = {10, 9, 9000};
-  matrix a = matrix_create(dtype, s.m, s.k, BY_COLUMNS), b = matrix_create(dtype, s.k, s.n, BY_ROWS);
+  matrix a = matrix_create(dtype, s.m, s.k, BY_COLUMNS),
+         b = matrix_create(dtype, s.k, s.n, BY_ROWS);
   real_array c = real_array_create(dtype, s.m * s.n), again = real_array_create(dtype, s.m * s.n);
   real_array bias = real_array_create(dtype, s.n);
   const int threads = wk_thread_count();
@@ -165,8 +170,36 @@ static void long_sums_have_the_same_bits(void **state) {
   with_all_kernels(check_long_bits);
 }
 
+/* A new thread has no scratch memory yet, and here cannot get any at first. */
+static void *multiply_without_memory(void *statuses) {
+  const float a = 2, b = 3;
+  float c = 1;
+  const wk_cpu_gemm_operands operands = {.m = 1, .n = 1, .k = 1, .a = &a, .b = &b, .c = &c};
+  wk_memory_fail_after(0);
+  ((wk_status *)statuses)[0] = wk_cpu_gemm(WK_F32, &operands);
+  wk_memory_fail_after(-1);
+  ((wk_status *)statuses)[1] = wk_error_status();
+  wk_error_clear();
+  ((wk_status *)statuses)[2] = wk_cpu_gemm(WK_F32, &operands);
+  ((wk_status *)statuses)[3] = c == 6 ? WK_OK : WK_END;
+  return NULL;
+}
+
+static void missing_memory_is_an_error(void **state) {
+  (void)state;
+  wk_status statuses[4];
+  pthread_t thread;
+  assert_int_equal(pthread_create(&thread, NULL, multiply_without_memory, statuses), 0);
+  assert_int_equal(pthread_join(thread, NULL), 0);
+  assert_int_equal(statuses[0], WK_ERROR_MEMORY);
+  assert_int_equal(statuses[1], WK_ERROR_MEMORY);
+  assert_int_equal(statuses[2], WK_OK);
+  assert_int_equal(statuses[3], WK_OK);
+}
+
 static void peak_is_measured(void **state) {
   (void)state;
+  if (getenv("WICK_TEST_UNTIMED")) skip(); /* valgrind and qemu are slower than the slowest machine */
   const wk_cpu_peak peak = wk_cpu_peak_measure(WK_F32, 0.01);
   assert_true(peak.one_thread > 0.1);
   assert_true(peak.all_threads > 0.1);
@@ -184,6 +217,7 @@ int main(void) {
       cmocka_unit_test(products_are_right),
       cmocka_unit_test(bits_do_not_depend_on_threads_or_sizes),
       cmocka_unit_test(long_sums_have_the_same_bits),
+      cmocka_unit_test(missing_memory_is_an_error),
       cmocka_unit_test(peak_is_measured),
       cmocka_unit_test(unknown_instruction_sets_are_refused),
   };

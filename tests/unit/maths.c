@@ -19,18 +19,28 @@ typedef struct function {
 } function;
 
 static const function functions[] = {
-    {"exp", exp, 0.88},   {"log", log, 0.84}, {"tanh", tanh, 1.31}, {"sigmoid", plain_sigmoid, 2.41},
+    {"exp", exp, 0.88},  {"log", log, 0.84}, {"tanh", tanh, 1.31}, {"sigmoid", plain_sigmoid, 2.41},
     {"sqrt", sqrt, 0.5},
 };
 
 static void evaluate(size_t index, const float *x, float *y) {
   const wk_f32x16 in = wk_f32x16_load(x);
   switch (index) {
-  case 0: wk_f32x16_store(y, wk_f32x16_exp(in)); break;
-  case 1: wk_f32x16_store(y, wk_f32x16_log(in)); break;
-  case 2: wk_f32x16_store(y, wk_f32x16_tanh(in)); break;
-  case 3: wk_f32x16_store(y, wk_f32x16_sigmoid(in)); break;
-  default: wk_f32x16_store(y, wk_f32x16_sqrt(in)); break;
+  case 0:
+    wk_f32x16_store(y, wk_f32x16_exp(in));
+    break;
+  case 1:
+    wk_f32x16_store(y, wk_f32x16_log(in));
+    break;
+  case 2:
+    wk_f32x16_store(y, wk_f32x16_tanh(in));
+    break;
+  case 3:
+    wk_f32x16_store(y, wk_f32x16_sigmoid(in));
+    break;
+  default:
+    wk_f32x16_store(y, wk_f32x16_sqrt(in));
+    break;
   }
 }
 
@@ -74,10 +84,11 @@ static void sweep_finds_no_larger_error(void **state) {
 static void special_values(void **state) {
   (void)state;
   const float x[2 * WK_LANES] = {
-      0.0f,      -0.0f,    INFINITY,    -INFINITY,    NAN,          FLT_MIN,  -FLT_MIN, FLT_TRUE_MIN,
-      -FLT_TRUE_MIN, FLT_MAX, -FLT_MAX, 1.0f,         -1.0f,        88.72283f, 88.72284f, -87.33655f,
-      -103.972f, -103.973f, -104.5f,    0.625f,       0.62499994f,  -0.625f,  9.01f,    -9.02f,
-      0.99999994f, 1.0000001f, 0.70710677f, 0.7071068f, 1.1754942e-38f, 1e-45f, 89.5f,  1e10f};
+      0.0f,           -0.0f,         INFINITY,  -INFINITY,   NAN,        FLT_MIN,     -FLT_MIN,
+      FLT_TRUE_MIN,   -FLT_TRUE_MIN, FLT_MAX,   -FLT_MAX,    1.0f,       -1.0f,       88.72283f,
+      88.72284f,      -87.33655f,    -103.972f, -103.973f,   -104.5f,    0.625f,      0.62499994f,
+      -0.625f,        9.01f,         -9.02f,    0.99999994f, 1.0000001f, 0.70710677f, 0.7071068f,
+      1.1754942e-38f, 1e-45f,        89.5f,     1e10f};
   for (size_t index = 0; index < COUNT_OF(functions); index++) {
     check_lanes(index, x);
     check_lanes(index, x + WK_LANES);

@@ -154,7 +154,8 @@ static void check_row(int64_t row, int64_t columns, int64_t rows, const real_arr
     assert_close(&r->log_p, i, log_p, 8, fabs(log_p) + 1);
     assert_close(&r->p_gradient, i, p * (real_get(g, i) - dot), 200, p + 1e-30);
     assert_close(&r->log_p_gradient, i, real_get(g, i) - p * total, 100, 1 + p * fabs(total));
-    assert_close(&r->loss_gradient, i, real_get(g, 0) * (p - one) / (double)rows, 200, p + one + 1e-30);
+    assert_close(&r->loss_gradient, i, real_get(g, 0) * (p - one) / (double)rows, 200,
+                 p + one + 1e-30);
   }
 }
 
@@ -211,7 +212,7 @@ typedef struct middle {
 } middle;
 
 static const middle middles[] = {
-    {1, 0, 1}, {3, 0, 5},      {0, 4, 5},    {4, 5, 0},      {1, 1, 1},     {5, 17, 1},
+    {1, 0, 1}, {3, 0, 5},      {0, 4, 5},    {4, 5, 0},      {1, 1, 1},      {5, 17, 1},
     {3, 9, 7}, {1, 100000, 1}, {2, 4097, 1}, {1, 10000, 32}, {2, 700, 1030}, {7, 3, 33},
 };
 
@@ -222,15 +223,16 @@ static void check_reductions(wk_dtype dtype) {
     real_array sum = real_array_create(dtype, m->outer * m->inner);
     real_array max = real_array_create(dtype, m->outer * m->inner);
     if (m->count > 8) real_set(&x, m->count / 2, NAN);
-    assert_int_equal(
-        wk_cpu_reduce(WK_CPU_SUM, dtype, m->outer, m->count, m->inner, x.data, sum.data), WK_OK);
-    assert_int_equal(
-        wk_cpu_reduce(WK_CPU_MAX, dtype, m->outer, m->count, m->inner, x.data, max.data), WK_OK);
+    assert_int_equal(wk_cpu_reduce(WK_CPU_SUM, dtype, m->outer, m->count, m->inner, x.data,
+                                   sum.data),
+                     WK_OK);
+    assert_int_equal(wk_cpu_reduce(WK_CPU_MAX, dtype, m->outer, m->count, m->inner, x.data,
+                                   max.data),
+                     WK_OK);
     for (int64_t i = 0; i < sum.count; i++) {
       double total = 0, best = -INFINITY, scale = 0;
       for (int64_t k = 0; k < m->count; k++) {
-        const double value =
-            real_get(&x, (i / m->inner * m->count + k) * m->inner + i % m->inner);
+        const double value = real_get(&x, (i / m->inner * m->count + k) * m->inner + i % m->inner);
         total += value, scale += fabs(value);
         if (value > best || isnan(value)) best = value;
       }
@@ -373,9 +375,9 @@ static void bits_depend_on_nothing(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(pooling_is_right),        cmocka_unit_test(softmax_family_is_right),
-      cmocka_unit_test(softmax_of_extremes),     cmocka_unit_test(reductions_are_right),
-      cmocka_unit_test(integer_reductions),      cmocka_unit_test(argmax_is_right),
+      cmocka_unit_test(pooling_is_right),       cmocka_unit_test(softmax_family_is_right),
+      cmocka_unit_test(softmax_of_extremes),    cmocka_unit_test(reductions_are_right),
+      cmocka_unit_test(integer_reductions),     cmocka_unit_test(argmax_is_right),
       cmocka_unit_test(bits_depend_on_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

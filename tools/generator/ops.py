@@ -2,6 +2,15 @@
 """The public header of ops and the registry behind it."""
 from .records import DTYPE_SETS, DTYPES, NOTICE, attribute_rows, comment, settings_row
 
+# As default arguments of a function of its own, since GCC takes the builtins in the braces of another
+# function's default argument for this header's own place.
+CPP_PLACE = """constexpr wk_place wk_place_of_caller(const char *file = __builtin_FILE(),
+                                      const char *function = __builtin_FUNCTION(),
+                                      int line = __builtin_LINE()) {
+  return wk_place{file, function, line};
+}
+"""
+
 
 def struct_name(op):
     return f"wk_{op.name}_arguments"
@@ -40,7 +49,7 @@ def cpp_function(op):
     given = "".join(f"  arguments.{f.name} = {f.name};\n" for f in scalars)
     separator = ", " if parameters else ""
     return (f"inline wk_tensor *wk_{op.name}({parameters}{separator}{struct_name(op)} arguments = {{}},\n"
-            f"                           wk_place here = WK_CPP_HERE) {{\n"
+            f"                           wk_place here = wk_place_of_caller()) {{\n"
             f"  arguments.struct_size = sizeof arguments;\n{given}  return wk_{op.name}_at(here, &arguments);\n}}\n")
 
 
@@ -54,7 +63,7 @@ def public_header(ops):
     for op in public:
         parts.append(f"#define wk_{op.name}(...) \\\n  wk_{op.name}_at(WK_HERE, &({struct_name(op)}){{ \\\n"
                      f"                      .struct_size = sizeof({struct_name(op)}), __VA_ARGS__}})\n")
-    parts.append("\n#else\n\n#define WK_CPP_HERE (wk_place{__builtin_FILE(), __builtin_FUNCTION(), __builtin_LINE()})\n\n")
+    parts.append(f"\n#else\n\n{CPP_PLACE}\n")
     parts += [cpp_function(op) for op in public]
     parts.append("\n#endif\n\n#endif\n")
     return "".join(parts)

@@ -4,8 +4,8 @@
  *   y        [pixels, O]          = patches(x) [pixels, KH KW C] * weight transposed
  *   gradient of x [pixels of a phase, C] = patches(gradient of y) * weight with taps reversed
  *   gradient of weight [O, KH KW C] = gradient of y transposed * patches(x)
- * With strides, pixels of x fall into stride_height * stride_width phases; those of a phase are seen
- * through the same taps, so each phase is a product with those taps alone. */
+ * With strides, pixels of x fall into stride_height * stride_width phases; those of a phase are
+ * seen through the same taps, so each phase is a product with those taps alone. */
 
 #include <string.h>
 
@@ -86,9 +86,8 @@ wk_status wk_cpu_conv2d(wk_dtype dtype, const wk_cpu_conv2d_shape *s, const void
   return WK_OK;
 }
 
-wk_status wk_cpu_conv2d_weight_gradient(wk_dtype dtype, const wk_cpu_conv2d_shape *s,
-                                        const void *x, const void *y_gradient,
-                                        void *weight_gradient) {
+wk_status wk_cpu_conv2d_weight_gradient(wk_dtype dtype, const wk_cpu_conv2d_shape *s, const void *x,
+                                        const void *y_gradient, void *weight_gradient) {
   if (wk_is_depthwise(s))
     return wk_cpu_depthwise_weight_gradient(dtype, s, x, y_gradient, weight_gradient);
   const wk_isa_real real = wk_isa_real_of(dtype);
@@ -99,8 +98,8 @@ wk_status wk_cpu_conv2d_weight_gradient(wk_dtype dtype, const wk_cpu_conv2d_shap
     const char *group_x = (const char *)x + group * group_channels * element;
     const wk_patches patches = patches_of_x(real, s, group_x);
     const wk_product_matrix pixels = {group_x, s->channels, 1};
-    const wk_product_matrix gradients = {
-        (const char *)y_gradient + group * group_out * element, 1, s->out_channels};
+    const wk_product_matrix gradients = {(const char *)y_gradient + group * group_out * element, 1,
+                                         s->out_channels};
     const bool pointwise = is_pointwise(s);
     const wk_product product = {
         .m = group_out,
@@ -126,9 +125,9 @@ wk_status wk_cpu_conv2d_weight_gradient(wk_dtype dtype, const wk_cpu_conv2d_shap
 
 /* One axis of a phase: which pixels, seen through which taps. */
 typedef struct phase_axis {
-  int64_t first, count;      /* pixels first, first + stride, .. */
-  int64_t tap, taps, step;   /* taps tap, tap - step, .. */
-  int64_t origin, tap_step;  /* the first pixel's first tap in y; from tap to tap, in pixels of y */
+  int64_t first, count;     /* pixels first, first + stride, .. */
+  int64_t tap, taps, step;  /* taps tap, tap - step, .. */
+  int64_t origin, tap_step; /* the first pixel's first tap in y; from tap to tap, in pixels of y */
 } phase_axis;
 
 static int64_t greatest_common_divisor(int64_t a, int64_t b) {

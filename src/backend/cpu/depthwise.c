@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Depthwise convolution: weights are turned to [kernel_height, kernel_width, channels] first, so that
- * neighbouring channels lie in neighbouring lanes. */
+/* Depthwise convolution: weights are turned to [kernel_height, kernel_width, channels] first, so
+ * that neighbouring channels lie in neighbouring lanes. */
 
 #include "backend/cpu/depthwise.h"
 

@@ -14,7 +14,7 @@
 /* Products sum over k in blocks of this many terms: each block from zero, then added to the result.
  * It is part of what defines a product's bits, so it is one for all instruction sets. */
 #define WK_PRODUCT_DEPTH 256
-/* Rows of a that are packed at a time: with WK_PRODUCT_DEPTH floats each a quarter of a megabyte. */
+/* Rows of a that are packed at a time: a quarter of a megabyte of floats with WK_PRODUCT_DEPTH. */
 #define WK_PRODUCT_BLOCK_ROWS 264
 #define WK_PRODUCT_MAX_TILE_ROWS 12
 #define WK_PRODUCT_MAX_TILE_COLUMNS 32
@@ -32,8 +32,8 @@ typedef enum wk_left_order {
   WK_LEFT_BY_DEPTH /* at k * WK_PRODUCT_BLOCK_ROWS + i */
 } wk_left_order;
 
-/* One tile of a product: c[i][j] from packed a[i, k] and b[k * b_stride + j] for k up to depth. c holds
- * a pointer to each row. */
+/* One tile of a product: c[i][j] from packed a[i, k] and b[k * b_stride + j] for k up to depth. c
+ * holds a pointer to each row. */
 typedef void (*wk_tile_function)(int64_t depth, const void *a, const void *b, int64_t b_stride,
                                  void *const *c, const void *bias, wk_tile_store store);
 
@@ -42,9 +42,9 @@ typedef void (*wk_move_function)(void *to, int64_t to_stride, const void *from, 
                                  int64_t rows, int64_t columns);
 
 typedef struct wk_isa_product {
-  int row_step;       /* tiles have row_step * (1 .. row_steps) rows */
+  int row_step; /* tiles have row_step * (1 .. row_steps) rows */
   int row_steps;
-  int vector_columns; /* and one or two vectors of columns */
+  int vector_columns;             /* and one or two vectors of columns */
   wk_tile_function tile[2][3][2]; /* [order of a][row steps - 1][vectors - 1] */
   wk_move_function copy, transpose;
   void (*add)(void *to, const void *from, int64_t count); /* to += from */
@@ -53,9 +53,9 @@ typedef struct wk_isa_product {
   int64_t (*peak)(int64_t rounds);
 } wk_isa_product;
 
-/* Convolution of each channel with its own filter; weight is [kernel_height, kernel_width, channels]
- * here. y rows [begin, end) of the batch * out_height of them, or x rows for the gradient. The
- * weight gradient adds rows [begin, end) of y to `weight_gradient`. */
+/* Convolution of each channel with its own filter; weight is [kernel_height, kernel_width,
+ * channels] here. y rows [begin, end) of the batch * out_height of them, or x rows for the
+ * gradient. The weight gradient adds rows [begin, end) of y to `weight_gradient`. */
 typedef struct wk_isa_depthwise {
   void (*forward)(const wk_cpu_conv2d_shape *shape, const void *x, const void *weight,
                   const void *bias, void *y, int64_t begin, int64_t end);
@@ -82,8 +82,8 @@ typedef struct wk_isa_pool {
 typedef struct wk_isa_softmax {
   void (*softmax)(int64_t columns, const void *x, void *y, int64_t begin, int64_t end);
   void (*log_softmax)(int64_t columns, const void *x, void *y, int64_t begin, int64_t end);
-  void (*softmax_gradient)(int64_t columns, const void *y, const void *y_gradient,
-                           void *x_gradient, int64_t begin, int64_t end);
+  void (*softmax_gradient)(int64_t columns, const void *y, const void *y_gradient, void *x_gradient,
+                           int64_t begin, int64_t end);
   void (*log_softmax_gradient)(int64_t columns, const void *y, const void *y_gradient,
                                void *x_gradient, int64_t begin, int64_t end);
   /* losses[row] = logsumexp(row) - row[label] */
@@ -93,7 +93,7 @@ typedef struct wk_isa_softmax {
                                  double scale, void *logits_gradient, int64_t begin, int64_t end);
 } wk_isa_softmax;
 
-/* Reduction of one block of terms; reduce.c says what the blocks are. Indexed by wk_cpu_reduction. */
+/* Reduction of one block of terms, by wk_cpu_reduction; reduce.c says what the blocks are. */
 typedef struct wk_isa_reduce {
   /* *y from x[0 .. count) */
   void (*block[WK_CPU_REDUCTIONS])(int64_t count, const void *x, void *y);
@@ -111,7 +111,7 @@ typedef struct wk_cpu_isa {
   const wk_isa_depthwise *depthwise[WK_ISA_REALS];
   const wk_isa_pool *pool[WK_ISA_REALS];
   const wk_isa_softmax *softmax[WK_ISA_REALS];
-  const wk_isa_reduce *reduce[4]; /* f32, f64, i64, i32 */
+  const wk_isa_reduce *reduce[4];                         /* f32, f64, i64, i32 */
   const wk_pointwise_kernel (*pointwise)[WK_DTYPE_LIMIT]; /* by op and dtype; NULL: none */
 } wk_cpu_isa;
 

@@ -28,10 +28,10 @@ wk_cpu_peak wk_cpu_peak_measure(wk_dtype dtype, double seconds);
 
 /* ---- products ---- */
 
-/* c[m, n] = sum over k of a[m, k] * b[k, n] + (accumulate ? c[m, n] : bias[n]). Strides count elements
- * and may be anything, 0 and negative included; c's columns lie side by side. The sum over k runs in
- * blocks of fixed length added in order, so an element's bits depend on its own row, its own column
- * and k alone: not on m, n, threads, strides or whether operands are transposed. */
+/* c[m, n] = sum over k of a[m, k] * b[k, n] + (accumulate ? c[m, n] : bias[n]). Strides count
+ * elements and may be anything, 0 and negative included; c's columns lie side by side. The sum over
+ * k runs in blocks of fixed length added in order, so an element's bits depend on its own row, its
+ * own column and k alone: not on m, n, threads, strides or whether operands are transposed. */
 typedef struct wk_cpu_gemm_operands {
   int64_t m, n, k;
   const void *a;
@@ -112,8 +112,8 @@ void wk_cpu_cross_entropy_gradient(wk_dtype dtype, int64_t rows, int64_t columns
 /* ---- reductions of [outer, count, inner] over the middle, to [outer, inner] ---- */
 
 /* dtype: WK_F32, WK_F64, WK_I64 or WK_I32, of input and output alike; integer sums wrap around. The
- * order of a sum is fixed by `count` and by whether inner is 1. Max propagates NaN; over no elements
- * it is -infinity or the smallest integer. */
+ * order of a sum is fixed by `count` and by whether inner is 1. Max propagates NaN; over no
+ * elements it is -infinity or the smallest integer. */
 typedef enum wk_cpu_reduction { WK_CPU_SUM, WK_CPU_MAX, WK_CPU_REDUCTIONS } wk_cpu_reduction;
 wk_status wk_cpu_reduce(wk_cpu_reduction reduction, wk_dtype dtype, int64_t outer, int64_t count,
                         int64_t inner, const void *x, void *y);

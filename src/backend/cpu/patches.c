@@ -8,9 +8,9 @@
 /* A piece of a patch that lies side by side in the image: a whole line of taps where neighbouring
  * taps are neighbouring pixels and all channels are taken, otherwise one tap. */
 typedef struct patch_piece {
-  int64_t tap_row;   /* which line of taps */
-  int64_t offset;    /* elements from the grid pixel's origin in the image's line */
-  int64_t length;    /* elements */
+  int64_t tap_row; /* which line of taps */
+  int64_t offset;  /* elements from the grid pixel's origin in the image's line */
+  int64_t length;  /* elements */
 } patch_piece;
 
 typedef struct target {
@@ -26,8 +26,8 @@ static void clear(const target *t, int64_t rows, int64_t length) {
     memset(t->to + i * t->stride * t->element, 0, (size_t)(length * t->element));
 }
 
-/* One row whose piece sticks out of the line at one or both ends. `at`: the piece's first element in
- * the line, possibly outside [0, end). */
+/* One row whose piece sticks out of the line at one or both ends. `at`: the piece's first element
+ * in the line, possibly outside [0, end). */
 static void copy_clipped(const target *t, const char *line, int64_t at, int64_t end,
                          int64_t length) {
   const int64_t first = smaller(length, larger(0, -at));
@@ -44,7 +44,8 @@ static int64_t divide_down(int64_t a, int64_t b) { return a >= 0 ? a / b : -((b 
 /* `count` grid pixels of one line of the grid, from pixel (i, j) of the image at `image`. */
 static void copy_run(const wk_patches *p, const char *image, int64_t i, int64_t j, int64_t count,
                      const patch_piece *piece, target t) {
-  const int64_t y = p->origin_height + i * p->grid_step_height + piece->tap_row * p->tap_step_height;
+  const int64_t y =
+      p->origin_height + i * p->grid_step_height + piece->tap_row * p->tap_step_height;
   if (y < 0 || y >= p->height) {
     clear(&t, count, piece->length);
     return;
@@ -93,8 +94,8 @@ void wk_patches_copy(const wk_patches *p, int64_t row, int64_t rows, int64_t col
     const int64_t index = column / piece_length, start = column % piece_length;
     const int64_t tap_column = index % pieces_in_line;
     const patch_piece piece = {index / pieces_in_line,
-                         tap_column * p->tap_step_width * p->pixel_stride + start,
-                         smaller(columns, piece_length - start)};
+                               tap_column * p->tap_step_width * p->pixel_stride + start,
+                               smaller(columns, piece_length - start)};
     copy_piece(p, row, rows, &piece, t);
     column += piece.length, columns -= piece.length;
     t.to += piece.length * t.element;

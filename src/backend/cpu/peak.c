@@ -17,10 +17,11 @@ typedef struct burst {
 
 static void run_burst(void *context, int64_t begin, int64_t end) {
   burst *b = context;
-  for (int64_t i = begin; i < end; i++) atomic_fetch_add(&b->operations, b->peak(b->rounds) * b->rounds);
+  for (int64_t i = begin; i < end; i++)
+    atomic_fetch_add(&b->operations, b->peak(b->rounds) * b->rounds);
 }
 
-/* Best of short bursts, each one piece of work per thread: other programs take their time off some. */
+/* Best of short bursts, each one piece of work per thread: other programs disturb some of them. */
 static double best_rate(int64_t (*peak)(int64_t), int64_t threads, double seconds) {
   burst b = {.peak = peak, .rounds = 20000};
   double best = 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* The engine under matrix products and convolutions, after Goto and van de Geijn, "Anatomy of
- * high-performance matrix multiplication" (ACM TOMS 34(3), 2008), and Van Zee and van de Geijn, "BLIS"
- * (ACM TOMS 41(3), 2015): blocks of a that fit the second cache, panels of b that fit the first, both
- * packed, and a tile of c in registers.
+ * high-performance matrix multiplication" (ACM TOMS 34(3), 2008), and Van Zee and van de Geijn,
+ * "BLIS" (ACM TOMS 41(3), 2015): blocks of a that fit the second cache, panels of b that fit the
+ * first, both packed, and a tile of c in registers.
  *
  * Bits: an element of c is the sum over blocks of WK_PRODUCT_DEPTH terms, each summed in order from
  * zero, the blocks added in order. All ways of splitting the work below keep to that. */
@@ -29,16 +29,16 @@
 typedef struct plan {
   const wk_product *product;
   const wk_isa_product *isa;
-  int64_t element;                  /* bytes */
-  int64_t tile_rows, tile_columns;  /* of a full tile */
-  int64_t row_tiles, column_tiles;  /* how many tiles c has, */
+  int64_t element;                   /* bytes */
+  int64_t tile_rows, tile_columns;   /* of a full tile */
+  int64_t row_tiles, column_tiles;   /* how many tiles c has, */
   int64_t row_blocks, column_blocks; /* and into how many blocks of them it is cut */
   int64_t depth_blocks;
-  int64_t depth_begin, depth_end;   /* the blocks of k that are being worked on */
-  bool share_b;                     /* all of b is packed first, by all threads */
-  bool split_depth;                 /* threads take blocks of k instead of blocks of c */
-  char *shared, *partials, *own;    /* packed b; sums by block of k; scratch of the threads */
-  int64_t own_bytes;                /* of one thread */
+  int64_t depth_begin, depth_end; /* the blocks of k that are being worked on */
+  bool share_b;                   /* all of b is packed first, by all threads */
+  bool split_depth;               /* threads take blocks of k instead of blocks of c */
+  char *shared, *partials, *own;  /* packed b; sums by block of k; scratch of the threads */
+  int64_t own_bytes;              /* of one thread */
 } plan;
 
 static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -65,6 +65,11 @@ static int64_t most_row_tiles(const plan *p) {
   return p->column_tiles <= 4 ? smaller(most, 3 * larger(1, p->column_tiles)) : most;
 }
 
+/* All of packed b, for one block of k. */
+static int64_t shared_bytes(const plan *p) {
+  return p->column_tiles * p->tile_columns * WK_PRODUCT_DEPTH * p->element;
+}
+
 static void choose_grid(plan *p, int64_t threads) {
   const int64_t least = larger(1, divide_up(p->row_tiles, most_row_tiles(p)));
   const int64_t most = larger(1, smaller(p->row_tiles, least + threads - 1));
@@ -72,7 +77,7 @@ static void choose_grid(plan *p, int64_t threads) {
   for (int64_t rows = smaller(least, most); rows <= most; rows++) {
     const int64_t columns = larger(1, smaller(p->column_tiles, divide_up(threads, rows)));
     for (int share = 0; share < 2; share++) {
-      if (share && (rows < 2 || columns > 1)) continue;
+      if (share && (rows < 2 || columns > 1 || shared_bytes(p) > SHARED_BYTES)) continue;
       const double cost = estimate(p, rows, columns, share, threads);
       if (best >= 0 && cost >= best) continue;
       best = cost;
@@ -285,8 +290,10 @@ static void add_partials(void *context, int64_t begin, int64_t end) {
     char *c;
     product->find_c(product, row, 1, &c);
     const char *partial = p->partials + row * product->n * p->element;
-    if (product->accumulate) p->isa->add(c, partial, product->n);
-    else memcpy(c, partial, bytes);
+    if (product->accumulate)
+      p->isa->add(c, partial, product->n);
+    else
+      memcpy(c, partial, bytes);
     if (product->bias) p->isa->add(c, product->bias, product->n);
     for (int64_t i = 1; i < p->depth_blocks; i++)
       p->isa->add(c, partial + i * product->m * product->n * p->element, product->n);
@@ -304,16 +311,13 @@ static void pack_shared(void *context, int64_t begin, int64_t end) {
 
 /* Blocks of k whose packed b is shared at a time. */
 static int64_t shared_depth(const plan *p) {
-  const int64_t bytes = p->column_tiles * p->tile_columns * WK_PRODUCT_DEPTH * p->element;
-  return larger(1, smaller(p->depth_blocks, SHARED_BYTES / larger(1, bytes)));
+  return larger(1, smaller(p->depth_blocks, SHARED_BYTES / shared_bytes(p)));
 }
 
 static bool get_memory(plan *p, int64_t threads) {
   size_t own = wk_scratch_round((size_t)p->own_bytes), size, more = 0;
   p->own_bytes = (int64_t)own;
-  if (p->share_b)
-    more = (size_t)(shared_depth(p) * p->column_tiles * p->tile_columns * WK_PRODUCT_DEPTH *
-                    p->element);
+  if (p->share_b) more = (size_t)(shared_depth(p) * shared_bytes(p));
   if (p->split_depth) more = (size_t)(p->depth_blocks * p->product->m * p->product->n * p->element);
   size = own * (size_t)threads + more;
   p->own = wk_cpu_scratch(size);
@@ -354,8 +358,7 @@ static const wk_isa_product *isa_of(const wk_product *product) {
 
 /* Moves a [rows, columns] piece whose elements may lie anywhere. */
 static void move_strided(const wk_product *product, char *to, int64_t to_stride, const char *from,
-                         int64_t row_stride, int64_t column_stride, int64_t rows,
-                         int64_t columns) {
+                         int64_t row_stride, int64_t column_stride, int64_t rows, int64_t columns) {
   const int64_t element = (int64_t)wk_isa_real_size(product->real);
   for (int64_t i = 0; i < rows; i++)
     for (int64_t j = 0; j < columns; j++)
@@ -364,8 +367,7 @@ static void move_strided(const wk_product *product, char *to, int64_t to_stride,
 }
 
 static void move_matrix(const wk_product *product, char *to, int64_t to_stride, const char *from,
-                        int64_t row_stride, int64_t column_stride, int64_t rows,
-                        int64_t columns) {
+                        int64_t row_stride, int64_t column_stride, int64_t rows, int64_t columns) {
   if (column_stride == 1)
     isa_of(product)->copy(to, to_stride, from, row_stride, rows, columns);
   else if (row_stride == 1)

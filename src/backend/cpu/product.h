@@ -2,8 +2,8 @@
 #ifndef WICK_BACKEND_CPU_PRODUCT_H
 #define WICK_BACKEND_CPU_PRODUCT_H
 
-/* The engine under matrix products and convolutions: c[m, n] from a[m, k] and b[k, n], where a and b
- * are known only to the functions that pack pieces of them. A convolution packs patches of images
+/* The engine under matrix products and convolutions: c[m, n] from a[m, k] and b[k, n], where a and
+ * b are known only to the functions that pack pieces of them. A convolution packs patches of images
  * this way and never writes them out as a matrix. */
 
 #include "backend/cpu/isa.h"

@@ -5,7 +5,7 @@
  * Their order: `count` is cut into blocks, of BLOCK_TERMS terms where inner is 1 and BLOCK_ROWS
  * otherwise. A block of a row is added in 16 lanes (term i to lane i mod 16), which are then folded
  * in halves; a block of columns is added from top to bottom. The blocks' results are reduced in the
- * same way, until one is left. So the order depends on nothing but `count` and whether inner is 1. */
+ * same way, until one is left. So the order depends on `count` and on whether inner is 1, no more. */
 
 #include "backend/cpu/reduce.h"
 
@@ -32,10 +32,14 @@ static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static const wk_isa_reduce *isa_of(wk_dtype dtype) {
   const wk_cpu_isa *isa = wk_cpu_isa_get();
   switch (dtype) {
-  case WK_F64: return isa->reduce[1];
-  case WK_I64: return isa->reduce[2];
-  case WK_I32: return isa->reduce[3];
-  default: return isa->reduce[0];
+  case WK_F64:
+    return isa->reduce[1];
+  case WK_I64:
+    return isa->reduce[2];
+  case WK_I32:
+    return isa->reduce[3];
+  default:
+    return isa->reduce[0];
   }
 }
 
@@ -51,8 +55,7 @@ static void run_terms(void *context, int64_t begin, int64_t end) {
     const int64_t first = item % l->blocks * BLOCK_TERMS;
     const int64_t at = item / l->blocks * l->count + first;
     l->isa->block[l->reduction](smaller(BLOCK_TERMS, l->count - first),
-                                l->x + (size_t)at * l->element,
-                                l->y + (size_t)item * l->element);
+                                l->x + (size_t)at * l->element, l->y + (size_t)item * l->element);
   }
 }
 
@@ -91,8 +94,8 @@ void wk_reduce_with(wk_cpu_reduction reduction, wk_dtype dtype, int64_t outer, i
   level l = {.isa = isa_of(dtype), .reduction = reduction, .element = wk_dtype_size(dtype)};
   l.count = count, l.inner = inner, l.x = x;
   /* Each level's results go to the half of scratch that the level before did not write. */
-  char *halves[2] = {scratch, (char *)scratch + (size_t)(outer * inner * block_count(count, inner)) *
-                                                    l.element};
+  char *halves[2] = {scratch, (char *)scratch +
+                                  (size_t)(outer * inner * block_count(count, inner)) * l.element};
   for (int turn = 0;; turn ^= 1) {
     l.blocks = block_count(l.count, inner);
     l.y = l.blocks == 1 ? y : halves[turn];

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Scratch memory that a thread keeps: fresh pages for every product would cost more than packing. */
+/* Scratch memory that a thread keeps: fresh pages for every product would cost more than packing
+ * does. */
 
 #include "backend/cpu/scratch.h"
 
 #include "base/error.h"
 #include "base/library.h"
 #include "base/memory.h"
+
+/* From this size on, memory lies in huge pages. */
+#define LEAST_SIZE ((size_t)2 << 20)
 
 static _Thread_local struct {
   void *memory;
@@ -23,6 +27,7 @@ void *wk_cpu_scratch(size_t size) {
   if (size <= own.size) return own.memory;
   const size_t half = own.size / 2; /* grow by half at least, so that growing ends soon */
   if (size < own.size + half) size = own.size + half;
+  if (size < LEAST_SIZE) size = LEAST_SIZE;
   release();
   own.memory = wk_try_allocate_block(size);
   if (!own.memory) {

@@ -5,9 +5,9 @@
 #include <stddef.h>
 
 /* At least `size` bytes of the calling thread's own scratch memory, 64-byte aligned, kept and grown
- * from call to call; what it held is lost. Valid until the same thread's next call, so a kernel asks
- * once, for all it needs and for all the threads it uses. NULL with WK_ERROR_MEMORY pending. Freed
- * when the thread ends and by wk_shutdown. */
+ * from call to call; what it held is lost. Valid until the same thread's next call, so a kernel
+ * asks once, for all it needs and for all the threads it uses. NULL with WK_ERROR_MEMORY pending.
+ * Freed when the thread ends and by wk_shutdown. */
 void *wk_cpu_scratch(size_t size);
 
 /* `size` rounded up so that what follows it is aligned too. */

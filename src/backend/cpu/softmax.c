@@ -76,8 +76,10 @@ wk_status wk_cpu_cross_entropy(wk_dtype dtype, int64_t rows, int64_t columns, co
   work w = {.columns = columns, .x = logits, .labels = labels, .result = scratch};
   run_rows(dtype, rows, &w, run_cross_entropy);
   wk_reduce_with(WK_CPU_SUM, dtype, 1, rows, 1, scratch, loss, scratch + losses);
-  if (dtype == WK_F64) *(double *)loss /= (double)rows;
-  else *(float *)loss /= (float)rows;
+  if (dtype == WK_F64)
+    *(double *)loss /= (double)rows;
+  else
+    *(float *)loss /= (float)rows;
   return WK_OK;
 }
 
@@ -90,8 +92,8 @@ void wk_cpu_cross_entropy_gradient(wk_dtype dtype, int64_t rows, int64_t columns
                                    const void *logits, const int64_t *labels,
                                    const void *loss_gradient, void *logits_gradient) {
   work w = {.columns = columns, .x = logits, .labels = labels, .result = logits_gradient};
-  w.scale = (dtype == WK_F64 ? *(const double *)loss_gradient
-                             : (double)*(const float *)loss_gradient) /
-            (double)rows;
+  w.scale =
+      (dtype == WK_F64 ? *(const double *)loss_gradient : (double)*(const float *)loss_gradient) /
+      (double)rows;
   run_rows(dtype, rows, &w, run_cross_entropy_gradient);
 }

@@ -7,12 +7,10 @@
 
 #define KIND f32
 #define TYPE float
-#include "backend/cpu/isa/kinds.h"
 #include "backend/cpu/isa/depthwise_kind.h"
 #undef KIND
 #undef TYPE
 
 #define KIND f64
 #define TYPE double
-#include "backend/cpu/isa/kinds.h"
 #include "backend/cpu/isa/depthwise_kind.h"

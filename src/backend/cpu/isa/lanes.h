@@ -2,15 +2,15 @@
 #ifndef WICK_BACKEND_CPU_ISA_LANES_H
 #define WICK_BACKEND_CPU_ISA_LANES_H
 
-/* Vectors of 16 lanes whatever the processor: the compiler splits them into the registers it has, so
- * the same code gives the same bits from SSE2 to AVX-512. Comparisons give vectors of integers as
- * wide as the elements, all ones where true. */
+/* Vectors of 16 lanes whatever the processor: the compiler splits them into the registers it has,
+ * so the same code gives the same bits from SSE2 to AVX-512. Comparisons give vectors of integers
+ * as wide as the elements, all ones where true. */
 
 #include <stdint.h>
 #include <string.h>
 
-/* Everything here is inlined: how such vectors would be passed in calls is no concern. GCC heeds only
- * the same option on its command line. */
+/* Everything here is inlined: how such vectors would be passed in calls is no concern. GCC heeds
+ * only the same option on its command line. */
 #pragma GCC diagnostic ignored "-Wpsabi"
 
 #define WK_LANES 16

@@ -7,9 +7,9 @@
  * double precision: exp 0.88, log 0.84, tanh 1.31, sigmoid 2.41; sqrt is exactly rounded.
  * Infinities, NaN, signed zeros and denormals come out as libm's do.
  *
- * Polynomials are minimax ones, computed for the intervals named by the Remez exchange algorithm and
- * then rounded to float. The reductions are textbook ones: Cody and Waite, "Software Manual for the
- * Elementary Functions" (1980); for log also Tang, ACM TOMS 16(4), 1990.
+ * Polynomials are minimax ones, computed for the intervals named by the Remez exchange algorithm
+ * and then rounded to float. The reductions are textbook ones: Cody and Waite, "Software Manual for
+ * the Elementary Functions" (1980); for log also Tang, ACM TOMS 16(4), 1990.
  *
  * The f64 twins call libm, lane by lane. */
 

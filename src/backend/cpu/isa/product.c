@@ -29,34 +29,35 @@
 #endif
 
 #define REAL float
-#define VECTOR wk_f32_vector
-#define REAL_(name) wk_f32_##name
+#define OF_VECTOR(name) wk_f32_##name
 #define OF_REAL(name) name##_f32
 #include "backend/cpu/isa/product_real.h"
 #undef REAL
-#undef VECTOR
-#undef REAL_
+#undef OF_VECTOR
 #undef OF_REAL
 
 #define REAL double
-#define VECTOR wk_f64_vector
-#define REAL_(name) wk_f64_##name
+#define OF_VECTOR(name) wk_f64_##name
 #define OF_REAL(name) name##_f64
 #include "backend/cpu/isa/product_real.h"
 
-#define PAIR(name, steps, type) { name##_##steps##_1_##type, name##_##steps##_2_##type }
+#define PAIR(name, steps, type)                                                                    \
+  { name##_##steps##_1_##type, name##_##steps##_2_##type }
 #if ROW_STEPS > 2
-#define PAIRS(name, type) { PAIR(name, 1, type), PAIR(name, 2, type), PAIR(name, 3, type) }
+#define PAIRS(name, type)                                                                          \
+  { PAIR(name, 1, type), PAIR(name, 2, type), PAIR(name, 3, type) }
 #else
-#define PAIRS(name, type) { PAIR(name, 1, type), PAIR(name, 2, type) }
+#define PAIRS(name, type)                                                                          \
+  { PAIR(name, 1, type), PAIR(name, 2, type) }
 #endif
-#define TILES(type) { PAIRS(row, type), PAIRS(depth, type) }
+#define TILES(type)                                                                                \
+  { PAIRS(row, type), PAIRS(depth, type) }
 
 const wk_isa_product WK_ISA_NAME(wk_isa_product_f32) = {
-    ROW_STEP, ROW_STEPS,      WK_VECTOR_BYTES / 4, TILES(f32),
-    copy_f32, transpose_f32, add_f32,             peak_f32,
+    ROW_STEP, ROW_STEPS, WK_VECTOR_BYTES / 4, TILES(f32), copy_f32, transpose_f32,
+    add_f32,  peak_f32,
 };
 const wk_isa_product WK_ISA_NAME(wk_isa_product_f64) = {
-    ROW_STEP, ROW_STEPS,      WK_VECTOR_BYTES / 8, TILES(f64),
-    copy_f64, transpose_f64, add_f64,             peak_f64,
+    ROW_STEP, ROW_STEPS, WK_VECTOR_BYTES / 8, TILES(f64), copy_f64, transpose_f64,
+    add_f64,  peak_f64,
 };

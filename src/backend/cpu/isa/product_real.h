@@ -1,50 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Tiles of products and the moves that feed them, for one real type. Included by product.c with
- *   REAL, VECTOR          the type and a register of it
- *   REAL_(name)           wk_f32_name or wk_f64_name of vector.h
- *   OF_REAL(name)         a name with the type pasted to it
- * All loops over rows and vectors have constant counts once inlined, so `sums` lives in registers. */
+ *   REAL             the type
+ *   OF_VECTOR(name)  wk_f32_name or wk_f64_name, as vector.h has them
+ *   OF_REAL(name)    a name with the type pasted to it
+ * Once inlined, all loops over rows and vectors have constant counts, so `sums` is in registers. */
 
-#define LANES ((int64_t)(sizeof(VECTOR) / sizeof(REAL)))
+#define vector OF_VECTOR(vector)
+#define vector_load OF_VECTOR(load)
+#define vector_store OF_VECTOR(store)
+#define vector_broadcast OF_VECTOR(broadcast)
+#define vector_fma OF_VECTOR(fma)
+#define tile_sums OF_REAL(tile_sums)
+#define tile OF_REAL(tile)
+#define copy OF_REAL(copy)
+#define four OF_REAL(four)
+#define four_anywhere OF_REAL(four_anywhere)
+#define transpose_four OF_REAL(transpose_four)
+#define transpose OF_REAL(transpose)
+#define add OF_REAL(add)
+#define peak OF_REAL(peak)
 
-WK_INLINE void OF_REAL(tile_sums)(wk_left_order order, int rows, int vectors, int64_t depth,
-                                  const REAL *a, const REAL *b, int64_t b_stride,
-                                  VECTOR sums[WK_PRODUCT_MAX_TILE_ROWS][2]) {
+#define LANES ((int64_t)(sizeof(vector) / sizeof(REAL)))
+
+WK_INLINE void tile_sums(wk_left_order order, int rows, int vectors, int64_t depth, const REAL *a,
+                         const REAL *b, int64_t b_stride,
+                         vector sums[WK_PRODUCT_MAX_TILE_ROWS][2]) {
   const int64_t row_step = order == WK_LEFT_BY_ROW ? WK_PRODUCT_DEPTH : 1;
   const int64_t depth_step = order == WK_LEFT_BY_ROW ? 1 : WK_PRODUCT_BLOCK_ROWS;
   for (int i = 0; i < rows; i++)
-    for (int v = 0; v < vectors; v++) sums[i][v] = (VECTOR){0};
+    for (int v = 0; v < vectors; v++) sums[i][v] = (vector){0};
   for (int64_t k = 0; k < depth; k++, a += depth_step, b += b_stride) {
-    VECTOR right[2];
+    vector right[2];
     WK_UNROLL
-    for (int v = 0; v < vectors; v++) right[v] = REAL_(load)(b + v * LANES);
+    for (int v = 0; v < vectors; v++) right[v] = vector_load(b + v * LANES);
     WK_UNROLL
     for (int i = 0; i < rows; i++) {
-      const VECTOR left = REAL_(broadcast)(a[i * row_step]);
+      const vector left = vector_broadcast(a[i * row_step]);
       WK_UNROLL
-      for (int v = 0; v < vectors; v++) sums[i][v] = REAL_(fma)(left, right[v], sums[i][v]);
+      for (int v = 0; v < vectors; v++) sums[i][v] = vector_fma(left, right[v], sums[i][v]);
     }
   }
 }
 
-WK_INLINE void OF_REAL(tile)(wk_left_order order, int rows, int vectors, int64_t depth,
-                             const REAL *a, const REAL *b, int64_t b_stride, void *const *c,
-                             const REAL *bias, wk_tile_store store) {
-  VECTOR sums[WK_PRODUCT_MAX_TILE_ROWS][2];
+WK_INLINE void tile(wk_left_order order, int rows, int vectors, int64_t depth, const REAL *a,
+                    const REAL *b, int64_t b_stride, void *const *c, const REAL *bias,
+                    wk_tile_store store) {
+  vector sums[WK_PRODUCT_MAX_TILE_ROWS][2];
   WK_UNROLL
   for (int i = 0; i < rows; i++) /* c's rows lie far apart: fetch them while the sums run */
     for (int v = 0; v < vectors; v++) __builtin_prefetch((REAL *)c[i] + v * LANES, 1);
-  OF_REAL(tile_sums)(order, rows, vectors, depth, a, b, b_stride, sums);
+  tile_sums(order, rows, vectors, depth, a, b, b_stride, sums);
   WK_UNROLL
   for (int i = 0; i < rows; i++) {
     REAL *row = c[i];
     WK_UNROLL
     for (int v = 0; v < vectors; v++) {
-      VECTOR sum = sums[i][v];
-      if (store == WK_TILE_ADD) sum = REAL_(load)(row + v * LANES) + sum;
-      else if (store == WK_TILE_BIAS) sum = sum + REAL_(load)(bias + v * LANES);
-      REAL_(store)(row + v * LANES, sum);
+      vector sum = sums[i][v];
+      if (store == WK_TILE_ADD)
+        sum = vector_load(row + v * LANES) + sum;
+      else if (store == WK_TILE_BIAS)
+        sum = sum + vector_load(bias + v * LANES);
+      vector_store(row + v * LANES, sum);
     }
   }
 }
@@ -52,7 +69,7 @@ WK_INLINE void OF_REAL(tile)(wk_left_order order, int rows, int vectors, int64_t
 #define TILE(name, order, steps, vectors)                                                          \
   static void OF_REAL(name)(int64_t depth, const void *a, const void *b, int64_t b_stride,         \
                             void *const *c, const void *bias, wk_tile_store store) {               \
-    OF_REAL(tile)(order, (steps) * ROW_STEP, vectors, depth, a, b, b_stride, c, bias, store);      \
+    tile(order, (steps)*ROW_STEP, vectors, depth, a, b, b_stride, c, bias, store);                 \
   }
 #define TILES(steps)                                                                               \
   TILE(row_##steps##_1, WK_LEFT_BY_ROW, steps, 1)                                                  \
@@ -67,48 +84,45 @@ TILES(3)
 #undef TILES
 #undef TILE
 
-static void OF_REAL(copy)(void *to_, int64_t to_stride, const void *from_, int64_t from_stride,
-                          int64_t rows, int64_t columns) {
+static void copy(void *to_, int64_t to_stride, const void *from_, int64_t from_stride, int64_t rows,
+                 int64_t columns) {
   REAL *to = to_;
   const REAL *from = from_;
   for (int64_t i = 0; i < rows; i++, to += to_stride, from += from_stride) {
     int64_t j = 0;
-    for (; j + LANES <= columns; j += LANES) REAL_(store)(to + j, REAL_(load)(from + j));
+    for (; j + LANES <= columns; j += LANES) vector_store(to + j, vector_load(from + j));
     for (; j < columns; j++) to[j] = from[j];
   }
 }
 
 /* Four rows of four at a time: two rounds of interleaving. */
-typedef REAL OF_REAL(four) __attribute__((vector_size(4 * sizeof(REAL))));
-typedef REAL OF_REAL(four_anywhere)
+typedef REAL four __attribute__((vector_size(4 * sizeof(REAL))));
+typedef REAL four_anywhere
     __attribute__((vector_size(4 * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
 
-WK_INLINE void OF_REAL(transpose_four)(REAL *to, int64_t to_stride, const REAL *from,
-                                       int64_t from_stride) {
-  typedef OF_REAL(four_anywhere) four;
-  const OF_REAL(four) r0 = *(const four *)from, r1 = *(const four *)(from + from_stride);
-  const OF_REAL(four) r2 = *(const four *)(from + 2 * from_stride);
-  const OF_REAL(four) r3 = *(const four *)(from + 3 * from_stride);
-  const OF_REAL(four) a = __builtin_shufflevector(r0, r2, 0, 4, 1, 5);
-  const OF_REAL(four) b = __builtin_shufflevector(r0, r2, 2, 6, 3, 7);
-  const OF_REAL(four) c = __builtin_shufflevector(r1, r3, 0, 4, 1, 5);
-  const OF_REAL(four) d = __builtin_shufflevector(r1, r3, 2, 6, 3, 7);
-  *(four *)to = __builtin_shufflevector(a, c, 0, 4, 1, 5);
-  *(four *)(to + to_stride) = __builtin_shufflevector(a, c, 2, 6, 3, 7);
-  *(four *)(to + 2 * to_stride) = __builtin_shufflevector(b, d, 0, 4, 1, 5);
-  *(four *)(to + 3 * to_stride) = __builtin_shufflevector(b, d, 2, 6, 3, 7);
+WK_INLINE void transpose_four(REAL *to, int64_t to_stride, const REAL *from, int64_t from_stride) {
+  const four r0 = *(const four_anywhere *)from, r1 = *(const four_anywhere *)(from + from_stride);
+  const four r2 = *(const four_anywhere *)(from + 2 * from_stride);
+  const four r3 = *(const four_anywhere *)(from + 3 * from_stride);
+  const four a = __builtin_shufflevector(r0, r2, 0, 4, 1, 5);
+  const four b = __builtin_shufflevector(r0, r2, 2, 6, 3, 7);
+  const four c = __builtin_shufflevector(r1, r3, 0, 4, 1, 5);
+  const four d = __builtin_shufflevector(r1, r3, 2, 6, 3, 7);
+  *(four_anywhere *)to = __builtin_shufflevector(a, c, 0, 4, 1, 5);
+  *(four_anywhere *)(to + to_stride) = __builtin_shufflevector(a, c, 2, 6, 3, 7);
+  *(four_anywhere *)(to + 2 * to_stride) = __builtin_shufflevector(b, d, 0, 4, 1, 5);
+  *(four_anywhere *)(to + 3 * to_stride) = __builtin_shufflevector(b, d, 2, 6, 3, 7);
 }
 
-static void OF_REAL(transpose)(void *to_, int64_t to_stride, const void *from_, int64_t from_stride,
-                               int64_t rows, int64_t columns) {
+static void transpose(void *to_, int64_t to_stride, const void *from_, int64_t from_stride,
+                      int64_t rows, int64_t columns) {
   REAL *to = to_;
   const REAL *from = from_;
   int64_t i = 0;
   for (; i + 4 <= rows; i += 4) {
     int64_t j = 0;
     for (; j + 4 <= columns; j += 4)
-      OF_REAL(transpose_four)(to + j * to_stride + i, to_stride, from + i * from_stride + j,
-                              from_stride);
+      transpose_four(to + j * to_stride + i, to_stride, from + i * from_stride + j, from_stride);
     for (; j < columns; j++)
       for (int64_t r = i; r < i + 4; r++) to[j * to_stride + r] = from[r * from_stride + j];
   }
@@ -116,23 +130,23 @@ static void OF_REAL(transpose)(void *to_, int64_t to_stride, const void *from_, 
     for (int64_t j = 0; j < columns; j++) to[j * to_stride + i] = from[i * from_stride + j];
 }
 
-static void OF_REAL(add)(void *to_, const void *from_, int64_t count) {
+static void add(void *to_, const void *from_, int64_t count) {
   REAL *to = to_;
   const REAL *from = from_;
   for (int64_t i = 0; i < count; i++) to[i] += from[i];
 }
 
 /* Chains of multiply-adds that depend on nothing but themselves; enough to hide the latency. */
-static int64_t OF_REAL(peak)(int64_t rounds) {
+static int64_t peak(int64_t rounds) {
   enum { CHAINS = 12, STEPS = 16 };
-  VECTOR sums[CHAINS];
-  const VECTOR factor = REAL_(broadcast)((REAL)0.5), term = REAL_(broadcast)((REAL)1);
+  vector sums[CHAINS];
+  const vector factor = vector_broadcast((REAL)0.5), term = vector_broadcast((REAL)1);
   WK_UNROLL
-  for (int i = 0; i < CHAINS; i++) sums[i] = REAL_(broadcast)((REAL)i);
+  for (int i = 0; i < CHAINS; i++) sums[i] = vector_broadcast((REAL)i);
   for (int64_t round = 0; round < rounds * STEPS; round++) {
     WK_UNROLL
     for (int i = 0; i < CHAINS; i++) {
-      sums[i] = REAL_(fma)(sums[i], factor, term);
+      sums[i] = vector_fma(sums[i], factor, term);
       __asm__ volatile("" : KEEP(sums[i])); /* lest the compiler drop sums that nobody reads */
     }
   }

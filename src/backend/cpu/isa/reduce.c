@@ -13,7 +13,6 @@
 #define ADD_LANES wk_f32x16
 #define LOWEST (-INFINITY)
 #define IS_NAN(x) ((x) != (x))
-#include "backend/cpu/isa/kinds.h"
 #include "backend/cpu/isa/reduce_kind.h"
 #undef KIND
 #undef TYPE
@@ -28,7 +27,6 @@
 #define ADD_LANES wk_f64x16
 #define LOWEST ((double)-INFINITY)
 #define IS_NAN(x) ((x) != (x))
-#include "backend/cpu/isa/kinds.h"
 #include "backend/cpu/isa/reduce_kind.h"
 #undef KIND
 #undef TYPE
@@ -44,7 +42,6 @@ typedef uint64_t u64x16 __attribute__((vector_size(WK_LANES * sizeof(uint64_t)))
 #define ADD_LANES u64x16
 #define LOWEST INT64_MIN
 #define IS_NAN(x) 0
-#include "backend/cpu/isa/kinds.h"
 #include "backend/cpu/isa/reduce_kind.h"
 #undef KIND
 #undef TYPE
@@ -60,5 +57,4 @@ typedef uint32_t u32x16 __attribute__((vector_size(WK_LANES * sizeof(uint32_t)))
 #define ADD_LANES u32x16
 #define LOWEST INT32_MIN
 #define IS_NAN(x) 0
-#include "backend/cpu/isa/kinds.h"
 #include "backend/cpu/isa/reduce_kind.h"
