@@ -28,3 +28,15 @@ configure_package_config_file(cmake/wick-config.cmake.in wick-config.cmake
 write_basic_package_version_file(wick-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/wick-config.cmake
               ${CMAKE_CURRENT_BINARY_DIR}/wick-config-version.cmake DESTINATION ${package_folder})
+
+# Scripts for debuggers. gdb looks for one named after the library's file, under the library's path.
+set(debugger_folder ${CMAKE_INSTALL_DATADIR}/wick/debugger)
+install(FILES tools/debugger/wick_objects.py tools/debugger/wick_gdb.py tools/debugger/wick_lldb.py
+        DESTINATION ${debugger_folder})
+file(RELATIVE_PATH debugger_from_library "/prefix/${CMAKE_INSTALL_LIBDIR}"
+     "/prefix/${debugger_folder}")
+configure_file(tools/debugger/autoload.py.in autoload.py @ONLY)
+# The prefix is known for certain only when installing.
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/autoload.py
+        RENAME libwick.so.${PROJECT_VERSION}-gdb.py
+        DESTINATION "share/gdb/auto-load/\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}")

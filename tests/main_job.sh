@@ -130,14 +130,14 @@ check_tensorboard() {
     run tensorboard "$folder/$run.events" "$python" tests/tools/read_events.py runs/$run || return
   done
   # 60,000 images in batches of 64 make 938 steps, the last batch being smaller.
-  is tensorboard-steps "$(awk '$1 == "test/accuracy" { printf "%s ", $2 }' "$folder/demo.events")" \
+  is tensorboard-steps "$(awk '$1 == "accuracy/validation" { printf "%s ", $2 }' "$folder/demo.events")" \
     "938 1876 2814 3752 4690 "
-  is tensorboard-accuracy "$(awk '$1 == "test/accuracy" { value = $3 }
+  is tensorboard-accuracy "$(awk '$1 == "accuracy/validation" { value = $3 }
     END { printf "%.2f%%", 100 * value }' "$folder/demo.events")" "$trained"
-  number_is tensorboard-losses "$(grep -c '^train/loss ' "$folder/demo.events")" ">=" 5 " scalars"
+  number_is tensorboard-losses "$(grep -c '^loss/train ' "$folder/demo.events")" ">=" 5 " scalars"
   # A run that was killed and resumed has the same curves as an undisturbed one, without doubles.
   for run in whole killed; do
-    grep -E '^(train/loss|test/accuracy) ' "$folder/$run.events" >"$folder/$run.curves"
+    grep -E '^(loss/train|accuracy/validation) ' "$folder/$run.events" >"$folder/$run.curves"
   done
   if [ -s "$folder/whole.curves" ] && cmp "$folder/whole.curves" "$folder/killed.curves"; then
     good tensorboard-resumed "$(grep -c . "$folder/whole.curves") equal scalars"

@@ -18,16 +18,19 @@ PROTOTYPE = re.compile(r"^(?!typedef|#|\s|/?\*|inline|struct|static).*?\b(wk_\w+
 
 
 def without_cpp(lines):
-    """The lines that C sees: those for C++ alone, and the comments' text, stay in place as empty."""
-    kept, hidden = [], []  # `hidden`: for each open #if, whether we are in its C++ part
+    """The lines that C sees; those for C++ alone stay in place as empty ones."""
+    kept, branches = [], []  # for each open #if: is it about C++, and are we in its C++ branch
     for line in lines:
-        if re.match(r"\s*#\s*if", line):
-            hidden.append("__cplusplus" in line and "ifndef" not in line)
-        elif re.match(r"\s*#\s*else", line) and hidden:
-            hidden[-1] = False
-        elif re.match(r"\s*#\s*endif", line) and hidden:
-            hidden.pop()
-        kept.append("" if any(hidden) else line)
+        directive = re.match(r"\s*#\s*(if\w*|else|endif)\b(.*)", line)
+        if directive and directive[1].startswith("if"):
+            about_cpp = "__cplusplus" in directive[2]
+            branches.append((about_cpp, about_cpp and directive[1] != "ifndef"))
+        elif directive and directive[1] == "else" and branches:
+            about_cpp, in_cpp = branches[-1]
+            branches[-1] = (about_cpp, about_cpp and not in_cpp)
+        elif directive and branches:
+            branches.pop()
+        kept.append("" if any(in_cpp for _, in_cpp in branches) else line)
     return kept
 
 

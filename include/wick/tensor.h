@@ -152,8 +152,8 @@ WK_API double wk_item(const wk_tensor *tensor);
 /* Writes the values as text, outer elements of large tensors only, as snprintf. [any thread] */
 WK_API size_t wk_tensor_text(const wk_tensor *tensor, char *buffer, size_t size);
 
-/* For looking at a tensor (NULL is fine) from a program or a debugger, where `call wk_describe(x)`
- * works without debug information too; also while an error is pending. wk_describe gives one line,
+/* For looking at a tensor (NULL is fine) from a program or a debugger, in gdb as
+ * `call (char *)wk_describe(x)`; also while an error is pending. wk_describe gives one line,
  * "f32 [2, 3] relu at network.1 (relu), requires gradient: [[0.5000, ...]]", valid until the thread's
  * next call; wk_print writes the same and the values as wk_tensor_text does. [any thread] */
 WK_API const char *wk_describe(const wk_tensor *tensor);

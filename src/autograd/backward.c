@@ -130,11 +130,15 @@ static wk_status pass_on(walk *w, const wk_node_input *input, wk_tensor *g) {
 
 _Thread_local const wk_op *wk_gradient_of;
 
-static wk_tensor *unpack(const wk_node *node, const wk_saved *saved, const wk_layout *layout) {
+/* `what` is the operand's name. */
+static wk_tensor *unpack(const wk_node *node, const char *what, const wk_saved *saved,
+                         const wk_layout *layout) {
   if (!saved->root) return NULL;
   if (atomic_load(&saved->root->version) != saved->version) {
-    wk_fail(WK_ERROR_STATE, "a tensor that the gradient of %s needs was overwritten after the op ran",
-            node->op->name);
+    char text[128];
+    wk_layout_describe(layout, text, sizeof text);
+    wk_fail(WK_ERROR_STATE, "%s %s, which the gradient of %s needs, was overwritten after the op ran",
+            what, text, node->op->name);
     wk_error_add_hint("run backward before changing it in place, or change a copy");
     return NULL;
   }
@@ -156,12 +160,13 @@ static wk_status run_rule_in(walk *w, wk_node *node, wk_tensor **inputs, wk_tens
   for (int i = 0; i < node->input_count; i++) {
     const wk_node_input *input = &node->inputs[i];
     layouts[i] = input->layout;
-    inputs[i] = unpack(node, &input->saved, &input->layout);
+    inputs[i] = unpack(node, node->op->inputs[node->op->inputs[0].list ? 0 : i].name,
+                       &input->saved, &input->layout);
     gradients[i] = NULL;
     needed[i] = input_wanted(w, input);
   }
   for (int i = 0; i < node->op->output_count; i++) {
-    outputs[i] = unpack(node, &node->outputs[i].saved, &node->outputs[i].layout);
+    outputs[i] = unpack(node, "the result", &node->outputs[i].saved, &node->outputs[i].layout);
     output_gradients[i] = node->outputs[i].gradient;
   }
   if (wk_failed()) return wk_error_status();
@@ -219,7 +224,7 @@ static wk_status run_node(walk *w, wk_node *node) {
   if (node->spent) {
     wk_fail(WK_ERROR_STATE, "backward has already run through this %s and freed what it kept",
             node->op->name);
-    wk_error_add_hint("give the first backward .retain_graph = true");
+    wk_error_add_hint("run forward again, or give the first backward .retain_graph = true");
     return WK_ERROR_STATE;
   }
   wk_scope scope = wk_scope_open();
@@ -268,7 +273,9 @@ static wk_tensor *seed_gradient(wk_tensor *output, wk_tensor *given) {
       return wk_full(wk_layout_shape(&output->layout), 1, .dtype = output->layout.dtype,
                      .device = wk_tensor_device_of(output));
     }
-    wk_fail(WK_ERROR_SHAPE, "the tensor has %lld elements, not one",
+    char text[128];
+    wk_tensor_describe(output, text, sizeof text);
+    wk_fail(WK_ERROR_SHAPE, "%s has %lld elements, but a loss has one", text,
             (long long)wk_layout_count(&output->layout));
     wk_error_add_hint("take its wk_sum or wk_mean first, or give .gradient");
     return NULL;

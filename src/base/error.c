@@ -74,11 +74,33 @@ wk_status wk_error_set(wk_status status, const char *format, ...) {
   return status;
 }
 
+static const struct {
+  int number;
+  const char *hint;
+} remedies[] = {
+    {ENOENT, "check the path and that its folder exists; relative paths begin at the folder the "
+             "program runs in"},
+    {ENOTDIR, "a part of the path in front of the last / is a file, not a folder"},
+    {EISDIR, "the path names a folder; give that of a file"},
+    {EACCES, "this user may not do that there; check the owner and permissions"},
+    {EPERM, "this user may not do that there; check the owner and permissions"},
+    {EROFS, "the file system is read-only; choose a path elsewhere"},
+    {ENOSPC, "make room on the file system, or choose a path on another"},
+    {EDQUOT, "make room, or choose a path where this user may use more"},
+    {EMFILE, "close files or raise the limit of open files (ulimit -n)"},
+    {ENFILE, "too many files are open on this machine"},
+    {EIO, "the disk or the network it is reached by failed; the system's log may say more"},
+};
+
 wk_status wk_fail_errno(const char *what, const char *path) {
   const int number = errno;
+  if (wk_failed()) return wk_error_pending;
   const bool missing = number == ENOENT || number == ENOTDIR;
-  return wk_fail(missing ? WK_ERROR_NOT_FOUND : WK_ERROR_IO, "cannot %s %s: %s", what, path,
-                 wk_errno_text(number));
+  const wk_status status = wk_fail(missing ? WK_ERROR_NOT_FOUND : WK_ERROR_IO, "cannot %s %s: %s",
+                                   what, path, wk_errno_text(number));
+  for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++)
+    if (remedies[i].number == number) wk_error_add_hint("%s", remedies[i].hint);
+  return status;
 }
 
 wk_status wk_fail_memory(size_t size) {
@@ -107,6 +129,18 @@ void wk_error_add_hint(const char *format, ...) {
   va_start(values, format);
   wk_format_text(pending.hint, sizeof pending.hint, format, values);
   va_end(values);
+}
+
+void wk_error_add_hint_first(const char *format, ...) {
+  if (!wk_failed()) return;
+  char hint[sizeof pending.hint];
+  va_list values;
+  va_start(values, format);
+  wk_format_text(hint, sizeof hint, format, values);
+  va_end(values);
+  const size_t used = strlen(hint);
+  if (pending.hint[0]) print_field(hint + used, sizeof hint - used, "\n%s", pending.hint);
+  memcpy(pending.hint, hint, sizeof hint);
 }
 
 void wk_error_add_op(const char *op) { add_field(pending.op, sizeof pending.op, op); }
@@ -168,12 +202,13 @@ bool wk_error_take(wk_error *error) {
   return true;
 }
 
-/* Appends every line of `text`, indented. */
+/* Appends every line of `text`, indented; the first one has the label in front. */
 static size_t print_lines(char *buffer, size_t size, size_t used, const char *label,
                           const char *text) {
+  const int indent = (int)strlen(label);
   while (*text) {
     const size_t length = strcspn(text, "\n");
-    used = wk_print_into(buffer, size, used, "  %s%.*s\n", label, (int)length, text);
+    used = wk_print_into(buffer, size, used, "  %*s%.*s\n", indent, label, (int)length, text);
     text += length + (text[length] == '\n');
     label = "";
   }

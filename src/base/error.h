@@ -16,11 +16,15 @@ wk_status wk_fail(wk_status status, const char *format, ...) WK_PRINTF(2, 3);
 wk_status wk_fail_v(wk_status status, const char *format, va_list values);
 
 /* Raises WK_ERROR_IO (WK_ERROR_NOT_FOUND when nothing is there) for what was tried on `path`, with
- * errno's text: wk_fail_errno("open", path) says "cannot open PATH: No such file or directory". */
+ * errno's text and what to do about it: wk_fail_errno("open", path) says "cannot open PATH: No such
+ * file or directory". */
 wk_status wk_fail_errno(const char *what, const char *path);
 
 /* Raises WK_ERROR_MEMORY for `size` bytes. */
 wk_status wk_fail_memory(size_t size);
+
+/* Sets a hint in front of the one there is: for callers who know better what went wrong. */
+void wk_error_add_hint_first(const char *format, ...) WK_PRINTF(1, 2);
 
 /* Add to the pending error what its raiser did not know. No effect when none is pending or the
  * field is already set. */

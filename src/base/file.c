@@ -105,7 +105,7 @@ static int create_temporary(wk_file_writer *writer) {
     if (file >= 0) return file;
     if (errno != EEXIST) break;
   }
-  wk_fail_errno("create", writer->temporary);
+  wk_fail_errno("create", writer->path);
   return -1;
 }
 
@@ -127,7 +127,7 @@ static wk_status write_all(wk_file_writer *writer, const char *data, size_t size
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) {
       writer->failed = true;
-      return wk_fail_errno("write", writer->temporary);
+      return wk_fail_errno("write", writer->path);
     }
     data += written, size -= (size_t)written;
   }
@@ -171,12 +171,12 @@ wk_status wk_file_commit(wk_file_writer *writer) {
   wk_status status = wk_failed() ? wk_error_pending : flush_writer(writer);
   if (!status && writer->failed)
     status = wk_fail(WK_ERROR_IO, "%s was not written: an earlier write failed", writer->path);
-  if (!status && fsync(writer->file)) status = wk_fail_errno("sync", writer->temporary);
+  if (!status && fsync(writer->file)) status = wk_fail_errno("sync", writer->path);
   if (status) {
     wk_file_abandon(writer);
     return status;
   }
-  if (close(writer->file)) status = wk_fail_errno("close", writer->temporary);
+  if (close(writer->file)) status = wk_fail_errno("close", writer->path);
   if (!status && rename(writer->temporary, writer->path))
     status = wk_fail_errno("replace", writer->path);
   if (status)

@@ -150,7 +150,7 @@ static wk_status resume_network(training *t) {
 
 static void create_optimizer(training *t) {
   const bool adam = strcmp(t->s.optimizer, "adam") == 0;
-  if (isnan(t->s.learning_rate)) t->s.learning_rate = adam ? 0.001 : 0.01;
+  if (isnan(t->s.learning_rate)) t->s.learning_rate = adam ? 0.003 : 0.01;
   const double rate = t->s.learning_rate > 0 ? t->s.learning_rate : WK_EXACTLY_ZERO;
   t->optimizer = adam ? wk_adam_create(t->network, .learning_rate = rate)
                       : wk_sgd_create(t->network, .learning_rate = rate, .momentum = 0.9);
@@ -158,8 +158,22 @@ static void create_optimizer(training *t) {
 
 /* ---- training ---- */
 
+/* The step size for the next step: half a cosine from the full one down to 0 (Loshchilov and Hutter
+ * 2017, arXiv:1608.03983, without restarts). A function of the step alone, so resuming changes
+ * nothing. */
+static void schedule(const training *t, const wk_progress *progress) {
+  const double steps = (double)(progress->epochs * progress->batches);
+  const double part = steps > 0 ? (double)progress->step / steps : 0;
+  const double rate = t->s.learning_rate * 0.5 * (1 + cos(3.14159265358979323846 * part));
+  wk_optimizer_set(t->optimizer, "learning_rate", rate);
+}
+
 static wk_status on_progress(void *context, void *event) {
   training *t = context;
+  const wk_progress *progress = event;
+  const bool before_step =
+      progress->kind == WK_PROGRESS_BEGIN || progress->kind == WK_PROGRESS_STEP;
+  if (before_step && strcmp(t->s.schedule, "cosine") == 0) schedule(t, progress);
   wk_train_display_show(&t->display, event);
   return wk_interrupted() ? WK_END : WK_OK;
 }

@@ -10,12 +10,13 @@
 #include "nn/module.h"
 
 static const char *const optimizer_names[] = {"adam", "sgd", NULL};
+static const char *const schedule_names[] = {"cosine", "constant", NULL};
 
 /* What a run's checkpoint and model keep, so that resuming needs nothing else. What changes no
  * result is not among it: equal runs leave equal files. */
-static const char *const kept[] = {"model",         "epochs",         "batch-size",
-                                   "learning-rate", "optimizer",      "seed",
-                                   "limit",         "shuffle-labels", NULL};
+static const char *const kept[] = {"model",     "epochs", "batch-size", "learning-rate",
+                                   "optimizer", "seed",   "limit",      "shuffle-labels",
+                                   "schedule",  NULL};
 
 /* Which of them resuming may change. */
 static const char *const changeable[] = {"epochs", NULL};
@@ -58,7 +59,7 @@ static void list_options(wk_train_settings *s, wk_option *options) {
        .type = WK_OPTION_NUMBER,
        .to = &s->learning_rate,
        .value = "X",
-       .doc = "step size [adam: 0.001, sgd: 0.01]",
+       .doc = "step size [adam: 0.003, sgd: 0.01]",
        .maximum = 1e6},
       {.name = "optimizer",
        .type = WK_OPTION_TEXT,
@@ -66,6 +67,12 @@ static void list_options(wk_train_settings *s, wk_option *options) {
        .value = "NAME",
        .doc = "adam, or sgd with momentum 0.9",
        .choices = optimizer_names},
+      {.name = "schedule",
+       .type = WK_OPTION_TEXT,
+       .to = &s->schedule,
+       .value = "NAME",
+       .doc = "of the step size: cosine, which ends at 0, or constant",
+       .choices = schedule_names},
       {.name = "seed",
        .type = WK_OPTION_INTEGER,
        .to = &s->seed,
@@ -126,7 +133,8 @@ static const char details[] =
 wk_parse_result wk_train_settings_parse(wk_train_settings *s, int argc, char **argv) {
   *s = (wk_train_settings){.model = wk_models[0].name,
                            .optimizer = optimizer_names[0],
-                           .epochs = 4,
+                           .schedule = schedule_names[0],
+                           .epochs = 5,
                            .batch_size = 64,
                            .seed = 1,
                            .checkpoint_seconds = 60,

@@ -78,7 +78,9 @@ static wk_status list_classes(const char *folder, names *classes) {
 static wk_status list_images(const char *folder, names *images) {
   const wk_status status = list_names(folder, is_png, images);
   if (status < 0 || images->count > 0) return status;
-  return wk_fail(WK_ERROR_NOT_FOUND, "the class folder '%s' holds no .png file", folder);
+  wk_fail(WK_ERROR_NOT_FOUND, "the class folder '%s' holds no .png file", folder);
+  wk_error_add_hint("put PNG files there, or take the folder away if it is no class");
+  return WK_ERROR_NOT_FOUND;
 }
 
 /* ---- choosing ---- */
@@ -204,6 +206,13 @@ static wk_status read_images(const choices *list, const wk_image *size, wk_image
   return status;
 }
 
+static wk_status fail_one_class(const char *folder, const char *name) {
+  wk_fail(WK_ERROR_NOT_FOUND, "the folder '%s' holds only one class, '%s': there is nothing to tell "
+          "it from", folder, name);
+  wk_error_add_hint("name the folder that holds a folder for each class");
+  return WK_ERROR_NOT_FOUND;
+}
+
 /* `train` is where the classes are named; `part` is where this part's images are, all of them or,
  * to be split, mixed with the other part's. */
 static wk_status read_part(const wk_dataset_arguments *arguments, const char *train,
@@ -212,6 +221,7 @@ static wk_status read_part(const wk_dataset_arguments *arguments, const char *tr
   choices list = {0};
   wk_image size;
   wk_status status = list_classes(train, &classes);
+  if (status == WK_OK && classes.count == 1) status = fail_one_class(train, classes.item[0]);
   if (status == WK_OK) status = find_size(arguments, train, &classes, &size);
   if (status == WK_OK) status = choose_classes(arguments, part, &classes, split, &list);
   if (status == WK_OK && list.count == 0)

@@ -124,16 +124,23 @@ static void stop(wk_loader *loader) {
 
 /* Checks the settings and fills in the default. */
 static wk_status check(wk_loader_arguments *a) {
-  if (!a->dataset) return wk_fail(WK_ERROR_ARGUMENT, "a loader needs a data set");
+  if (!a->dataset) {
+    wk_fail(WK_ERROR_ARGUMENT, "a loader needs a data set");
+    wk_error_add_hint("wk_dataset_open makes one; a NULL from it comes with an error of its own");
+    return WK_ERROR_ARGUMENT;
+  }
   if (a->batch_size < 0)
     return wk_fail(WK_ERROR_ARGUMENT, "batch_size is %lld, but must not be negative",
                    (long long)a->batch_size);
   if (a->batch_size == 0) a->batch_size = 32;
-  if (a->drop_last && a->dataset->count < a->batch_size)
-    return wk_fail(WK_ERROR_ARGUMENT,
-                   "no batch would be left: the data set has %lld examples, batch_size is %lld and "
-                   "drop_last is set",
-                   (long long)a->dataset->count, (long long)a->batch_size);
+  if (a->drop_last && a->dataset->count < a->batch_size) {
+    wk_fail(WK_ERROR_ARGUMENT,
+            "no batch would be left: the data set has %lld examples, batch_size is %lld and "
+            "drop_last is set",
+            (long long)a->dataset->count, (long long)a->batch_size);
+    wk_error_add_hint("make batch_size smaller, or leave out drop_last");
+    return WK_ERROR_ARGUMENT;
+  }
   return WK_OK;
 }
 
@@ -228,7 +235,10 @@ wk_status wk_loader_next(wk_loader *loader, wk_tensors *batch) {
   }
   slot *s = NULL;
   const wk_status status = next_slot(loader, &s);
-  if (status < 0) return status;
+  if (status < 0) {
+    wk_error_add_op("loader_next");
+    return status;
+  }
   loader->batch++;
   *batch = (wk_tensors){WK_BATCH_TENSORS, s->tensors};
   return WK_OK;

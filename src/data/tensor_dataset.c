@@ -51,21 +51,30 @@ static void destroy(void *context) {
 static wk_status check(const wk_tensor *inputs, const wk_tensor *labels) {
   if (!inputs || !labels)
     return wk_fail(WK_ERROR_ARGUMENT, "wk_dataset_from_tensors: inputs or labels is NULL");
-  if (wk_tensor_dtype(labels) != WK_I64)
-    return wk_fail(WK_ERROR_DTYPE, "labels must be i64, but are %s",
-                   wk_dtype_name(wk_tensor_dtype(labels)));
+  if (wk_tensor_dtype(labels) != WK_I64) {
+    wk_fail(WK_ERROR_DTYPE, "labels must be i64, but are %s",
+            wk_dtype_name(wk_tensor_dtype(labels)));
+    wk_error_add_hint("wk_cast(labels, WK_I64) converts them");
+    return WK_ERROR_DTYPE;
+  }
   if (wk_tensor_rank(inputs) < 1 || wk_tensor_rank(labels) != 1 ||
       wk_tensor_dim(inputs, 0) != wk_tensor_dim(labels, 0)) {
     char a[128], b[128];
     wk_tensor_describe(inputs, a, sizeof(a));
     wk_tensor_describe(labels, b, sizeof(b));
-    return wk_fail(WK_ERROR_SHAPE, "inputs %s and labels %s are not [N, ...] and [N]", a, b);
+    wk_fail(WK_ERROR_SHAPE, "inputs %s and labels %s are not [N, ...] and [N]", a, b);
+    wk_error_add_hint("each row of inputs has one label, a class number");
+    return WK_ERROR_SHAPE;
   }
   return WK_OK;
 }
 
 wk_dataset *wk_dataset_from_tensors(wk_tensor *inputs, wk_tensor *labels) {
-  if (wk_failed() || check(inputs, labels) < 0) return NULL;
+  if (wk_failed()) return NULL;
+  if (check(inputs, labels) < 0) {
+    wk_error_add_op("dataset_from_tensors");
+    return NULL;
+  }
   tensor_source *source = wk_allocate_zeroed(1, sizeof(*source));
   if (!source) return NULL;
   const wk_shape whole = wk_tensor_shape(inputs);

@@ -16,6 +16,7 @@ wk_device *wk_device_get(const char *name) {
   for (int i = 0; i < wk_device_table_count; i++)
     used = wk_print_into(names, sizeof names, used, i ? ", %s" : "%s", wk_device_table[i]->name);
   wk_error_add_hint("the devices are: %s", names);
+  wk_error_add_op("device_get");
   return NULL;
 }
 

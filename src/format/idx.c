@@ -103,7 +103,11 @@ wk_status wk_idx_load(const char *path, wk_idx *idx) {
   wk_status status = wk_file_read(path, 0, &data, &size);
   if (status < 0) return status;
   status = wk_idx_parse(data, size, idx);
-  if (status < 0) wk_error_wrap("cannot read the IDX file '%s'", path);
+  if (status < 0) {
+    wk_error_wrap("cannot read the IDX file '%s'", path);
+    if (status == WK_ERROR_FORMAT)
+      wk_error_add_hint("it is another kind of file, or damaged; fetch it anew, plain or gzipped");
+  }
   if (status == WK_OK && !idx->memory)
     idx->memory = data;
   else

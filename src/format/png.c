@@ -144,7 +144,12 @@ wk_status wk_png_read(const char *path, wk_image *image) {
   wk_status status = wk_file_read(path, 0, &data, &size);
   if (status < 0) return status;
   status = wk_png_decode(data, size, image);
-  if (status < 0) wk_error_wrap("cannot read the PNG file '%s'", path);
+  if (status < 0) {
+    wk_error_wrap("cannot read the PNG file '%s'", path);
+    if (status == WK_ERROR_FORMAT)
+      wk_error_add_hint("it is another kind of file whatever its name, or damaged; convert it to PNG, "
+                      "or fetch it anew");
+  }
   wk_deallocate(data);
   return status;
 }

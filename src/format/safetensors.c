@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "format/json.h"
 #include "tensor/tensor.h"
 
@@ -228,7 +229,10 @@ wk_safetensors *wk_safetensors_open(const char *path) {
   if (map_file(path, &mapping, &size) < 0) return NULL;
   wk_safetensors *file = wk_safetensors_parse(mapping ? mapping : "", size);
   if (!file) {
-    wk_error_wrap("'%s' is not a valid safetensors file", path);
+    const bool damaged = wk_error_status() == WK_ERROR_FORMAT;
+    wk_error_wrap(damaged ? "'%s' is not a valid safetensors file" : "cannot read '%s'", path);
+    if (damaged)
+      wk_error_add_hint("it is another kind of file, or was cut off or changed; fetch or save it anew");
     if (mapping) munmap(mapping, size);
     return NULL;
   }
@@ -264,6 +268,17 @@ static const entry *find(const wk_safetensors *file, const char *name) {
   return NULL;
 }
 
+static void fail_no_tensor(const wk_safetensors *file, const char *name) {
+  wk_fail(WK_ERROR_NOT_FOUND, "the file holds no tensor '%s'", name);
+  char names[300] = "none";
+  size_t used = 0;
+  for (size_t i = 0; i < file->count && used < 200; i++)
+    used = wk_print_into(names, sizeof names, used, "%s%.100s", i ? ", " : "",
+                         file->entries[i].name);
+  wk_error_add_hint("it holds %zu: %s%s", file->count, names, used < 200 ? "" : ", ...");
+  wk_error_add_op("safetensors_get");
+}
+
 /* Kernels rely on 0 and 1, so another byte in a bool tensor is damage. */
 static wk_status check_bool(const entry *e, const char *data) {
   for (uint64_t i = 0; i < e->end - e->begin; i++)
@@ -280,7 +295,7 @@ wk_tensor *wk_safetensors_get(const wk_safetensors *file, const char *name, wk_d
   }
   const entry *e = find(file, name);
   if (!e) {
-    wk_fail(WK_ERROR_NOT_FOUND, "the file holds no tensor '%s'", name);
+    fail_no_tensor(file, name);
     return NULL;
   }
   if (e->type->dtype == WK_DTYPE_DEFAULT || e->rank > WK_MAX_RANK) {

@@ -89,11 +89,22 @@ static void set_state(wk_module *root, wk_module_state state) {
   wk_module_each(root, enter_state, &state);
 }
 
+/* Shapes in errors have no examples, and users know of no such batch. */
+static void explain_empty_batch(const wk_model_input *input) {
+  if (wk_error_status() != WK_ERROR_SHAPE) return;
+  wk_layout example = {.dtype = input->dtype, .rank = input->shape.rank};
+  memcpy(example.dims, input->shape.dims, sizeof example.dims);
+  char text[128];
+  wk_layout_describe(&example, text, sizeof text);
+  wk_error_add_hint_first("building sends a batch of no examples %s through the network", text);
+}
+
 static wk_status run_empty_batch(wk_module *root, const wk_model_input *input) {
   WK_SCOPE;
   wk_shape batch = {.rank = input->shape.rank + 1};
   memcpy(batch.dims + 1, input->shape.dims, (size_t)input->shape.rank * sizeof *batch.dims);
   wk_forward(root, wk_full(batch, 0, .dtype = input->dtype));
+  explain_empty_batch(input);
   return wk_error_status();
 }
 
@@ -164,8 +175,12 @@ static wk_status check_build(const wk_module *root, const wk_model_input *input)
   if (!root) return wk_fail(WK_ERROR_ARGUMENT, "there is no module to build");
   if (root->parent)
     return wk_fail(WK_ERROR_STATE, "%s is a part of a network; build the whole", root->label);
-  if (root->state != WK_MODULE_NEW)
-    return wk_fail(WK_ERROR_STATE, "%s is built already", root->label);
+  if (root->state != WK_MODULE_NEW) {
+    wk_fail(WK_ERROR_STATE, "%s is built already", root->label);
+    wk_error_add_hint("a network is built once; leave this call out, or make another network");
+    wk_error_add_module(root->label);
+    return WK_ERROR_STATE;
+  }
   if (input->shape.rank < 0 || input->shape.rank >= WK_MAX_RANK)
     return wk_fail(WK_ERROR_SHAPE, "an example has %d dimensions; 0 to %d are possible",
                    input->shape.rank, WK_MAX_RANK - 1);

@@ -50,11 +50,36 @@ static wk_tensor *run(wk_module *module, wk_tensor *x) {
 
 static wk_status check(const wk_module *module, const wk_tensor *x) {
   if (!module) return wk_fail(WK_ERROR_ARGUMENT, "there is no module to run forward");
-  if (!x) return wk_fail(WK_ERROR_ARGUMENT, "the input of %s is NULL", module->label);
+  if (!x) {
+    wk_fail(WK_ERROR_ARGUMENT, "the input of %s is NULL", module->label);
+    wk_error_add_hint("give it a batch, such as the first tensor of what wk_loader_next hands out");
+    wk_error_add_module(module->label);
+    return wk_error_status();
+  }
   if (module->state != WK_MODULE_NEW) return WK_OK;
   wk_fail(WK_ERROR_STATE, "%s is not built, so it has no parameters yet", module->label);
   wk_error_add_hint("call wk_module_build(network, dataset) or wk_module_build_for first");
+  wk_error_add_module(module->label);
   return wk_error_status();
+}
+
+/* Where a batch is not what the network was built for, that is what went wrong. */
+static void explain_batch(const wk_module *root, const wk_tensor *x) {
+  const wk_status status = wk_error_status();
+  if (root->parent || root->state != WK_MODULE_BUILT) return;
+  if (status != WK_ERROR_SHAPE && status != WK_ERROR_DTYPE) return;
+  const wk_shape *built = &root->input.shape;
+  wk_layout wanted, example = x->layout;
+  if (example.rank > 0) example.rank--;
+  for (int i = 0; i < example.rank; i++) example.dims[i] = x->layout.dims[i + 1];
+  wanted = (wk_layout){.dtype = root->input.dtype, .rank = built->rank};
+  for (int i = 0; i < built->rank; i++) wanted.dims[i] = built->dims[i];
+  if (wk_layout_same_dims(&wanted, &example) && wanted.dtype == example.dtype) return;
+  char expected[128], given[128];
+  wk_layout_describe(&wanted, expected, sizeof expected);
+  wk_layout_describe(&example, given, sizeof given);
+  wk_error_add_hint_first("the network was built for examples %s; this batch holds %s", expected,
+                          given);
 }
 
 wk_tensor *wk_forward_at(wk_place here, wk_module *module, wk_tensor *x) {
@@ -73,6 +98,7 @@ wk_tensor *wk_forward_at(wk_place here, wk_module *module, wk_tensor *x) {
     wk_error_add_module(module->label);
     wk_error_add_op(module->type_name);
     wk_error_add_place(here);
+    explain_batch(module, x);
   }
   wk_current_module = outer_module;
   forward_place = outer_place;

@@ -25,17 +25,19 @@ static wk_status add_weights(wk_module *self, wk_shape weight, bool no_bias, wk_
   return wk_module_add_parameter(self, "bias", WK_SHAPE(weight.dims[0]), dtype, bound);
 }
 
-static wk_status wrong_input(const wk_tensor *x, const char *expected) {
+static wk_status wrong_input(const wk_tensor *x, const char *expected, const char *hint) {
   char text[128];
   wk_tensor_describe(x, text, sizeof text);
-  return wk_fail(WK_ERROR_SHAPE, "the input must be %s, but is %s", expected, text);
+  wk_fail(WK_ERROR_SHAPE, "the input must be %s, but is %s", expected, text);
+  wk_error_add_hint("%s", hint);
+  return WK_ERROR_SHAPE;
 }
 
 /* ---- dense ---- */
 
 wk_status wk_layer_build_linear(wk_module *self, wk_tensor *x) {
   const wk_linear_layer_arguments *a = wk_layer_settings(self);
-  if (wk_tensor_rank(x) < 1) return wrong_input(x, "[..., features]");
+  if (wk_tensor_rank(x) < 1) return wrong_input(x, "[..., features]", "examples need a dimension");
   return add_weights(self, WK_SHAPE(a->out_features, wk_tensor_dim(x, -1)), a->no_bias,
                      wk_tensor_dtype(x));
 }
@@ -47,13 +49,24 @@ wk_tensor *wk_layer_forward_linear(wk_module *self, wk_tensor *x) {
 
 /* ---- images, [N, H, W, C] ---- */
 
+static wk_status wrong_groups(const wk_tensor *x, const wk_conv2d_layer_arguments *a) {
+  char text[128];
+  wk_tensor_describe(x, text, sizeof text);
+  wk_fail(WK_ERROR_SHAPE, "%lld groups do not divide the %lld channels of %s or the %lld filters",
+          (long long)a->groups, (long long)wk_tensor_dim(x, 3), text, (long long)a->out_channels);
+  wk_error_add_hint("the channels and out_channels must be multiples of groups");
+  return WK_ERROR_SHAPE;
+}
+
 wk_status wk_layer_build_conv2d(wk_module *self, wk_tensor *x) {
   const wk_conv2d_layer_arguments *a = wk_layer_settings(self);
-  if (wk_tensor_rank(x) != 4) return wrong_input(x, "images [N, H, W, C]");
+  if (wk_tensor_rank(x) != 4) {
+    return wrong_input(x, "images [N, H, W, C]",
+                       "put convolutions before flatten and linear layers");
+  }
   const int64_t channels = wk_tensor_dim(x, 3);
   if (channels % a->groups != 0 || a->out_channels % a->groups != 0)
-    return wk_fail(WK_ERROR_SHAPE, "%lld groups do not divide %lld channels into %lld filters",
-                   (long long)a->groups, (long long)channels, (long long)a->out_channels);
+    return wrong_groups(x, a);
   const int64_t width = a->kernel_width ? a->kernel_width : a->kernel;
   return add_weights(self, WK_SHAPE(a->out_channels, a->kernel, width, channels / a->groups),
                      a->no_bias, wk_tensor_dtype(x));

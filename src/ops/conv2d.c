@@ -83,7 +83,9 @@ wk_status wk_conv2d_geometry_of(const wk_conv2d_settings *s, const int64_t *dims
 static wk_status check_images(const char *name, const wk_layout *layout, const char *axes) {
   if (layout->rank == 4) return WK_OK;
   wk_fail(WK_ERROR_SHAPE, "%s has %d dimensions; it must be %s", name, layout->rank, axes);
-  if (layout->rank == 3) wk_error_add_hint("wk_reshape can add the missing dimension");
+  wk_error_add_hint(layout->rank == 3 ? "wk_reshape can add the missing dimension: one channel is "
+                                        "[N, H, W, 1], one image [1, H, W, C]"
+                                      : "wk_reshape and wk_permute bring tensors into that form");
   return WK_ERROR_SHAPE;
 }
 

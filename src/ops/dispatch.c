@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ops/dispatch.h"
 
+#include <ctype.h>
 #include <stdalign.h>
 #include <string.h>
 
@@ -158,18 +159,34 @@ wk_status wk_dispatch_next(const wk_dispatch_layer *const *layer, wk_call *call)
 
 /* ---- the caller's end ---- */
 
+static wk_status wrong_dtype(const wk_op_input *input, wk_dtype dtype) {
+  char names[64] = "";
+  size_t used = 0;
+  wk_dtype first = WK_DTYPE_DEFAULT;
+  for (wk_dtype d = WK_F32; wk_dtype_size(d); d++) {
+    if (!(input->dtypes >> d & 1)) continue;
+    if (!first) first = d;
+    used = wk_print_into(names, sizeof names, used, used ? " or %s" : "%s", wk_dtype_name(d));
+  }
+  wk_fail(WK_ERROR_DTYPE, "%s is %s, but must be %s", input->name, wk_dtype_name(dtype), names);
+  char upper[8] = "";
+  for (size_t i = 0; i + 1 < sizeof upper && wk_dtype_name(first)[i]; i++)
+    upper[i] = (char)toupper((unsigned char)wk_dtype_name(first)[i]);
+  wk_error_add_hint("wk_cast(%s, WK_%s) converts it", input->name, upper);
+  return WK_ERROR_DTYPE;
+}
+
 static wk_status check_input(const wk_op *op, const wk_op_input *input, wk_tensor *tensor,
                              wk_dtype *same) {
   if (!tensor) {
     if (input->optional) return WK_OK;
-    return wk_fail(WK_ERROR_ARGUMENT, "%s of %s is NULL", input->name, op->name);
+    wk_fail(WK_ERROR_ARGUMENT, "%s of %s is NULL", input->name, op->name);
+    wk_error_add_hint("%s has to be given; only optional operands may be NULL", input->name);
+    return WK_ERROR_ARGUMENT;
   }
   const wk_dtype dtype = tensor->layout.dtype;
   if (!(input->dtypes >> dtype & 1)) {
-    wk_fail(WK_ERROR_DTYPE, "%s cannot be %s", input->name, wk_dtype_name(dtype));
-    const bool index = input->dtypes == 1u << WK_I64;
-    wk_error_add_hint(index ? "labels and indices are i64; wk_cast converts" : "wk_cast converts");
-    return WK_ERROR_DTYPE;
+    return wrong_dtype(input, dtype);
   }
   if (!input->same_dtype) return WK_OK;
   if (*same == WK_DTYPE_DEFAULT) *same = dtype;
@@ -200,12 +217,26 @@ static wk_status check_inputs(const wk_op *op, wk_tensor **inputs, int count) {
   return WK_OK;
 }
 
+static const char *input_name(const wk_call *call, int index) {
+  return call->op->inputs[call->op->inputs[0].list ? 0 : index].name;
+}
+
+/* Of the longest name, so that the shapes stand below each other. */
+static int name_width(const wk_call *call) {
+  int width = 0;
+  for (int i = 0; i < call->input_count && i < WK_MAX_INPUTS; i++) {
+    const int length = call->inputs[i] ? (int)strlen(input_name(call, i)) : 0;
+    if (length > width) width = length;
+  }
+  return width;
+}
+
 size_t wk_call_describe_input(const wk_call *call, int index, char *buffer, size_t size) {
   const wk_tensor *tensor = call->inputs[index];
-  const char *name = call->op->inputs[call->op->inputs[0].list ? 0 : index].name;
   char shape[128];
   wk_layout_describe(&tensor->layout, shape, sizeof shape);
-  const size_t used = wk_print_into(buffer, size, 0, "%s %s", name, shape);
+  const size_t used = wk_print_into(buffer, size, 0, "%-*s %s", name_width(call),
+                                    input_name(call, index), shape);
   if (tensor->name) return wk_print_into(buffer, size, used, "   %s", tensor->name);
   if (!tensor->producer) return used;
   const char *path = tensor->module_path;

@@ -56,7 +56,7 @@ static wk_status check_linear(wk_tensor *x, wk_tensor *weight, wk_tensor *bias) 
     wk_fail(WK_ERROR_SHAPE, "the weight's dimension 1 (%lld) must equal the input's dimension %d "
             "(%lld)", (long long)w->dims[1], rank - 1,
             rank < 1 ? 0LL : (long long)x->layout.dims[rank - 1]);
-    wk_error_add_hint("the network was built for inputs with %lld features; these have another size",
+    wk_error_add_hint("the weight is [out, in]: it takes inputs of %lld features",
                       (long long)w->dims[1]);
     return WK_ERROR_SHAPE;
   }

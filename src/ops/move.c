@@ -44,8 +44,10 @@ wk_status wk_infer_concatenate(wk_call *call) {
     for (int d = 0; d < x->rank; d++) {
       dims[d] = first->dims[d];
       if (d == axis || x->dims[d] == first->dims[d]) continue;
-      return wk_fail(WK_ERROR_SHAPE, "tensor %d has size %lld in dimension %d, the first one %lld",
-                     i + 1, (long long)x->dims[d], d, (long long)first->dims[d]);
+      wk_fail(WK_ERROR_SHAPE, "tensor %d has size %lld in dimension %d, the first one %lld", i + 1,
+              (long long)x->dims[d], d, (long long)first->dims[d]);
+      wk_error_add_hint("they are joined along axis %d; all other sizes must be equal", axis);
+      return WK_ERROR_SHAPE;
     }
     if (__builtin_add_overflow(total, x->dims[axis], &total)) {
       return wk_fail(WK_ERROR_SHAPE, "the result is too large");

@@ -6,7 +6,20 @@
 #include "ops/records.gen.h"
 #include "ops/window.h"
 
-static wk_status resolve_axis(wk_window_axis *axis, int64_t padding, const char *name) {
+static wk_status window_too_large(const wk_window *w, const wk_window_axis *axis, int64_t padding,
+                                  const char *name) {
+  wk_fail(WK_ERROR_SHAPE,
+          "the window's %s (%lld) is larger than the image's with padding (%lld): the window is "
+          "[%lld, %lld], the images are [%lld, %lld]",
+          name, (long long)axis->kernel, (long long)(axis->size + 2 * padding),
+          (long long)w->height.kernel, (long long)w->width.kernel, (long long)w->height.size,
+          (long long)w->width.size);
+  wk_error_add_hint("pool less, or begin with larger images");
+  return WK_ERROR_SHAPE;
+}
+
+static wk_status resolve_axis(const wk_window *w, wk_window_axis *axis, int64_t padding,
+                              const char *name) {
   axis->dilation = 1;
   axis->padding_before = padding;
   if (axis->kernel > INT32_MAX || axis->stride > INT32_MAX || axis->size > INT32_MAX) {
@@ -17,12 +30,7 @@ static wk_status resolve_axis(wk_window_axis *axis, int64_t padding, const char 
                    (long long)padding, name, (long long)axis->kernel);
   }
   const int64_t room = axis->size + 2 * padding - axis->kernel;
-  if (room < 0) {
-    wk_fail(WK_ERROR_SHAPE, "the window's %s (%lld) is larger than the image's with padding (%lld)",
-            name, (long long)axis->kernel, (long long)(axis->size + 2 * padding));
-    wk_error_add_hint("pool less, or begin with larger images");
-    return WK_ERROR_SHAPE;
-  }
+  if (room < 0) return window_too_large(w, axis, padding, name);
   axis->out = room / axis->stride + 1;
   return WK_OK;
 }
@@ -33,8 +41,8 @@ wk_status wk_pool2d_window_of(const int64_t *window, const int64_t *stride, cons
   const int64_t across = stride[1] ? stride[1] : stride[0] ? stride[0] : window[1];
   *result = (wk_window){{.size = dims[1], .kernel = window[0], .stride = down},
                         {.size = dims[2], .kernel = window[1], .stride = across}};
-  const wk_status status = resolve_axis(&result->height, padding[0], "height");
-  return status != WK_OK ? status : resolve_axis(&result->width, padding[1], "width");
+  const wk_status status = resolve_axis(result, &result->height, padding[0], "height");
+  return status != WK_OK ? status : resolve_axis(result, &result->width, padding[1], "width");
 }
 
 static wk_status check_images(const wk_layout *layout) {

@@ -34,12 +34,20 @@ wk_status wk_vjp_log_softmax(wk_vjp *vjp) {
 static wk_status check_logits(const wk_layout *logits, const wk_layout *labels) {
   if (logits->rank != 2 || logits->dims[1] < 1) {
     wk_fail(WK_ERROR_SHAPE, "logits must be [N, C], one score for each class");
+    wk_error_add_hint(logits->rank > 2 ? "a wk_flatten_layer before the last linear layer makes "
+                                         "one row of each example"
+                                       : "wk_reshape makes one example's scores a row [1, C]");
     return WK_ERROR_SHAPE;
   }
   if (labels->rank == 1 && labels->dims[0] == logits->dims[0]) return WK_OK;
   wk_fail(WK_ERROR_SHAPE, "labels must be [%lld]: one class number for each row of logits",
           (long long)logits->dims[0]);
-  if (labels->rank == 2) wk_error_add_hint("for one-hot labels, wk_argmax(labels, 1) gives numbers");
+  if (wk_layout_same_dims(logits, labels))
+    wk_error_add_hint("for one-hot labels, wk_argmax(labels, 1) gives numbers");
+  else if (wk_layout_count(labels) == logits->dims[0])
+    wk_error_add_hint("wk_reshape(labels, WK_SHAPE(-1)) makes them a list");
+  else
+    wk_error_add_hint("inputs and labels must be of the same batch");
   return WK_ERROR_SHAPE;
 }
 

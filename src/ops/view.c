@@ -33,8 +33,13 @@ static wk_status resolve_shape(const wk_layout *x, wk_shape *shape) {
     return WK_OK;
   }
   if (unknown < 0 && known == count) return WK_OK;
-  wk_fail(WK_ERROR_SHAPE, "%lld elements do not fit sizes that hold %s%lld", (long long)count,
+  char wanted[128];
+  wk_layout sizes = {.dtype = x->dtype, .rank = shape->rank};
+  for (int i = 0; i < shape->rank; i++) sizes.dims[i] = shape->dims[i];
+  wk_layout_describe(&sizes, wanted, sizeof wanted);
+  wk_fail(WK_ERROR_SHAPE, "x has %lld elements, but %s holds %s%lld", (long long)count, wanted,
           unknown >= 0 ? "a multiple of " : "", (long long)known);
+  wk_error_add_hint("one size may be -1 and is worked out from the others");
   return WK_ERROR_SHAPE;
 }
 
@@ -102,7 +107,9 @@ wk_status wk_composite_flatten(wk_call *call) {
 
 static wk_status resolve_order(const wk_axes *axes, int rank, int *order) {
   if (axes->count != rank) {
-    return wk_fail(WK_ERROR_ARGUMENT, "%d axes are listed for %d dimensions", axes->count, rank);
+    wk_fail(WK_ERROR_ARGUMENT, "%d axes are listed for %d dimensions", axes->count, rank);
+    wk_error_add_hint("list every axis once: WK_AXES(1, 0) swaps the two of a matrix");
+    return WK_ERROR_ARGUMENT;
   }
   bool seen[WK_MAX_RANK] = {false};
   for (int i = 0; i < rank; i++) {
@@ -139,6 +146,19 @@ wk_status wk_vjp_permute(wk_vjp *vjp) {
 
 /* ---- broadcast_to ---- */
 
+static wk_status cannot_repeat(const wk_layout *x, const wk_shape *shape, int axis) {
+  char wanted[128];
+  wk_layout sizes = {.dtype = x->dtype, .rank = shape->rank};
+  for (int i = 0; i < shape->rank; i++) sizes.dims[i] = shape->dims[i];
+  wk_layout_describe(&sizes, wanted, sizeof wanted);
+  const int own = axis - (shape->rank - x->rank);
+  wk_fail(WK_ERROR_SHAPE, "x's size %lld in dimension %d cannot become %lld of %s; only 1 repeats",
+          (long long)x->dims[own], own, (long long)shape->dims[axis], wanted);
+  wk_error_add_hint("dimensions are matched from the last one backwards; wk_reshape can add ones of "
+                    "size 1");
+  return WK_ERROR_SHAPE;
+}
+
 wk_status wk_infer_broadcast_to(wk_call *call) {
   const wk_broadcast_to_arguments *a = call->arguments;
   const wk_layout *x = &call->inputs[0]->layout;
@@ -154,8 +174,7 @@ wk_status wk_infer_broadcast_to(wk_call *call) {
     y->dims[i] = a->shape.dims[i];
     y->strides[i] = i < added || size == 1 ? 0 : x->strides[i - added];
     if (size != 1 && size != y->dims[i]) {
-      return wk_fail(WK_ERROR_SHAPE, "size %lld in dimension %d cannot become %lld; only 1 repeats",
-                     (long long)size, i - added, (long long)y->dims[i]);
+      return cannot_repeat(x, &a->shape, i);
     }
   }
   return WK_OK;

@@ -154,18 +154,26 @@ wk_status wk_optimizer_step(wk_optimizer *optimizer) {
 
 /* ---- settings by name ---- */
 
-static const wk_attribute *find_setting(const wk_optimizer *optimizer, const char *name) {
+static const wk_attribute *find_setting(const wk_optimizer *optimizer, const char *name,
+                                        const char *op) {
   const wk_attribute *attribute =
       optimizer && name ? wk_settings_find(&optimizer->type->settings, name) : NULL;
-  if (!attribute)
-    wk_fail(WK_ERROR_NOT_FOUND, "%s has no setting %s", wk_optimizer_name(optimizer),
-            name ? name : "");
-  return attribute;
+  if (attribute) return attribute;
+  wk_fail(WK_ERROR_NOT_FOUND, "%s has no setting %s", wk_optimizer_name(optimizer),
+          name ? name : "");
+  char names[256] = "";
+  size_t used = 0;
+  for (int i = 0; optimizer && i < optimizer->type->settings.count; i++)
+    used = wk_print_into(names, sizeof names, used, i ? ", %s" : "%s",
+                         optimizer->type->settings.attributes[i].name);
+  wk_error_add_hint("its settings are: %s", names);
+  wk_error_add_op(op);
+  return NULL;
 }
 
 double wk_optimizer_get(const wk_optimizer *optimizer, const char *name) {
   if (wk_failed()) return (double)NAN;
-  const wk_attribute *attribute = find_setting(optimizer, name);
+  const wk_attribute *attribute = find_setting(optimizer, name, "optimizer_get");
   if (!attribute) return (double)NAN;
   const void *at = (const char *)optimizer->settings + attribute->offset;
   return attribute->type == WK_ATTRIBUTE_BOOL ? *(const bool *)at : 0.0 + *(const double *)at;
@@ -173,17 +181,16 @@ double wk_optimizer_get(const wk_optimizer *optimizer, const char *name) {
 
 wk_status wk_optimizer_set(wk_optimizer *optimizer, const char *name, double value) {
   if (wk_failed()) return wk_error_pending;
-  const wk_attribute *attribute = find_setting(optimizer, name);
+  const wk_attribute *attribute = find_setting(optimizer, name, "optimizer_set");
   if (!attribute) return wk_error_pending;
   void *at = (char *)optimizer->settings + attribute->offset;
   if (attribute->type == WK_ATTRIBUTE_BOOL) {
     *(bool *)at = value != 0;
     return WK_OK;
   }
-  if (!(value >= attribute->minimum && value <= attribute->maximum)) {
-    char text[40];
-    wk_format_number(text, sizeof text, value);
-    return wk_fail(WK_ERROR_ARGUMENT, "%s of %s cannot be %s", name, optimizer->type->name, text);
+  if (wk_attribute_check(attribute, optimizer->type->name, value) < 0) {
+    wk_error_add_op("optimizer_set");
+    return wk_error_pending;
   }
   *(double *)at = value == 0 ? WK_EXACTLY_ZERO : value; /* no default, also when read back */
   return WK_OK;

@@ -14,25 +14,37 @@ static void *field(const wk_attribute *attribute, const void *settings) {
 
 /* ---- defaults and ranges ---- */
 
-static wk_status check_range(const wk_attribute *attribute, const char *what, double value) {
+static void add_range_hint(const wk_attribute *attribute) {
+  const double usual = attribute->default_value;
+  char text[32];
+  wk_format_number(text, sizeof text, usual);
+  if (attribute->required || !(usual >= attribute->minimum && usual <= attribute->maximum))
+    wk_error_add_hint("%s is the %s, and has to be given", attribute->name, attribute->doc);
+  else
+    wk_error_add_hint("%s is the %s; left out it is %s", attribute->name, attribute->doc, text);
+}
+
+wk_status wk_attribute_check(const wk_attribute *attribute, const char *what, double value) {
   const bool unbounded = isinf(attribute->minimum) && isinf(attribute->maximum);
   if (unbounded || (value >= attribute->minimum && value <= attribute->maximum)) return WK_OK;
   char low[32], high[32], given[32];
   wk_format_number(low, sizeof low, attribute->minimum);
   wk_format_number(high, sizeof high, attribute->maximum);
   wk_format_number(given, sizeof given, value);
-  if (attribute->maximum > 1e300) {
-    return wk_fail(WK_ERROR_ARGUMENT, "%s of %s is %s; it must be at least %s", attribute->name,
-                   what, given, low);
-  }
-  return wk_fail(WK_ERROR_ARGUMENT, "%s of %s is %s; it must be from %s to %s", attribute->name,
-                 what, given, low, high);
+  if (attribute->maximum > 1e300)
+    wk_fail(WK_ERROR_ARGUMENT, "%s of %s is %s; it must be at least %s", attribute->name, what,
+            given, low);
+  else
+    wk_fail(WK_ERROR_ARGUMENT, "%s of %s is %s; it must be from %s to %s", attribute->name, what,
+            given, low, high);
+  add_range_hint(attribute);
+  return WK_ERROR_ARGUMENT;
 }
 
 static wk_status resolve_pair(const wk_attribute *attribute, const char *what, int64_t *pair) {
   for (int i = 0; i < 2; i++) {
     if (pair[i] == 0) pair[i] = i == 1 && pair[0] != 0 ? pair[0] : (int64_t)attribute->default_value;
-    const wk_status status = check_range(attribute, what, (double)pair[i]);
+    const wk_status status = wk_attribute_check(attribute, what, (double)pair[i]);
     if (status != WK_OK) return status;
   }
   return WK_OK;
@@ -49,18 +61,18 @@ static wk_status resolve_field(const wk_attribute *attribute, const char *what, 
   case WK_ATTRIBUTE_INT: {
     int64_t *value = at;
     if (*value == 0 && !attribute->required) *value = (int64_t)attribute->default_value;
-    return check_range(attribute, what, (double)*value);
+    return wk_attribute_check(attribute, what, (double)*value);
   }
   case WK_ATTRIBUTE_DOUBLE: {
     double *value = at;
     if (*value == 0 && !attribute->required && !signbit(*value)) *value = attribute->default_value;
-    return check_range(attribute, what, *value);
+    return wk_attribute_check(attribute, what, *value);
   }
   case WK_ATTRIBUTE_PAIR: {
     int64_t *pair = at;
     if (zero_is_meant(attribute) && pair[0] != 0) {
-      const wk_status status = check_range(attribute, what, (double)pair[0]);
-      return status != WK_OK ? status : check_range(attribute, what, (double)pair[1]);
+      const wk_status status = wk_attribute_check(attribute, what, (double)pair[0]);
+      return status != WK_OK ? status : wk_attribute_check(attribute, what, (double)pair[1]);
     }
     return resolve_pair(attribute, what, pair);
   }

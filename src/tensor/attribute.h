@@ -47,6 +47,9 @@ typedef struct wk_settings {
 wk_status wk_settings_resolve(const wk_settings *settings, const char *what, const void *given,
                               void *resolved);
 
+/* Raises WK_ERROR_ARGUMENT unless the value is in the attribute's range. */
+wk_status wk_attribute_check(const wk_attribute *attribute, const char *what, double value);
+
 /* The attribute called `name`, or NULL. */
 const wk_attribute *wk_settings_find(const wk_settings *settings, const char *name);
 

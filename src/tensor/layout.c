@@ -97,5 +97,6 @@ int wk_axis_resolve(int axis, int rank) {
     wk_fail(WK_ERROR_ARGUMENT, "axis %d: a tensor without dimensions has no axes", axis);
   else
     wk_fail(WK_ERROR_ARGUMENT, "axis %d is not between %d and %d", axis, -rank, rank - 1);
+  wk_error_add_hint("axes count from 0; negative ones count from the end, -1 is the last");
   return -1;
 }

@@ -87,12 +87,15 @@ static wk_status check_buffer(const wk_tensor *tensor, const void *buffer, size_
   char text[256];
   wk_tensor_describe(tensor, text, sizeof text);
   if (size == needed) return wk_fail(WK_ERROR_ARGUMENT, "the buffer for %s is NULL", text);
-  return wk_fail(WK_ERROR_ARGUMENT, "the buffer has %zu bytes, but %s takes exactly %zu", size,
-                 text, needed);
+  wk_fail(WK_ERROR_ARGUMENT, "the buffer has %zu bytes, but %s takes exactly %zu", size, text,
+          needed);
+  wk_error_add_hint("the size is wk_tensor_count times wk_dtype_size, in bytes");
+  return WK_ERROR_ARGUMENT;
 }
 
 wk_status wk_tensor_read(const wk_tensor *tensor, void *buffer, size_t size) {
   wk_status status = check_buffer(tensor, buffer, size);
+  wk_error_add_op("tensor_read");
   if (status || !size) return status;
   wk_device *device = wk_tensor_device_of(tensor);
   if ((status = device->functions->synchronise(device, &device->stream))) return status;
@@ -114,7 +117,9 @@ static wk_status check_writable(const wk_tensor *tensor) {
 
 wk_status wk_tensor_write(wk_tensor *tensor, const void *data, size_t size) {
   wk_status status = check_buffer(tensor, data, size);
-  if (status || (status = check_writable(tensor)) || !size) return status;
+  if (!status) status = check_writable(tensor);
+  wk_error_add_op("tensor_write");
+  if (status || !size) return status;
   wk_device *device = wk_tensor_device_of(tensor);
   if ((status = device->functions->synchronise(device, &device->stream))) return status;
   wk_tensor_mark_written(tensor);
@@ -134,6 +139,8 @@ double wk_item(const wk_tensor *tensor) {
     wk_tensor_describe(tensor, text, sizeof text);
     wk_fail(WK_ERROR_SHAPE, "wk_item needs a tensor of exactly one element, not %s",
             tensor ? text : "NULL");
+    wk_error_add_hint("wk_sum and wk_mean make one of many, wk_tensor_read copies all");
+    wk_error_add_op("item");
     return NAN;
   }
   union {

@@ -268,6 +268,13 @@ static wk_status restore(const wk_safetensors *file, const json_t *metadata, wk_
   return status;
 }
 
+static void explain_resume(const char *path) {
+  if (wk_error_status() == WK_ERROR_NOT_FOUND)
+    wk_error_add_hint_first("wk_fit writes checkpoints into its run_folder; the first run goes "
+                            "without .resume");
+  wk_error_wrap("cannot resume from %s", path);
+}
+
 /* ---- entry points ---- */
 
 static wk_status check(const char *path, const wk_module *module, const wk_optimizer *optimizer,
@@ -302,7 +309,7 @@ wk_status wk_checkpoint_read(const char *path, wk_module *module, wk_optimizer *
   json_t *metadata = file ? read_metadata(file) : NULL;
   if (!file || !metadata ||
       restore(file, metadata, module, optimizer, training, state ? state : &unwanted) < 0)
-    wk_error_wrap("cannot resume from %s", path);
+    explain_resume(path);
   json_decref(metadata);
   wk_safetensors_free(file);
   wk_error_add_op("checkpoint_load");

@@ -81,6 +81,8 @@ static wk_status log_training(fit *f) {
   wk_status status = log_scalar(f, "loss/train", wk_score_loss(&f->state.window));
   if (status == WK_OK)
     status = log_scalar(f, "accuracy/train", wk_score_accuracy(&f->state.window));
+  if (status == WK_OK)
+    status = log_scalar(f, "learning_rate", wk_optimizer_get(f->a.optimizer, "learning_rate"));
   f->state.window = (wk_score){0};
   return status;
 }

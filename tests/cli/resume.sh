@@ -56,9 +56,10 @@ is other-data $? 2
 "$WICK" train glyphs --resume stopped --model mlp --epochs 1 >short.log 2>&1
 is fewer-epochs $? 0
 
-# More epochs than at first: the same as if they had been wanted from the beginning.
-"$WICK" train glyphs --model mlp --limit 500 --epochs 3 --out at-once >/dev/null 2>&1
-"$WICK" train glyphs --model mlp --limit 500 --epochs 1 --out later >/dev/null 2>&1
+# More epochs than at first: the same as if they had been wanted from the beginning, where the step
+# size does not depend on how many there are.
+"$WICK" train glyphs --model mlp --limit 500 --schedule constant --epochs 3 --out at-once >/dev/null 2>&1
+"$WICK" train glyphs --model mlp --limit 500 --schedule constant --epochs 1 --out later >/dev/null 2>&1
 "$WICK" train --resume later --epochs 3 >later.log 2>&1
 if cmp at-once/model.safetensors later/model.safetensors; then
   good more-epochs "equal bytes"

@@ -27,21 +27,14 @@ static size_t shared_length(const char *a, const char *b) {
   return length > 0 && strncmp(a, b, length) == 0 ? length : 0;
 }
 
-/* What differs from machine to machine: the folder of the sources, the temporary one, the process'
- * number in the names of temporary files, and the version. */
+/* Without what differs from machine to machine: the folder of the sources and the temporary one. */
 static void append_portable(text *to, const char *from) {
   char folder[] = __FILE__;
   folder[sizeof folder - sizeof "main.c"] = '\0';
   while (*from) {
     size_t skipped = shared_length(from, folder);
     if (!skipped && (skipped = shared_length(from, temporary_folder())) > 0) append(to, "$TMP", 4);
-    if (!skipped && (skipped = shared_length(from, wk_version())) > 0) append(to, "$VERSION", 8);
-    const char *part = strncmp(from, ".safetensors.", 13) == 0 ? strstr(from, ".part") : NULL;
-    if (part) {
-      append(to, ".safetensors.N", 14);
-      from = part;
-    }
-    if (!skipped && !part) append(to, from, skipped = 1);
+    if (!skipped) append(to, from, skipped = 1);
     from += skipped;
   }
 }

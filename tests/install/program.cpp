@@ -38,6 +38,17 @@ void use_ops() {
   expect(wk_tensor_dim(wk_concatenate(wk_tensors{2, list}, 3), 3) == 4, "2 and 2 channels are 4");
 }
 
+// A scope closes whichever way its block is left.
+void use_exceptions() {
+  try {
+    WK_SCOPE;
+    expect(wk_item(wk_full(WK_SCALAR, 3)) == 3 && wk_scope_count() > 0, "a scope holds it");
+    throw 1;
+  } catch (int) {
+    expect(wk_scope_count() == 0, "the exception has closed the scope");
+  }
+}
+
 // The first error wins and knows the line of this file that made it.
 void use_errors() {
   WK_SCOPE;
@@ -57,8 +68,9 @@ wk_module *make_network() {
   hidden.struct_size = last.struct_size = sizeof(wk_linear_layer_arguments);
   hidden.out_features = 32;
   last.out_features = 10;
-  wk_module *layers[] = {wk_flatten_layer_at(WK_HERE, nullptr), wk_linear_layer_at(WK_HERE, &hidden),
-                         wk_relu_layer_at(WK_HERE, nullptr), wk_linear_layer_at(WK_HERE, &last)};
+  wk_module *layers[] = {
+      wk_flatten_layer_at(WK_HERE, nullptr), wk_linear_layer_at(WK_HERE, &hidden),
+      wk_relu_layer_at(WK_HERE, nullptr), wk_linear_layer_at(WK_HERE, &last)};
   return wk_sequential_at(WK_HERE, 4, layers);
 }
 
@@ -114,6 +126,7 @@ void use_training() {
 
 int main() {
   use_ops();
+  use_exceptions();
   use_errors();
   use_training();
   expect(wk_scope_count() == 0, "no tensor is left in a scope");

@@ -273,14 +273,14 @@ static wk_status read_json(const uint8_t *data, size_t size, wk_text *detail) {
 
 enum {
   KIB = 1024,
-  INFLATE = 1032, /* how much longer deflated data can become */
-  GROWING = 3,    /* a buffer that doubles, while the old one is copied */
-  JSON = 400      /* jansson's bytes for one of "[[[[..." or of "{},{},..." */
+  INFLATE = 1032,     /* how much longer deflated data can become */
+  GROW = 3 * INFLATE, /* in a buffer that doubles, while the old one is copied */
+  JSON = 128          /* jansson's bytes for one of "{},{},..." */
 };
 
 const reader readers[] = {
-    {"idx", read_idx, 128 * KIB, GROWING *INFLATE + 8},
-    {"gzip", read_gzip, 128 * KIB, GROWING *INFLATE + 8},
+    {"idx", read_idx, 128 * KIB, GROW + 8},
+    {"gzip", read_gzip, 128 * KIB, GROW + 8},
     /* A palette's bit becomes four bytes. */
     {"png", read_png, 1024 * KIB, 32 * INFLATE + 8},
     {"safetensors", read_safetensors, 64 * KIB, JSON},
