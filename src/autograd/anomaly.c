@@ -33,8 +33,8 @@ static bool has_inputs(const wk_call *call) {
   return false;
 }
 
-/* Ops with large results that are values of their inputs, or zeros: what is wrong with them has been
- * seen before, and not to look at them halves what detection costs. */
+/* Ops with large results that are values of their inputs, or zeros: what is wrong with them has
+ * been seen before, and not to look at them halves what detection costs. */
 static bool only_selects(int op) {
   switch (op) {
   case WK_OP_RELU:
@@ -53,7 +53,8 @@ static bool only_selects(int op) {
 static bool computes(const wk_call *call) {
   if (call->op->class == WK_CLASS_VIEW || only_selects(call->op->id) || !has_inputs(call))
     return false;
-  return call->op->class != WK_CLASS_MOVE || call->layouts[0].dtype != call->inputs[0]->layout.dtype;
+  return call->op->class != WK_CLASS_MOVE ||
+         call->layouts[0].dtype != call->inputs[0]->layout.dtype;
 }
 
 static bool is_written(const wk_call *call, int input) {
@@ -135,13 +136,16 @@ static wk_status report(const wk_call *call, const wk_statistics *result, const 
   wk_format_count(count, sizeof count, result->count);
   const wk_op *rule = wk_gradient_of;
   wk_fail(WK_ERROR_NUMERIC, "in %s%s: the result of %s holds %s among %s%s",
-          rule ? "the gradient of " : call->op->class == WK_CLASS_UPDATE ? "the optimizer's step"
-                                                                         : "forward",
+          rule                                 ? "the gradient of "
+          : call->op->class == WK_CLASS_UPDATE ? "the optimizer's step"
+                                               : "forward",
           rule ? rule->name : "", call->op->name, counts, count,
           v->bad < 0 ? ", made of finite inputs" : "");
-  if (v->bad >= 0) blame_input(call, v);
-  else wk_error_add_hint("a smaller learning rate, scaled inputs or a clamp in front keep values in "
-                         "range");
+  if (v->bad >= 0)
+    blame_input(call, v);
+  else
+    wk_error_add_hint("a smaller learning rate, scaled inputs or a clamp in front keep values in "
+                      "range");
   wk_error_add_shapes(v->inputs);
   return WK_ERROR_NUMERIC;
 }

@@ -4,8 +4,8 @@
 
 #include "ops/dispatch.h"
 
-/* The layer of dispatch that looks for NaN and infinity in what ops give, for threads that asked for
- * it; stands behind autograd's, so that a bad result is never recorded. */
+/* The layer of dispatch that looks for NaN and infinity in what ops give, for threads that asked
+ * for it; stands behind autograd's, so that a bad result is never recorded. */
 extern const wk_dispatch_layer wk_anomaly_layer;
 
 #endif

@@ -87,6 +87,7 @@ static const struct {
     {EROFS, "the file system is read-only; choose a path elsewhere"},
     {ENOSPC, "make room on the file system, or choose a path on another"},
     {EDQUOT, "make room, or choose a path where this user may use more"},
+    {ENOMEM, "memory is short: end other programs, or use smaller files"},
     {EMFILE, "close files or raise the limit of open files (ulimit -n)"},
     {ENFILE, "too many files are open on this machine"},
     {EIO, "the disk or the network it is reached by failed; the system's log may say more"},

@@ -46,7 +46,7 @@ extern _Thread_local wk_status wk_error_pending __attribute__((visibility("hidde
 /* True when the calling thread has a pending error: a fallible call then returns at once. */
 static inline bool wk_failed(void) { return wk_error_pending < 0; }
 
-/* Has wk_error_report end with what `write` (as snprintf) gives, in every thread; NULL ends that. */
+/* Has wk_error_report end with what `write` (as snprintf) gives, in every thread, until NULL. */
 void wk_error_report_end_with(size_t (*write)(char *buffer, size_t size));
 
 /* An error carried from a worker thread to the thread that waits for it. */

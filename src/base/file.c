@@ -15,7 +15,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 
-static int open_file(const char *path, int flags) {
+int wk_file_open(const char *path, int flags) {
   int file;
   do file = open(path, flags | O_CLOEXEC, 0666);
   while (file < 0 && errno == EINTR);
@@ -61,7 +61,7 @@ static wk_status read_to_end(int file, const char *path, size_t limit, char **da
 wk_status wk_file_read(const char *path, size_t limit, void **data, size_t *size) {
   *data = NULL, *size = 0;
   if (wk_failed()) return wk_error_pending;
-  const int file = open_file(path, O_RDONLY);
+  const int file = wk_file_open(path, O_RDONLY);
   if (file < 0) return wk_fail_errno("open", path);
   char *bytes = NULL;
   size_t length = 0;
@@ -101,7 +101,7 @@ static int create_temporary(wk_file_writer *writer) {
   for (int attempt = 0; attempt < 1000; attempt++) {
     wk_print_into(writer->temporary, size, 0, "%s.%ld-%u.part", writer->path, (long)getpid(),
                   atomic_fetch_add(&serial, 1));
-    const int file = open_file(writer->temporary, O_WRONLY | O_CREAT | O_EXCL);
+    const int file = wk_file_open(writer->temporary, O_WRONLY | O_CREAT | O_EXCL);
     if (file >= 0) return file;
     if (errno != EEXIST) break;
   }
@@ -152,16 +152,23 @@ wk_status wk_file_write(wk_file_writer *writer, const void *data, size_t size) {
   return WK_OK;
 }
 
+static int sync_file(int file) {
+  int result;
+  do result = fsync(file);
+  while (result != 0 && errno == EINTR);
+  return result;
+}
+
 /* Makes a rename last: the folder is what records it. */
 static wk_status sync_folder_of(const char *path) {
   const char *slash = strrchr(path, '/');
   char *folder = wk_duplicate_string(slash ? path : ".");
   if (!folder) return WK_ERROR_MEMORY;
   if (slash) folder[slash == path ? 1 : slash - path] = '\0';
-  const int file = open_file(folder, O_RDONLY | O_DIRECTORY);
+  const int file = wk_file_open(folder, O_RDONLY | O_DIRECTORY);
   wk_status status = WK_OK;
   /* Some file systems cannot sync a folder and say EINVAL; nothing better can be done there. */
-  if (file < 0 || (fsync(file) && errno != EINVAL)) status = wk_fail_errno("sync", folder);
+  if (file < 0 || (sync_file(file) && errno != EINVAL)) status = wk_fail_errno("sync", folder);
   if (file >= 0) close(file);
   wk_deallocate(folder);
   return status;
@@ -171,12 +178,13 @@ wk_status wk_file_commit(wk_file_writer *writer) {
   wk_status status = wk_failed() ? wk_error_pending : flush_writer(writer);
   if (!status && writer->failed)
     status = wk_fail(WK_ERROR_IO, "%s was not written: an earlier write failed", writer->path);
-  if (!status && fsync(writer->file)) status = wk_fail_errno("sync", writer->path);
+  if (!status && sync_file(writer->file)) status = wk_fail_errno("sync", writer->path);
   if (status) {
     wk_file_abandon(writer);
     return status;
   }
-  if (close(writer->file)) status = wk_fail_errno("close", writer->path);
+  /* An interrupted close has closed, and what was written is synced already. */
+  if (close(writer->file) && errno != EINTR) status = wk_fail_errno("close", writer->path);
   if (!status && rename(writer->temporary, writer->path))
     status = wk_fail_errno("replace", writer->path);
   if (status)

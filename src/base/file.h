@@ -11,6 +11,9 @@
 
 #include <wick/base.h>
 
+/* open(2), interrupted or not, with O_CLOEXEC; -1 and errno on failure. Raises nothing. */
+int wk_file_open(const char *path, int flags);
+
 /* The whole file, or at most `limit` bytes of it if limit is not 0 (a longer file is then a
  * WK_ERROR_FORMAT). *data is freed with wk_deallocate; behind it stands a zero byte that *size does
  * not count. */

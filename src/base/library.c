@@ -40,8 +40,9 @@ static bool add(function_list *list, end_function function) {
 
 #define MAX_MUTEXES 16
 
-static pthread_mutex_t *_Atomic mutexes[MAX_MUTEXES]; /* only ever appended to; `lock` is not here */
-static int mutexes_locked;                            /* by the fork that is under way */
+static pthread_mutex_t
+    *_Atomic mutexes[MAX_MUTEXES]; /* only ever appended to; `lock` is not here */
+static int mutexes_locked;         /* by the fork that is under way */
 static _Atomic(end_function) in_child[MAX_FUNCTIONS];
 static wk_object_mutex *object_mutexes; /* guarded by `lock` */
 static atomic_uint fork_count;

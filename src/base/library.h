@@ -18,6 +18,10 @@
 #define WK_KEEP __attribute__((used))
 #endif
 
+/* A row of the tables that tell debuggers where the fields of wk_TYPE lie. */
+#define WK_DEBUG_FIELD(type, field)                                                                \
+  { #type "." #field, offsetof(wk_##type, field) }
+
 /* Has `function` called by wk_shutdown, last registered first. Registering it again before then
  * changes nothing; after a shutdown it must be registered anew. [any thread] */
 void wk_at_shutdown(void (*function)(void));
@@ -26,9 +30,9 @@ void wk_at_shutdown(void (*function)(void));
  * registered first, once. For what a thread-local variable owns. [any thread] */
 void wk_at_thread_exit(void (*function)(void));
 
-/* Has forks wait for `mutex`, a static one, so that the child finds it free and what it guards whole.
- * Whoever holds such a mutex takes no other of them. Calling it again changes nothing; to be called
- * before the mutex is first locked. [any thread] */
+/* Has forks wait for `mutex`, a static one, so that the child finds it free and what it guards
+ * whole. Whoever holds such a mutex takes no other of them. Calling it again changes nothing; to be
+ * called before the mutex is first locked. [any thread] */
 void wk_at_fork_lock(pthread_mutex_t *mutex);
 
 /* A mutex of an object that comes and goes: forks do not wait for it, but the child finds it free,

@@ -255,8 +255,7 @@ static wk_status check_example(const wk_dataset *dataset, int64_t index, wk_stat
                    "the data set's get returned %d for example %lld without saying why",
                    (int)status, (long long)index);
   const size_t classes = dataset->input.class_count;
-  if (classes > 0 && (label < 0 || (uint64_t)label >= classes))
-{
+  if (classes > 0 && (label < 0 || (uint64_t)label >= classes)) {
     wk_fail(WK_ERROR_INDEX, "the label of example %lld is %lld, but there are %zu classes",
             (long long)index, (long long)label, classes);
     wk_error_add_hint("labels are class numbers from 0 to %zu", classes - 1);

@@ -207,8 +207,10 @@ static wk_status read_images(const choices *list, const wk_image *size, wk_image
 }
 
 static wk_status fail_one_class(const char *folder, const char *name) {
-  wk_fail(WK_ERROR_NOT_FOUND, "the folder '%s' holds only one class, '%s': there is nothing to tell "
-          "it from", folder, name);
+  wk_fail(WK_ERROR_NOT_FOUND,
+          "the folder '%s' holds only one class, '%s': there is nothing to tell "
+          "it from",
+          folder, name);
   wk_error_add_hint("name the folder that holds a folder for each class");
   return WK_ERROR_NOT_FOUND;
 }

@@ -28,7 +28,8 @@ struct wk_loader {
   bool no_prefetch;
   slot slots[SLOTS];
   bool running;
-  unsigned fork_count; /* when the worker was started: a forked child has the object, but no worker */
+  unsigned
+      fork_count; /* when the worker was started: a forked child has the object, but no worker */
   pthread_t worker;
   int64_t first_epoch, first_batch; /* where the worker begins */
   pthread_mutex_t lock;             /* of what follows */
@@ -259,7 +260,8 @@ void wk_loader_position(const wk_loader *loader, int64_t *epoch, int64_t *batch)
  * begins with the epoch after it. */
 wk_status wk_loader_seek(wk_loader *loader, int64_t epoch, int64_t batch) {
   if (wk_failed()) return wk_error_status();
-  if (!loader || epoch < 0 || batch < 0 || batch > wk_loader_batch_count(loader))
+  if (!loader || epoch < 0 || epoch == INT64_MAX || batch < 0 ||
+      batch > wk_loader_batch_count(loader))
     return wk_fail(WK_ERROR_ARGUMENT,
                    "wk_loader_seek: no batch %lld in epoch %lld; an epoch has %lld",
                    (long long)batch, (long long)epoch, (long long)wk_loader_batch_count(loader));

@@ -30,12 +30,18 @@
 
 /* Freed blocks are kept in buckets, four to each power of two, and the last one freed, whose bytes
  * are the likeliest to be in a cache, is handed out first. What is kept is bounded: above the bound
- * the buckets that were used longest ago give their blocks back. */
+ * the buckets that were used longest ago give their blocks back. Blocks that a bucket
+ * never needed for a while go back too, so that programs whose shapes differ from call to call do
+ * not collect blocks of every size: small ones soon, since malloc makes other sizes of them; those
+ * in pages of their own late, since getting pages anew is slow. */
 
 #define MAX_DEVICES 16
 #define SMALLEST 64 /* bytes; also what every block is aligned to */
 #define BUCKET_COUNT 256
 #define LEAST_CACHE_LIMIT ((size_t)256 << 20)
+#define WHILE 1024     /* requests and frees after which small blocks not needed go back */
+#define LARGE_LOOKS 16 /* times that, for large ones */
+#define LARGE ((size_t)2 << 20)
 #define GUARD_SIZE 64
 #define GUARD_BYTE 0xA5
 #define FRESH_BYTE 0xFF /* NaN in every float type: shows who reads what was never written */
@@ -49,13 +55,14 @@ typedef struct bucket {
   block *blocks;
   size_t block_size;
   uint64_t last_use;
+  size_t count, least; /* of blocks: now, and the fewest since the bucket was last looked at */
 } bucket;
 
 typedef struct host_pool {
   size_t active, peak, cached;
   size_t highest; /* the most that was ever active: bounds what is cached */
   uint64_t allocations;
-  uint64_t clock;
+  uint64_t clock, next_look, looks;
   bucket buckets[BUCKET_COUNT];
 } host_pool;
 
@@ -97,6 +104,7 @@ static void *take_block(host_pool *pool, int index, size_t size) {
   block *taken = from->blocks;
   if (!taken) return NULL;
   from->blocks = taken->next;
+  if (--from->count < from->least) from->least = from->count;
   pool->cached -= from->block_size;
   UNPOISON(taken, size);
   return taken;
@@ -105,6 +113,7 @@ static void *take_block(host_pool *pool, int index, size_t size) {
 static void release_one(host_pool *pool, bucket *from) {
   block *released = from->blocks;
   from->blocks = released->next;
+  if (--from->count < from->least) from->least = from->count;
   pool->cached -= from->block_size;
   UNPOISON(released, from->block_size);
   wk_deallocate_block(released, from->block_size);
@@ -125,15 +134,28 @@ static void shrink_to_limit(host_pool *pool) {
   }
 }
 
+static void release_unneeded(host_pool *pool) {
+  if (pool->clock < pool->next_look) return;
+  pool->next_look = pool->clock + WHILE;
+  const bool large_too = ++pool->looks % LARGE_LOOKS == 0;
+  for (bucket *at = pool->buckets; at < pool->buckets + BUCKET_COUNT; at++) {
+    if (at->block_size >= LARGE && !large_too) continue;
+    for (size_t unneeded = at->least; unneeded > 0; unneeded--) release_one(pool, at);
+    at->least = at->count;
+  }
+}
+
 static void keep_block(host_pool *pool, void *memory, int index, size_t block_size) {
   bucket *to = &pool->buckets[index];
   block *kept = memory;
   UNPOISON(kept, sizeof *kept); /* a request may have been for less */
   kept->next = to->blocks;
   to->blocks = kept, to->block_size = block_size, to->last_use = ++pool->clock;
+  to->count++;
   pool->cached += block_size;
   POISON(kept + 1, block_size - sizeof *kept);
   shrink_to_limit(pool);
+  release_unneeded(pool);
 }
 
 /* ---- guard bytes ---- */

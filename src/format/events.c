@@ -139,8 +139,7 @@ static wk_status create_file(wk_event_writer *writer, const char *folder) {
     wk_deallocate(writer->path);
     writer->path = wk_path_join(folder, name);
     if (!writer->path) return wk_error_status();
-    writer->descriptor =
-        open(writer->path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
+    writer->descriptor = wk_file_open(writer->path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND);
     if (writer->descriptor < 0 && errno != EEXIST) break;
   }
   return writer->descriptor < 0 ? wk_fail_errno("open", writer->path) : WK_OK;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "format/crc32c.h"
@@ -453,7 +454,7 @@ static wk_status open_file(wk_event_reader *reader, const char *path) {
   struct stat facts;
   reader->path = wk_duplicate_string(path);
   if (!reader->path) return wk_error_status();
-  reader->descriptor = open(path, O_RDONLY | O_CLOEXEC);
+  reader->descriptor = wk_file_open(path, O_RDONLY);
   if (reader->descriptor < 0) return wk_fail_errno("open", path);
   if (fstat(reader->descriptor, &facts) != 0) return wk_fail_errno("fstat", path);
   if (!S_ISREG(facts.st_mode)) return wk_fail(WK_ERROR_IO, "'%s' is no ordinary file", path);

@@ -147,8 +147,9 @@ wk_status wk_png_read(const char *path, wk_image *image) {
   if (status < 0) {
     wk_error_wrap("cannot read the PNG file '%s'", path);
     if (status == WK_ERROR_FORMAT)
-      wk_error_add_hint("it is another kind of file whatever its name, or damaged; convert it to PNG, "
-                      "or fetch it anew");
+      wk_error_add_hint(
+          "it is another kind of file whatever its name, or damaged; convert it to PNG, "
+          "or fetch it anew");
   }
   wk_deallocate(data);
   return status;

@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "format/json.h"
@@ -201,18 +202,18 @@ wk_safetensors *wk_safetensors_parse(const void *data, size_t size) {
 
 /* Maps the file; an empty one gives NULL and size 0. */
 static wk_status map_file(const char *path, void **mapping, size_t *size) {
-  const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+  const int descriptor = wk_file_open(path, O_RDONLY);
   if (descriptor < 0) return wk_fail_errno("open", path);
   struct stat facts;
   wk_status status = WK_OK;
   if (fstat(descriptor, &facts) != 0) {
-    status = wk_fail_errno("fstat", path);
+    status = wk_fail_errno("look at", path);
   } else if (!S_ISREG(facts.st_mode)) {
     status = wk_fail(WK_ERROR_IO, "'%s' is no ordinary file", path);
   } else if (facts.st_size > 0) {
     *size = (size_t)facts.st_size;
     *mapping = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    if (*mapping == MAP_FAILED) status = wk_fail_errno("mmap", path);
+    if (*mapping == MAP_FAILED) status = wk_fail_errno("map", path);
   }
   close(descriptor);
   return status;
@@ -232,7 +233,8 @@ wk_safetensors *wk_safetensors_open(const char *path) {
     const bool damaged = wk_error_status() == WK_ERROR_FORMAT;
     wk_error_wrap(damaged ? "'%s' is not a valid safetensors file" : "cannot read '%s'", path);
     if (damaged)
-      wk_error_add_hint("it is another kind of file, or was cut off or changed; fetch or save it anew");
+      wk_error_add_hint(
+          "it is another kind of file, or was cut off or changed; fetch or save it anew");
     if (mapping) munmap(mapping, size);
     return NULL;
   }
@@ -273,8 +275,8 @@ static void fail_no_tensor(const wk_safetensors *file, const char *name) {
   char names[300] = "none";
   size_t used = 0;
   for (size_t i = 0; i < file->count && used < 200; i++)
-    used = wk_print_into(names, sizeof names, used, "%s%.100s", i ? ", " : "",
-                         file->entries[i].name);
+    used =
+        wk_print_into(names, sizeof names, used, "%s%.100s", i ? ", " : "", file->entries[i].name);
   wk_error_add_hint("it holds %zu: %s%s", file->count, names, used < 200 ? "" : ", ...");
   wk_error_add_op("safetensors_get");
 }

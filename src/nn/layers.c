@@ -65,8 +65,7 @@ wk_status wk_layer_build_conv2d(wk_module *self, wk_tensor *x) {
                        "put convolutions before flatten and linear layers");
   }
   const int64_t channels = wk_tensor_dim(x, 3);
-  if (channels % a->groups != 0 || a->out_channels % a->groups != 0)
-    return wrong_groups(x, a);
+  if (channels % a->groups != 0 || a->out_channels % a->groups != 0) return wrong_groups(x, a);
   const int64_t width = a->kernel_width ? a->kernel_width : a->kernel;
   return add_weights(self, WK_SHAPE(a->out_channels, a->kernel, width, channels / a->groups),
                      a->no_bias, wk_tensor_dtype(x));

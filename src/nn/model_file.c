@@ -286,8 +286,8 @@ json_t *wk_model_file_metadata(const wk_safetensors *file, const char *key) {
   json_t *json = text ? json_loads(text, JSON_REJECT_DUPLICATES, &why) : NULL;
   if (json && json_is_object(json)) return json;
   if (!text) {
-    wk_fail(WK_ERROR_FORMAT, "the file's metadata has no \"%s\", so it describes no network of Wick",
-            key);
+    wk_fail(WK_ERROR_FORMAT,
+            "the file's metadata has no \"%s\", so it describes no network of Wick", key);
     wk_error_add_hint("wk_module_save writes files that do; wk_safetensors_open reads the tensors "
                       "of any");
   } else if (json)

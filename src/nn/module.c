@@ -11,18 +11,17 @@
 #include "base/memory.h"
 #include "tensor/parameters.h"
 
-#define FIELD(type, field) {#type "." #field, offsetof(wk_##type, field)}
 WK_KEEP const wk_debug_field wk_debug_module_fields[] = {
-    FIELD(module, label),
-    FIELD(module, state),
-    FIELD(module, training),
-    FIELD(module, children),
-    FIELD(module, child_count),
-    FIELD(module, parameters),
-    FIELD(module, parameter_count),
-    FIELD(child, module),
+    WK_DEBUG_FIELD(module, label),
+    WK_DEBUG_FIELD(module, state),
+    WK_DEBUG_FIELD(module, training),
+    WK_DEBUG_FIELD(module, children),
+    WK_DEBUG_FIELD(module, child_count),
+    WK_DEBUG_FIELD(module, parameters),
+    WK_DEBUG_FIELD(module, parameter_count),
+    WK_DEBUG_FIELD(child, module),
     {"child.size", sizeof(wk_child)},
-    FIELD(own_parameter, tensor),
+    WK_DEBUG_FIELD(own_parameter, tensor),
     {"own_parameter.size", sizeof(wk_own_parameter)},
     {NULL, 0},
 };

@@ -12,6 +12,13 @@ static wk_layout *begin_view(wk_call *call, int rank) {
   return &call->layouts[0];
 }
 
+/* What x was to become, for errors. */
+static void describe_wanted(const wk_layout *x, const wk_shape *shape, char *buffer, size_t size) {
+  wk_layout wanted = {.dtype = x->dtype, .rank = shape->rank};
+  for (int i = 0; i < shape->rank; i++) wanted.dims[i] = shape->dims[i];
+  wk_layout_describe(&wanted, buffer, size);
+}
+
 /* ---- reshape ---- */
 
 /* The wanted sizes with -1 worked out; checks that they hold as many elements as x. */
@@ -34,9 +41,7 @@ static wk_status resolve_shape(const wk_layout *x, wk_shape *shape) {
   }
   if (unknown < 0 && known == count) return WK_OK;
   char wanted[128];
-  wk_layout sizes = {.dtype = x->dtype, .rank = shape->rank};
-  for (int i = 0; i < shape->rank; i++) sizes.dims[i] = shape->dims[i];
-  wk_layout_describe(&sizes, wanted, sizeof wanted);
+  describe_wanted(x, shape, wanted, sizeof wanted);
   wk_fail(WK_ERROR_SHAPE, "x has %lld elements, but %s holds %s%lld", (long long)count, wanted,
           unknown >= 0 ? "a multiple of " : "", (long long)known);
   wk_error_add_hint("one size may be -1 and is worked out from the others");
@@ -148,11 +153,9 @@ wk_status wk_vjp_permute(wk_vjp *vjp) {
 
 static wk_status cannot_repeat(const wk_layout *x, const wk_shape *shape, int axis) {
   char wanted[128];
-  wk_layout sizes = {.dtype = x->dtype, .rank = shape->rank};
-  for (int i = 0; i < shape->rank; i++) sizes.dims[i] = shape->dims[i];
-  wk_layout_describe(&sizes, wanted, sizeof wanted);
+  describe_wanted(x, shape, wanted, sizeof wanted);
   const int own = axis - (shape->rank - x->rank);
-  wk_fail(WK_ERROR_SHAPE, "x's size %lld in dimension %d cannot become %lld of %s; only 1 repeats",
+  wk_fail(WK_ERROR_SHAPE, "size %lld in dimension %d cannot become %lld of %s; only 1 repeats",
           (long long)x->dims[own], own, (long long)shape->dims[axis], wanted);
   wk_error_add_hint("dimensions are matched from the last one backwards; wk_reshape can add ones of "
                     "size 1");

@@ -105,8 +105,8 @@ static size_t print_census(census *c, char *buffer, size_t size, int most) {
   char bytes[32], number[32];
   wk_format_bytes(bytes, sizeof bytes, c->bytes);
   wk_format_count(number, sizeof number, c->count);
-  size_t used = wk_print_into(buffer, size, 0, "%s in %s tensor%s", bytes, number,
-                              c->count == 1 ? "" : "s");
+  size_t used =
+      wk_print_into(buffer, size, 0, "%s in %s tensor%s", bytes, number, c->count == 1 ? "" : "s");
   qsort(c->groups, GROUP_COUNT, sizeof *c->groups, more_first);
   size_t left = c->bytes;
   for (int i = 0; i < most && i < GROUP_COUNT && c->groups[i].bytes; i++) {
@@ -131,8 +131,7 @@ size_t wk_scope_report(char *buffer, size_t size) {
   static const char start[] = "this thread's scopes hold ";
   size_t used = wk_print_into(buffer, size, 0, "%s", start);
   const bool room = used < size;
-  const size_t more =
-      wk_live_text(room ? buffer + used : NULL, room ? size - used : 0, REPORTED);
+  const size_t more = wk_live_text(room ? buffer + used : NULL, room ? size - used : 0, REPORTED);
   if (!more) return wk_print_into(buffer, size, 0, "%snothing\n", start);
   used += more;
   return wk_print_into(buffer, size, used, "\n");
@@ -152,7 +151,7 @@ static void forget_peak(void) {
 
 static size_t print_peak(char *buffer, size_t size) {
   if (!peak.text) return 0;
-  return wk_print_into(buffer, size, 0, "wick: at their largest %s", peak.text);
+  return wk_print_into(buffer, size, 0, "wick: at the most, %s", peak.text);
 }
 
 bool wk_live_is_watched(void) {
@@ -175,7 +174,8 @@ static size_t active_bytes(void) {
   return sum;
 }
 
-/* Looks only where memory has grown by a sixteenth, so that a run of many scopes makes few walks. */
+/* Looks only where memory has grown by a sixteenth, so that a run of many scopes makes few walks.
+ */
 void wk_live_note_peak(void) {
   const size_t active = active_bytes();
   if (active <= peak.active + peak.active / 16) return;

@@ -3,8 +3,9 @@
 #define WICK_TENSOR_LIVE_H
 
 /* What is alive: the tensors of the calling thread's open scopes and what the records behind them
- * keep, grouped by the op and module that made them. Nothing is counted while all goes well: whoever
- * asks walks over the scopes then, without allocating, since it may be memory that is missing. */
+ * keep, grouped by the op and module that made them. Nothing is counted while all goes well:
+ * whoever asks walks over the scopes then, without allocating, since it may be memory that is
+ * missing. */
 
 #include "tensor/tensor.h"
 

@@ -21,7 +21,6 @@ typedef struct printer {
   const wk_layout *layout;
   const char *data; /* on the host */
   bool edges_only;
-  int edge; /* then: items at each end of a dimension */
   bool in_line;
   const char *number_format; /* of finite floats */
   size_t width;              /* of a cell */
@@ -73,9 +72,16 @@ static size_t format_cell(const printer *p, int64_t position, char cell[CELL_SIZ
 
 /* ---- the elements shown ---- */
 
+/* Items shown at each end of a dimension whose middle is left out. */
+static int edge_of(const printer *p, int axis) {
+  if (!p->in_line) return EDGE_ITEMS;
+  return axis == p->layout->rank - 1 ? EDGE_ITEMS_IN_LINE : 1;
+}
+
 /* True where the middle of a dimension is left out: before its last items. */
-static bool is_gap(const printer *p, int64_t index, int64_t dim) {
-  return p->edges_only && dim > 2 * p->edge && index == p->edge;
+static bool is_gap(const printer *p, int axis, int64_t index) {
+  const int edge = edge_of(p, axis);
+  return p->edges_only && p->layout->dims[axis] > 2 * edge && index == edge;
 }
 
 static void each_shown(printer *p, int axis, int64_t position,
@@ -86,7 +92,7 @@ static void each_shown(printer *p, int axis, int64_t position,
   }
   const int64_t dim = p->layout->dims[axis], stride = p->layout->strides[axis];
   for (int64_t i = 0; i < dim; i++) {
-    if (is_gap(p, i, dim)) i = dim - p->edge;
+    if (is_gap(p, axis, i)) i = dim - edge_of(p, axis);
     each_shown(p, axis + 1, position + i * stride, visit);
   }
 }
@@ -133,9 +139,9 @@ static void put_row(printer *p, int axis, int64_t position) {
   for (int64_t i = 0; i < dim; i++) {
     if (i) put(p, on_line % per_line ? ", " : ",");
     if (i && on_line % per_line == 0) put_line(p, axis + 1);
-    if (is_gap(p, i, dim)) {
+    if (is_gap(p, axis, i)) {
       put(p, "..., ");
-      i = dim - p->edge;
+      i = dim - edge_of(p, axis);
       on_line++;
     }
     put_cell(p, position + i * stride);
@@ -158,10 +164,10 @@ static void put_axis(printer *p, int axis, int64_t position) {
       for (int blank = rank - axis - 2; blank > 0 && !p->in_line; blank--) put(p, "\n");
       put_line(p, axis + 1);
     }
-    if (is_gap(p, i, dim)) {
+    if (is_gap(p, axis, i)) {
       put(p, "...,");
       put_line(p, axis + 1);
-      i = dim - p->edge;
+      i = dim - edge_of(p, axis);
     }
     put_axis(p, axis + 1, position + i * stride);
   }
@@ -201,7 +207,6 @@ static size_t print_values(const wk_tensor *tensor, bool in_line, char *buffer, 
   printer p = {.layout = copy ? &dense : &tensor->layout,
                .data = copy ? copy : wk_tensor_data(tensor),
                .edges_only = count > (in_line ? MOST_ITEMS_IN_LINE : MOST_ITEMS),
-               .edge = in_line ? EDGE_ITEMS_IN_LINE : EDGE_ITEMS,
                .in_line = in_line,
                .buffer = buffer,
                .size = size};

@@ -10,8 +10,8 @@ enum { PIECE = 1 << 15 }; /* elements scanned between two looks at whether the a
 
 /* ---- the quick look ---- */
 
-/* Adding one to an exponent whose bits are all set carries into the sign, which was masked out: steps
- * that all vector units have. Four sums, so that they do not wait for each other. */
+/* Adding one to an exponent whose bits are all set carries into the sign, which was masked out:
+ * steps that all vector units have. Four sums, so that they do not wait for each other. */
 typedef uint32_t words __attribute__((vector_size(16), aligned(4), may_alias));
 typedef uint64_t wide_words __attribute__((vector_size(16), aligned(8), may_alias));
 
@@ -94,8 +94,8 @@ bool wk_tensor_statistics(const wk_tensor *tensor, wk_statistics *statistics) {
 }
 
 size_t wk_statistics_text(const wk_statistics *s, char *buffer, size_t size) {
-  size_t used = wk_print_into(buffer, size, 0, "min %.6g, max %.6g, mean %.6g", s->least, s->most,
-                              s->mean);
+  size_t used =
+      wk_print_into(buffer, size, 0, "min %.6g, max %.6g, mean %.6g", s->least, s->most, s->mean);
   if (s->not_a_number)
     used = wk_print_into(buffer, size, used, ", %lld NaN", (long long)s->not_a_number);
   if (s->infinite)

@@ -11,8 +11,8 @@ typedef struct wk_statistics {
   double least, most, mean; /* of the finite values; NaN when there are none */
 } wk_statistics;
 
-/* Whether a float tensor of a host device holds a NaN or an infinity (false for any other tensor): at
- * the speed of memory if it is row-major, on all threads. */
+/* Whether a float tensor of a host device holds a NaN or an infinity (false for any other tensor):
+ * at the speed of memory if it is row-major, on all threads. */
 bool wk_tensor_has_anomaly(const wk_tensor *tensor);
 
 /* Fills *statistics for a float tensor, at leisure; false when its values cannot be read here. */

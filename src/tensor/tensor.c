@@ -18,25 +18,24 @@ WK_KEEP static const struct {
   size_t (*report)(char *buffer, size_t size);
 } calls = {wk_describe, wk_print, wk_scope_report};
 
-#define FIELD(type, field) {#type "." #field, offsetof(wk_##type, field)}
 WK_KEEP const wk_debug_field wk_debug_tensor_fields[] = {
-    FIELD(tensor, layout.dtype),
-    FIELD(tensor, layout.rank),
-    FIELD(tensor, layout.dims),
-    FIELD(tensor, layout.strides),
-    FIELD(tensor, offset),
-    FIELD(tensor, root),
-    FIELD(tensor, requires_gradient),
-    FIELD(tensor, frozen),
-    FIELD(tensor, producer),
-    FIELD(tensor, module_path),
-    FIELD(tensor, name),
-    FIELD(root, storage),
-    FIELD(root, offset),
-    FIELD(storage, data),
-    FIELD(storage, device),
-    FIELD(device, name),
-    FIELD(device, host_memory),
+    WK_DEBUG_FIELD(tensor, layout.dtype),
+    WK_DEBUG_FIELD(tensor, layout.rank),
+    WK_DEBUG_FIELD(tensor, layout.dims),
+    WK_DEBUG_FIELD(tensor, layout.strides),
+    WK_DEBUG_FIELD(tensor, offset),
+    WK_DEBUG_FIELD(tensor, root),
+    WK_DEBUG_FIELD(tensor, requires_gradient),
+    WK_DEBUG_FIELD(tensor, frozen),
+    WK_DEBUG_FIELD(tensor, producer),
+    WK_DEBUG_FIELD(tensor, module_path),
+    WK_DEBUG_FIELD(tensor, name),
+    WK_DEBUG_FIELD(root, storage),
+    WK_DEBUG_FIELD(root, offset),
+    WK_DEBUG_FIELD(storage, data),
+    WK_DEBUG_FIELD(storage, device),
+    WK_DEBUG_FIELD(device, name),
+    WK_DEBUG_FIELD(device, host_memory),
     {NULL, 0},
 };
 

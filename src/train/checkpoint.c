@@ -95,6 +95,18 @@ static wk_status read_numbers(const json_t *json, const char *what, const number
   return WK_OK;
 }
 
+/* Numbers that only grow, so far from the end of int64_t that no run gets there. */
+static wk_status read_counts(const json_t *json, const char *what, const number *numbers,
+                             size_t count) {
+  const wk_status status = read_numbers(json, what, numbers, count);
+  if (status < 0) return status;
+  for (size_t i = 0; i < count; i++)
+    if (*numbers[i].to < 0 || *numbers[i].to > (int64_t)1 << 53)
+      return wk_fail(WK_ERROR_FORMAT, "the %s of the checkpoint's %s is %lld", numbers[i].name,
+                     what, (long long)*numbers[i].to);
+  return WK_OK;
+}
+
 static wk_status read_score(const json_t *json, wk_score *score) {
   const number numbers[] = {{"examples", &score->examples},
                             {"judged", &score->judged},
@@ -102,7 +114,7 @@ static wk_status read_score(const json_t *json, wk_score *score) {
   const char *sum = json_string_value(json_object_get(json, "loss_sum"));
   if (!sum || !wk_parse_number(sum, &score->loss_sum))
     return wk_fail(WK_ERROR_FORMAT, "the checkpoint has no loss_sum of its run");
-  return read_numbers(json, "score", numbers, 3);
+  return read_counts(json, "score", numbers, 3);
 }
 
 static wk_status read_state(const json_t *json, wk_fit_state *state) {
@@ -112,12 +124,9 @@ static wk_status read_state(const json_t *json, wk_fit_state *state) {
                             {"batch", &state->batch},
                             {"step", &state->step},
                             {"loader_epoch", &state->loader_epoch}};
-  wk_status status = read_numbers(json, "run", numbers, 4);
+  wk_status status = read_counts(json, "run", numbers, 4);
   if (status == WK_OK) status = read_score(json_object_get(json, "running"), &state->running);
   if (status == WK_OK) status = read_score(json_object_get(json, "window"), &state->window);
-  if (status == WK_OK &&
-      (state->epoch < 0 || state->batch < 0 || state->step < 0 || state->loader_epoch < 0))
-    status = wk_fail(WK_ERROR_FORMAT, "the checkpoint's run has negative counts");
   return status;
 }
 
@@ -217,7 +226,7 @@ static wk_status restore_loader(const json_t *json, wk_loader *training) {
                             {"batch", &batch},
                             {"batches", &batches},
                             {"examples", &examples}};
-  const wk_status status = read_numbers(json, "loader", numbers, 4);
+  const wk_status status = read_counts(json, "loader", numbers, 4);
   if (status < 0) return status;
   const int64_t have = wk_dataset_count(wk_loader_dataset(training));
   if (batches != wk_loader_batch_count(training) || examples != have)
@@ -236,7 +245,7 @@ static wk_status restore_optimizer(const json_t *json, wk_optimizer *optimizer) 
     return wk_fail(WK_ERROR_STATE, "the checkpoint is of the optimizer %s, not of %s",
                    name ? name : "?", type->name);
   int64_t steps = 0;
-  wk_status status = read_numbers(json, "optimizer", &(number){"steps", &steps}, 1);
+  wk_status status = read_counts(json, "optimizer", &(number){"steps", &steps}, 1);
   void *settings = status == WK_OK ? wk_allocate(type->settings.size) : NULL;
   if (!settings) return wk_error_status();
   memcpy(settings, wk_optimizer_settings(optimizer), type->settings.size);

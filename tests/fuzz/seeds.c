@@ -17,6 +17,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "format/crc32c.h"
+#include "support/read_checkpoint.h"
 
 static const char *folder;
 
@@ -153,8 +154,8 @@ static void save_safetensors(void) {
   wk_safetensors_writer_free(writer);
 }
 
-/* The text form that the fuzz target makes a file of; see tests/support/readers.c. */
-static void save_as_text(const char *path, const char *name) {
+/* The text form of a file that the fuzz targets take too; see tests/support/assemble.h. */
+static void save_as_text(const char *path, const char *kind, const char *name, const char *key) {
   void *bytes = NULL;
   size_t size = 0;
   if (wk_file_read(path, 0, &bytes, &size) < 0) return;
@@ -165,8 +166,8 @@ static void save_as_text(const char *path, const char *name) {
   json_object_del(table, "__metadata__");
   char *tensors = json_dumps(table, JSON_COMPACT);
   wk_text text = {0};
-  wk_text_append(&text, "%s\n%s\n", json_string_value(json_object_get(metadata, "wick")), tensors);
-  save("model_file", name, text.data, text.length);
+  wk_text_append(&text, "%s\n%s\n", json_string_value(json_object_get(metadata, key)), tensors);
+  save(kind, name, text.data, text.length);
   wk_text_free(&text);
   free(tensors); /* jansson's */
   json_decref(metadata);
@@ -180,7 +181,7 @@ static void save_model(const char *name, wk_module *network, wk_shape example) {
   wk_module_build_for(network, example, WK_F32, NULL);
   wk_module_save(network, path);
   wk_print_into(text_name, sizeof text_name, 0, "%s.text", name);
-  save_as_text(path, text_name);
+  save_as_text(path, "model_file", text_name, "wick");
   wk_module_free(network);
 }
 
@@ -195,6 +196,13 @@ static void save_models(void) {
                            wk_relu_layer(), wk_max_pool2d_layer(2),
                            wk_sequential(wk_sigmoid_layer(), wk_average_pool2d_layer(2))),
              WK_SHAPE(8, 8, 1));
+}
+
+static void save_checkpoint(void) {
+  char path[4096];
+  wk_print_into(path, sizeof path, 0, "%s", seed_path("checkpoint", "linear"));
+  write_checkpoint(path);
+  save_as_text(path, "checkpoint", "linear.text", "wick_checkpoint");
 }
 
 /* ---- event files ---- */
@@ -261,6 +269,7 @@ int main(int count, char **words) {
   save_pngs();
   save_safetensors();
   save_models();
+  save_checkpoint();
   save_own_events();
   save_other_events();
   return wk_error_report(stderr);

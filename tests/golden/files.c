@@ -50,7 +50,8 @@ static void truncated_model(void) {
   wk_module_load(path);
 }
 
-/* The network's only linear layer is renamed to a type of equally many letters that nobody knows. */
+/* The network's only linear layer is renamed to a type of equally many letters that nobody knows.
+ */
 static void unknown_module_type(void) {
   const char *path = saved_network("unknown.safetensors");
   static char bytes[1 << 16];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Common mistakes and the whole message each gets, which must be the one in messages.txt: reading the
- * changes of that file is how messages are reviewed. `--write` writes it anew. */
+/* Common mistakes and the whole message each gets, which must be the one in messages.txt: reading
+ * the changes of that file is how messages are reviewed. `--write` writes it anew. */
 #include "golden/mistakes.h"
 
 #include <stdlib.h>
@@ -87,7 +87,8 @@ static void read_golden(const char *path, text *golden) {
 
 static int write_golden(const char *path, const text *all) {
   FILE *file = fopen(path, "wb");
-  if (file && fwrite(all->bytes, 1, all->length, file) == all->length && fclose(file) == 0) return 0;
+  if (file && fwrite(all->bytes, 1, all->length, file) == all->length && fclose(file) == 0)
+    return 0;
   perror(path);
   return 1;
 }
@@ -100,7 +101,8 @@ static bool matches(const text *golden, const char *entry, const char *name) {
   if (wanted && strncmp(wanted, entry, strlen(entry)) == 0) return true;
   const char *end = wanted ? strstr(wanted, "\n\n") : NULL;
   printf("FAIL %s\n--- expected\n%.*s\n--- found\n%s", name,
-         wanted ? (int)(end ? end - wanted : (long)strlen(wanted)) : 0, wanted ? wanted : "", entry);
+         wanted ? (int)(end ? end - wanted : (long)strlen(wanted)) : 0, wanted ? wanted : "",
+         entry);
   return false;
 }
 

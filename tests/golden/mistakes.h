@@ -9,11 +9,12 @@
 typedef struct mistake {
   const char *name;
   void (*make)(void);
-  const char *parts; /* what the message must name besides op and remedy: M module path, S two shapes,
-                        L the user's file, line and function */
+  const char *parts; /* what the message must name besides op and remedy: M module path, S two
+                        shapes, L the user's file, line and function */
 } mistake;
 
-#define MISTAKE(name, parts) {#name, name, parts}
+#define MISTAKE(name, parts)                                                                       \
+  { #name, name, parts }
 
 /* Each list ends with a NULL name. */
 extern const mistake network_mistakes[], tensor_mistakes[], file_mistakes[];

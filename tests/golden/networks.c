@@ -207,7 +207,8 @@ static void backward_without_gradients(void) {
 static void overwritten_before_backward(void) {
   WK_SCOPE;
   const double two = 2;
-  wk_tensor *x = wk_full(WK_SCALAR, 1, .dtype = WK_F64), *y = wk_full(WK_SCALAR, 3, .dtype = WK_F64);
+  wk_tensor *x = wk_full(WK_SCALAR, 1, .dtype = WK_F64),
+            *y = wk_full(WK_SCALAR, 3, .dtype = WK_F64);
   wk_tensor_set_requires_gradient(x, true);
   wk_tensor *loss = wk_multiply(x, y);
   wk_tensor_write(y, &two, sizeof two);

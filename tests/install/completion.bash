@@ -26,7 +26,7 @@ offers command "predict" pre
 offers version "--version" --v
 offers help "train" help t
 offers data "glasses glyphs" train gl
-offers options "--seed --shuffle-labels" train --s
+offers options "--learning-rate --limit" train --l
 offers bench-options "--help --json --threads" bench gemm --
 offers choice "adam sgd" train glyphs --optimizer ""
 offers choice-equals "sgd" train glyphs --optimizer = s

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Training steps of the convolutional network of examples/fashion.c, with anomaly detection and
- * without in turns; prints how much longer the fastest step takes with it, in percent. On one thread
- * and in processor time, so that other programs disturb it little. */
+ * without in turns; prints how much longer the fastest step takes with it, in percent. On one
+ * thread and in processor time, so that other programs disturb it little. */
 #include <math.h>
 #include <stdio.h>
 #include <time.h>

@@ -65,8 +65,10 @@ static void test_every_position_is_seen(void **state) {
   for (size_t i = 0; i < COUNT_OF(positions); i++) {
     values[positions[i]] = bad[i % 3];
     wk_negative(wk_tensor_from_data(WK_SHAPE(COUNT), WK_F32, values, NULL));
-    if (i % 3 == 0) assert_error(WK_ERROR_NUMERIC);
-    else assert_no_error(); /* an infinity that is passed on */
+    if (i % 3 == 0)
+      assert_error(WK_ERROR_NUMERIC);
+    else
+      assert_no_error();            /* an infinity that is passed on */
     values[positions[i]] = 3.4e38f; /* finite, but its square is not */
     wk_tensor *x = wk_tensor_from_data(WK_SHAPE(COUNT), WK_F32, values, NULL);
     assert_non_null(wk_negative(x));
@@ -186,16 +188,11 @@ static void test_each_thread_has_its_own(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_off_looks_at_nothing),
-      detected(test_forward_names_the_first_op),
-      detected(test_every_position_is_seen),
-      detected(test_backward_names_whose_gradient),
-      detected(test_bad_data_is_named_as_such),
-      detected(test_infinity_may_be_passed_on),
-      detected(test_narrowing_may_overflow),
-      detected(test_in_a_network),
-      detected(test_an_update_that_overflows),
-      detected(test_each_thread_has_its_own),
+      cmocka_unit_test(test_off_looks_at_nothing), detected(test_forward_names_the_first_op),
+      detected(test_every_position_is_seen),       detected(test_backward_names_whose_gradient),
+      detected(test_bad_data_is_named_as_such),    detected(test_infinity_may_be_passed_on),
+      detected(test_narrowing_may_overflow),       detected(test_in_a_network),
+      detected(test_an_update_that_overflows),     detected(test_each_thread_has_its_own),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -220,10 +220,14 @@ static void folder_errors_name_the_folder(void **state) {
   assert_null(wk_dataset_open(temporary_path("half")));
   assert_error_says(WK_ERROR_NOT_FOUND, "has train/, but no test/");
   write_png("strange/train/a/1.png", 1, 1, 1, 0);
+  assert_null(wk_dataset_open(temporary_path("strange/train")));
+  assert_error_says(WK_ERROR_NOT_FOUND, "only one class, 'a'");
+  write_png("strange/train/b/1.png", 1, 1, 1, 0);
   write_png("strange/test/z/1.png", 1, 1, 1, 0);
   assert_null(wk_dataset_open(temporary_path("strange"), .test = true));
   assert_error_says(WK_ERROR_NOT_FOUND, "class 'z'");
   write_png("damaged/a/1.png", 1, 1, 1, 0);
+  write_png("damaged/b/1.png", 1, 1, 1, 0);
   temporary_file("damaged/a/2.png", "no image", 8);
   assert_null(wk_dataset_open(temporary_path("damaged")));
   assert_error_says(WK_ERROR_FORMAT, "damaged/a/2.png");

@@ -105,6 +105,22 @@ static void the_cache_is_bounded(void **state) {
   wk_memory_trim(device);
 }
 
+/* Sizes that are not asked for any more are not kept for ever: small ones for a while, large ones
+ * for a long while. What is used again and again stays. */
+static void unneeded_blocks_go_back(void **state) {
+  (void)state;
+  wk_memory_trim(device);
+  void *small = allocate(100000), *large = allocate(4 * MIB);
+  release(small, 100000);
+  release(large, 4 * MIB);
+  for (int i = 0; i < 2048; i++) release(allocate(1000), 1000);
+  assert_true(statistics().cached < 4 * MIB + 100000);
+  assert_true(statistics().cached >= 4 * MIB);
+  for (int i = 0; i < 40000; i++) release(allocate(1000), 1000);
+  assert_true(statistics().cached >= 1000 && statistics().cached < 2000);
+  wk_memory_trim(device);
+}
+
 static void lack_of_memory_is_an_error(void **state) {
   (void)state;
   void *kept = allocate(5000), *cached = allocate(MIB);
@@ -201,6 +217,7 @@ int main(void) {
       cmocka_unit_test(blocks_are_reused),
       cmocka_unit_test(requests_are_counted),
       cmocka_unit_test(the_cache_is_bounded),
+      cmocka_unit_test(unneeded_blocks_go_back),
       cmocka_unit_test(lack_of_memory_is_an_error),
       cmocka_unit_test(guards_see_writes_outside),
       cmocka_unit_test(the_allocator_stays_while_in_use),

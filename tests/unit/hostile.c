@@ -170,6 +170,46 @@ static void deep_json_is_refused(void **state) {
   expect_json(brackets, sizeof brackets, "maximum parsing depth");
 }
 
+/* ---- checkpoints ---- */
+
+/* What a small run leaves, with `numbers` for its description and no tensors but those it needs. */
+static void expect_checkpoint(const char *steps, const char *epoch, const char *examples,
+                              const char *why) {
+  static const char *const tensors[] = {"", "optimizer.mean.", "optimizer.square."};
+  wk_text text = {0};
+  wk_text_append(&text,
+                 "{\"version\":1,\"optimizer\":{\"name\":\"adam\",\"settings\":{},\"steps\":%s},"
+                 "\"generator\":{\"seed\":-1,\"offset\":-1},"
+                 "\"loader\":{\"epoch\":%s,\"batch\":0,\"batches\":2,\"examples\":4},"
+                 "\"fit\":{\"epoch\":0,\"batch\":0,\"step\":0,\"loader_epoch\":0,",
+                 steps, epoch);
+  for (int i = 0; i < 2; i++)
+    wk_text_append(&text,
+                   "\"%s\":{\"examples\":%s,\"judged\":0,\"correct\":0,\"loss_sum\":\"0\"}%s",
+                   i ? "window" : "running", examples, i ? "}}\n{" : ",");
+  for (size_t i = 0; i < COUNT_OF(tensors); i++)
+    wk_text_append(&text,
+                   "%s\"%sweight\":{\"dtype\":\"F32\",\"shape\":[2,3]},"
+                   "\"%sbias\":{\"dtype\":\"F32\",\"shape\":[2]}",
+                   i ? "," : "", tensors[i], tensors[i]);
+  wk_text_append(&text, "}");
+  if (why)
+    assert_refuses("checkpoint", &text, why);
+  else
+    assert_reads("checkpoint", &text, steps);
+}
+
+/* One more than the largest number is no number. */
+static void counts_in_a_checkpoint_have_limits(void **state) {
+  (void)state;
+  expect_checkpoint("3", "1", "4", NULL);
+  expect_checkpoint("9007199254740992", "9007199254740992", "9007199254740992", NULL);
+  expect_checkpoint("9223372036854775807", "1", "4", "the steps of the checkpoint's optimizer is");
+  expect_checkpoint("-1", "1", "4", "the steps of the checkpoint's optimizer is -1");
+  expect_checkpoint("3", "9223372036854775807", "4", "the epoch of the checkpoint's loader is");
+  expect_checkpoint("3", "1", "9223372036854775807", "the examples of the checkpoint's score is");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(texts_in_a_png_take_no_memory),
@@ -179,6 +219,7 @@ int main(void) {
       cmocka_unit_test(a_zero_byte_ends_no_safetensors_header),
       cmocka_unit_test(memory_for_json_is_in_proportion),
       cmocka_unit_test(deep_json_is_refused),
+      cmocka_unit_test(counts_in_a_checkpoint_have_limits),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,9 +21,7 @@ static void write_sevens(wk_tensor *tensor) {
   assert_int_equal(wk_tensor_write(tensor, sevens, size), WK_OK);
 }
 
-static wk_tensor *row(wk_tensor *tensor) {
-  return wk_slice(tensor, 0, .start = 1, .end = 2);
-}
+static wk_tensor *row(wk_tensor *tensor) { return wk_slice(tensor, 0, 1, 2); }
 
 static void test_through_a_view(void **state) {
   (void)state;
@@ -116,7 +114,8 @@ static void free_pair(pair p) {
   wk_module_free(p.network);
 }
 
-/* Two losses of the same parameters: the step between them makes the second one's records untrue. */
+/* Two losses of the same parameters: the step between them makes the second one's records untrue.
+ */
 static void test_an_optimizer_step(void **state) {
   (void)state;
   WK_SCOPE;

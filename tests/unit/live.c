@@ -114,7 +114,7 @@ static void test_the_peak_is_reported(void **state) {
   rewind(stream);
   assert_true(fread(text, 1, sizeof text - 1, stream) > 0);
   fclose(stream);
-  assert_contains(text, "wick: at their largest this thread's scopes hold 128.0 MiB in 2 tensors");
+  assert_contains(text, "wick: at the most, this thread's scopes hold 128.0 MiB in 2 tensors");
   assert_contains(text, "\n    64.0 MiB  f32 [16, 1024, 1024] from exp\n");
 }
 

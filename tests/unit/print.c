@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* wk_tensor_text; the expected texts are PyTorch's, without its prefix. */
+/* wk_tensor_text, whose expected texts are PyTorch's without its prefix, wk_describe and wk_print.
+ */
 
 #include "support/unit.h"
 
 #include <math.h>
+
+#include <wick/wick.h>
 
 #include "tensor/tensor.h"
 
@@ -76,6 +79,58 @@ static void short_buffers_are_cut(void **state) {
   assert_string_equal(text, "");
 }
 
+/* ---- wk_describe and wk_print ---- */
+
+static void one_line_for_debuggers(void **state) {
+  (void)state;
+  WK_SCOPE;
+  wk_tensor *x = wk_tensor_from_data(WK_SHAPE(2, 3), WK_F32, (float[]){1, 2, 3, 4, 5, 6.5f}, NULL);
+  assert_string_equal(wk_describe(x),
+                      "f32 [2, 3]: [[1.0000, 2.0000, 3.0000], [4.0000, 5.0000, 6.5000]]");
+  wk_tensor_set_requires_gradient(x, true);
+  assert_string_equal(wk_describe(wk_permute(wk_relu(x), WK_AXES(1, 0))),
+                      "f32 [3, 2] permute, strides [1, 3], requires gradient: [[1.0000, 4.0000], "
+                      "[2.0000, 5.0000], [3.0000, 6.5000]]");
+  wk_tensor *many = wk_reshape(wk_arange(100, .dtype = WK_I64), WK_SHAPE(10, 10));
+  assert_string_equal(wk_describe(many),
+                      "i64 [10, 10] reshape: [[0, 1, ..., 8, 9], ..., [90, 91, ..., 98, 99]]");
+  assert_string_equal(wk_describe(wk_tensor_to(wk_full(WK_SCALAR, 2), wk_device_get("reference"))),
+                      "f32 [], on reference: 2.");
+  assert_string_equal(wk_describe(NULL), "NULL");
+  assert_no_error();
+}
+
+static void looking_works_while_an_error_is_pending(void **state) {
+  (void)state;
+  WK_SCOPE;
+  wk_tensor *x = wk_full(WK_SHAPE(2), 3);
+  wk_add(x, NULL);
+  assert_string_equal(wk_describe(x), "f32 [2] full: [3., 3.]");
+  assert_error(WK_ERROR_ARGUMENT);
+}
+
+static void long_descriptions_are_cut(void **state) {
+  (void)state;
+  WK_SCOPE;
+  const char *text = wk_describe(wk_full(WK_SHAPE(3, 3, 3, 3, 3, 3, 3, 3), -0.123456789));
+  assert_true(strlen(text) > 1000 && strlen(text) < 2048);
+  assert_string_equal(text + strlen(text) - 3, "...");
+}
+
+static void printed_to_a_stream(void **state) {
+  (void)state;
+  WK_SCOPE;
+  FILE *stream = tmpfile();
+  wk_print(stream, wk_reshape(wk_arange(4), WK_SHAPE(2, 2)));
+  wk_print(stream, NULL);
+  wk_print(NULL, NULL);
+  char text[200] = "";
+  rewind(stream);
+  assert_true(fread(text, 1, sizeof text - 1, stream) > 0);
+  fclose(stream);
+  assert_string_equal(text, "f32 [2, 2] reshape\n[[0., 1.],\n [2., 3.]]\nNULL\n");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(floats),
@@ -83,6 +138,10 @@ int main(void) {
       cmocka_unit_test(long_rows_are_wrapped),
       cmocka_unit_test(large_tensors_show_their_edges),
       cmocka_unit_test(short_buffers_are_cut),
+      cmocka_unit_test(one_line_for_debuggers),
+      cmocka_unit_test(looking_works_while_an_error_is_pending),
+      cmocka_unit_test(long_descriptions_are_cut),
+      cmocka_unit_test(printed_to_a_stream),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

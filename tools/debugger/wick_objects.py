@@ -12,8 +12,8 @@ import struct
 DTYPES = {1: ("f32", "f"), 2: ("f64", "d"), 3: ("i64", "q"), 4: ("i32", "i"), 5: ("u8", "B"),
           6: ("bool", "?")}
 MOST_RANK = 8
-MOST_ITEMS = 32  # tensors with more show the ends of their dimensions,
-EDGE = 2         # so many items each
+MOST_ITEMS = 32  # tensors with more show the ends of their dimensions: so many items
+EDGE = 2         # of the last one, and one of the others
 MODULE_STATES = {0: "not built", 1: "being built", 2: "built"}
 
 
@@ -131,12 +131,13 @@ class Tensor:
             return self._item(position)
         dim, stride = self.dims[axis], self.strides[axis]
         shown = list(range(dim))
-        gap = not all_items and dim > 2 * EDGE
+        edge = EDGE if axis == self.rank - 1 else 1
+        gap = not all_items and dim > 2 * edge
         if gap:
-            shown = shown[:EDGE] + shown[-EDGE:]
+            shown = shown[:edge] + shown[-edge:]
         items = [self._values(axis + 1, position + i * stride, all_items) for i in shown]
         if gap:
-            items.insert(EDGE, "...")
+            items.insert(edge, "...")
         return "[" + ", ".join(items) + "]"
 
     def values(self):
