@@ -21,9 +21,10 @@ int main(void) {
   wk_dataset *test_set = wk_dataset_open("fashion-mnist", .test = true);
   wk_loader *batches = wk_loader_create(train_set, .batch_size = 64, .shuffle = true, .seed = 1);
   wk_loader *unseen = wk_loader_create(test_set, .batch_size = 500);
-  wk_module *network = wk_sequential(wk_conv2d_layer(32, 3), wk_relu_layer(), wk_max_pool2d_layer(2),
-                                     wk_conv2d_layer(64, 3), wk_relu_layer(), wk_max_pool2d_layer(2),
-                                     wk_flatten_layer(), wk_linear_layer(10));
+  wk_module *network =
+      wk_sequential(wk_conv2d_layer(32, 3), wk_relu_layer(), wk_max_pool2d_layer(2),
+                    wk_conv2d_layer(64, 3), wk_relu_layer(), wk_max_pool2d_layer(2),
+                    wk_flatten_layer(), wk_linear_layer(10));
   wk_module_build(network, train_set); /* infers input sizes, initialises the parameters */
   trainer t = {network, wk_adam_create(network, .learning_rate = 1e-3)};
   for (int epoch = 1; epoch <= 5 && wk_error_status() == WK_OK; epoch++) {

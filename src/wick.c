@@ -14,10 +14,16 @@
 
 /* ---- devices; the first is the default ---- */
 
-static wk_device cpu = {.name = "cpu", .index = 0, .host_memory = true,
-                        .functions = &wk_host_device_functions, .stream = {&cpu}};
-static wk_device reference = {.name = "reference", .index = 1, .host_memory = true,
-                              .functions = &wk_host_device_functions, .stream = {&reference}};
+static wk_device cpu = {.name = "cpu",
+                        .index = 0,
+                        .host_memory = true,
+                        .functions = &wk_host_device_functions,
+                        .stream = {&cpu}};
+static wk_device reference = {.name = "reference",
+                              .index = 1,
+                              .host_memory = true,
+                              .functions = &wk_host_device_functions,
+                              .stream = {&reference}};
 
 wk_device *const wk_device_table[] = {&cpu, &reference};
 const int wk_device_table_count = sizeof wk_device_table / sizeof *wk_device_table;
@@ -40,8 +46,7 @@ const int wk_backend_table_count = sizeof wk_backend_table / sizeof *wk_backend_
 
 /* ---- layers of dispatch, outermost first ---- */
 
-const wk_dispatch_layer *const wk_default_layers[] = {&wk_autograd_layer, &wk_anomaly_layer,
-                                                     NULL};
+const wk_dispatch_layer *const wk_default_layers[] = {&wk_autograd_layer, &wk_anomaly_layer, NULL};
 
 /* ---- what `wick bench` compares kernels with ---- */
 

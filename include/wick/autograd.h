@@ -3,7 +3,8 @@
 #define WICK_AUTOGRAD_H
 
 /* Gradients. While gradients are recorded (the default), an op with an input that requires a
- * gradient remembers what its gradient rule needs; wk_backward and wk_grad walk those records back. */
+ * gradient remembers what its gradient rule needs; wk_backward and wk_grad walk those records back.
+ */
 
 #include <wick/tensor.h>
 
@@ -13,9 +14,9 @@ WK_BEGIN_C
 typedef struct wk_backward_arguments {
   size_t struct_size;
   wk_tensor *loss;
-  wk_tensor *gradient;     /* of something with respect to loss, shaped like it; NULL: ones, and then
-                              loss must have one element */
-  bool retain_graph;       /* keep the records, so that backward can run through them again */
+  wk_tensor *gradient; /* of something with respect to loss, shaped like it; NULL: ones, and then
+                          loss must have one element */
+  bool retain_graph;   /* keep the records, so that backward can run through them again */
 } wk_backward_arguments;
 
 /* Works out the gradient of `loss` with respect to every leaf it was computed from that requires
@@ -32,7 +33,7 @@ typedef struct wk_grad_arguments {
   size_t struct_size;
   wk_tensor *output;
   wk_tensors inputs;
-  wk_tensor *gradient;     /* as in wk_backward */
+  wk_tensor *gradient; /* as in wk_backward */
   bool retain_graph;
 } wk_grad_arguments;
 
@@ -73,13 +74,13 @@ WK_API bool wk_gradients_are_recorded(void); /* [any thread] */
       wk_set_gradients_recorded(false)
 WK_API void wk_no_gradient_end(const bool *before); /* [any thread] */
 
-/* Anomaly detection: while it is on for the calling thread, the first op, forward, backward or in an
- * optimizer's step, whose float result holds a NaN or an infinity fails with WK_ERROR_NUMERIC; the
- * error names op, module path, call place, the op whose gradient was worked out, and minimum, maximum,
- * mean and number of NaN and infinities of each input. An infinity that an input held already (a
- * mask's, say) may be passed on, and ops that only make, move or pick values are not looked at. Returns
- * what was set before; WICK_DEBUG=anomaly turns it on for every thread at first. Costs one more
- * reading of each result, and nothing when off. [any thread] */
+/* Anomaly detection: while it is on for the calling thread, the first op, forward, backward or in
+ * an optimizer's step, whose float result holds a NaN or an infinity fails with WK_ERROR_NUMERIC;
+ * the error names op, module path, call place, the op whose gradient was worked out, and minimum,
+ * maximum, mean and number of NaN and infinities of each input. An infinity that an input held
+ * already (a mask's, say) may be passed on, and ops that only make, move or pick values are not
+ * looked at. Returns what was set before; WICK_DEBUG=anomaly turns it on for every thread at first.
+ * Costs one more reading of each result, and nothing when off. [any thread] */
 WK_API bool wk_set_anomaly_detection(bool on);
 WK_API bool wk_anomaly_detection_is_on(void); /* [any thread] */
 

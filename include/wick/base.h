@@ -37,21 +37,21 @@ WK_BEGIN_C
 /* What a fallible call returns. Negative values are errors. Append only. */
 typedef enum wk_status {
   WK_OK = 0,
-  WK_END = 1,                  /* an iteration is over; not an error */
-  WK_ERROR_ARGUMENT = -1,      /* a setting or argument outside its range */
-  WK_ERROR_SHAPE = -2,         /* sizes that do not fit together */
-  WK_ERROR_DTYPE = -3,         /* element types that do not fit together */
-  WK_ERROR_INDEX = -4,         /* a value used as an index or label outside its range */
-  WK_ERROR_STATE = -5,         /* a call at the wrong time: no scope, not built, ... */
-  WK_ERROR_MEMORY = -6,        /* memory could not be had */
-  WK_ERROR_IO = -7,            /* the operating system refused to read or write */
-  WK_ERROR_FORMAT = -8,        /* a file is damaged or is something else */
-  WK_ERROR_UNSUPPORTED = -9,   /* legal, but not available here */
-  WK_ERROR_NOT_FOUND = -10,    /* a name, file or data set that is not there */
-  WK_ERROR_CANCELLED = -11,    /* a callback asked to stop */
-  WK_ERROR_CALLBACK = -12,     /* a user's callback failed without saying why */
-  WK_ERROR_DEVICE = -13,       /* a device reported a fault */
-  WK_ERROR_NUMERIC = -14       /* NaN or infinity, where wk_set_anomaly_detection looks for them */
+  WK_END = 1,                /* an iteration is over; not an error */
+  WK_ERROR_ARGUMENT = -1,    /* a setting or argument outside its range */
+  WK_ERROR_SHAPE = -2,       /* sizes that do not fit together */
+  WK_ERROR_DTYPE = -3,       /* element types that do not fit together */
+  WK_ERROR_INDEX = -4,       /* a value used as an index or label outside its range */
+  WK_ERROR_STATE = -5,       /* a call at the wrong time: no scope, not built, ... */
+  WK_ERROR_MEMORY = -6,      /* memory could not be had */
+  WK_ERROR_IO = -7,          /* the operating system refused to read or write */
+  WK_ERROR_FORMAT = -8,      /* a file is damaged or is something else */
+  WK_ERROR_UNSUPPORTED = -9, /* legal, but not available here */
+  WK_ERROR_NOT_FOUND = -10,  /* a name, file or data set that is not there */
+  WK_ERROR_CANCELLED = -11,  /* a callback asked to stop */
+  WK_ERROR_CALLBACK = -12,   /* a user's callback failed without saying why */
+  WK_ERROR_DEVICE = -13,     /* a device reported a fault */
+  WK_ERROR_NUMERIC = -14     /* NaN or infinity, where wk_set_anomaly_detection looks for them */
 } wk_status;
 
 /* Where in the user's program a call stands. The macros that wrap calls fill it in. */
@@ -118,8 +118,9 @@ typedef struct wk_callback {
   void (*destroy)(void *context);
 } wk_callback;
 
-/* Where a field lies in one of the library's objects: what tools/gdb and tools/lldb read, so that they
- * understand programs and core dumps without debug information. Tables end with a NULL name. */
+/* Where a field lies in one of the library's objects: what tools/gdb and tools/lldb read, so that
+ * they understand programs and core dumps without debug information. Tables end with a NULL name.
+ */
 typedef struct wk_debug_field {
   const char *name; /* "tensor.offset" */
   size_t offset;    /* bytes */
@@ -137,8 +138,8 @@ WK_API wk_status wk_set_thread_count(int count);
 
 /* A forked child either execs or calls this: it has none of its parent's threads, so kernels run on
  * one thread until then, and on as many as in the parent from then on. Tensors, networks, data sets
- * and optimizers go on as they were; a loader is to be created anew (its next batch is an error). No
- * effect elsewhere. Never fails. [one thread at a time] */
+ * and optimizers go on as they were; a loader is to be created anew (its next batch is an error).
+ * No effect elsewhere. Never fails. [one thread at a time] */
 WK_API void wk_after_fork(void);
 
 /* Frees caches and ends worker threads. Optional: for leak checkers and before unloading the

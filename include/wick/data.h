@@ -14,10 +14,10 @@ typedef struct wk_dataset wk_dataset;
 /* Settings of wk_dataset_open. */
 typedef struct wk_dataset_arguments {
   size_t struct_size;
-  const char *name;     /* a known name, or a folder */
-  bool test;            /* the test part rather than the training part */
-  const char *path;     /* folder with the named set's files; NULL: $WICK_DATA, then the system's */
-  int64_t height;       /* image size; 0: the first image's. Others are resized (bilinear) */
+  const char *name; /* a known name, or a folder */
+  bool test;        /* the test part rather than the training part */
+  const char *path; /* folder with the named set's files; NULL: $WICK_DATA, then the system's */
+  int64_t height;   /* image size; 0: the first image's. Others are resized (bilinear) */
   int64_t width;
   int64_t channels;     /* 1 or 3; 0: the first image's */
   double test_fraction; /* of a folder without train/ and test/ parts; 0: one fifth */
@@ -37,8 +37,8 @@ typedef struct wk_dataset_arguments {
  * [any thread] */
 WK_API wk_dataset *wk_dataset_open_at(wk_place here, const wk_dataset_arguments *arguments);
 #define wk_dataset_open(...)                                                                       \
-  wk_dataset_open_at(WK_HERE, &(wk_dataset_arguments){                                             \
-                                  .struct_size = sizeof(wk_dataset_arguments), __VA_ARGS__})
+  wk_dataset_open_at(WK_HERE, &(wk_dataset_arguments){.struct_size = sizeof(wk_dataset_arguments), \
+                                                      __VA_ARGS__})
 
 /* A data set over the rows of `inputs` (any dtype, [N, ...]) and `labels` (i64 [N]), which it
  * retains. [any thread] */
@@ -52,7 +52,7 @@ typedef struct wk_dataset_functions {
   wk_status (*get)(void *context, int64_t index, void *input, int64_t *label);
   void (*destroy)(void *context); /* optional */
   int64_t count;
-  wk_shape shape;                 /* of one example */
+  wk_shape shape; /* of one example */
   wk_dtype dtype;
   size_t class_count;             /* 0: labels are not classes */
   const char *const *class_names; /* optional; copied */
@@ -65,16 +65,18 @@ WK_API void wk_dataset_free(wk_dataset *dataset); /* [any thread] */
 
 /* Number of examples, shape and dtype of one, number of classes and the i-th one's name (NULL past
  * the end). Borrowed. Each [any thread] */
-WK_API int64_t wk_dataset_count(const wk_dataset *dataset);          /* [any thread] */
-WK_API wk_shape wk_dataset_shape(const wk_dataset *dataset);         /* [any thread] */
-WK_API wk_dtype wk_dataset_dtype(const wk_dataset *dataset);         /* [any thread] */
-WK_API size_t wk_dataset_class_count(const wk_dataset *dataset);     /* [any thread] */
-WK_API const char *wk_dataset_class_name(const wk_dataset *dataset, size_t index); /* [any thread] */
+WK_API int64_t wk_dataset_count(const wk_dataset *dataset);      /* [any thread] */
+WK_API wk_shape wk_dataset_shape(const wk_dataset *dataset);     /* [any thread] */
+WK_API wk_dtype wk_dataset_dtype(const wk_dataset *dataset);     /* [any thread] */
+WK_API size_t wk_dataset_class_count(const wk_dataset *dataset); /* [any thread] */
+WK_API const char *wk_dataset_class_name(const wk_dataset *dataset,
+                                         size_t index); /* [any thread] */
 
 /* The files it was read from, one per line, as snprintf; "" for a generated set. [any thread] */
 WK_API size_t wk_dataset_sources(const wk_dataset *dataset, char *buffer, size_t size);
 
-/* One example: its input in the innermost scope, and its label (NULL if not wanted). [any thread] */
+/* One example: its input in the innermost scope, and its label (NULL if not wanted). [any thread]
+ */
 WK_API wk_tensor *wk_dataset_get(wk_dataset *dataset, int64_t index, int64_t *label);
 
 /* ---- loaders ---- */
@@ -83,13 +85,13 @@ typedef struct wk_loader wk_loader;
 
 typedef struct wk_loader_arguments {
   size_t struct_size;
-  wk_dataset *dataset;   /* outlives the loader */
-  int64_t batch_size;    /* 0: 32 */
-  bool shuffle;          /* another order each epoch, a function of (seed, epoch) alone */
+  wk_dataset *dataset; /* outlives the loader */
+  int64_t batch_size;  /* 0: 32 */
+  bool shuffle;        /* another order each epoch, a function of (seed, epoch) alone */
   uint64_t seed;
-  bool drop_last;        /* leave out a last batch that is not full */
-  bool no_prefetch;      /* prepare each batch when it is asked for, on the caller's thread */
-  wk_device *device;     /* where batches go; NULL: cpu */
+  bool drop_last;    /* leave out a last batch that is not full */
+  bool no_prefetch;  /* prepare each batch when it is asked for, on the caller's thread */
+  wk_device *device; /* where batches go; NULL: cpu */
 } wk_loader_arguments;
 
 /* A loader over a data set; freed with wk_loader_free.
@@ -98,8 +100,8 @@ typedef struct wk_loader_arguments {
  * [any thread] */
 WK_API wk_loader *wk_loader_create_at(wk_place here, const wk_loader_arguments *arguments);
 #define wk_loader_create(...)                                                                      \
-  wk_loader_create_at(WK_HERE, &(wk_loader_arguments){                                             \
-                                   .struct_size = sizeof(wk_loader_arguments), __VA_ARGS__})
+  wk_loader_create_at(WK_HERE, &(wk_loader_arguments){.struct_size = sizeof(wk_loader_arguments),  \
+                                                      __VA_ARGS__})
 WK_API void wk_loader_free(wk_loader *loader); /* [any thread] */
 
 /* The next batch: inputs [n, ...] and labels i64 [n], borrowed until the next call on the loader.

@@ -21,8 +21,8 @@ WK_API const char *wk_device_name(const wk_device *device);
 WK_API int wk_device_count(void);
 WK_API const char *wk_device_name_at(int index);
 
-/* Bytes of a device's memory. `active`: in tensors; `peak`: the most there ever was in tensors since
- * the last reset; `cached`: kept for reuse. */
+/* Bytes of a device's memory. `active`: in tensors; `peak`: the most there ever was in tensors
+ * since the last reset; `cached`: kept for reuse. */
 typedef struct wk_memory_statistics {
   size_t struct_size;
   size_t active, peak, cached;

@@ -35,7 +35,7 @@ WK_API wk_tensor *wk_safetensors_get(const wk_safetensors *file, const char *nam
  * new one, never a part. The writer keeps a reference to each tensor until it is freed; `key` and
  * `text` are copied. [one thread at a time per object] */
 typedef struct wk_safetensors_writer wk_safetensors_writer;
-WK_API wk_safetensors_writer *wk_safetensors_writer_create(void); /* [any thread] */
+WK_API wk_safetensors_writer *wk_safetensors_writer_create(void);      /* [any thread] */
 WK_API void wk_safetensors_writer_free(wk_safetensors_writer *writer); /* [any thread] */
 /* [one thread at a time per object] */
 WK_API wk_status wk_safetensors_writer_add(wk_safetensors_writer *writer, const char *name,

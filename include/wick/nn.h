@@ -47,8 +47,8 @@ WK_API bool wk_module_is_training(const wk_module *module); /* [any thread] */
 /* Its type ("conv2d"), its path below the root ("network.3"), its children. Borrowed.
  * [any thread] */
 WK_API const char *wk_module_type_name(const wk_module *module);
-WK_API const char *wk_module_path(const wk_module *module);       /* [any thread] */
-WK_API size_t wk_module_child_count(const wk_module *module);     /* [any thread] */
+WK_API const char *wk_module_path(const wk_module *module);               /* [any thread] */
+WK_API size_t wk_module_child_count(const wk_module *module);             /* [any thread] */
 WK_API wk_module *wk_module_child(const wk_module *module, size_t index); /* [any thread] */
 
 /* The insides of modules, for debuggers. [any thread] */
@@ -98,7 +98,8 @@ WK_API wk_status wk_module_register(const wk_module_type *type);
 WK_API wk_module *wk_module_add(wk_module *self, const char *name, wk_module *child);
 
 /* From a build function: adds a parameter whose elements are drawn evenly from [-bound, bound) (0:
- * zeros). From forward: wk_module_parameter gives it. Borrowed. [one thread at a time per object] */
+ * zeros). From forward: wk_module_parameter gives it. Borrowed. [one thread at a time per object]
+ */
 WK_API wk_status wk_module_add_parameter(wk_module *self, const char *name, wk_shape shape,
                                          wk_dtype dtype, double bound);
 WK_API wk_tensor *wk_module_parameter(const wk_module *self, const char *name); /* [any thread] */

@@ -104,10 +104,10 @@ WK_API wk_tensor *wk_scope_return(wk_tensor *tensor);
 /* Number of tensors in all open scopes of the calling thread. [any thread] */
 WK_API size_t wk_scope_count(void);
 
-/* Writes what the calling thread's open scopes hold most of, as snprintf: bytes and number of tensors
- * for each op and module that made them, with what the records behind them keep for gradients. With
- * WICK_DEBUG=scope the report of the moment when there was most is kept for wk_error_report.
- * [any thread] */
+/* Writes what the calling thread's open scopes hold most of, as snprintf: bytes and number of
+ * tensors for each op and module that made them, with what the records behind them keep for
+ * gradients. With WICK_DEBUG=scope the report of the moment when there was most is kept for
+ * wk_error_report. [any thread] */
 WK_API size_t wk_scope_report(char *buffer, size_t size);
 
 /* ---- making and freeing ---- */
@@ -123,15 +123,16 @@ WK_API void wk_tensor_release(wk_tensor *tensor);
 
 /* ---- asking ---- [any thread], never fail */
 
-WK_API wk_dtype wk_tensor_dtype(const wk_tensor *tensor);      /* [any thread] */
-WK_API int wk_tensor_rank(const wk_tensor *tensor);            /* [any thread] */
-WK_API wk_shape wk_tensor_shape(const wk_tensor *tensor);      /* [any thread] */
-WK_API int64_t wk_tensor_dim(const wk_tensor *tensor, int axis); /* 0 if no such axis. [any thread] */
+WK_API wk_dtype wk_tensor_dtype(const wk_tensor *tensor); /* [any thread] */
+WK_API int wk_tensor_rank(const wk_tensor *tensor);       /* [any thread] */
+WK_API wk_shape wk_tensor_shape(const wk_tensor *tensor); /* [any thread] */
+WK_API int64_t wk_tensor_dim(const wk_tensor *tensor,
+                             int axis); /* 0 if no such axis. [any thread] */
 WK_API int64_t wk_tensor_stride(const wk_tensor *tensor, int axis); /* in elements. [any thread] */
-WK_API int64_t wk_tensor_count(const wk_tensor *tensor);       /* elements. [any thread] */
-WK_API wk_device *wk_tensor_device(const wk_tensor *tensor);   /* [any thread] */
-WK_API bool wk_tensor_is_contiguous(const wk_tensor *tensor);  /* row-major, no gaps. [any thread] */
-WK_API const char *wk_tensor_name(const wk_tensor *tensor);    /* "" if none. [any thread] */
+WK_API int64_t wk_tensor_count(const wk_tensor *tensor);            /* elements. [any thread] */
+WK_API wk_device *wk_tensor_device(const wk_tensor *tensor);        /* [any thread] */
+WK_API bool wk_tensor_is_contiguous(const wk_tensor *tensor); /* row-major, no gaps. [any thread] */
+WK_API const char *wk_tensor_name(const wk_tensor *tensor);   /* "" if none. [any thread] */
 
 /* "f32 [64, 3, 28]", as snprintf. [any thread] */
 WK_API size_t wk_tensor_describe(const wk_tensor *tensor, char *buffer, size_t size);
@@ -154,8 +155,9 @@ WK_API size_t wk_tensor_text(const wk_tensor *tensor, char *buffer, size_t size)
 
 /* For looking at a tensor (NULL is fine) from a program or a debugger, in gdb as
  * `call (char *)wk_describe(x)`; also while an error is pending. wk_describe gives one line,
- * "f32 [2, 3] relu at network.1 (relu), requires gradient: [[0.5000, ...]]", valid until the thread's
- * next call; wk_print writes the same and the values as wk_tensor_text does. [any thread] */
+ * "f32 [2, 3] relu at network.1 (relu), requires gradient: [[0.5000, ...]]", valid until the
+ * thread's next call; wk_print writes the same and the values as wk_tensor_text does. [any thread]
+ */
 WK_API const char *wk_describe(const wk_tensor *tensor);
 WK_API void wk_print(FILE *stream, const wk_tensor *tensor); /* [any thread] */
 

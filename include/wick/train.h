@@ -41,19 +41,19 @@ typedef enum wk_progress_kind {
 typedef struct wk_progress {
   size_t struct_size;
   wk_progress_kind kind;
-  int64_t epoch, epochs;     /* the running one, from 1, of how many */
-  int64_t batch, batches;    /* steps done in this epoch, of how many */
-  int64_t step;              /* steps done since the start */
-  int64_t examples;          /* done in this epoch */
-  double loss, accuracy;     /* of this epoch so far, while training */
+  int64_t epoch, epochs;                       /* the running one, from 1, of how many */
+  int64_t batch, batches;                      /* steps done in this epoch, of how many */
+  int64_t step;                                /* steps done since the start */
+  int64_t examples;                            /* done in this epoch */
+  double loss, accuracy;                       /* of this epoch so far, while training */
   double validation_loss, validation_accuracy; /* at WK_PROGRESS_EPOCH, NaN without validation */
-  double seconds;            /* since this call of wk_fit began */
+  double seconds;                              /* since this call of wk_fit began */
   double examples_per_second;
 } wk_progress;
 
 typedef struct wk_fit_arguments {
   size_t struct_size;
-  wk_module *module;         /* built */
+  wk_module *module; /* built */
   wk_optimizer *optimizer;
   wk_loader *training;
   wk_loader *validation;     /* scored after each epoch; may be NULL */
@@ -92,9 +92,9 @@ typedef struct wk_prediction {
 } wk_prediction;
 
 /* Classifies an image file with a network that knows its preprocessing: resized, scaled and
- * normalised as its training data were. Writes the `count` likeliest classes (at most all), likeliest
- * first, to `predictions`, whose first element's struct_size the caller sets; *found is how many.
- * [any thread] */
+ * normalised as its training data were. Writes the `count` likeliest classes (at most all),
+ * likeliest first, to `predictions`, whose first element's struct_size the caller sets; *found is
+ * how many. [any thread] */
 WK_API wk_status wk_predict_image(wk_module *module, const char *path, wk_prediction *predictions,
                                   size_t count, size_t *found);
 

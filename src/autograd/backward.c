@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Walking the records back: wk_backward and wk_grad. Nodes are listed from the output, sorted latest
- * first, and each one's gradient rule is run once all that depend on it have been. */
+/* Walking the records back: wk_backward and wk_grad. Nodes are listed from the output, sorted
+ * latest first, and each one's gradient rule is run once all that depend on it have been. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,8 +137,9 @@ static wk_tensor *unpack(const wk_node *node, const char *what, const wk_saved *
   if (atomic_load(&saved->root->version) != saved->version) {
     char text[128];
     wk_layout_describe(layout, text, sizeof text);
-    wk_fail(WK_ERROR_STATE, "%s %s, which the gradient of %s needs, was overwritten after the op ran",
-            what, text, node->op->name);
+    wk_fail(WK_ERROR_STATE,
+            "%s %s, which the gradient of %s needs, was overwritten after the op ran", what, text,
+            node->op->name);
     wk_error_add_hint("run backward before changing it in place, or change a copy");
     return NULL;
   }
@@ -160,8 +161,8 @@ static wk_status run_rule_in(walk *w, wk_node *node, wk_tensor **inputs, wk_tens
   for (int i = 0; i < node->input_count; i++) {
     const wk_node_input *input = &node->inputs[i];
     layouts[i] = input->layout;
-    inputs[i] = unpack(node, node->op->inputs[node->op->inputs[0].list ? 0 : i].name,
-                       &input->saved, &input->layout);
+    inputs[i] = unpack(node, node->op->inputs[node->op->inputs[0].list ? 0 : i].name, &input->saved,
+                       &input->layout);
     gradients[i] = NULL;
     needed[i] = input_wanted(w, input);
   }
@@ -170,9 +171,14 @@ static wk_status run_rule_in(walk *w, wk_node *node, wk_tensor **inputs, wk_tens
     output_gradients[i] = node->outputs[i].gradient;
   }
   if (wk_failed()) return wk_error_status();
-  wk_vjp vjp = {.op = node->op, .arguments = node->arguments, .input_count = node->input_count,
-                .inputs = inputs, .input_layouts = layouts, .outputs = outputs,
-                .output_gradients = output_gradients, .needed = needed,
+  wk_vjp vjp = {.op = node->op,
+                .arguments = node->arguments,
+                .input_count = node->input_count,
+                .inputs = inputs,
+                .input_layouts = layouts,
+                .outputs = outputs,
+                .output_gradients = output_gradients,
+                .needed = needed,
                 .input_gradients = gradients};
   wk_status status = node->op->vjp(&vjp);
   for (int i = 0; i < node->input_count && status == WK_OK; i++) {
@@ -263,7 +269,8 @@ static wk_status run_nodes(walk *w) {
 /* The gradient to begin with: the caller's, checked, or a one. */
 static wk_tensor *seed_gradient(wk_tensor *output, wk_tensor *given) {
   if (!output->requires_gradient) {
-    wk_fail(WK_ERROR_STATE, "no gradient leads to this tensor: nothing it was computed from requires "
+    wk_fail(WK_ERROR_STATE,
+            "no gradient leads to this tensor: nothing it was computed from requires "
             "one, or recording was off");
     wk_error_add_hint("wk_tensor_set_requires_gradient makes a tensor collect one");
     return NULL;
@@ -331,9 +338,11 @@ wk_status wk_backward_at(wk_place here, const wk_backward_arguments *arguments) 
 static wk_status deliver(const wk_tensors *inputs, wk_tensor **results, wk_tensor **gradients) {
   for (size_t i = 0; i < inputs->count; i++) {
     const wk_tensor *input = inputs->item[i];
-    if (results[i]) gradients[i] = wk_scope_add(wk_tensor_retain(results[i]));
-    else gradients[i] = wk_full(wk_layout_shape(&input->layout), 0, .dtype = input->layout.dtype,
-                                .device = wk_tensor_device_of(input));
+    if (results[i])
+      gradients[i] = wk_scope_add(wk_tensor_retain(results[i]));
+    else
+      gradients[i] = wk_full(wk_layout_shape(&input->layout), 0, .dtype = input->layout.dtype,
+                             .device = wk_tensor_device_of(input));
   }
   return wk_error_status();
 }
@@ -361,7 +370,8 @@ wk_status wk_grad_at(wk_place here, wk_tensor **gradients, const wk_grad_argumen
     if (!results) status = wk_error_status();
   }
   if (status == WK_OK) {
-    walk w = {.targets = &arguments->inputs, .results = results,
+    walk w = {.targets = &arguments->inputs,
+              .results = results,
               .retain_graph = arguments->retain_graph};
     status = walk_back(&w, arguments->output, arguments->gradient);
   }

@@ -75,7 +75,8 @@ static void visit_node(wk_live_walk *walk, const wk_node *node) {
   for (int i = 0; i < node->op->output_count; i++) visit_output(walk, node, &node->outputs[i]);
 }
 
-/* The nodes still to look at are chained: no memory is taken, and a long record needs no deep stack. */
+/* The nodes still to look at are chained: no memory is taken, and a long record needs no deep
+ * stack. */
 static void visit_nodes(wk_link *link, wk_live_walk *walk) {
   wk_node *first = (wk_node *)link, *last = first;
   if (first->visit == walk->visit) return;
@@ -94,7 +95,8 @@ static void visit_nodes(wk_link *link, wk_live_walk *walk) {
 /* ---- recording ---- */
 
 static wk_saved save(const wk_tensor *tensor) {
-  return (wk_saved){.root = wk_root_retain(tensor->root), .offset = tensor->offset,
+  return (wk_saved){.root = wk_root_retain(tensor->root),
+                    .offset = tensor->offset,
                     .version = atomic_load(&tensor->root->version)};
 }
 
@@ -154,8 +156,10 @@ static wk_status check_writes(const wk_call *call) {
   if (!wk_gradients_recorded) return WK_OK;
   for (int i = 0; i < call->input_count; i++) {
     if (!call->op->inputs[i].written || !wk_wants_gradient(call->inputs[i])) continue;
-    wk_fail(WK_ERROR_STATE, "%s requires a gradient and cannot be written while gradients are "
-            "recorded", call->op->inputs[i].name);
+    wk_fail(WK_ERROR_STATE,
+            "%s requires a gradient and cannot be written while gradients are "
+            "recorded",
+            call->op->inputs[i].name);
     wk_error_add_hint("put WK_NO_GRADIENT; in front");
     return WK_ERROR_STATE;
   }
@@ -165,7 +169,8 @@ static wk_status check_writes(const wk_call *call) {
 static wk_status record_call(const wk_dispatch_layer *const *layer, wk_call *call) {
   wk_status status = call->op->class == WK_CLASS_UPDATE ? check_writes(call) : WK_OK;
   if (status == WK_OK) status = wk_dispatch_next(layer, call);
-  if (status != WK_OK || !must_record(call) || !wk_dtype_is_float(call->layouts[0].dtype)) return status;
+  if (status != WK_OK || !must_record(call) || !wk_dtype_is_float(call->layouts[0].dtype))
+    return status;
   wk_node *node = create_node(call);
   for (int i = 0; i < call->op->output_count; i++) {
     if (!node) {

@@ -3,14 +3,14 @@
 #define WICK_AUTOGRAD_TAPE_H
 
 /* The record of one op that ran: what its gradient rule needs, and where its gradients go. A result
- * holds its node through wk_tensor.link; a node holds the nodes of its inputs, never its own results,
- * so nothing goes in circles. */
+ * holds its node through wk_tensor.link; a node holds the nodes of its inputs, never its own
+ * results, so nothing goes in circles. */
 
 #include "ops/dispatch.h"
 
 /* A value kept for the gradient: memory and layout, no handle. */
 typedef struct wk_saved {
-  wk_root *root;    /* NULL: not kept */
+  wk_root *root; /* NULL: not kept */
   int64_t offset;
   unsigned version; /* of the root when it was kept */
 } wk_saved;
@@ -37,8 +37,8 @@ typedef struct wk_node {
   uint64_t sequence; /* later nodes have larger ones, so sorting by it is topological order */
   uint64_t visit;    /* the last walk that has met it: a backward run, or a look at what is alive */
   struct wk_node *next_visited;
-  bool wanted;       /* in that run: a wanted gradient lies behind it */
-  bool spent;        /* its saved values are gone */
+  bool wanted; /* in that run: a wanted gradient lies behind it */
+  bool spent;  /* its saved values are gone */
   int input_count;
   wk_node_output outputs[WK_MAX_OUTPUTS];
   void *arguments;        /* inside this allocation, behind the inputs */

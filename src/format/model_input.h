@@ -10,12 +10,12 @@
 #include <wick/tensor.h>
 
 typedef struct wk_model_input {
-  wk_dtype dtype;       /* of the network's input, after preprocessing */
-  wk_shape shape;       /* of one example, without the batch dimension: [H, W, C] for images */
-  double scale;         /* value in = (file's byte * scale - mean[c]) / deviation[c] */
+  wk_dtype dtype; /* of the network's input, after preprocessing */
+  wk_shape shape; /* of one example, without the batch dimension: [H, W, C] for images */
+  double scale;   /* value in = (file's byte * scale - mean[c]) / deviation[c] */
   double mean[4];
   double deviation[4];
-  char **class_names;   /* owned; NULL if the labels are not classes */
+  char **class_names; /* owned; NULL if the labels are not classes */
   size_t class_count;
 } wk_model_input;
 

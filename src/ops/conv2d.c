@@ -16,9 +16,12 @@ wk_conv2d_settings wk_conv2d_settings_of(const wk_op *op, const void *arguments)
     memcpy(s.dilation, a->dilation, sizeof s.dilation);                                            \
     s.groups = a->groups, s.same = a->same;                                                        \
   } while (0)
-  if (op->id == WK_OP_CONV2D) COPY(wk_conv2d_arguments);
-  else if (op->id == WK_OP_CONV2D_DATA_GRADIENT) COPY(wk_conv2d_data_gradient_arguments);
-  else COPY(wk_conv2d_weight_gradient_arguments);
+  if (op->id == WK_OP_CONV2D)
+    COPY(wk_conv2d_arguments);
+  else if (op->id == WK_OP_CONV2D_DATA_GRADIENT)
+    COPY(wk_conv2d_data_gradient_arguments);
+  else
+    COPY(wk_conv2d_weight_gradient_arguments);
 #undef COPY
   return s;
 }
@@ -55,12 +58,15 @@ static wk_status check_magnitude(const int64_t *values, int count) {
 
 wk_status wk_conv2d_geometry_of(const wk_conv2d_settings *s, const int64_t *dims,
                                 const int64_t *filter, wk_conv2d_geometry *g) {
-  *g = (wk_conv2d_geometry){
-      .window = {{dims[1], 0, filter[1], s->stride[0], s->dilation[0], 0},
-                 {dims[2], 0, filter[2], s->stride[1], s->dilation[1], 0}},
-      .batch = dims[0], .channels = dims[3], .out_channels = filter[0], .groups = s->groups};
-  const int64_t sizes[] = {dims[1], dims[2], filter[1], filter[2], s->stride[0], s->stride[1],
-                           s->dilation[0], s->dilation[1], s->padding[0], s->padding[1]};
+  *g = (wk_conv2d_geometry){.window = {{dims[1], 0, filter[1], s->stride[0], s->dilation[0], 0},
+                                       {dims[2], 0, filter[2], s->stride[1], s->dilation[1], 0}},
+                            .batch = dims[0],
+                            .channels = dims[3],
+                            .out_channels = filter[0],
+                            .groups = s->groups};
+  const int64_t sizes[] = {dims[1],       dims[2],      filter[1],      filter[2],
+                           s->stride[0],  s->stride[1], s->dilation[0], s->dilation[1],
+                           s->padding[0], s->padding[1]};
   wk_status status = check_magnitude(sizes, sizeof sizes / sizeof *sizes);
   if (status != WK_OK) return status;
   if (filter[0] % s->groups != 0 || filter[1] < 1 || filter[2] < 1) {
@@ -76,8 +82,7 @@ wk_status wk_conv2d_geometry_of(const wk_conv2d_settings *s, const int64_t *dims
     return WK_ERROR_SHAPE;
   }
   status = resolve_axis(&g->window.height, s->padding[0], s->same, "height");
-  return status != WK_OK ? status
-                         : resolve_axis(&g->window.width, s->padding[1], s->same, "width");
+  return status != WK_OK ? status : resolve_axis(&g->window.width, s->padding[1], s->same, "width");
 }
 
 static wk_status check_images(const char *name, const wk_layout *layout, const char *axes) {

@@ -54,7 +54,9 @@ static wk_device *call_device(const wk_call *call) {
 /* A row-major copy, unseen by the layers; an owned reference. */
 static wk_tensor *copy_contiguous(wk_tensor *tensor) {
   wk_contiguous_arguments arguments = {.struct_size = sizeof arguments, .x = tensor};
-  wk_call copy = {.op = &wk_op_table[WK_OP_CONTIGUOUS], .inputs = &arguments.x, .input_count = 1,
+  wk_call copy = {.op = &wk_op_table[WK_OP_CONTIGUOUS],
+                  .inputs = &arguments.x,
+                  .input_count = 1,
                   .arguments = &arguments};
   return wk_dispatch_next(NULL, &copy) == WK_OK ? copy.outputs[0] : NULL;
 }
@@ -86,10 +88,13 @@ static wk_status run_kernel(wk_call *call, wk_device *device, wk_operand *inputs
                             wk_tensor **copies) {
   wk_operand outputs[WK_MAX_OUTPUTS];
   for (int i = 0; i < call->op->output_count; i++) outputs[i] = operand_of(call->outputs[i]);
-  const wk_kernel_call kernel_call = {
-      .op = call->op, .arguments = call->arguments, .inputs = inputs,
-      .input_count = call->input_count, .outputs = outputs,
-      .output_count = call->op->output_count, .stream = &device->stream};
+  const wk_kernel_call kernel_call = {.op = call->op,
+                                      .arguments = call->arguments,
+                                      .inputs = inputs,
+                                      .input_count = call->input_count,
+                                      .outputs = outputs,
+                                      .output_count = call->op->output_count,
+                                      .stream = &device->stream};
   const wk_kernel *kernel = wk_kernel_find(device, &kernel_call);
   if (!kernel) return wk_error_status();
   if (!kernel->strided) {
@@ -235,8 +240,8 @@ size_t wk_call_describe_input(const wk_call *call, int index, char *buffer, size
   const wk_tensor *tensor = call->inputs[index];
   char shape[128];
   wk_layout_describe(&tensor->layout, shape, sizeof shape);
-  const size_t used = wk_print_into(buffer, size, 0, "%-*s %s", name_width(call),
-                                    input_name(call, index), shape);
+  const size_t used =
+      wk_print_into(buffer, size, 0, "%-*s %s", name_width(call), input_name(call, index), shape);
   if (tensor->name) return wk_print_into(buffer, size, used, "   %s", tensor->name);
   if (!tensor->producer) return used;
   const char *path = tensor->module_path;
@@ -269,8 +274,10 @@ static wk_status run_composite(wk_call *call) {
   wk_place_above = &call->here;
   wk_status status = call->op->composite(call);
   wk_place_above = place_before;
-  if (status == WK_OK) wk_tensor_retain(call->outputs[0]);
-  else call->outputs[0] = NULL;
+  if (status == WK_OK)
+    wk_tensor_retain(call->outputs[0]);
+  else
+    call->outputs[0] = NULL;
   wk_scope_close(&scope);
   return status;
 }
@@ -306,8 +313,7 @@ wk_status wk_op_run(const wk_op *op, wk_place here, const void *arguments, wk_te
   if (wk_failed()) return wk_error_status();
   alignas(16) char resolved[WK_MAX_ARGUMENTS_SIZE];
   wk_tensor *few[WK_MAX_INPUTS];
-  wk_call call = {.op = op, .here = wk_place_above ? *wk_place_above : here,
-                  .arguments = resolved};
+  wk_call call = {.op = op, .here = wk_place_above ? *wk_place_above : here, .arguments = resolved};
   wk_status status = wk_settings_resolve(&op->settings, op->name, arguments, resolved);
   if (status == WK_OK) {
     call.input_count = gather_inputs(op, resolved, few, &call.inputs);

@@ -32,10 +32,12 @@ wk_tensor *wk_op_run_in_scope(const wk_op *op, wk_place here, const void *argume
  * called there name that place instead of their own. NULL: nothing of the kind. */
 extern _Thread_local const wk_place *wk_place_above;
 
-/* Writes "x f32 [64, 10]   from linear at network.7 (linear)" for one input of a call, as snprintf. */
+/* Writes "x f32 [64, 10]   from linear at network.7 (linear)" for one input of a call, as snprintf.
+ */
 size_t wk_call_describe_input(const wk_call *call, int index, char *buffer, size_t size);
 
-/* The path of the module whose forward is running in this thread, interned, or NULL. nn/ sets it. */
+/* The path of the module whose forward is running in this thread, interned, or NULL. nn/ sets it.
+ */
 extern _Thread_local const char *wk_current_module;
 
 #endif

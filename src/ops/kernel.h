@@ -2,8 +2,8 @@
 #ifndef WICK_OPS_KERNEL_H
 #define WICK_OPS_KERNEL_H
 
-/* How backends offer kernels. For each op a device has an ordered list of candidates; the first that
- * does not refuse runs. The reference kernel stands last. */
+/* How backends offer kernels. For each op a device has an ordered list of candidates; the first
+ * that does not refuse runs. The reference kernel stands last. */
 
 #include "ops/op.h"
 

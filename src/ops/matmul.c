@@ -53,9 +53,10 @@ static wk_status check_linear(wk_tensor *x, wk_tensor *weight, wk_tensor *bias) 
   if (w->rank != 2) return wk_fail(WK_ERROR_SHAPE, "the weight must be [out, in]");
   const int rank = x->layout.rank;
   if (rank < 1 || x->layout.dims[rank - 1] != w->dims[1]) {
-    wk_fail(WK_ERROR_SHAPE, "the weight's dimension 1 (%lld) must equal the input's dimension %d "
-            "(%lld)", (long long)w->dims[1], rank - 1,
-            rank < 1 ? 0LL : (long long)x->layout.dims[rank - 1]);
+    wk_fail(WK_ERROR_SHAPE,
+            "the weight's dimension 1 (%lld) must equal the input's dimension %d "
+            "(%lld)",
+            (long long)w->dims[1], rank - 1, rank < 1 ? 0LL : (long long)x->layout.dims[rank - 1]);
     wk_error_add_hint("the weight is [out, in]: it takes inputs of %lld features",
                       (long long)w->dims[1]);
     return WK_ERROR_SHAPE;

@@ -22,14 +22,14 @@
 typedef enum wk_op_class {
   WK_CLASS_POINTWISE, /* output i depends on the inputs' elements i, after broadcasting */
   WK_CLASS_REDUCTION,
-  WK_CLASS_VIEW,      /* the output shares its input's memory */
-  WK_CLASS_MATRIX,    /* products, convolutions and their gradients */
-  WK_CLASS_WINDOW,    /* pooling */
-  WK_CLASS_MOVE,      /* copies elements about */
+  WK_CLASS_VIEW,   /* the output shares its input's memory */
+  WK_CLASS_MATRIX, /* products, convolutions and their gradients */
+  WK_CLASS_WINDOW, /* pooling */
+  WK_CLASS_MOVE,   /* copies elements about */
   WK_CLASS_CREATION,
-  WK_CLASS_RANDOM,    /* draws as many random numbers as its output has elements */
-  WK_CLASS_UPDATE,    /* writes some of its inputs in place; has no output */
-  WK_CLASS_ROW        /* along the last axis: softmax and its like */
+  WK_CLASS_RANDOM, /* draws as many random numbers as its output has elements */
+  WK_CLASS_UPDATE, /* writes some of its inputs in place; has no output */
+  WK_CLASS_ROW     /* along the last axis: softmax and its like */
 } wk_op_class;
 
 /* Sets of dtypes, as bits 1 << dtype. */
@@ -39,12 +39,12 @@ typedef enum wk_op_class {
 
 typedef struct wk_op_input {
   const char *name;
-  size_t offset;     /* in the arguments struct */
+  size_t offset; /* in the arguments struct */
   bool optional;
-  bool list;         /* a wk_tensors; only ever the first and only input */
-  bool same_dtype;   /* must have the dtype of the other inputs so marked */
-  bool written;      /* updated in place */
-  uint32_t dtypes;   /* which it may have */
+  bool list;       /* a wk_tensors; only ever the first and only input */
+  bool same_dtype; /* must have the dtype of the other inputs so marked */
+  bool written;    /* updated in place */
+  uint32_t dtypes; /* which it may have */
 } wk_op_input;
 
 typedef struct wk_call wk_call;

@@ -104,23 +104,22 @@ wk_status wk_infer_average_pool2d_gradient(wk_call *call) {
 
 wk_status wk_vjp_max_pool2d(wk_vjp *vjp) {
   const wk_max_pool2d_arguments *a = vjp->arguments;
-  vjp->input_gradients[0] =
-      wk_max_pool2d_gradient(vjp->output_gradients[0], vjp->inputs[0],
-                             {a->window[0], a->window[1]}, SETTINGS(a));
+  vjp->input_gradients[0] = wk_max_pool2d_gradient(vjp->output_gradients[0], vjp->inputs[0],
+                                                   {a->window[0], a->window[1]}, SETTINGS(a));
   return wk_error_status();
 }
 
 wk_status wk_vjp_average_pool2d(wk_vjp *vjp) {
   const wk_average_pool2d_arguments *a = vjp->arguments;
   const wk_shape shape = wk_layout_shape(&vjp->input_layouts[0]);
-  vjp->input_gradients[0] = wk_average_pool2d_gradient(
-      vjp->output_gradients[0], shape, {a->window[0], a->window[1]}, SETTINGS(a));
+  vjp->input_gradients[0] = wk_average_pool2d_gradient(vjp->output_gradients[0], shape,
+                                                       {a->window[0], a->window[1]}, SETTINGS(a));
   return wk_error_status();
 }
 
 wk_status wk_vjp_average_pool2d_gradient(wk_vjp *vjp) {
   const wk_average_pool2d_gradient_arguments *a = vjp->arguments;
-  vjp->input_gradients[0] = wk_average_pool2d(vjp->output_gradients[0],
-                                              {a->window[0], a->window[1]}, SETTINGS(a));
+  vjp->input_gradients[0] =
+      wk_average_pool2d(vjp->output_gradients[0], {a->window[0], a->window[1]}, SETTINGS(a));
   return wk_error_status();
 }

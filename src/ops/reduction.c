@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reductions over axes: shape rules, gradients and composites. */
-#include "base/error.h"
 #include "ops/reduction.h"
+#include "base/error.h"
 #include "ops/records.gen.h"
 
 wk_status wk_reduced_axes(const wk_axes *axes, int rank, bool *reduced) {
@@ -19,8 +19,10 @@ wk_status wk_reduced_axes(const wk_axes *axes, int rank, bool *reduced) {
 static int reduced_dims(const wk_layout *x, const bool *reduced, bool keep_dims, int64_t *dims) {
   int rank = 0;
   for (int i = 0; i < x->rank; i++) {
-    if (!reduced[i]) dims[rank++] = x->dims[i];
-    else if (keep_dims) dims[rank++] = 1;
+    if (!reduced[i])
+      dims[rank++] = x->dims[i];
+    else if (keep_dims)
+      dims[rank++] = 1;
   }
   return rank;
 }

@@ -27,7 +27,8 @@ static wk_status resolve_shape(const wk_layout *x, wk_shape *shape) {
   int64_t known = 1;
   int unknown = -1;
   for (int i = 0; i < shape->rank; i++) {
-    if (shape->dims[i] == -1 && unknown < 0) unknown = i;
+    if (shape->dims[i] == -1 && unknown < 0)
+      unknown = i;
     else if (shape->dims[i] < 0) {
       return wk_fail(WK_ERROR_SHAPE, "size %d is %lld; only one may be -1", i,
                      (long long)shape->dims[i]);
@@ -56,8 +57,10 @@ static bool reshape_strides(const wk_layout *x, wk_layout *y) {
     int64_t old_count = old < x->rank ? x->dims[old] : 1, new_count = y->dims[new];
     int old_end = old < x->rank ? old + 1 : old, new_end = new + 1;
     while (old_count != new_count) {
-      if (new_count < old_count) new_count *= y->dims[new_end++];
-      else old_count *= x->dims[old_end++];
+      if (new_count < old_count)
+        new_count *= y->dims[new_end++];
+      else
+        old_count *= x->dims[old_end++];
     }
     for (int i = old; i + 1 < old_end; i++) {
       if (x->strides[i] != x->strides[i + 1] * x->dims[i + 1]) return false;
@@ -157,8 +160,9 @@ static wk_status cannot_repeat(const wk_layout *x, const wk_shape *shape, int ax
   const int own = axis - (shape->rank - x->rank);
   wk_fail(WK_ERROR_SHAPE, "size %lld in dimension %d cannot become %lld of %s; only 1 repeats",
           (long long)x->dims[own], own, (long long)shape->dims[axis], wanted);
-  wk_error_add_hint("dimensions are matched from the last one backwards; wk_reshape can add ones of "
-                    "size 1");
+  wk_error_add_hint(
+      "dimensions are matched from the last one backwards; wk_reshape can add ones of "
+      "size 1");
   return WK_ERROR_SHAPE;
 }
 

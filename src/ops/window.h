@@ -8,17 +8,18 @@
 #include "ops/op.h"
 
 typedef struct wk_window_axis {
-  int64_t size, out;       /* of the image, of the result */
+  int64_t size, out; /* of the image, of the result */
   int64_t kernel, stride, dilation;
-  int64_t padding_before;  /* top or left; what is needed behind follows from `out` */
+  int64_t padding_before; /* top or left; what is needed behind follows from `out` */
 } wk_window_axis;
 
 typedef struct wk_window {
   wk_window_axis height, width;
 } wk_window;
 
-/* The geometry of a convolution of images `dims` [N, H, W, C] with filters `filter_dims` [O, KH, KW,
- * C / groups]; `arguments` are those of conv2d or, with the same fields, of one of its gradients. */
+/* The geometry of a convolution of images `dims` [N, H, W, C] with filters `filter_dims` [O, KH,
+ * KW, C / groups]; `arguments` are those of conv2d or, with the same fields, of one of its
+ * gradients. */
 typedef struct wk_conv2d_geometry {
   wk_window window;
   int64_t batch, channels, out_channels, groups;

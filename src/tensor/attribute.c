@@ -43,7 +43,8 @@ wk_status wk_attribute_check(const wk_attribute *attribute, const char *what, do
 
 static wk_status resolve_pair(const wk_attribute *attribute, const char *what, int64_t *pair) {
   for (int i = 0; i < 2; i++) {
-    if (pair[i] == 0) pair[i] = i == 1 && pair[0] != 0 ? pair[0] : (int64_t)attribute->default_value;
+    if (pair[i] == 0)
+      pair[i] = i == 1 && pair[0] != 0 ? pair[0] : (int64_t)attribute->default_value;
     const wk_status status = wk_attribute_check(attribute, what, (double)pair[i]);
     if (status != WK_OK) return status;
   }
@@ -98,7 +99,8 @@ static wk_status resolve_field(const wk_attribute *attribute, const char *what, 
   case WK_ATTRIBUTE_BOOL:
   case WK_ATTRIBUTE_UINT:
   case WK_ATTRIBUTE_DEVICE:
-  case WK_ATTRIBUTE_GENERATOR: return WK_OK;
+  case WK_ATTRIBUTE_GENERATOR:
+    return WK_OK;
   }
   return WK_OK;
 }
@@ -167,20 +169,27 @@ static wk_status append_axes(wk_text *text, const wk_axes *axes) {
 wk_status wk_attribute_to_text(const wk_attribute *attribute, const void *settings, wk_text *text) {
   const void *at = field(attribute, settings);
   switch (attribute->type) {
-  case WK_ATTRIBUTE_INT: return wk_text_append(text, "%lld", (long long)*(const int64_t *)at);
-  case WK_ATTRIBUTE_AXIS: return wk_text_append(text, "%d", *(const int *)at);
-  case WK_ATTRIBUTE_DOUBLE: return wk_text_append_number(text, *(const double *)at);
-  case WK_ATTRIBUTE_BOOL: return wk_text_append(text, *(const bool *)at ? "true" : "false");
+  case WK_ATTRIBUTE_INT:
+    return wk_text_append(text, "%lld", (long long)*(const int64_t *)at);
+  case WK_ATTRIBUTE_AXIS:
+    return wk_text_append(text, "%d", *(const int *)at);
+  case WK_ATTRIBUTE_DOUBLE:
+    return wk_text_append_number(text, *(const double *)at);
+  case WK_ATTRIBUTE_BOOL:
+    return wk_text_append(text, *(const bool *)at ? "true" : "false");
   case WK_ATTRIBUTE_UINT:
     return wk_text_append(text, "%llu", (unsigned long long)*(const uint64_t *)at);
-  case WK_ATTRIBUTE_PAIR: return append_list(text, 2, at);
+  case WK_ATTRIBUTE_PAIR:
+    return append_list(text, 2, at);
   case WK_ATTRIBUTE_SHAPE:
     return append_list(text, ((const wk_shape *)at)->rank, ((const wk_shape *)at)->dims);
-  case WK_ATTRIBUTE_AXES: return append_axes(text, at);
+  case WK_ATTRIBUTE_AXES:
+    return append_axes(text, at);
   case WK_ATTRIBUTE_DTYPE:
     return wk_text_append(text, "\"%s\"", wk_dtype_name(*(const wk_dtype *)at));
   case WK_ATTRIBUTE_DEVICE:
-  case WK_ATTRIBUTE_GENERATOR: return wk_text_append(text, "null");
+  case WK_ATTRIBUTE_GENERATOR:
+    return wk_text_append(text, "null");
   }
   return WK_OK;
 }
@@ -226,14 +235,16 @@ static bool parse_dtype(const char *text, wk_dtype *dtype) {
 static bool parse_field(const wk_attribute *attribute, void *at, const char *text) {
   int64_t integer = 0;
   switch (attribute->type) {
-  case WK_ATTRIBUTE_INT: return wk_parse_integer(text, at);
+  case WK_ATTRIBUTE_INT:
+    return wk_parse_integer(text, at);
   case WK_ATTRIBUTE_AXIS:
     if (!wk_parse_integer(text, &integer) || integer < INT32_MIN || integer > INT32_MAX) {
       return false;
     }
     *(int *)at = (int)integer;
     return true;
-  case WK_ATTRIBUTE_DOUBLE: return wk_parse_number(text, at);
+  case WK_ATTRIBUTE_DOUBLE:
+    return wk_parse_number(text, at);
   case WK_ATTRIBUTE_BOOL:
     *(bool *)at = strcmp(text, "true") == 0;
     return *(bool *)at || strcmp(text, "false") == 0;
@@ -242,16 +253,20 @@ static bool parse_field(const wk_attribute *attribute, void *at, const char *tex
     *(uint64_t *)at = strtoull(text, &end, 10);
     return end != text && *end == '\0' && *text != '-';
   }
-  case WK_ATTRIBUTE_PAIR: return parse_list(text, 2, at) == 2;
+  case WK_ATTRIBUTE_PAIR:
+    return parse_list(text, 2, at) == 2;
   case WK_ATTRIBUTE_SHAPE: {
     wk_shape *shape = at;
     shape->rank = parse_list(text, WK_MAX_RANK, shape->dims);
     return shape->rank >= 0;
   }
-  case WK_ATTRIBUTE_AXES: return parse_axes(text, at);
-  case WK_ATTRIBUTE_DTYPE: return parse_dtype(text, at);
+  case WK_ATTRIBUTE_AXES:
+    return parse_axes(text, at);
+  case WK_ATTRIBUTE_DTYPE:
+    return parse_dtype(text, at);
   case WK_ATTRIBUTE_DEVICE:
-  case WK_ATTRIBUTE_GENERATOR: return strcmp(text, "null") == 0;
+  case WK_ATTRIBUTE_GENERATOR:
+    return strcmp(text, "null") == 0;
   }
   return false;
 }

@@ -10,25 +10,25 @@
 #include "base/text.h"
 
 typedef enum wk_attribute_type {
-  WK_ATTRIBUTE_INT,       /* int64_t */
-  WK_ATTRIBUTE_AXIS,      /* int */
-  WK_ATTRIBUTE_DOUBLE,    /* double */
-  WK_ATTRIBUTE_BOOL,      /* bool */
-  WK_ATTRIBUTE_UINT,      /* uint64_t */
-  WK_ATTRIBUTE_PAIR,      /* int64_t[2]; a zero second one repeats the first */
-  WK_ATTRIBUTE_SHAPE,     /* wk_shape */
-  WK_ATTRIBUTE_AXES,      /* wk_axes */
-  WK_ATTRIBUTE_DTYPE,     /* wk_dtype */
-  WK_ATTRIBUTE_DEVICE,    /* wk_device *, has no text */
-  WK_ATTRIBUTE_GENERATOR  /* wk_generator *, has no text */
+  WK_ATTRIBUTE_INT,      /* int64_t */
+  WK_ATTRIBUTE_AXIS,     /* int */
+  WK_ATTRIBUTE_DOUBLE,   /* double */
+  WK_ATTRIBUTE_BOOL,     /* bool */
+  WK_ATTRIBUTE_UINT,     /* uint64_t */
+  WK_ATTRIBUTE_PAIR,     /* int64_t[2]; a zero second one repeats the first */
+  WK_ATTRIBUTE_SHAPE,    /* wk_shape */
+  WK_ATTRIBUTE_AXES,     /* wk_axes */
+  WK_ATTRIBUTE_DTYPE,    /* wk_dtype */
+  WK_ATTRIBUTE_DEVICE,   /* wk_device *, has no text */
+  WK_ATTRIBUTE_GENERATOR /* wk_generator *, has no text */
 } wk_attribute_type;
 
 typedef struct wk_attribute {
   const char *name;
   wk_attribute_type type;
-  bool required;          /* positional: zero means zero */
-  size_t offset;          /* in the struct of settings */
-  double default_value;   /* what zero stands for, for numbers */
+  bool required;        /* positional: zero means zero */
+  size_t offset;        /* in the struct of settings */
+  double default_value; /* what zero stands for, for numbers */
   double minimum, maximum;
   const char *doc;
 } wk_attribute;

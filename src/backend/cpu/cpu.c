@@ -11,7 +11,7 @@ const char *wk_cpu_refuse_unless_float(const wk_kernel_call *call) {
 }
 
 #define FLOATS(op, function)                                                                       \
-  {op, "cpu:" #function, false, wk_cpu_refuse_unless_float, wk_cpu_run_##function}
+  { op, "cpu:" #function, false, wk_cpu_refuse_unless_float, wk_cpu_run_##function }
 
 const wk_kernel wk_cpu_kernels[] = {
     {WK_EVERY_POINTWISE, "cpu:pointwise", true, wk_cpu_pointwise_refuse, wk_cpu_pointwise_run},

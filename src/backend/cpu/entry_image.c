@@ -14,13 +14,22 @@ static wk_status conv2d_shape(const wk_kernel_call *call, const int64_t *images,
   const wk_status status = wk_conv2d_geometry_of(&s, images, filters, &g);
   if (status != WK_OK) return status;
   const wk_window_axis *down = &g.window.height, *across = &g.window.width;
-  *shape = (wk_cpu_conv2d_shape){
-      .batch = g.batch, .height = down->size, .width = across->size, .channels = g.channels,
-      .out_height = down->out, .out_width = across->out, .out_channels = g.out_channels,
-      .kernel_height = down->kernel, .kernel_width = across->kernel, .groups = g.groups,
-      .stride_height = down->stride, .stride_width = across->stride,
-      .padding_top = down->padding_before, .padding_left = across->padding_before,
-      .dilation_height = down->dilation, .dilation_width = across->dilation};
+  *shape = (wk_cpu_conv2d_shape){.batch = g.batch,
+                                 .height = down->size,
+                                 .width = across->size,
+                                 .channels = g.channels,
+                                 .out_height = down->out,
+                                 .out_width = across->out,
+                                 .out_channels = g.out_channels,
+                                 .kernel_height = down->kernel,
+                                 .kernel_width = across->kernel,
+                                 .groups = g.groups,
+                                 .stride_height = down->stride,
+                                 .stride_width = across->stride,
+                                 .padding_top = down->padding_before,
+                                 .padding_left = across->padding_before,
+                                 .dilation_height = down->dilation,
+                                 .dilation_width = across->dilation};
   return WK_OK;
 }
 
@@ -56,12 +65,18 @@ static wk_status pool2d_shape(const int64_t *window, const int64_t *stride, cons
   wk_window w;
   const wk_status status = wk_pool2d_window_of(window, stride, padding, images, &w);
   if (status != WK_OK) return status;
-  *shape = (wk_cpu_pool2d_shape){
-      .batch = images[0], .height = images[1], .width = images[2], .channels = images[3],
-      .out_height = w.height.out, .out_width = w.width.out, .kernel_height = w.height.kernel,
-      .kernel_width = w.width.kernel, .stride_height = w.height.stride,
-      .stride_width = w.width.stride, .padding_top = w.height.padding_before,
-      .padding_left = w.width.padding_before};
+  *shape = (wk_cpu_pool2d_shape){.batch = images[0],
+                                 .height = images[1],
+                                 .width = images[2],
+                                 .channels = images[3],
+                                 .out_height = w.height.out,
+                                 .out_width = w.width.out,
+                                 .kernel_height = w.height.kernel,
+                                 .kernel_width = w.width.kernel,
+                                 .stride_height = w.height.stride,
+                                 .stride_width = w.width.stride,
+                                 .padding_top = w.height.padding_before,
+                                 .padding_left = w.width.padding_before};
   return WK_OK;
 }
 

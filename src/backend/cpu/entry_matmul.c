@@ -29,14 +29,14 @@ static bool rows_join(const wk_layout *x, const wk_layout *y) {
 wk_status wk_cpu_run_matmul(const wk_kernel_call *call) {
   const wk_operand *x = &call->inputs[0], *y = &call->inputs[1], *z = &call->outputs[0];
   const int rank = z->layout.rank, x_rank = x->layout.rank, y_rank = y->layout.rank;
-  wk_cpu_gemm_operands product = {
-      .m = z->layout.dims[rank - 2], .n = z->layout.dims[rank - 1],
-      .k = x->layout.dims[x_rank - 1],
-      .a_row_stride = x->layout.strides[x_rank - 2],
-      .a_column_stride = x->layout.strides[x_rank - 1],
-      .b_row_stride = y->layout.strides[y_rank - 2],
-      .b_column_stride = y->layout.strides[y_rank - 1],
-      .c_row_stride = z->layout.dims[rank - 1]};
+  wk_cpu_gemm_operands product = {.m = z->layout.dims[rank - 2],
+                                  .n = z->layout.dims[rank - 1],
+                                  .k = x->layout.dims[x_rank - 1],
+                                  .a_row_stride = x->layout.strides[x_rank - 2],
+                                  .a_column_stride = x->layout.strides[x_rank - 1],
+                                  .b_row_stride = y->layout.strides[y_rank - 2],
+                                  .b_column_stride = y->layout.strides[y_rank - 1],
+                                  .c_row_stride = z->layout.dims[rank - 1]};
   int64_t batch = 1;
   for (int i = 0; i < rank - 2; i++) batch *= z->layout.dims[i];
   if (batch > 1 && rows_join(&x->layout, &y->layout)) {

@@ -30,8 +30,10 @@ static void uniform_range(void *context, int64_t begin, int64_t end) {
   const bool single = call->outputs[0].layout.dtype == WK_F32;
   for (int64_t i = begin; i < end; i++) {
     const uint64_t index = a->offset + (uint64_t)i;
-    if (single) f32[i] = wk_random_uniform_f32(a->seed, index, a->low, a->high);
-    else f64[i] = wk_random_uniform_f64(a->seed, index, a->low, a->high);
+    if (single)
+      f32[i] = wk_random_uniform_f32(a->seed, index, a->low, a->high);
+    else
+      f64[i] = wk_random_uniform_f64(a->seed, index, a->low, a->high);
   }
 }
 
@@ -52,8 +54,10 @@ static void dropout_range(void *context, int64_t begin, int64_t end) {
   double *y64 = (double *)(void *)call->outputs[0].data;
   for (int64_t i = begin; i < end; i++) {
     const bool keep = wk_random_keep(a->seed, a->offset + (uint64_t)i, a->rate);
-    if (single) y32[i] = keep ? x32[i] * (float)scale : 0;
-    else y64[i] = keep ? x64[i] * scale : 0;
+    if (single)
+      y32[i] = keep ? x32[i] * (float)scale : 0;
+    else
+      y64[i] = keep ? x64[i] * scale : 0;
   }
 }
 

@@ -6,8 +6,8 @@
 #include "backend/cpu/isa.h"
 #include "base/parallel.h"
 
-#define TILE 1024          /* elements; a handful of such tiles fit a 32 KiB cache */
-#define BLOCK (16 * TILE)  /* elements a thread takes at a time */
+#define TILE 1024         /* elements; a handful of such tiles fit a 32 KiB cache */
+#define BLOCK (16 * TILE) /* elements a thread takes at a time */
 #define MAX_OPERANDS (WK_MAX_INPUTS + 1)
 
 typedef struct pointwise_run {

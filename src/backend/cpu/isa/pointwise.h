@@ -2,8 +2,9 @@
 #ifndef WICK_BACKEND_CPU_ISA_POINTWISE_H
 #define WICK_BACKEND_CPU_ISA_POINTWISE_H
 
-/* The vocabulary of the generated pointwise kernels: v_<function> on 16 f32 lanes, scalar_<function>
- * on a double. Truth values are lanes of all ones or zeros; in memory they are bytes 1 or 0. */
+/* The vocabulary of the generated pointwise kernels: v_<function> on 16 f32 lanes,
+ * scalar_<function> on a double. Truth values are lanes of all ones or zeros; in memory they are
+ * bytes 1 or 0. */
 
 #include <math.h>
 
@@ -28,8 +29,10 @@ WK_LANES_INLINE v16f v_load(const char *base, int64_t index, int64_t lanes) {
 
 WK_LANES_INLINE void v_store(char *base, int64_t index, int64_t lanes, v16f x) {
   float *to = (float *)(void *)base + index;
-  if (lanes >= 16) wk_f32x16_store(to, x);
-  else wk_f32x16_store_some(to, lanes, x);
+  if (lanes >= 16)
+    wk_f32x16_store(to, x);
+  else
+    wk_f32x16_store_some(to, lanes, x);
 }
 
 typedef int8_t v16b __attribute__((vector_size(16)));
