@@ -148,7 +148,7 @@ wk_status wk_optimizer_step(wk_optimizer *optimizer) {
     wk_error_add_op("optimizer_step");
     return status;
   }
-  if (!wk_optimizer_get(optimizer, "keep_gradients")) consume_gradients(optimizer->parameters);
+  if (wk_optimizer_get(optimizer, "keep_gradients") == 0) consume_gradients(optimizer->parameters);
   return WK_OK;
 }
 

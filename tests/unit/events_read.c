@@ -391,8 +391,8 @@ static void utf8_is_recognised(void **state) {
                                     "\xc0\x80",
                                     "\xc1\xbf",
                                     "\xc2",
-                                    "\xc2"
-                                    "a",
+                                    ("\xc2"
+                                     "a"),
                                     "\xe0\x9f\xbf",
                                     "\xe1\x80",
                                     "\xed\xa0\x80",
