@@ -21,9 +21,11 @@ static bool place_tensor(json_t *tensor, size_t *data_size) {
     const json_int_t dim = json_integer_value(item);
     if (dim < 0 || (size_t)dim > most || (bytes *= (size_t)dim) > most) return false;
   }
-  json_t *offsets = json_pack("[I, I]", (json_int_t)*data_size, (json_int_t)(*data_size + bytes));
+  const size_t begin = *data_size;
   *data_size += bytes;
-  return *data_size <= most && json_object_set_new(tensor, "data_offsets", offsets) == 0;
+  if (*data_size > most) return false;
+  json_t *offsets = json_pack("[I, I]", (json_int_t)begin, (json_int_t)*data_size);
+  return json_object_set_new(tensor, "data_offsets", offsets) == 0;
 }
 
 /* A file with this table, the tensors' bytes zeros. Takes `table`. */

@@ -194,5 +194,7 @@ int main(void) {
       detected(test_narrowing_may_overflow),       detected(test_in_a_network),
       detected(test_an_update_that_overflows),     detected(test_each_thread_has_its_own),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  const int failures = cmocka_run_group_tests(tests, NULL, NULL);
+  wk_shutdown();
+  return failures;
 }

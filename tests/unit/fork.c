@@ -29,7 +29,10 @@ static int in_child(bool (*work)(void *context), void *context) {
     alarm(20);
     const bool well = work(context);
     wk_error_report(stderr);
-    _exit(well ? 0 : 1);
+    /* Not _exit: leak checkers would list what the threads that are not here held. */
+    const char *const result = well ? "true" : "false";
+    execlp(result, result, (char *)NULL);
+    _exit(2);
   }
   int status = -1;
   assert_int_equal(waitpid(child, &status, 0), child);
@@ -105,8 +108,17 @@ static bool allocate_and_intern(void *context) {
   return wk_intern("a name of the child's") && wk_error_status() == WK_OK;
 }
 
+/* The address sanitizer's allocator does not unlock itself in a child forked while others allocate.
+ */
+#ifdef __SANITIZE_ADDRESS__
+#define ALLOCATOR_SURVIVES_FORKS false
+#else
+#define ALLOCATOR_SURVIVES_FORKS true
+#endif
+
 static void test_locks_are_free_in_the_child(void **state) {
   (void)state;
+  if (!ALLOCATOR_SURVIVES_FORKS) skip();
   atomic_bool stop = false;
   pthread_t threads[2];
   for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, keep_busy, &stop);

@@ -128,5 +128,7 @@ int main(void) {
       cmocka_unit_test(test_out_of_memory_lists_the_largest),
       cmocka_unit_test(test_a_long_chain_needs_no_deep_stack),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  const int failures = cmocka_run_group_tests(tests, NULL, NULL);
+  wk_shutdown();
+  return failures;
 }

@@ -210,5 +210,7 @@ int main(void) {
       cmocka_unit_test(test_an_error_of_the_loader_s_thread),
       cmocka_unit_test(test_reports_at_once),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  const int failures = cmocka_run_group_tests(tests, NULL, NULL);
+  wk_shutdown();
+  return failures;
 }
