@@ -13,36 +13,39 @@ static void rows_of(const wk_layout *layout, int64_t *rows, int64_t *columns) {
   *rows = *columns ? wk_layout_count(layout) / *columns : 0;
 }
 
-wk_status wk_cpu_run_softmax(const wk_kernel_call *call) {
+typedef void (*row_function)(wk_dtype dtype, int64_t rows, int64_t columns, const void *x, void *y);
+
+static wk_status run_rows(const wk_kernel_call *call, row_function function) {
+  const wk_operand *y = &call->outputs[0];
   int64_t rows, columns;
-  rows_of(&call->outputs[0].layout, &rows, &columns);
-  wk_cpu_softmax(call->outputs[0].layout.dtype, rows, columns, call->inputs[0].data,
-                 call->outputs[0].data);
+  rows_of(&y->layout, &rows, &columns);
+  function(y->layout.dtype, rows, columns, call->inputs[0].data, y->data);
   return WK_OK;
 }
 
+wk_status wk_cpu_run_softmax(const wk_kernel_call *call) { return run_rows(call, wk_cpu_softmax); }
+
 wk_status wk_cpu_run_log_softmax(const wk_kernel_call *call) {
+  return run_rows(call, wk_cpu_log_softmax);
+}
+
+typedef void (*row_gradient)(wk_dtype dtype, int64_t rows, int64_t columns, const void *y,
+                             const void *y_gradient, void *x_gradient);
+
+static wk_status run_row_gradient(const wk_kernel_call *call, row_gradient function) {
+  const wk_operand *g = &call->inputs[0], *y = &call->inputs[1], *x = &call->outputs[0];
   int64_t rows, columns;
-  rows_of(&call->outputs[0].layout, &rows, &columns);
-  wk_cpu_log_softmax(call->outputs[0].layout.dtype, rows, columns, call->inputs[0].data,
-                     call->outputs[0].data);
+  rows_of(&x->layout, &rows, &columns);
+  function(x->layout.dtype, rows, columns, y->data, g->data, x->data);
   return WK_OK;
 }
 
 wk_status wk_cpu_run_softmax_gradient(const wk_kernel_call *call) {
-  int64_t rows, columns;
-  rows_of(&call->outputs[0].layout, &rows, &columns);
-  wk_cpu_softmax_gradient(call->outputs[0].layout.dtype, rows, columns, call->inputs[1].data,
-                          call->inputs[0].data, call->outputs[0].data);
-  return WK_OK;
+  return run_row_gradient(call, wk_cpu_softmax_gradient);
 }
 
 wk_status wk_cpu_run_log_softmax_gradient(const wk_kernel_call *call) {
-  int64_t rows, columns;
-  rows_of(&call->outputs[0].layout, &rows, &columns);
-  wk_cpu_log_softmax_gradient(call->outputs[0].layout.dtype, rows, columns, call->inputs[1].data,
-                              call->inputs[0].data, call->outputs[0].data);
-  return WK_OK;
+  return run_row_gradient(call, wk_cpu_log_softmax_gradient);
 }
 
 wk_status wk_cpu_run_cross_entropy(const wk_kernel_call *call) {
