@@ -54,7 +54,8 @@ check_demo() {
     if [ -f "$file" ]; then good "file-$part" "$file"; else bad "file-$part" "'$file' not read"; fi
   done
   seconds=$(sed -n 's/.*trained .* in \([0-9.]*\) s.*/\1/p' "$folder/demo.log" | head -n 1)
-  number_is train-seconds "$seconds" "<=" 60 " s"
+  # tests/done/2-main-job holds it to a minute; without that, as in CI, only to not hanging.
+  number_is train-seconds "$seconds" "<=" "${WICK_TRAIN_SECONDS:-900}" " s"
   trained=$(sed '/wick eval/,$d' "$folder/demo.log" >"$folder/train.log" &&
     accuracy_of "$folder/train.log")
   number_is test-accuracy "${trained%\%}" ">=" 90 "%"

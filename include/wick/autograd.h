@@ -24,9 +24,18 @@ typedef struct wk_backward_arguments {
  *   wk_backward(loss);
  * [creating thread] */
 WK_API wk_status wk_backward_at(wk_place here, const wk_backward_arguments *arguments);
+#ifndef __cplusplus
 #define wk_backward(...)                                                                           \
   wk_backward_at(WK_HERE, &(wk_backward_arguments){.struct_size = sizeof(wk_backward_arguments),   \
                                                    __VA_ARGS__})
+#else
+extern "C++" inline wk_status wk_backward(wk_tensor *loss, wk_backward_arguments arguments = {},
+                                          wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.loss = loss;
+  return wk_backward_at(here, &arguments);
+}
+#endif
 
 /* Settings of wk_grad. */
 typedef struct wk_grad_arguments {
@@ -35,6 +44,8 @@ typedef struct wk_grad_arguments {
   wk_tensors inputs;
   wk_tensor *gradient; /* as in wk_backward */
   bool retain_graph;
+  bool create_graph; /* record the gradients' own computation, so that they have gradients, too;
+                      * implies retain_graph */
 } wk_grad_arguments;
 
 /* Gradients of `output` with respect to `inputs` (leaves or not), written to gradients[0 ..
@@ -44,13 +55,27 @@ typedef struct wk_grad_arguments {
  * [creating thread] */
 WK_API wk_status wk_grad_at(wk_place here, wk_tensor **gradients,
                             const wk_grad_arguments *arguments);
+#ifndef __cplusplus
 #define wk_grad(gradients, ...)                                                                    \
   wk_grad_at(WK_HERE, gradients,                                                                   \
              &(wk_grad_arguments){.struct_size = sizeof(wk_grad_arguments), __VA_ARGS__})
+#else
+extern "C++" inline wk_status wk_grad(wk_tensor **gradients, wk_tensor *output, wk_tensors inputs,
+                                      wk_grad_arguments arguments = {},
+                                      wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.output = output;
+  arguments.inputs = inputs;
+  return wk_grad_at(here, gradients, &arguments);
+}
+#endif
 
 /* Makes a float tensor a leaf that collects a gradient, or ends that. WK_ERROR_STATE for the result
  * of a recorded op. [one thread at a time per object] */
-WK_API wk_status wk_tensor_set_requires_gradient(wk_tensor *tensor, bool required);
+WK_API wk_status wk_tensor_set_requires_gradient_at(wk_place here, wk_tensor *tensor,
+                                                    bool required);
+#define wk_tensor_set_requires_gradient(...)                                                       \
+  wk_tensor_set_requires_gradient_at(WK_HERE, __VA_ARGS__)
 WK_API bool wk_tensor_requires_gradient(const wk_tensor *tensor); /* [any thread] */
 
 /* The gradient that backward left in a leaf, or NULL if there is none (never an error). Borrowed:
@@ -61,7 +86,8 @@ WK_API wk_tensor *wk_tensor_gradient(const wk_tensor *tensor);
 WK_API void wk_tensor_clear_gradient(wk_tensor *tensor);
 
 /* The same values without their history: shares memory. In the innermost scope. [any thread] */
-WK_API wk_tensor *wk_detach(wk_tensor *tensor);
+WK_API wk_tensor *wk_detach_at(wk_place here, wk_tensor *tensor);
+#define wk_detach(...) wk_detach_at(WK_HERE, __VA_ARGS__)
 
 /* Switches recording for the calling thread; returns what it was. [any thread] */
 WK_API bool wk_set_gradients_recorded(bool recorded);

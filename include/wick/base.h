@@ -54,17 +54,34 @@ typedef enum wk_status {
   WK_ERROR_NUMERIC = -14     /* NaN or infinity, where wk_set_anomaly_detection looks for them */
 } wk_status;
 
-/* Where in the user's program a call stands. The macros that wrap calls fill it in. */
+/* Where in the user's program a call stands: what errors name. A call wk_x that can fail is a macro
+ * over a function wk_x_at, whose first parameter it fills in; C++ has inline functions where macros
+ * would not do. A program that calls on behalf of others, a language binding say, gives their
+ * places to the functions, or defines WK_HERE before it includes any header. */
 typedef struct wk_place {
-  const char *file;
+  const char *file; /* NULL: not known, and left to a call around this one */
   const char *function;
   int line;
 } wk_place;
 
 #ifdef __cplusplus
+extern "C++" {
+/* As default arguments of a function of its own, since GCC takes the builtins in the braces of
+ * another function's default argument for this header's own place. */
+constexpr wk_place wk_place_of_caller(const char *file = __builtin_FILE(),
+                                      const char *function = __builtin_FUNCTION(),
+                                      int line = __builtin_LINE()) {
+  return wk_place{file, function, line};
+}
+}
+#endif
+
+#ifndef WK_HERE
+#ifdef __cplusplus
 #define WK_HERE (wk_place{__FILE__, __func__, __LINE__})
 #else
 #define WK_HERE ((wk_place){__FILE__, __func__, __LINE__})
+#endif
 #endif
 
 /* An error, as wk_error_take hands it out. Strings are never NULL; an empty one is "not known".
@@ -134,7 +151,8 @@ WK_API const char *wk_version(void);
 WK_API int wk_thread_count(void);
 
 /* Sets it, from 1 to 256. WK_ERROR_STATE while a kernel runs. [one thread at a time] */
-WK_API wk_status wk_set_thread_count(int count);
+WK_API wk_status wk_set_thread_count_at(wk_place here, int count);
+#define wk_set_thread_count(...) wk_set_thread_count_at(WK_HERE, __VA_ARGS__)
 
 /* A forked child either execs or calls this: it has none of its parent's threads, so kernels run on
  * one thread until then, and on as many as in the parent from then on. Tensors, networks, data sets

@@ -36,13 +36,24 @@ typedef struct wk_dataset_arguments {
  *   wk_dataset *test_set = wk_dataset_open("fashion-mnist", .test = true);
  * [any thread] */
 WK_API wk_dataset *wk_dataset_open_at(wk_place here, const wk_dataset_arguments *arguments);
+#ifndef __cplusplus
 #define wk_dataset_open(...)                                                                       \
   wk_dataset_open_at(WK_HERE, &(wk_dataset_arguments){.struct_size = sizeof(wk_dataset_arguments), \
                                                       __VA_ARGS__})
+#else
+extern "C++" inline wk_dataset *wk_dataset_open(const char *name,
+                                                wk_dataset_arguments arguments = {},
+                                                wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.name = name;
+  return wk_dataset_open_at(here, &arguments);
+}
+#endif
 
 /* A data set over the rows of `inputs` (any dtype, [N, ...]) and `labels` (i64 [N]), which it
  * retains. [any thread] */
-WK_API wk_dataset *wk_dataset_from_tensors(wk_tensor *inputs, wk_tensor *labels);
+WK_API wk_dataset *wk_dataset_from_tensors_at(wk_place here, wk_tensor *inputs, wk_tensor *labels);
+#define wk_dataset_from_tensors(...) wk_dataset_from_tensors_at(WK_HERE, __VA_ARGS__)
 
 /* A data set of one's own. Calls come from the loader's worker thread, one at a time. */
 typedef struct wk_dataset_functions {
@@ -59,7 +70,9 @@ typedef struct wk_dataset_functions {
 } wk_dataset_functions;
 
 /* Takes `context`: destroy is called once, also when this fails. [any thread] */
-WK_API wk_dataset *wk_dataset_create(const wk_dataset_functions *functions, void *context);
+WK_API wk_dataset *wk_dataset_create_at(wk_place here, const wk_dataset_functions *functions,
+                                        void *context);
+#define wk_dataset_create(...) wk_dataset_create_at(WK_HERE, __VA_ARGS__)
 
 WK_API void wk_dataset_free(wk_dataset *dataset); /* [any thread] */
 
@@ -77,7 +90,9 @@ WK_API size_t wk_dataset_sources(const wk_dataset *dataset, char *buffer, size_t
 
 /* One example: its input in the innermost scope, and its label (NULL if not wanted). [any thread]
  */
-WK_API wk_tensor *wk_dataset_get(wk_dataset *dataset, int64_t index, int64_t *label);
+WK_API wk_tensor *wk_dataset_get_at(wk_place here, wk_dataset *dataset, int64_t index,
+                                    int64_t *label);
+#define wk_dataset_get(...) wk_dataset_get_at(WK_HERE, __VA_ARGS__)
 
 /* ---- loaders ---- */
 
@@ -99,15 +114,26 @@ typedef struct wk_loader_arguments {
  *   for (wk_tensors batch; wk_loader_next(batches, &batch) == WK_OK;) { WK_SCOPE; ... }
  * [any thread] */
 WK_API wk_loader *wk_loader_create_at(wk_place here, const wk_loader_arguments *arguments);
+#ifndef __cplusplus
 #define wk_loader_create(...)                                                                      \
   wk_loader_create_at(WK_HERE, &(wk_loader_arguments){.struct_size = sizeof(wk_loader_arguments),  \
                                                       __VA_ARGS__})
+#else
+extern "C++" inline wk_loader *wk_loader_create(wk_dataset *dataset,
+                                                wk_loader_arguments arguments = {},
+                                                wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.dataset = dataset;
+  return wk_loader_create_at(here, &arguments);
+}
+#endif
 WK_API void wk_loader_free(wk_loader *loader); /* [any thread] */
 
 /* The next batch: inputs [n, ...] and labels i64 [n], borrowed until the next call on the loader.
  * WK_END after the last one; the call after that begins the next epoch. Errors of the worker thread
  * arrive here. *batch is emptied on failure. [one thread at a time per object] */
-WK_API wk_status wk_loader_next(wk_loader *loader, wk_tensors *batch);
+WK_API wk_status wk_loader_next_at(wk_place here, wk_loader *loader, wk_tensors *batch);
+#define wk_loader_next(...) wk_loader_next_at(WK_HERE, __VA_ARGS__)
 
 /* Batches in an epoch. [any thread] */
 WK_API int64_t wk_loader_batch_count(const wk_loader *loader);
@@ -117,7 +143,8 @@ WK_API wk_dataset *wk_loader_dataset(const wk_loader *loader); /* borrowed [any 
  * the next call return that batch, so that a run resumes exactly.
  * [one thread at a time per object] */
 WK_API void wk_loader_position(const wk_loader *loader, int64_t *epoch, int64_t *batch);
-WK_API wk_status wk_loader_seek(wk_loader *loader, int64_t epoch, int64_t batch);
+WK_API wk_status wk_loader_seek_at(wk_place here, wk_loader *loader, int64_t epoch, int64_t batch);
+#define wk_loader_seek(...) wk_loader_seek_at(WK_HERE, __VA_ARGS__)
 
 WK_END_C
 

@@ -12,7 +12,8 @@ WK_BEGIN_C
 typedef struct wk_device wk_device;
 
 /* The device called `name`, or NULL with WK_ERROR_NOT_FOUND. Devices live for ever. [any thread] */
-WK_API wk_device *wk_device_get(const char *name);
+WK_API wk_device *wk_device_get_at(wk_place here, const char *name);
+#define wk_device_get(...) wk_device_get_at(WK_HERE, __VA_ARGS__)
 
 /* Its name; static storage. [any thread] */
 WK_API const char *wk_device_name(const wk_device *device);

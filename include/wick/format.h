@@ -14,7 +14,8 @@ WK_BEGIN_C
 typedef struct wk_safetensors wk_safetensors;
 
 /* Reads a file's table and maps its bytes; freed with wk_safetensors_free. [any thread] */
-WK_API wk_safetensors *wk_safetensors_open(const char *path);
+WK_API wk_safetensors *wk_safetensors_open_at(wk_place here, const char *path);
+#define wk_safetensors_open(...) wk_safetensors_open_at(WK_HERE, __VA_ARGS__)
 WK_API void wk_safetensors_free(wk_safetensors *file);
 
 /* Number of tensors and the i-th one's name, in the file's order (NULL past the end). Borrowed.
@@ -28,32 +29,40 @@ WK_API const char *wk_safetensors_metadata(const wk_safetensors *file, const cha
 /* A copy of the tensor called `name` on `device` (NULL: cpu), in the innermost scope.
  * WK_ERROR_NOT_FOUND if there is none; WK_ERROR_UNSUPPORTED for element types that Wick lacks.
  * [any thread] */
-WK_API wk_tensor *wk_safetensors_get(const wk_safetensors *file, const char *name,
-                                     wk_device *device);
+WK_API wk_tensor *wk_safetensors_get_at(wk_place here, const wk_safetensors *file, const char *name,
+                                        wk_device *device);
+#define wk_safetensors_get(...) wk_safetensors_get_at(WK_HERE, __VA_ARGS__)
 
 /* Collects tensors and metadata, then writes them: under `path` there is the old file or the whole
  * new one, never a part. The writer keeps a reference to each tensor until it is freed; `key` and
  * `text` are copied. [one thread at a time per object] */
 typedef struct wk_safetensors_writer wk_safetensors_writer;
-WK_API wk_safetensors_writer *wk_safetensors_writer_create(void);      /* [any thread] */
+WK_API wk_safetensors_writer *wk_safetensors_writer_create_at(wk_place here); /* [any thread] */
+#define wk_safetensors_writer_create() wk_safetensors_writer_create_at(WK_HERE)
 WK_API void wk_safetensors_writer_free(wk_safetensors_writer *writer); /* [any thread] */
 /* [one thread at a time per object] */
-WK_API wk_status wk_safetensors_writer_add(wk_safetensors_writer *writer, const char *name,
-                                           wk_tensor *tensor);
+WK_API wk_status wk_safetensors_writer_add_at(wk_place here, wk_safetensors_writer *writer,
+                                              const char *name, wk_tensor *tensor);
+#define wk_safetensors_writer_add(...) wk_safetensors_writer_add_at(WK_HERE, __VA_ARGS__)
 /* [one thread at a time per object] */
-WK_API wk_status wk_safetensors_writer_set(wk_safetensors_writer *writer, const char *key,
-                                           const char *text);
+WK_API wk_status wk_safetensors_writer_set_at(wk_place here, wk_safetensors_writer *writer,
+                                              const char *key, const char *text);
+#define wk_safetensors_writer_set(...) wk_safetensors_writer_set_at(WK_HERE, __VA_ARGS__)
 /* [one thread at a time per object] */
-WK_API wk_status wk_safetensors_writer_save(wk_safetensors_writer *writer, const char *path);
+WK_API wk_status wk_safetensors_writer_save_at(wk_place here, wk_safetensors_writer *writer,
+                                               const char *path);
+#define wk_safetensors_writer_save(...) wk_safetensors_writer_save_at(WK_HERE, __VA_ARGS__)
 
 /* ---- images ---- */
 
 /* A PNG file as u8 [height, width, channels]; channels 1, 2, 3 or 4 as in the file (palettes
  * become colours, 16 bits become 8). In the innermost scope. [any thread] */
-WK_API wk_tensor *wk_png_load(const char *path);
+WK_API wk_tensor *wk_png_load_at(wk_place here, const char *path);
+#define wk_png_load(...) wk_png_load_at(WK_HERE, __VA_ARGS__)
 
 /* Writes a u8 [height, width, channels] tensor, channels 1 to 4, atomically. [any thread] */
-WK_API wk_status wk_png_save(wk_tensor *image, const char *path);
+WK_API wk_status wk_png_save_at(wk_place here, wk_tensor *image, const char *path);
+#define wk_png_save(...) wk_png_save_at(WK_HERE, __VA_ARGS__)
 
 /* ---- TensorBoard event files ---- */
 
@@ -61,19 +70,23 @@ typedef struct wk_event_writer wk_event_writer;
 
 /* Creates `folder` if need be, and in it a new events.out.tfevents.* file. Freed with
  * wk_event_writer_free, which flushes. [any thread] */
-WK_API wk_event_writer *wk_event_writer_create(const char *folder);
+WK_API wk_event_writer *wk_event_writer_create_at(wk_place here, const char *folder);
+#define wk_event_writer_create(...) wk_event_writer_create_at(WK_HERE, __VA_ARGS__)
 WK_API void wk_event_writer_free(wk_event_writer *writer);
 
 /* Tells readers that a run starts again at `step`: what they hold of later steps is void.
  * [one thread at a time per object] */
-WK_API wk_status wk_event_writer_restart(wk_event_writer *writer, int64_t step);
+WK_API wk_status wk_event_writer_restart_at(wk_place here, wk_event_writer *writer, int64_t step);
+#define wk_event_writer_restart(...) wk_event_writer_restart_at(WK_HERE, __VA_ARGS__)
 
 /* Appends one scalar. Buffered; written at the latest with the next flush.
  * [one thread at a time per object] */
-WK_API wk_status wk_event_writer_scalar(wk_event_writer *writer, const char *tag, int64_t step,
-                                        double value);
+WK_API wk_status wk_event_writer_scalar_at(wk_place here, wk_event_writer *writer, const char *tag,
+                                           int64_t step, double value);
+#define wk_event_writer_scalar(...) wk_event_writer_scalar_at(WK_HERE, __VA_ARGS__)
 /* [one thread at a time per object] */
-WK_API wk_status wk_event_writer_flush(wk_event_writer *writer);
+WK_API wk_status wk_event_writer_flush_at(wk_place here, wk_event_writer *writer);
+#define wk_event_writer_flush(...) wk_event_writer_flush_at(WK_HERE, __VA_ARGS__)
 
 /* What a wk_event tells. Append only. */
 typedef enum wk_event_kind {
@@ -96,14 +109,16 @@ typedef struct wk_event_reader wk_event_reader;
 
 /* Opens an event file, which may still be written to. Freed with wk_event_reader_free.
  * [any thread] */
-WK_API wk_event_reader *wk_event_reader_open(const char *path);
+WK_API wk_event_reader *wk_event_reader_open_at(wk_place here, const char *path);
+#define wk_event_reader_open(...) wk_event_reader_open_at(WK_HERE, __VA_ARGS__)
 WK_API void wk_event_reader_free(wk_event_reader *reader); /* [any thread] */
 
 /* The next event into *event, whose struct_size the caller sets. WK_END when the file holds no more
  * whole record; what is missing may be written yet, so a later call looks again. WK_ERROR_FORMAT
  * names the record that is damaged: behind damage within a record the next call goes on, while a
  * record whose length is damaged hides all that follows. [one thread at a time per object] */
-WK_API wk_status wk_event_reader_next(wk_event_reader *reader, wk_event *event);
+WK_API wk_status wk_event_reader_next_at(wk_place here, wk_event_reader *reader, wk_event *event);
+#define wk_event_reader_next(...) wk_event_reader_next_at(WK_HERE, __VA_ARGS__)
 
 /* Bytes behind the last whole record when wk_event_reader_next last returned WK_END: a record that
  * is being written, or was cut off. [one thread at a time per object] */

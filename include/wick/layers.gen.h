@@ -17,9 +17,6 @@ typedef struct wk_linear_layer_arguments {
 /* A dense layer: y = x W^T + b over the last axis. Parameters weight [out_features, in] and bias
  * [out_features]. Freed with wk_module_free unless something takes it. [any thread] */
 WK_API wk_module *wk_linear_layer_at(wk_place here, const wk_linear_layer_arguments *arguments);
-#define wk_linear_layer(...) \
-  wk_linear_layer_at(WK_HERE, &(wk_linear_layer_arguments){ \
-                      .struct_size = sizeof(wk_linear_layer_arguments), __VA_ARGS__})
 
 typedef struct wk_conv2d_layer_arguments {
   size_t struct_size;
@@ -36,9 +33,6 @@ typedef struct wk_conv2d_layer_arguments {
 /* Convolution of images [N, H, W, C]. Parameters weight [out_channels, KH, KW, C / groups] and
  * bias [out_channels]. Freed with wk_module_free unless something takes it. [any thread] */
 WK_API wk_module *wk_conv2d_layer_at(wk_place here, const wk_conv2d_layer_arguments *arguments);
-#define wk_conv2d_layer(...) \
-  wk_conv2d_layer_at(WK_HERE, &(wk_conv2d_layer_arguments){ \
-                      .struct_size = sizeof(wk_conv2d_layer_arguments), __VA_ARGS__})
 
 typedef struct wk_max_pool2d_layer_arguments {
   size_t struct_size;
@@ -49,9 +43,6 @@ typedef struct wk_max_pool2d_layer_arguments {
 /* Largest element of each window of images [N, H, W, C]. Freed with wk_module_free unless
  * something takes it. [any thread] */
 WK_API wk_module *wk_max_pool2d_layer_at(wk_place here, const wk_max_pool2d_layer_arguments *arguments);
-#define wk_max_pool2d_layer(...) \
-  wk_max_pool2d_layer_at(WK_HERE, &(wk_max_pool2d_layer_arguments){ \
-                      .struct_size = sizeof(wk_max_pool2d_layer_arguments), __VA_ARGS__})
 
 typedef struct wk_average_pool2d_layer_arguments {
   size_t struct_size;
@@ -62,9 +53,6 @@ typedef struct wk_average_pool2d_layer_arguments {
 /* Mean of each window of images [N, H, W, C]. Freed with wk_module_free unless something takes
  * it. [any thread] */
 WK_API wk_module *wk_average_pool2d_layer_at(wk_place here, const wk_average_pool2d_layer_arguments *arguments);
-#define wk_average_pool2d_layer(...) \
-  wk_average_pool2d_layer_at(WK_HERE, &(wk_average_pool2d_layer_arguments){ \
-                      .struct_size = sizeof(wk_average_pool2d_layer_arguments), __VA_ARGS__})
 
 typedef struct wk_relu_layer_arguments {
   size_t struct_size;
@@ -72,27 +60,18 @@ typedef struct wk_relu_layer_arguments {
 /* x where it is positive, else 0. Freed with wk_module_free unless something takes it. [any
  * thread] */
 WK_API wk_module *wk_relu_layer_at(wk_place here, const wk_relu_layer_arguments *arguments);
-#define wk_relu_layer(...) \
-  wk_relu_layer_at(WK_HERE, &(wk_relu_layer_arguments){ \
-                      .struct_size = sizeof(wk_relu_layer_arguments), __VA_ARGS__})
 
 typedef struct wk_sigmoid_layer_arguments {
   size_t struct_size;
 } wk_sigmoid_layer_arguments;
 /* 1 / (1 + exp(-x)). Freed with wk_module_free unless something takes it. [any thread] */
 WK_API wk_module *wk_sigmoid_layer_at(wk_place here, const wk_sigmoid_layer_arguments *arguments);
-#define wk_sigmoid_layer(...) \
-  wk_sigmoid_layer_at(WK_HERE, &(wk_sigmoid_layer_arguments){ \
-                      .struct_size = sizeof(wk_sigmoid_layer_arguments), __VA_ARGS__})
 
 typedef struct wk_tanh_layer_arguments {
   size_t struct_size;
 } wk_tanh_layer_arguments;
 /* Hyperbolic tangent. Freed with wk_module_free unless something takes it. [any thread] */
 WK_API wk_module *wk_tanh_layer_at(wk_place here, const wk_tanh_layer_arguments *arguments);
-#define wk_tanh_layer(...) \
-  wk_tanh_layer_at(WK_HERE, &(wk_tanh_layer_arguments){ \
-                      .struct_size = sizeof(wk_tanh_layer_arguments), __VA_ARGS__})
 
 typedef struct wk_softmax_layer_arguments {
   size_t struct_size;
@@ -100,9 +79,6 @@ typedef struct wk_softmax_layer_arguments {
 /* Probabilities along the last axis. Not in front of wk_cross_entropy, which takes plain scores.
  * Freed with wk_module_free unless something takes it. [any thread] */
 WK_API wk_module *wk_softmax_layer_at(wk_place here, const wk_softmax_layer_arguments *arguments);
-#define wk_softmax_layer(...) \
-  wk_softmax_layer_at(WK_HERE, &(wk_softmax_layer_arguments){ \
-                      .struct_size = sizeof(wk_softmax_layer_arguments), __VA_ARGS__})
 
 typedef struct wk_flatten_layer_arguments {
   size_t struct_size;
@@ -110,9 +86,6 @@ typedef struct wk_flatten_layer_arguments {
 /* All axes but the first made one: [N, H, W, C] becomes [N, H*W*C]. Freed with wk_module_free
  * unless something takes it. [any thread] */
 WK_API wk_module *wk_flatten_layer_at(wk_place here, const wk_flatten_layer_arguments *arguments);
-#define wk_flatten_layer(...) \
-  wk_flatten_layer_at(WK_HERE, &(wk_flatten_layer_arguments){ \
-                      .struct_size = sizeof(wk_flatten_layer_arguments), __VA_ARGS__})
 
 typedef struct wk_dropout_layer_arguments {
   size_t struct_size;
@@ -121,10 +94,101 @@ typedef struct wk_dropout_layer_arguments {
 /* While training, zeroes elements with probability `rate` and scales the others up; else does
  * nothing. Freed with wk_module_free unless something takes it. [any thread] */
 WK_API wk_module *wk_dropout_layer_at(wk_place here, const wk_dropout_layer_arguments *arguments);
+
+WK_END_C
+
+#ifndef __cplusplus
+
+#define wk_linear_layer(...) \
+  wk_linear_layer_at(WK_HERE, &(wk_linear_layer_arguments){ \
+                      .struct_size = sizeof(wk_linear_layer_arguments), __VA_ARGS__})
+#define wk_conv2d_layer(...) \
+  wk_conv2d_layer_at(WK_HERE, &(wk_conv2d_layer_arguments){ \
+                      .struct_size = sizeof(wk_conv2d_layer_arguments), __VA_ARGS__})
+#define wk_max_pool2d_layer(...) \
+  wk_max_pool2d_layer_at(WK_HERE, &(wk_max_pool2d_layer_arguments){ \
+                      .struct_size = sizeof(wk_max_pool2d_layer_arguments), __VA_ARGS__})
+#define wk_average_pool2d_layer(...) \
+  wk_average_pool2d_layer_at(WK_HERE, &(wk_average_pool2d_layer_arguments){ \
+                      .struct_size = sizeof(wk_average_pool2d_layer_arguments), __VA_ARGS__})
+#define wk_relu_layer(...) \
+  wk_relu_layer_at(WK_HERE, &(wk_relu_layer_arguments){ \
+                      .struct_size = sizeof(wk_relu_layer_arguments), __VA_ARGS__})
+#define wk_sigmoid_layer(...) \
+  wk_sigmoid_layer_at(WK_HERE, &(wk_sigmoid_layer_arguments){ \
+                      .struct_size = sizeof(wk_sigmoid_layer_arguments), __VA_ARGS__})
+#define wk_tanh_layer(...) \
+  wk_tanh_layer_at(WK_HERE, &(wk_tanh_layer_arguments){ \
+                      .struct_size = sizeof(wk_tanh_layer_arguments), __VA_ARGS__})
+#define wk_softmax_layer(...) \
+  wk_softmax_layer_at(WK_HERE, &(wk_softmax_layer_arguments){ \
+                      .struct_size = sizeof(wk_softmax_layer_arguments), __VA_ARGS__})
+#define wk_flatten_layer(...) \
+  wk_flatten_layer_at(WK_HERE, &(wk_flatten_layer_arguments){ \
+                      .struct_size = sizeof(wk_flatten_layer_arguments), __VA_ARGS__})
 #define wk_dropout_layer(...) \
   wk_dropout_layer_at(WK_HERE, &(wk_dropout_layer_arguments){ \
                       .struct_size = sizeof(wk_dropout_layer_arguments), __VA_ARGS__})
 
-WK_END_C
+#else
+
+inline wk_module *wk_linear_layer(int64_t out_features, wk_linear_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.out_features = out_features;
+  return wk_linear_layer_at(here, &arguments);
+}
+inline wk_module *wk_conv2d_layer(int64_t out_channels, int64_t kernel, wk_conv2d_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.out_channels = out_channels;
+  arguments.kernel = kernel;
+  return wk_conv2d_layer_at(here, &arguments);
+}
+inline wk_module *wk_max_pool2d_layer(int64_t window, wk_max_pool2d_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.window = window;
+  return wk_max_pool2d_layer_at(here, &arguments);
+}
+inline wk_module *wk_average_pool2d_layer(int64_t window, wk_average_pool2d_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.window = window;
+  return wk_average_pool2d_layer_at(here, &arguments);
+}
+inline wk_module *wk_relu_layer(wk_relu_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  return wk_relu_layer_at(here, &arguments);
+}
+inline wk_module *wk_sigmoid_layer(wk_sigmoid_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  return wk_sigmoid_layer_at(here, &arguments);
+}
+inline wk_module *wk_tanh_layer(wk_tanh_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  return wk_tanh_layer_at(here, &arguments);
+}
+inline wk_module *wk_softmax_layer(wk_softmax_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  return wk_softmax_layer_at(here, &arguments);
+}
+inline wk_module *wk_flatten_layer(wk_flatten_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  return wk_flatten_layer_at(here, &arguments);
+}
+inline wk_module *wk_dropout_layer(double rate, wk_dropout_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.rate = rate;
+  return wk_dropout_layer_at(here, &arguments);
+}
+
+#endif
 
 #endif

@@ -15,9 +15,19 @@ WK_BEGIN_C
  *   wk_module *network = wk_sequential(wk_flatten_layer(), wk_linear_layer(10));
  * Freed with wk_module_free. [any thread] */
 WK_API wk_module *wk_sequential_at(wk_place here, size_t count, wk_module *const *modules);
+#ifndef __cplusplus
 #define wk_sequential(...)                                                                         \
   wk_sequential_at(WK_HERE, sizeof((wk_module *[]){__VA_ARGS__}) / sizeof(wk_module *),            \
                    (wk_module *[]){__VA_ARGS__})
+#else
+#define wk_sequential(...) wk_sequential_of(WK_HERE, __VA_ARGS__)
+extern "C++" {
+template <typename... Module> inline wk_module *wk_sequential_of(wk_place here, Module... modules) {
+  wk_module *const list[] = {modules...};
+  return wk_sequential_at(here, sizeof...(modules), list);
+}
+}
+#endif
 
 WK_API void wk_module_free(wk_module *module); /* [any thread] */
 
@@ -25,19 +35,21 @@ WK_API void wk_module_free(wk_module *module); /* [any thread] */
  * path of the module they arose in. [one thread at a time per object while training; any thread
  * otherwise] [any thread] */
 WK_API wk_tensor *wk_forward_at(wk_place here, wk_module *module, wk_tensor *x);
-#define wk_forward(module, x) wk_forward_at(WK_HERE, (module), (x))
+#define wk_forward(...) wk_forward_at(WK_HERE, __VA_ARGS__)
 
 /* Builds the network for batches of examples of this shape (without the batch dimension) and dtype:
  * infers every layer's input size, makes the parameters and fills them with random numbers from
  * `generator` (NULL: the thread's own). WK_ERROR_STATE if it is built already.
  * [one thread at a time per object] */
-WK_API wk_status wk_module_build_for(wk_module *module, wk_shape example, wk_dtype dtype,
-                                     wk_generator *generator);
+WK_API wk_status wk_module_build_for_at(wk_place here, wk_module *module, wk_shape example,
+                                        wk_dtype dtype, wk_generator *generator);
+#define wk_module_build_for(...) wk_module_build_for_at(WK_HERE, __VA_ARGS__)
 WK_API bool wk_module_is_built(const wk_module *module); /* [any thread] */
 
 /* The parameters of a built root module; NULL with WK_ERROR_STATE before that. Borrowed.
  * [any thread] */
-WK_API wk_parameters *wk_module_parameters(wk_module *module);
+WK_API wk_parameters *wk_module_parameters_at(wk_place here, wk_module *module);
+#define wk_module_parameters(...) wk_module_parameters_at(WK_HERE, __VA_ARGS__)
 
 /* Training (the default) or evaluation: dropout and its like differ. For the module and all below
  * it. [one thread at a time per object] */
@@ -61,10 +73,12 @@ WK_API size_t wk_module_summary(const wk_module *module, char *buffer, size_t si
 
 /* Saves a built network with everything that loading and predicting need: module tree, input shape,
  * preprocessing, class names, parameters. Atomic. [one thread at a time per object] */
-WK_API wk_status wk_module_save(wk_module *module, const char *path);
+WK_API wk_status wk_module_save_at(wk_place here, wk_module *module, const char *path);
+#define wk_module_save(...) wk_module_save_at(WK_HERE, __VA_ARGS__)
 
 /* Loads a network, built and in evaluation mode. Freed with wk_module_free. [any thread] */
-WK_API wk_module *wk_module_load(const char *path);
+WK_API wk_module *wk_module_load_at(wk_place here, const char *path);
+#define wk_module_load(...) wk_module_load_at(WK_HERE, __VA_ARGS__)
 
 /* Number of classes it tells apart and the i-th one's name, as its training data named them (0,
  * NULL if not known). Borrowed. [any thread] */
@@ -88,20 +102,24 @@ typedef struct wk_module_type {
 
 /* A module of type `type`, which outlives it. Takes `context`. [any thread] */
 WK_API wk_module *wk_module_create_at(wk_place here, const wk_module_type *type, void *context);
-#define wk_module_create(type, context) wk_module_create_at(WK_HERE, (type), (context))
+#define wk_module_create(...) wk_module_create_at(WK_HERE, __VA_ARGS__)
 
 /* Lets model files name the type; it stays registered. [any thread] */
-WK_API wk_status wk_module_register(const wk_module_type *type);
+WK_API wk_status wk_module_register_at(wk_place here, const wk_module_type *type);
+#define wk_module_register(...) wk_module_register_at(WK_HERE, __VA_ARGS__)
 
 /* Adds a child under `name`. Takes it, also on failure; returns it. [one thread at a time per
  * object] */
-WK_API wk_module *wk_module_add(wk_module *self, const char *name, wk_module *child);
+WK_API wk_module *wk_module_add_at(wk_place here, wk_module *self, const char *name,
+                                   wk_module *child);
+#define wk_module_add(...) wk_module_add_at(WK_HERE, __VA_ARGS__)
 
 /* From a build function: adds a parameter whose elements are drawn evenly from [-bound, bound) (0:
  * zeros). From forward: wk_module_parameter gives it. Borrowed. [one thread at a time per object]
  */
-WK_API wk_status wk_module_add_parameter(wk_module *self, const char *name, wk_shape shape,
-                                         wk_dtype dtype, double bound);
+WK_API wk_status wk_module_add_parameter_at(wk_place here, wk_module *self, const char *name,
+                                            wk_shape shape, wk_dtype dtype, double bound);
+#define wk_module_add_parameter(...) wk_module_add_parameter_at(WK_HERE, __VA_ARGS__)
 WK_API wk_tensor *wk_module_parameter(const wk_module *self, const char *name); /* [any thread] */
 
 WK_END_C

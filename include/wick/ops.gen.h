@@ -3,6 +3,7 @@
 #ifndef WICK_OPS_GEN_H
 #define WICK_OPS_GEN_H
 
+#include <wick/enums.gen.h>
 #include <wick/tensor.h>
 
 WK_BEGIN_C
@@ -262,6 +263,33 @@ typedef struct wk_less_arguments {
  * scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_less_at(wk_place here, const wk_less_arguments *arguments);
 
+typedef struct wk_less_equal_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_less_equal_arguments;
+/* Whether x <= y, as bool; never for NaN. Dtypes: x: number; y: number. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_less_equal_at(wk_place here, const wk_less_equal_arguments *arguments);
+
+typedef struct wk_greater_equal_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_greater_equal_arguments;
+/* Whether x >= y, as bool; never for NaN. Dtypes: x: number; y: number. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_greater_equal_at(wk_place here, const wk_greater_equal_arguments *arguments);
+
+typedef struct wk_not_equal_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_not_equal_arguments;
+/* Whether x and y differ, as bool; NaN differs from all. Dtypes: x: any; y: any. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_not_equal_at(wk_place here, const wk_not_equal_arguments *arguments);
+
 typedef struct wk_sum_arguments {
   size_t struct_size;
   wk_tensor *x;
@@ -389,8 +417,8 @@ typedef struct wk_cast_arguments {
   wk_dtype dtype; /* of the result */
 } wk_cast_arguments;
 /* x as another dtype. Floats become integers by dropping the fraction; what does not fit becomes
- * the nearest that does, NaN becomes 0; anything but 0 becomes true. Dtypes: x: any. Result in
- * the innermost scope; NULL on failure. [any thread] */
+ * the nearest that does, NaN becomes 0. Integers wrap around. Anything but 0 becomes true.
+ * Dtypes: x: any. Result in the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_cast_at(wk_place here, const wk_cast_arguments *arguments);
 
 typedef struct wk_concatenate_arguments {
@@ -515,6 +543,15 @@ WK_END_C
 #define wk_less(...) \
   wk_less_at(WK_HERE, &(wk_less_arguments){ \
                       .struct_size = sizeof(wk_less_arguments), __VA_ARGS__})
+#define wk_less_equal(...) \
+  wk_less_equal_at(WK_HERE, &(wk_less_equal_arguments){ \
+                      .struct_size = sizeof(wk_less_equal_arguments), __VA_ARGS__})
+#define wk_greater_equal(...) \
+  wk_greater_equal_at(WK_HERE, &(wk_greater_equal_arguments){ \
+                      .struct_size = sizeof(wk_greater_equal_arguments), __VA_ARGS__})
+#define wk_not_equal(...) \
+  wk_not_equal_at(WK_HERE, &(wk_not_equal_arguments){ \
+                      .struct_size = sizeof(wk_not_equal_arguments), __VA_ARGS__})
 #define wk_sum(...) \
   wk_sum_at(WK_HERE, &(wk_sum_arguments){ \
                       .struct_size = sizeof(wk_sum_arguments), __VA_ARGS__})
@@ -571,12 +608,6 @@ WK_END_C
                       .struct_size = sizeof(wk_average_pool2d_arguments), __VA_ARGS__})
 
 #else
-
-constexpr wk_place wk_place_of_caller(const char *file = __builtin_FILE(),
-                                      const char *function = __builtin_FUNCTION(),
-                                      int line = __builtin_LINE()) {
-  return wk_place{file, function, line};
-}
 
 inline wk_tensor *wk_full(wk_shape shape, double value, wk_full_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
@@ -743,6 +774,27 @@ inline wk_tensor *wk_less(wk_tensor *x, wk_tensor *y, wk_less_arguments argument
   arguments.x = x;
   arguments.y = y;
   return wk_less_at(here, &arguments);
+}
+inline wk_tensor *wk_less_equal(wk_tensor *x, wk_tensor *y, wk_less_equal_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_less_equal_at(here, &arguments);
+}
+inline wk_tensor *wk_greater_equal(wk_tensor *x, wk_tensor *y, wk_greater_equal_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_greater_equal_at(here, &arguments);
+}
+inline wk_tensor *wk_not_equal(wk_tensor *x, wk_tensor *y, wk_not_equal_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_not_equal_at(here, &arguments);
 }
 inline wk_tensor *wk_sum(wk_tensor *x, wk_sum_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {

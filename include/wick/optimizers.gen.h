@@ -21,9 +21,6 @@ typedef struct wk_sgd_arguments {
 /* Stochastic gradient descent, with momentum if asked. Sutskever et al. 2013. Freed with
  * wk_optimizer_free. [any thread] */
 WK_API wk_optimizer *wk_sgd_create_at(wk_place here, const wk_sgd_arguments *arguments);
-#define wk_sgd_create(...) \
-  wk_sgd_create_at(WK_HERE, &(wk_sgd_arguments){ \
-                      .struct_size = sizeof(wk_sgd_arguments), __VA_ARGS__})
 
 typedef struct wk_adam_arguments {
   size_t struct_size;
@@ -37,10 +34,33 @@ typedef struct wk_adam_arguments {
 } wk_adam_arguments;
 /* Adam. Kingma and Ba 2015, arXiv:1412.6980. Freed with wk_optimizer_free. [any thread] */
 WK_API wk_optimizer *wk_adam_create_at(wk_place here, const wk_adam_arguments *arguments);
+
+WK_END_C
+
+#ifndef __cplusplus
+
+#define wk_sgd_create(...) \
+  wk_sgd_create_at(WK_HERE, &(wk_sgd_arguments){ \
+                      .struct_size = sizeof(wk_sgd_arguments), __VA_ARGS__})
 #define wk_adam_create(...) \
   wk_adam_create_at(WK_HERE, &(wk_adam_arguments){ \
                       .struct_size = sizeof(wk_adam_arguments), __VA_ARGS__})
 
-WK_END_C
+#else
+
+inline wk_optimizer *wk_sgd_create(wk_module *module, wk_sgd_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.module = module;
+  return wk_sgd_create_at(here, &arguments);
+}
+inline wk_optimizer *wk_adam_create(wk_module *module, wk_adam_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.module = module;
+  return wk_adam_create_at(here, &arguments);
+}
+
+#endif
 
 #endif

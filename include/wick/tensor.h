@@ -20,7 +20,11 @@ typedef enum wk_dtype {
   WK_I64 = 3,
   WK_I32 = 4,
   WK_U8 = 5,
-  WK_BOOL = 6
+  WK_BOOL = 6,
+  WK_F16 = 7,  /* IEEE 754 binary16 */
+  WK_BF16 = 8, /* the upper half of an f32 */
+  WK_I8 = 9,
+  WK_I16 = 10
 } wk_dtype;
 
 /* Bytes of an element (0 if not a dtype) and name ("f32"); static storage. [any thread] */
@@ -45,7 +49,7 @@ typedef struct wk_axes {
 typedef struct wk_tensor wk_tensor;
 
 /* Several tensors. `item` is borrowed. WK_TENSORS(a, b) makes one that lives as long as the
- * enclosing block. */
+ * enclosing block, in C++ as long as the statement. */
 typedef struct wk_tensors {
   size_t count;
   wk_tensor **item;
@@ -55,12 +59,22 @@ typedef struct wk_tensors {
 #define WK_SCALAR (wk_shape{0, {}})
 #define WK_SHAPE(...) wk_shape_of(__VA_ARGS__)
 #define WK_AXES(...) wk_axes_of(__VA_ARGS__)
+#define WK_TENSORS(...) wk_tensors_of(__VA_ARGS__)
 extern "C++" {
 template <typename... Size> constexpr wk_shape wk_shape_of(Size... dims) {
   return {static_cast<int>(sizeof...(dims)), {static_cast<int64_t>(dims)...}};
 }
 template <typename... Axis> constexpr wk_axes wk_axes_of(Axis... axis) {
   return {static_cast<int>(sizeof...(axis)), {static_cast<int>(axis)...}};
+}
+/* Holds what a wk_tensors points to. */
+template <size_t Count> struct wk_tensor_list {
+  wk_tensor *item[Count];
+  operator wk_tensors() { return {Count, item}; }
+};
+template <typename... Tensor>
+constexpr wk_tensor_list<sizeof...(Tensor)> wk_tensors_of(Tensor... tensors) {
+  return {{tensors...}};
 }
 }
 #else
@@ -99,7 +113,8 @@ WK_API void wk_scope_close(wk_scope *scope);
 /* Hands `tensor` (NULL is fine) up: when the innermost scope closes, the tensor belongs to the
  * enclosing one. Returns `tensor`. WK_ERROR_STATE if there is no enclosing scope or the tensor does
  * not belong to the innermost one, and then NULL. [creating thread] */
-WK_API wk_tensor *wk_scope_return(wk_tensor *tensor);
+WK_API wk_tensor *wk_scope_return_at(wk_place here, wk_tensor *tensor);
+#define wk_scope_return(...) wk_scope_return_at(WK_HERE, __VA_ARGS__)
 
 /* Number of tensors in all open scopes of the calling thread. [any thread] */
 WK_API size_t wk_scope_count(void);
@@ -114,8 +129,9 @@ WK_API size_t wk_scope_report(char *buffer, size_t size);
 
 /* A tensor holding a copy of `data`: elements of `dtype` in row-major order, shape's worth of them.
  * On `device`, or the cpu if NULL. Belongs to the innermost scope. [any thread] */
-WK_API wk_tensor *wk_tensor_from_data(wk_shape shape, wk_dtype dtype, const void *data,
-                                      wk_device *device);
+WK_API wk_tensor *wk_tensor_from_data_at(wk_place here, wk_shape shape, wk_dtype dtype,
+                                         const void *data, wk_device *device);
+#define wk_tensor_from_data(...) wk_tensor_from_data_at(WK_HERE, __VA_ARGS__)
 
 /* One more owner, one owner less; NULL is fine. The last release frees. [any thread] */
 WK_API wk_tensor *wk_tensor_retain(wk_tensor *tensor);
@@ -141,14 +157,19 @@ WK_API size_t wk_tensor_describe(const wk_tensor *tensor, char *buffer, size_t s
 
 /* Copies all elements, row-major, into `buffer` of `size` bytes, exactly count * dtype size.
  * [any thread] */
-WK_API wk_status wk_tensor_read(const wk_tensor *tensor, void *buffer, size_t size);
+WK_API wk_status wk_tensor_read_at(wk_place here, const wk_tensor *tensor, void *buffer,
+                                   size_t size);
+#define wk_tensor_read(...) wk_tensor_read_at(WK_HERE, __VA_ARGS__)
 
 /* Overwrites all elements from `data`. WK_ERROR_STATE for a tensor that requires a gradient while
  * gradients are recorded. [one thread at a time per object] */
-WK_API wk_status wk_tensor_write(wk_tensor *tensor, const void *data, size_t size);
+WK_API wk_status wk_tensor_write_at(wk_place here, wk_tensor *tensor, const void *data,
+                                    size_t size);
+#define wk_tensor_write(...) wk_tensor_write_at(WK_HERE, __VA_ARGS__)
 
 /* The value of a tensor with exactly one element; NaN on failure. [any thread] */
-WK_API double wk_item(const wk_tensor *tensor);
+WK_API double wk_item_at(wk_place here, const wk_tensor *tensor);
+#define wk_item(...) wk_item_at(WK_HERE, __VA_ARGS__)
 
 /* Writes the values as text, outer elements of large tensors only, as snprintf. [any thread] */
 WK_API size_t wk_tensor_text(const wk_tensor *tensor, char *buffer, size_t size);
@@ -166,7 +187,8 @@ WK_API extern const wk_debug_field wk_debug_tensor_fields[];
 
 /* The tensor on `device`: itself (one more entry in the scope) if it is there, a copy otherwise.
  * Copies carry no gradient. Belongs to the innermost scope. [any thread] */
-WK_API wk_tensor *wk_tensor_to(wk_tensor *tensor, wk_device *device);
+WK_API wk_tensor *wk_tensor_to_at(wk_place here, wk_tensor *tensor, wk_device *device);
+#define wk_tensor_to(...) wk_tensor_to_at(WK_HERE, __VA_ARGS__)
 
 /* ---- random numbers ---- */
 
@@ -174,7 +196,8 @@ WK_API wk_tensor *wk_tensor_to(wk_tensor *tensor, wk_device *device);
 typedef struct wk_generator wk_generator;
 
 /* A generator at offset 0; freed with wk_generator_free. [any thread] */
-WK_API wk_generator *wk_generator_create(uint64_t seed);
+WK_API wk_generator *wk_generator_create_at(wk_place here, uint64_t seed);
+#define wk_generator_create(...) wk_generator_create_at(WK_HERE, __VA_ARGS__)
 WK_API void wk_generator_free(wk_generator *generator);
 
 /* The calling thread's own generator, used where an op is given none; seed 0 at first. Not to be
@@ -200,7 +223,9 @@ WK_API wk_tensor *wk_parameters_find(const wk_parameters *set, const char *name)
 
 /* A frozen parameter gets no gradient and is not updated. WK_ERROR_NOT_FOUND for an index past the
  * end. [one thread at a time per object] */
-WK_API wk_status wk_parameters_freeze(wk_parameters *set, size_t index, bool frozen);
+WK_API wk_status wk_parameters_freeze_at(wk_place here, wk_parameters *set, size_t index,
+                                         bool frozen);
+#define wk_parameters_freeze(...) wk_parameters_freeze_at(WK_HERE, __VA_ARGS__)
 
 WK_END_C
 

@@ -13,7 +13,8 @@ WK_BEGIN_C
 /* Builds the network for the data set's examples, and notes their preprocessing and class names for
  * the model file. Random numbers come from the thread's generator.
  * [one thread at a time per object] */
-WK_API wk_status wk_module_build(wk_module *module, const wk_dataset *dataset);
+WK_API wk_status wk_module_build_at(wk_place here, wk_module *module, const wk_dataset *dataset);
+#define wk_module_build(...) wk_module_build_at(WK_HERE, __VA_ARGS__)
 
 /* What a network scores on a data set. */
 typedef struct wk_evaluation {
@@ -25,10 +26,13 @@ typedef struct wk_evaluation {
 
 /* Runs one epoch of `loader` through the network in evaluation mode, from its start; sets
  * *evaluation, whose struct_size the caller sets. [one thread at a time per object] */
-WK_API wk_status wk_evaluate(wk_module *module, wk_loader *loader, wk_evaluation *evaluation);
+WK_API wk_status wk_evaluate_at(wk_place here, wk_module *module, wk_loader *loader,
+                                wk_evaluation *evaluation);
+#define wk_evaluate(...) wk_evaluate_at(WK_HERE, __VA_ARGS__)
 
 /* Its accuracy alone; NaN on failure. [one thread at a time per object] */
-WK_API double wk_accuracy(wk_module *module, wk_loader *loader);
+WK_API double wk_accuracy_at(wk_place here, wk_module *module, wk_loader *loader);
+#define wk_accuracy(...) wk_accuracy_at(WK_HERE, __VA_ARGS__)
 
 /* Where training stands; callbacks get a pointer to one as their event. */
 typedef enum wk_progress_kind {
@@ -73,15 +77,29 @@ typedef struct wk_fit_arguments {
  *   wk_fit(network, optimizer, batches, .validation = unseen, .epochs = 5);
  * [one thread at a time per object] */
 WK_API wk_status wk_fit_at(wk_place here, const wk_fit_arguments *arguments);
+#ifndef __cplusplus
 #define wk_fit(...)                                                                                \
   wk_fit_at(WK_HERE, &(wk_fit_arguments){.struct_size = sizeof(wk_fit_arguments), __VA_ARGS__})
+#else
+extern "C++" inline wk_status wk_fit(wk_module *module, wk_optimizer *optimizer,
+                                     wk_loader *training, wk_fit_arguments arguments = {},
+                                     wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.module = module;
+  arguments.optimizer = optimizer;
+  arguments.training = training;
+  return wk_fit_at(here, &arguments);
+}
+#endif
 
 /* Saves everything a run needs to go on (network, optimizer, random counters, data position), and
  * brings it back into objects made the same way. Atomic. [one thread at a time per object] */
-WK_API wk_status wk_checkpoint_save(const char *path, wk_module *module, wk_optimizer *optimizer,
-                                    wk_loader *training);
-WK_API wk_status wk_checkpoint_load(const char *path, wk_module *module, wk_optimizer *optimizer,
-                                    wk_loader *training);
+WK_API wk_status wk_checkpoint_save_at(wk_place here, const char *path, wk_module *module,
+                                       wk_optimizer *optimizer, wk_loader *training);
+#define wk_checkpoint_save(...) wk_checkpoint_save_at(WK_HERE, __VA_ARGS__)
+WK_API wk_status wk_checkpoint_load_at(wk_place here, const char *path, wk_module *module,
+                                       wk_optimizer *optimizer, wk_loader *training);
+#define wk_checkpoint_load(...) wk_checkpoint_load_at(WK_HERE, __VA_ARGS__)
 
 /* A prediction for one example. */
 typedef struct wk_prediction {
@@ -95,8 +113,9 @@ typedef struct wk_prediction {
  * normalised as its training data were. Writes the `count` likeliest classes (at most all),
  * likeliest first, to `predictions`, whose first element's struct_size the caller sets; *found is
  * how many. [any thread] */
-WK_API wk_status wk_predict_image(wk_module *module, const char *path, wk_prediction *predictions,
-                                  size_t count, size_t *found);
+WK_API wk_status wk_predict_image_at(wk_place here, wk_module *module, const char *path,
+                                     wk_prediction *predictions, size_t count, size_t *found);
+#define wk_predict_image(...) wk_predict_image_at(WK_HERE, __VA_ARGS__)
 
 WK_END_C
 

@@ -58,7 +58,7 @@ static bool computes(const wk_call *call) {
 }
 
 static bool is_written(const wk_call *call, int input) {
-  return call->op->inputs[call->op->inputs[0].list ? 0 : input].written;
+  return wk_op_input_at(call->op, input)->written;
 }
 
 /* The first result with an anomaly: an output, or an input that the op updated. NULL: none. */
@@ -120,7 +120,7 @@ static void blame_input(const wk_call *call, const verdict *v) {
   print_counts(&v->bad_values, counts, sizeof counts);
   char text[256];
   wk_print_into(text, sizeof text, 0, "the input %s already holds %s",
-                call->op->inputs[call->op->inputs[0].list ? 0 : v->bad].name, counts);
+                wk_op_input_at(call->op, v->bad)->name, counts);
   wk_error_add_lines(text);
   if (input->producer)
     wk_error_add_hint("%s passed them on, or ran before detection was on", input->producer);

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "ops/records.gen.h"
+#include "tensor/attribute.h"
 #include "tensor/live.h"
 #include "tensor/parameters.h"
 
@@ -22,7 +23,7 @@ typedef struct walk {
   uint64_t visit;
   const wk_tensors *targets;
   wk_tensor **results;
-  bool retain_graph;
+  bool retain_graph, create_graph;
 } walk;
 
 static bool add_node(walk *w, wk_node *node) {
@@ -130,6 +131,16 @@ static wk_status pass_on(walk *w, const wk_node_input *input, wk_tensor *g) {
 
 _Thread_local const wk_op *wk_gradient_of;
 
+/* Ties a saved value to the record that it came from, so that the gradient rule is recorded, too.
+ */
+static void relink(wk_tensor *tensor, wk_node *maker, int output_index) {
+  if (!tensor || !maker) return;
+  atomic_fetch_add(&maker->link.references, 1);
+  tensor->link = &maker->link;
+  tensor->output_index = output_index;
+  tensor->requires_gradient = true;
+}
+
 /* `what` is the operand's name. */
 static wk_tensor *unpack(const wk_node *node, const char *what, const wk_saved *saved,
                          const wk_layout *layout) {
@@ -146,6 +157,24 @@ static wk_tensor *unpack(const wk_node *node, const char *what, const wk_saved *
   return wk_scope_add(wk_tensor_on_root(saved->root, layout, saved->offset));
 }
 
+/* The values that the rule reads. */
+static void unpack_all(const walk *w, wk_node *node, wk_tensor **inputs, wk_tensor **outputs) {
+  for (int i = 0; i < node->input_count; i++) {
+    const wk_node_input *input = &node->inputs[i];
+    inputs[i] = unpack(node, wk_op_input_at(node->op, i)->name, &input->saved, &input->layout);
+    if (!w->create_graph || !inputs[i]) continue;
+    if (input->leaf)
+      inputs[i] = wk_scope_add(wk_tensor_retain(input->leaf));
+    else
+      relink(inputs[i], input->node, input->output_index);
+  }
+  for (int i = 0; i < node->op->output_count; i++) {
+    outputs[i] = unpack(node, "the result", &node->outputs[i].saved, &node->outputs[i].layout);
+    if (w->create_graph && wk_dtype_is_float(node->outputs[i].layout.dtype))
+      relink(outputs[i], node, i);
+  }
+}
+
 #define MANY 16
 
 typedef struct rule_space {
@@ -158,19 +187,14 @@ typedef struct rule_space {
 static wk_status run_rule_in(walk *w, wk_node *node, wk_tensor **inputs, wk_tensor **gradients,
                              wk_layout *layouts, bool *needed) {
   wk_tensor *outputs[WK_MAX_OUTPUTS] = {NULL}, *output_gradients[WK_MAX_OUTPUTS] = {NULL};
-  for (int i = 0; i < node->input_count; i++) {
-    const wk_node_input *input = &node->inputs[i];
-    layouts[i] = input->layout;
-    inputs[i] = unpack(node, node->op->inputs[node->op->inputs[0].list ? 0 : i].name, &input->saved,
-                       &input->layout);
-    gradients[i] = NULL;
-    needed[i] = input_wanted(w, input);
-  }
-  for (int i = 0; i < node->op->output_count; i++) {
-    outputs[i] = unpack(node, "the result", &node->outputs[i].saved, &node->outputs[i].layout);
-    output_gradients[i] = node->outputs[i].gradient;
-  }
+  unpack_all(w, node, inputs, outputs);
   if (wk_failed()) return wk_error_status();
+  for (int i = 0; i < node->input_count; i++) {
+    gradients[i] = NULL;
+    layouts[i] = node->inputs[i].layout;
+    needed[i] = input_wanted(w, &node->inputs[i]);
+  }
+  for (int i = 0; i < node->op->output_count; i++) output_gradients[i] = node->outputs[i].gradient;
   wk_vjp vjp = {.op = node->op,
                 .arguments = node->arguments,
                 .input_count = node->input_count,
@@ -295,9 +319,9 @@ static wk_tensor *seed_gradient(wk_tensor *output, wk_tensor *given) {
   return given;
 }
 
-/* Everything happens in a scope of its own and without recording. */
+/* Everything happens in a scope of its own, and is recorded only if its gradient is to be had. */
 static wk_status walk_back(walk *w, wk_tensor *output, wk_tensor *given) {
-  const bool recorded = wk_set_gradients_recorded(false);
+  const bool recorded = wk_set_gradients_recorded(w->create_graph);
   wk_scope scope = wk_scope_open();
   wk_status status = WK_OK;
   wk_tensor *seed = seed_gradient(output, given);
@@ -320,17 +344,15 @@ static wk_status walk_back(walk *w, wk_tensor *output, wk_tensor *given) {
 
 wk_status wk_backward_at(wk_place here, const wk_backward_arguments *arguments) {
   if (wk_failed()) return wk_error_status();
-  wk_status status;
-  if (!arguments->loss) {
-    status = wk_fail(WK_ERROR_ARGUMENT, "the loss is NULL");
-  } else {
-    walk w = {.retain_graph = arguments->retain_graph};
-    status = walk_back(&w, arguments->loss, arguments->gradient);
+  wk_backward_arguments a;
+  wk_status status = wk_settings_copy("backward", arguments,
+                                      offsetof(wk_backward_arguments, gradient), sizeof a, &a);
+  if (status == WK_OK && !a.loss) status = wk_fail(WK_ERROR_ARGUMENT, "the loss is NULL");
+  if (status == WK_OK) {
+    walk w = {.retain_graph = a.retain_graph};
+    status = walk_back(&w, a.loss, a.gradient);
   }
-  if (status != WK_OK) {
-    wk_error_add_op("backward");
-    wk_error_add_place(here);
-  }
+  wk_error_add_call("backward", here);
   return status;
 }
 
@@ -347,7 +369,9 @@ static wk_status deliver(const wk_tensors *inputs, wk_tensor **results, wk_tenso
   return wk_error_status();
 }
 
-static wk_status check_targets(const wk_grad_arguments *a) {
+static wk_status check_targets(wk_tensor **gradients, const wk_grad_arguments *a) {
+  if (a->inputs.count > 0 && (!gradients || !a->inputs.item))
+    return wk_fail(WK_ERROR_ARGUMENT, "the inputs or the place for their gradients is NULL");
   if (!a->output) return wk_fail(WK_ERROR_ARGUMENT, "the output is NULL");
   for (size_t i = 0; i < a->inputs.count; i++) {
     if (!a->inputs.item[i]) return wk_fail(WK_ERROR_ARGUMENT, "input %zu is NULL", i);
@@ -360,28 +384,30 @@ static wk_status check_targets(const wk_grad_arguments *a) {
 }
 
 wk_status wk_grad_at(wk_place here, wk_tensor **gradients, const wk_grad_arguments *arguments) {
-  for (size_t i = 0; i < arguments->inputs.count; i++) gradients[i] = NULL;
-  if (wk_failed()) return wk_error_status();
-  wk_status status = check_targets(arguments);
-  const size_t count = arguments->inputs.count;
+  const bool failed_before = wk_failed();
+  wk_grad_arguments a;
+  wk_status status =
+      wk_settings_copy("grad", arguments, offsetof(wk_grad_arguments, gradient), sizeof a, &a);
+  const size_t count = a.inputs.count;
+  for (size_t i = 0; gradients && i < count; i++) gradients[i] = NULL;
+  if (failed_before) return wk_error_status();
+  if (status == WK_OK) status = check_targets(gradients, &a);
   wk_tensor **results = NULL;
   if (status == WK_OK) {
     results = wk_allocate_zeroed(count ? count : 1, sizeof *results);
     if (!results) status = wk_error_status();
   }
   if (status == WK_OK) {
-    walk w = {.targets = &arguments->inputs,
+    walk w = {.targets = &a.inputs,
               .results = results,
-              .retain_graph = arguments->retain_graph};
-    status = walk_back(&w, arguments->output, arguments->gradient);
+              .retain_graph = a.retain_graph || a.create_graph,
+              .create_graph = a.create_graph};
+    status = walk_back(&w, a.output, a.gradient);
   }
-  if (status == WK_OK) status = deliver(&arguments->inputs, results, gradients);
+  if (status == WK_OK) status = deliver(&a.inputs, results, gradients);
   for (size_t i = 0; results && i < count; i++) wk_tensor_release(results[i]);
   wk_deallocate(results);
-  if (status != WK_OK) {
-    for (size_t i = 0; i < count; i++) gradients[i] = NULL;
-    wk_error_add_op("grad");
-    wk_error_add_place(here);
-  }
+  for (size_t i = 0; status != WK_OK && gradients && i < count; i++) gradients[i] = NULL;
+  wk_error_add_call("grad", here);
   return status;
 }

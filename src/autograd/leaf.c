@@ -18,8 +18,7 @@ bool wk_gradients_are_recorded(void) { return wk_gradients_recorded; }
 
 void wk_no_gradient_end(const bool *before) { wk_gradients_recorded = *before; }
 
-wk_status wk_tensor_set_requires_gradient(wk_tensor *tensor, bool required) {
-  if (wk_failed()) return wk_error_status();
+static wk_status set_requires_gradient(wk_tensor *tensor, bool required) {
   if (!tensor) return wk_fail(WK_ERROR_ARGUMENT, "the tensor is NULL");
   if (tensor->link) {
     wk_fail(WK_ERROR_STATE, "the tensor is the result of a recorded %s, not a leaf",
@@ -35,6 +34,13 @@ wk_status wk_tensor_set_requires_gradient(wk_tensor *tensor, bool required) {
   return WK_OK;
 }
 
+wk_status wk_tensor_set_requires_gradient_at(wk_place here, wk_tensor *tensor, bool required) {
+  if (wk_failed()) return wk_error_status();
+  const wk_status status = set_requires_gradient(tensor, required);
+  wk_error_add_call("tensor_set_requires_gradient", here);
+  return status;
+}
+
 bool wk_tensor_requires_gradient(const wk_tensor *tensor) {
   return tensor && tensor->requires_gradient;
 }
@@ -47,13 +53,15 @@ void wk_tensor_clear_gradient(wk_tensor *tensor) {
   if (tensor && tensor->leaf) tensor->leaf->valid = false;
 }
 
-wk_tensor *wk_detach(wk_tensor *tensor) {
+wk_tensor *wk_detach_at(wk_place here, wk_tensor *tensor) {
   if (wk_failed()) return NULL;
-  if (!tensor) {
+  wk_tensor *detached = NULL;
+  if (tensor)
+    detached = wk_tensor_on_root(tensor->root, &tensor->layout, tensor->offset);
+  else
     wk_fail(WK_ERROR_ARGUMENT, "the tensor is NULL");
-    return NULL;
-  }
-  wk_tensor *detached = wk_tensor_on_root(tensor->root, &tensor->layout, tensor->offset);
   if (detached) detached->producer = "detach";
-  return wk_scope_add(detached);
+  detached = wk_scope_add(detached);
+  wk_error_add_call("detach", here);
+  return detached;
 }

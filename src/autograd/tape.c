@@ -117,13 +117,21 @@ static void record_input(wk_node_input *record, wk_tensor *tensor, bool keep) {
   }
 }
 
+/* Only results that are floats have gradients. */
+static int differentiable_outputs(const wk_call *call) {
+  int count = 0;
+  for (int i = 0; i < call->op->output_count; i++)
+    count += wk_dtype_is_float(call->outputs[i]->layout.dtype);
+  return count;
+}
+
 static wk_node *create_node(const wk_call *call) {
   const wk_op *op = call->op;
   const size_t inputs = (size_t)call->input_count * sizeof(wk_node_input);
   const size_t arguments = (sizeof(wk_node) + inputs + 15) / 16 * 16;
   wk_node *node = wk_allocate_zeroed(1, arguments + op->settings.size);
   if (!node) return NULL;
-  atomic_init(&node->link.references, op->output_count);
+  atomic_init(&node->link.references, differentiable_outputs(call));
   node->link.destroy = destroy_node;
   node->link.visit = visit_nodes;
   node->op = op;
@@ -134,7 +142,7 @@ static wk_node *create_node(const wk_call *call) {
   node->arguments = (char *)node + arguments;
   memcpy(node->arguments, call->arguments, op->settings.size);
   for (int i = 0; i < call->input_count; i++) {
-    record_input(&node->inputs[i], call->inputs[i], op->gradient_reads_inputs >> i & 1);
+    record_input(&node->inputs[i], call->inputs[i], wk_op_reads_input(op, i));
   }
   for (int i = 0; i < op->output_count; i++) {
     node->outputs[i].layout = call->outputs[i]->layout;
@@ -155,11 +163,11 @@ static bool must_record(const wk_call *call) {
 static wk_status check_writes(const wk_call *call) {
   if (!wk_gradients_recorded) return WK_OK;
   for (int i = 0; i < call->input_count; i++) {
-    if (!call->op->inputs[i].written || !wk_wants_gradient(call->inputs[i])) continue;
+    if (!wk_op_input_at(call->op, i)->written || !wk_wants_gradient(call->inputs[i])) continue;
     wk_fail(WK_ERROR_STATE,
             "%s requires a gradient and cannot be written while gradients are "
             "recorded",
-            call->op->inputs[i].name);
+            wk_op_input_at(call->op, i)->name);
     wk_error_add_hint("put WK_NO_GRADIENT; in front");
     return WK_ERROR_STATE;
   }
@@ -169,8 +177,7 @@ static wk_status check_writes(const wk_call *call) {
 static wk_status record_call(const wk_dispatch_layer *const *layer, wk_call *call) {
   wk_status status = call->op->class == WK_CLASS_UPDATE ? check_writes(call) : WK_OK;
   if (status == WK_OK) status = wk_dispatch_next(layer, call);
-  if (status != WK_OK || !must_record(call) || !wk_dtype_is_float(call->layouts[0].dtype))
-    return status;
+  if (status != WK_OK || !must_record(call) || !differentiable_outputs(call)) return status;
   wk_node *node = create_node(call);
   for (int i = 0; i < call->op->output_count; i++) {
     if (!node) {
@@ -178,6 +185,7 @@ static wk_status record_call(const wk_dispatch_layer *const *layer, wk_call *cal
       call->outputs[i] = NULL;
       continue;
     }
+    if (!wk_dtype_is_float(call->outputs[i]->layout.dtype)) continue;
     call->outputs[i]->link = &node->link;
     call->outputs[i]->output_index = i;
     call->outputs[i]->requires_gradient = true;

@@ -48,11 +48,6 @@ typedef struct wk_node {
 /* Drops what the node kept for its gradient rule. */
 void wk_node_spend(wk_node *node);
 
-/* Whether gradients flow to this tensor: a leaf that is not frozen, or a recorded op's result. */
-static inline bool wk_wants_gradient(const wk_tensor *tensor) {
-  return tensor && tensor->requires_gradient && !tensor->frozen;
-}
-
 /* The op whose gradient rule this thread runs, or NULL. */
 extern _Thread_local const wk_op *wk_gradient_of;
 

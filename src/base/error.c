@@ -162,6 +162,12 @@ void wk_error_add_place(wk_place place) {
   pending.line = place.line;
 }
 
+void wk_error_add_call(const char *op, wk_place here) {
+  if (!here.file) return;
+  wk_error_add_op(op);
+  wk_error_add_place(here);
+}
+
 void wk_error_add_lines(const char *text) {
   if (!wk_failed()) return;
   const size_t used = strlen(pending.message);
@@ -185,7 +191,7 @@ void wk_error_wrap(const char *format, ...) {
 void wk_error_clear(void) { wk_error_pending = WK_OK; }
 
 bool wk_error_take(wk_error *error) {
-  if (!wk_failed()) return false;
+  if (!wk_failed() || !error) return false;
   wk_error_clear();
   taken = pending;
   const wk_error full = {.struct_size = error->struct_size,

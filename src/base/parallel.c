@@ -261,8 +261,7 @@ int wk_thread_count(void) {
   return atomic_compare_exchange_strong(&pool.thread_count, &expected, found) ? found : expected;
 }
 
-wk_status wk_set_thread_count(int count) {
-  if (wk_failed()) return wk_error_pending;
+static wk_status set_thread_count(int count) {
   if (count < 1 || count > MAX_THREADS)
     return wk_fail(WK_ERROR_ARGUMENT, "thread count %d is not between 1 and %d", count,
                    MAX_THREADS);
@@ -272,6 +271,13 @@ wk_status wk_set_thread_count(int count) {
   atomic_store(&pool.thread_count, count);
   give_pool();
   return WK_OK;
+}
+
+wk_status wk_set_thread_count_at(wk_place here, int count) {
+  if (wk_failed()) return wk_error_pending;
+  const wk_status status = set_thread_count(count);
+  wk_error_add_call("set_thread_count", here);
+  return status;
 }
 
 void wk_after_fork(void) {

@@ -30,16 +30,8 @@ static const char details[] =
 int wk_command_bench(int argc, char **argv) {
   bool json = false;
   int64_t threads = 0;
-  const wk_option options[] = {{.name = "threads",
-                                .type = WK_OPTION_INTEGER,
-                                .to = &threads,
-                                .value = "N",
-                                .doc = "threads to use; 0: all processors",
-                                .maximum = 256},
-                               {.name = "json",
-                                .type = WK_OPTION_FLAG,
-                                .to = &json,
-                                .doc = "print JSON, an object for each row"}};
+  const wk_option options[] = {wk_threads_option(&threads),
+                               wk_json_option(&json, "print JSON, an object for each row")};
   const wk_usage usage = {.command = "bench",
                           .arguments = "gemm|conv|ops",
                           .summary = "Measures kernels on this machine.",

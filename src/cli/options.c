@@ -59,6 +59,31 @@ wk_status wk_option_print(const wk_option *option, wk_text *text) {
   return WK_OK;
 }
 
+/* ---- options of several commands ---- */
+
+wk_option wk_batch_size_option(int64_t *to, const char *doc) {
+  return (wk_option){.name = "batch-size",
+                     .type = WK_OPTION_INTEGER,
+                     .to = to,
+                     .value = "N",
+                     .doc = doc,
+                     .minimum = 1,
+                     .maximum = 1e6};
+}
+
+wk_option wk_threads_option(int64_t *to) {
+  return (wk_option){.name = "threads",
+                     .type = WK_OPTION_INTEGER,
+                     .to = to,
+                     .value = "N",
+                     .doc = "threads to use; 0: all processors",
+                     .maximum = 256};
+}
+
+wk_option wk_json_option(bool *to, const char *doc) {
+  return (wk_option){.name = "json", .type = WK_OPTION_FLAG, .to = to, .doc = doc};
+}
+
 /* ---- wrong usage ---- */
 
 int wk_usage_error(const char *command, const char *format, ...) {

@@ -27,6 +27,11 @@ typedef struct wk_option {
   bool *given;                /* set when it was given; may be NULL */
 } wk_option;
 
+/* Options that several commands have; `doc` says what is particular to one. */
+wk_option wk_batch_size_option(int64_t *to, const char *doc);
+wk_option wk_threads_option(int64_t *to);
+wk_option wk_json_option(bool *to, const char *doc);
+
 typedef struct wk_usage {
   const char *command;   /* "train" */
   const char *arguments; /* "DATA" */

@@ -5,9 +5,9 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "data/arguments.h"
 #include "data/shuffle.h"
 #include "data/source.h"
+#include "tensor/attribute.h"
 #include "tensor/tensor.h"
 
 /* ---- making ---- */
@@ -67,16 +67,18 @@ static wk_dataset *create(const wk_dataset_functions *functions, void *context) 
   return dataset;
 }
 
-wk_dataset *wk_dataset_create(const wk_dataset_functions *functions, void *context) {
-  wk_dataset_functions known = {0};
-  if (functions && functions->struct_size >= offsetof(wk_dataset_functions, count))
-    known.destroy = functions->destroy;
+wk_dataset *wk_dataset_create_at(wk_place here, const wk_dataset_functions *functions,
+                                 void *context) {
+  const bool failed_before = wk_failed();
+  wk_dataset_functions known;
   wk_dataset *dataset = NULL;
-  if (!wk_failed() && wk_arguments_read(&known, sizeof(known), functions) == WK_OK)
-    dataset = create(&known, context);
+  const wk_status status =
+      wk_settings_copy("dataset_create", functions, offsetof(wk_dataset_functions, class_count),
+                       sizeof(known), &known);
+  if (!failed_before && status == WK_OK) dataset = create(&known, context);
   if (dataset) return dataset;
   if (known.destroy) known.destroy(context);
-  wk_error_add_op("dataset_create");
+  if (!failed_before) wk_error_add_call("dataset_create", here);
   return NULL;
 }
 
@@ -212,10 +214,11 @@ wk_dataset *wk_dataset_open_at(wk_place here, const wk_dataset_arguments *argume
   if (wk_failed()) return NULL;
   wk_dataset_arguments known;
   wk_dataset *dataset = NULL;
-  if (wk_arguments_read(&known, sizeof(known), arguments) == WK_OK && check(&known) == WK_OK)
+  if (wk_settings_copy("dataset_open", arguments, offsetof(wk_dataset_arguments, test),
+                       sizeof(known), &known) == WK_OK &&
+      check(&known) == WK_OK)
     dataset = open_checked(&known);
-  wk_error_add_op("dataset_open");
-  wk_error_add_place(here);
+  wk_error_add_call("dataset_open", here);
   return dataset;
 }
 
@@ -272,10 +275,8 @@ wk_status wk_dataset_fill(wk_dataset *dataset, int64_t index, void *input, int64
   return check_example(dataset, index, status, *label);
 }
 
-wk_tensor *wk_dataset_get(wk_dataset *dataset, int64_t index, int64_t *label) {
+static wk_tensor *get(wk_dataset *dataset, int64_t index, int64_t *label) {
   int64_t found = 0;
-  if (label) *label = 0;
-  if (wk_failed()) return NULL;
   if (!dataset || index < 0 || index >= dataset->count) {
     wk_fail(dataset ? WK_ERROR_INDEX : WK_ERROR_ARGUMENT,
             "wk_dataset_get: example %lld of a data set of %lld", (long long)index,
@@ -290,4 +291,12 @@ wk_tensor *wk_dataset_get(wk_dataset *dataset, int64_t index, int64_t *label) {
   wk_deallocate(input);
   if (tensor && label) *label = found;
   return tensor;
+}
+
+wk_tensor *wk_dataset_get_at(wk_place here, wk_dataset *dataset, int64_t index, int64_t *label) {
+  if (label) *label = 0;
+  if (wk_failed()) return NULL;
+  wk_tensor *input = get(dataset, index, label);
+  wk_error_add_call("dataset_get", here);
+  return input;
 }

@@ -5,9 +5,9 @@
 
 #include "base/library.h"
 #include "base/memory.h"
-#include "data/arguments.h"
 #include "data/batch.h"
 #include "data/source.h"
+#include "tensor/attribute.h"
 #include "tensor/tensor.h"
 
 /* Batches that exist at a time: one lent to the caller, the others ready or in the making. */
@@ -167,10 +167,11 @@ wk_loader *wk_loader_create_at(wk_place here, const wk_loader_arguments *argumen
   if (wk_failed()) return NULL;
   wk_loader_arguments known;
   wk_loader *loader = NULL;
-  if (wk_arguments_read(&known, sizeof(known), arguments) == WK_OK && check(&known) == WK_OK)
+  if (wk_settings_copy("loader_create", arguments, offsetof(wk_loader_arguments, batch_size),
+                       sizeof(known), &known) == WK_OK &&
+      check(&known) == WK_OK)
     loader = create(&known);
-  wk_error_add_op("loader_create");
-  wk_error_add_place(here);
+  wk_error_add_call("loader_create", here);
   return loader;
 }
 
@@ -224,9 +225,7 @@ static wk_status next_slot(wk_loader *loader, slot **result) {
   return wk_error_status();
 }
 
-wk_status wk_loader_next(wk_loader *loader, wk_tensors *batch) {
-  if (batch) *batch = (wk_tensors){0};
-  if (wk_failed()) return wk_error_status();
+static wk_status next(wk_loader *loader, wk_tensors *batch) {
   if (!loader || !batch)
     return wk_fail(WK_ERROR_ARGUMENT, "wk_loader_next: loader or batch is NULL");
   if (loader->batch >= loader->batch_count) {
@@ -236,13 +235,18 @@ wk_status wk_loader_next(wk_loader *loader, wk_tensors *batch) {
   }
   slot *s = NULL;
   const wk_status status = next_slot(loader, &s);
-  if (status < 0) {
-    wk_error_add_op("loader_next");
-    return status;
-  }
+  if (status < 0) return status;
   loader->batch++;
   *batch = (wk_tensors){WK_BATCH_TENSORS, s->tensors};
   return WK_OK;
+}
+
+wk_status wk_loader_next_at(wk_place here, wk_loader *loader, wk_tensors *batch) {
+  if (batch) *batch = (wk_tensors){0};
+  if (wk_failed()) return wk_error_status();
+  const wk_status status = next(loader, batch);
+  wk_error_add_call("loader_next", here);
+  return status;
 }
 
 int64_t wk_loader_batch_count(const wk_loader *loader) { return loader ? loader->batch_count : 0; }
@@ -258,10 +262,9 @@ void wk_loader_position(const wk_loader *loader, int64_t *epoch, int64_t *batch)
 
 /* A position at the very end of an epoch is kept as such: the next call returns WK_END. The worker
  * begins with the epoch after it. */
-wk_status wk_loader_seek(wk_loader *loader, int64_t epoch, int64_t batch) {
-  if (wk_failed()) return wk_error_status();
-  if (!loader || epoch < 0 || epoch == INT64_MAX || batch < 0 ||
-      batch > wk_loader_batch_count(loader))
+static wk_status seek(wk_loader *loader, int64_t epoch, int64_t batch) {
+  if (!loader) return wk_fail(WK_ERROR_ARGUMENT, "wk_loader_seek: the loader is NULL");
+  if (epoch < 0 || epoch == INT64_MAX || batch < 0 || batch > wk_loader_batch_count(loader))
     return wk_fail(WK_ERROR_ARGUMENT,
                    "wk_loader_seek: no batch %lld in epoch %lld; an epoch has %lld",
                    (long long)batch, (long long)epoch, (long long)wk_loader_batch_count(loader));
@@ -270,4 +273,11 @@ wk_status wk_loader_seek(wk_loader *loader, int64_t epoch, int64_t batch) {
   loader->epoch = epoch;
   loader->batch = batch;
   return WK_OK;
+}
+
+wk_status wk_loader_seek_at(wk_place here, wk_loader *loader, int64_t epoch, int64_t batch) {
+  if (wk_failed()) return wk_error_status();
+  const wk_status status = seek(loader, epoch, batch);
+  wk_error_add_call("loader_seek", here);
+  return status;
 }

@@ -69,12 +69,8 @@ static wk_status check(const wk_tensor *inputs, const wk_tensor *labels) {
   return WK_OK;
 }
 
-wk_dataset *wk_dataset_from_tensors(wk_tensor *inputs, wk_tensor *labels) {
-  if (wk_failed()) return NULL;
-  if (check(inputs, labels) < 0) {
-    wk_error_add_op("dataset_from_tensors");
-    return NULL;
-  }
+static wk_dataset *from_tensors(wk_tensor *inputs, wk_tensor *labels) {
+  if (check(inputs, labels) < 0) return NULL;
   tensor_source *source = wk_allocate_zeroed(1, sizeof(*source));
   if (!source) return NULL;
   const wk_shape whole = wk_tensor_shape(inputs);
@@ -92,4 +88,11 @@ wk_dataset *wk_dataset_from_tensors(wk_tensor *inputs, wk_tensor *labels) {
   open_rows(&source->inputs, inputs);
   open_rows(&source->labels, labels);
   return wk_dataset_create(&functions, source); /* frees the source if anything failed */
+}
+
+wk_dataset *wk_dataset_from_tensors_at(wk_place here, wk_tensor *inputs, wk_tensor *labels) {
+  if (wk_failed()) return NULL;
+  wk_dataset *dataset = from_tensors(inputs, labels);
+  wk_error_add_call("dataset_from_tensors", here);
+  return dataset;
 }

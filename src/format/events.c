@@ -91,14 +91,20 @@ static int write_pending(wk_event_writer *writer) {
   return code;
 }
 
-wk_status wk_event_writer_flush(wk_event_writer *writer) {
-  if (wk_failed()) return wk_error_status();
-  if (!writer) return wk_fail(WK_ERROR_ARGUMENT, "wk_event_writer_flush: writer is NULL");
+static wk_status flush(wk_event_writer *writer) {
   writer->last_flush = wk_seconds();
   const int code = write_pending(writer);
   if (code == 0) return WK_OK;
   errno = code;
   return wk_fail_errno("write", writer->path);
+}
+
+wk_status wk_event_writer_flush_at(wk_place here, wk_event_writer *writer) {
+  if (wk_failed()) return wk_error_status();
+  const wk_status status =
+      writer ? flush(writer) : wk_fail(WK_ERROR_ARGUMENT, "wk_event_writer_flush: writer is NULL");
+  wk_error_add_call("event_writer_flush", here);
+  return status;
 }
 
 /* Frames the message behind what is pending. */
@@ -145,9 +151,8 @@ static wk_status create_file(wk_event_writer *writer, const char *folder) {
   return writer->descriptor < 0 ? wk_fail_errno("open", writer->path) : WK_OK;
 }
 
-wk_event_writer *wk_event_writer_create(const char *folder) {
+static wk_event_writer *create(const char *folder) {
   static const char version[] = "brain.Event:2";
-  if (wk_failed()) return NULL;
   if (!folder) {
     wk_fail(WK_ERROR_ARGUMENT, "wk_event_writer_create: folder is NULL");
     return NULL;
@@ -158,10 +163,17 @@ wk_event_writer *wk_event_writer_create(const char *folder) {
   writer->descriptor = -1;
   if (create_file(writer, folder) < 0 ||
       append_event(writer, 0, EVENT_FILE_VERSION, version, sizeof(version) - 1) < 0 ||
-      wk_event_writer_flush(writer) < 0) {
+      flush(writer) < 0) {
     wk_event_writer_free(writer);
     return NULL;
   }
+  return writer;
+}
+
+wk_event_writer *wk_event_writer_create_at(wk_place here, const char *folder) {
+  if (wk_failed()) return NULL;
+  wk_event_writer *writer = create(folder);
+  wk_error_add_call("event_writer_create", here);
   return writer;
 }
 
@@ -179,8 +191,7 @@ void wk_event_writer_free(wk_event_writer *writer) {
 /* ---- events ---- */
 
 /* Readers drop what they hold from a START event's step on, that step included. */
-wk_status wk_event_writer_restart(wk_event_writer *writer, int64_t step) {
-  if (wk_failed()) return wk_error_status();
+static wk_status restart(wk_event_writer *writer, int64_t step) {
   if (!writer) return wk_fail(WK_ERROR_ARGUMENT, "wk_event_writer_restart: writer is NULL");
   if (step < 0 || step == INT64_MAX)
     return wk_fail(WK_ERROR_ARGUMENT, "wk_event_writer_restart: step %lld", (long long)step);
@@ -189,12 +200,17 @@ wk_status wk_event_writer_restart(wk_event_writer *writer, int64_t step) {
   if (status == WK_OK)
     status = append_event(writer, step + 1, EVENT_SESSION_LOG, log.data, log.length);
   wk_text_free(&log);
-  return status == WK_OK ? wk_event_writer_flush(writer) : status;
+  return status == WK_OK ? flush(writer) : status;
 }
 
-wk_status wk_event_writer_scalar(wk_event_writer *writer, const char *tag, int64_t step,
-                                 double value) {
+wk_status wk_event_writer_restart_at(wk_place here, wk_event_writer *writer, int64_t step) {
   if (wk_failed()) return wk_error_status();
+  const wk_status status = restart(writer, step);
+  wk_error_add_call("event_writer_restart", here);
+  return status;
+}
+
+static wk_status add_scalar(wk_event_writer *writer, const char *tag, int64_t step, double value) {
   if (!writer || !tag)
     return wk_fail(WK_ERROR_ARGUMENT, "wk_event_writer_scalar: writer or tag is NULL");
   wk_text scalar = {0}, summary = {0};
@@ -208,5 +224,13 @@ wk_status wk_event_writer_scalar(wk_event_writer *writer, const char *tag, int64
   if (status < 0) return status;
   const bool due =
       writer->pending.length >= FLUSH_BYTES || wk_seconds() - writer->last_flush >= FLUSH_SECONDS;
-  return due ? wk_event_writer_flush(writer) : WK_OK;
+  return due ? flush(writer) : WK_OK;
+}
+
+wk_status wk_event_writer_scalar_at(wk_place here, wk_event_writer *writer, const char *tag,
+                                    int64_t step, double value) {
+  if (wk_failed()) return wk_error_status();
+  const wk_status status = add_scalar(writer, tag, step, value);
+  wk_error_add_call("event_writer_scalar", here);
+  return status;
 }

@@ -422,8 +422,7 @@ static wk_status next_event(wk_event_reader *reader, wk_event *event) {
 
 /* ---- entry points ---- */
 
-wk_status wk_event_reader_next(wk_event_reader *reader, wk_event *event) {
-  if (wk_failed()) return wk_error_status();
+static wk_status next(wk_event_reader *reader, wk_event *event) {
   if (!reader || !event || event->struct_size < sizeof event->struct_size)
     return wk_fail(WK_ERROR_ARGUMENT,
                    "wk_event_reader_next: reader or event is NULL, or its struct_size is not set");
@@ -433,6 +432,13 @@ wk_status wk_event_reader_next(wk_event_reader *reader, wk_event *event) {
   memcpy(event, &found, found.struct_size < sizeof found ? found.struct_size : sizeof found);
   if (status == WK_ERROR_FORMAT)
     wk_error_wrap("the event file '%s' is damaged", reader->path ? reader->path : "(memory)");
+  return status;
+}
+
+wk_status wk_event_reader_next_at(wk_place here, wk_event_reader *reader, wk_event *event) {
+  if (wk_failed()) return wk_error_status();
+  const wk_status status = next(reader, event);
+  wk_error_add_call("event_reader_next", here);
   return status;
 }
 
@@ -461,15 +467,16 @@ static wk_status open_file(wk_event_reader *reader, const char *path) {
   return WK_OK;
 }
 
-wk_event_reader *wk_event_reader_open(const char *path) {
+wk_event_reader *wk_event_reader_open_at(wk_place here, const char *path) {
   if (wk_failed()) return NULL;
-  if (!path) {
+  wk_event_reader *reader = NULL;
+  if (path)
+    reader = wk_event_reader_create(NULL, 0);
+  else
     wk_fail(WK_ERROR_ARGUMENT, "wk_event_reader_open: path is NULL");
-    return NULL;
-  }
-  wk_event_reader *reader = wk_event_reader_create(NULL, 0);
   if (reader && open_file(reader, path) == WK_OK) return reader;
   wk_event_reader_free(reader);
+  wk_error_add_call("event_reader_open", here);
   return NULL;
 }
 

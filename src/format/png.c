@@ -155,8 +155,7 @@ wk_status wk_png_read(const char *path, wk_image *image) {
   return status;
 }
 
-wk_tensor *wk_png_load(const char *path) {
-  if (wk_failed()) return NULL;
+static wk_tensor *load(const char *path) {
   if (!path) {
     wk_fail(WK_ERROR_ARGUMENT, "wk_png_load: path is NULL");
     return NULL;
@@ -167,6 +166,13 @@ wk_tensor *wk_png_load(const char *path) {
   wk_tensor *tensor = wk_tensor_from_data(shape, WK_U8, image.bytes, NULL);
   wk_deallocate(image.bytes);
   return tensor;
+}
+
+wk_tensor *wk_png_load_at(wk_place here, const char *path) {
+  if (wk_failed()) return NULL;
+  wk_tensor *image = load(path);
+  wk_error_add_call("png_load", here);
+  return image;
 }
 
 /* ---- writing ---- */
@@ -213,8 +219,7 @@ static wk_status write_file(const char *path, const wk_image *image, const uint8
   return wk_error_status();
 }
 
-wk_status wk_png_save(wk_tensor *image, const char *path) {
-  if (wk_failed()) return wk_error_status();
+static wk_status save(wk_tensor *image, const char *path) {
   if (!image || !path) return wk_fail(WK_ERROR_ARGUMENT, "wk_png_save: image or path is NULL");
   const wk_shape shape = wk_tensor_shape(image);
   char text[128];
@@ -235,5 +240,12 @@ wk_status wk_png_save(wk_tensor *image, const char *path) {
     status =
         write_file(path, &(wk_image){shape.dims[0], shape.dims[1], shape.dims[2], NULL}, pixels);
   wk_deallocate(pixels);
+  return status;
+}
+
+wk_status wk_png_save_at(wk_place here, wk_tensor *image, const char *path) {
+  if (wk_failed()) return wk_error_status();
+  const wk_status status = save(image, path);
+  wk_error_add_call("png_save", here);
   return status;
 }

@@ -23,8 +23,8 @@
 
 const wk_safetensors_type wk_safetensors_types[] = {
     {"F32", 32, WK_F32}, {"F64", 64, WK_F64},   {"I64", 64, WK_I64},   {"I32", 32, WK_I32},
-    {"U8", 8, WK_U8},    {"BOOL", 8, WK_BOOL},  {"F16", 16, 0},        {"BF16", 16, 0},
-    {"I8", 8, 0},        {"I16", 16, 0},        {"U16", 16, 0},        {"U32", 32, 0},
+    {"U8", 8, WK_U8},    {"BOOL", 8, WK_BOOL},  {"F16", 16, WK_F16},   {"BF16", 16, WK_BF16},
+    {"I8", 8, WK_I8},    {"I16", 16, WK_I16},   {"U16", 16, 0},        {"U32", 32, 0},
     {"U64", 64, 0},      {"C64", 64, 0},        {"F8_E4M3", 8, 0},     {"F8_E5M2", 8, 0},
     {"F8_E8M0", 8, 0},   {"F8_E4M3FNUZ", 8, 0}, {"F8_E5M2FNUZ", 8, 0}, {"F6_E2M3", 6, 0},
     {"F6_E3M2", 6, 0},   {"F4", 4, 0},
@@ -219,8 +219,7 @@ static wk_status map_file(const char *path, void **mapping, size_t *size) {
   return status;
 }
 
-wk_safetensors *wk_safetensors_open(const char *path) {
-  if (wk_failed()) return NULL;
+static wk_safetensors *open_file(const char *path) {
   if (!path) {
     wk_fail(WK_ERROR_ARGUMENT, "wk_safetensors_open: path is NULL");
     return NULL;
@@ -240,6 +239,13 @@ wk_safetensors *wk_safetensors_open(const char *path) {
   }
   file->mapping = mapping;
   file->mapping_size = size;
+  return file;
+}
+
+wk_safetensors *wk_safetensors_open_at(wk_place here, const char *path) {
+  if (wk_failed()) return NULL;
+  wk_safetensors *file = open_file(path);
+  wk_error_add_call("safetensors_open", here);
   return file;
 }
 
@@ -278,7 +284,6 @@ static void fail_no_tensor(const wk_safetensors *file, const char *name) {
     used =
         wk_print_into(names, sizeof names, used, "%s%.100s", i ? ", " : "", file->entries[i].name);
   wk_error_add_hint("it holds %zu: %s%s", file->count, names, used < 200 ? "" : ", ...");
-  wk_error_add_op("safetensors_get");
 }
 
 /* Kernels rely on 0 and 1, so another byte in a bool tensor is damage. */
@@ -289,8 +294,7 @@ static wk_status check_bool(const entry *e, const char *data) {
   return WK_OK;
 }
 
-wk_tensor *wk_safetensors_get(const wk_safetensors *file, const char *name, wk_device *device) {
-  if (wk_failed()) return NULL;
+static wk_tensor *get(const wk_safetensors *file, const char *name, wk_device *device) {
   if (!file || !name) {
     wk_fail(WK_ERROR_ARGUMENT, "wk_safetensors_get: file or name is NULL");
     return NULL;
@@ -310,4 +314,12 @@ wk_tensor *wk_safetensors_get(const wk_safetensors *file, const char *name, wk_d
   wk_shape shape = {.rank = (int)e->rank};
   memcpy(shape.dims, e->dims, sizeof(shape.dims));
   return wk_tensor_from_data(shape, e->type->dtype, data, device);
+}
+
+wk_tensor *wk_safetensors_get_at(wk_place here, const wk_safetensors *file, const char *name,
+                                 wk_device *device) {
+  if (wk_failed()) return NULL;
+  wk_tensor *tensor = get(file, name, device);
+  wk_error_add_call("safetensors_get", here);
+  return tensor;
 }

@@ -24,8 +24,7 @@ struct wk_safetensors_writer {
   json_t *metadata;
 };
 
-wk_safetensors_writer *wk_safetensors_writer_create(void) {
-  if (wk_failed()) return NULL;
+static wk_safetensors_writer *create(void) {
   wk_safetensors_writer *writer = wk_allocate_zeroed(1, sizeof(*writer));
   if (!writer) return NULL;
   writer->metadata = json_object();
@@ -34,6 +33,13 @@ wk_safetensors_writer *wk_safetensors_writer_create(void) {
     wk_safetensors_writer_free(writer);
     return NULL;
   }
+  return writer;
+}
+
+wk_safetensors_writer *wk_safetensors_writer_create_at(wk_place here) {
+  if (wk_failed()) return NULL;
+  wk_safetensors_writer *writer = create();
+  wk_error_add_call("safetensors_writer_create", here);
   return writer;
 }
 
@@ -55,9 +61,7 @@ static wk_status check_text(const char *what, const char *text) {
   return WK_OK;
 }
 
-wk_status wk_safetensors_writer_add(wk_safetensors_writer *writer, const char *name,
-                                    wk_tensor *tensor) {
-  if (wk_failed()) return wk_error_status();
+static wk_status add(wk_safetensors_writer *writer, const char *name, wk_tensor *tensor) {
   if (!writer || !name || !tensor)
     return wk_fail(WK_ERROR_ARGUMENT, "wk_safetensors_writer_add: an argument is NULL");
   if (strcmp(name, "__metadata__") == 0)
@@ -75,9 +79,15 @@ wk_status wk_safetensors_writer_add(wk_safetensors_writer *writer, const char *n
   return WK_OK;
 }
 
-wk_status wk_safetensors_writer_set(wk_safetensors_writer *writer, const char *key,
-                                    const char *text) {
+wk_status wk_safetensors_writer_add_at(wk_place here, wk_safetensors_writer *writer,
+                                       const char *name, wk_tensor *tensor) {
   if (wk_failed()) return wk_error_status();
+  const wk_status status = add(writer, name, tensor);
+  wk_error_add_call("safetensors_writer_add", here);
+  return status;
+}
+
+static wk_status set(wk_safetensors_writer *writer, const char *key, const char *text) {
   if (!writer || !key || !text)
     return wk_fail(WK_ERROR_ARGUMENT, "wk_safetensors_writer_set: an argument is NULL");
   wk_status status = check_text("a metadata key", key);
@@ -86,6 +96,14 @@ wk_status wk_safetensors_writer_set(wk_safetensors_writer *writer, const char *k
   if (json_object_set_new(writer->metadata, key, json_string(text)) != 0)
     return wk_fail(WK_ERROR_MEMORY, "no memory for a safetensors file's metadata");
   return WK_OK;
+}
+
+wk_status wk_safetensors_writer_set_at(wk_place here, wk_safetensors_writer *writer,
+                                       const char *key, const char *text) {
+  if (wk_failed()) return wk_error_status();
+  const wk_status status = set(writer, key, text);
+  wk_error_add_call("safetensors_writer_set", here);
+  return status;
 }
 
 /* ---- saving ---- */
@@ -179,8 +197,7 @@ static wk_status write_file(const wk_safetensors_writer *writer, const size_t *o
   return status;
 }
 
-wk_status wk_safetensors_writer_save(wk_safetensors_writer *writer, const char *path) {
-  if (wk_failed()) return wk_error_status();
+static wk_status save(wk_safetensors_writer *writer, const char *path) {
   if (!writer || !path)
     return wk_fail(WK_ERROR_ARGUMENT, "wk_safetensors_writer_save: an argument is NULL");
   wk_text header = {0};
@@ -189,5 +206,13 @@ wk_status wk_safetensors_writer_save(wk_safetensors_writer *writer, const char *
   if (status == WK_OK) status = write_file(writer, order, &header, path);
   wk_text_free(&header);
   wk_deallocate(order);
+  return status;
+}
+
+wk_status wk_safetensors_writer_save_at(wk_place here, wk_safetensors_writer *writer,
+                                        const char *path) {
+  if (wk_failed()) return wk_error_status();
+  const wk_status status = save(writer, path);
+  wk_error_add_call("safetensors_writer_save", here);
   return status;
 }

@@ -14,10 +14,6 @@
 #include "nn/module.h"
 #include "tensor/parameters.h"
 
-/* Errors of ops called here name no line: the user's is not known, and this file's says nothing. */
-#undef WK_HERE
-#define WK_HERE ((wk_place){0})
-
 /* Where parameters come from while this thread builds. */
 static _Thread_local struct parameter_source {
   wk_parameter_maker make;
@@ -53,9 +49,8 @@ static wk_tensor *make_parameter(const char *name, wk_shape shape, wk_dtype dtyp
   return wk_layout_contiguous(&layout, dtype, &shape) ? wk_tensor_create(&layout, NULL) : NULL;
 }
 
-wk_status wk_module_add_parameter(wk_module *self, const char *name, wk_shape shape, wk_dtype dtype,
-                                  double bound) {
-  if (wk_failed()) return wk_error_pending;
+static wk_status add_parameter(wk_module *self, const char *name, wk_shape shape, wk_dtype dtype,
+                               double bound) {
   if (dtype == WK_DTYPE_DEFAULT) dtype = WK_F32;
   if (check_parameter(self, name, dtype) < 0) return wk_error_pending;
   if (!wk_grow(&self->parameters, &self->parameter_capacity, self->parameter_count,
@@ -75,6 +70,14 @@ wk_status wk_module_add_parameter(wk_module *self, const char *name, wk_shape sh
   }
   self->parameters[self->parameter_count++] = (wk_own_parameter){own_name, tensor, bound};
   return WK_OK;
+}
+
+wk_status wk_module_add_parameter_at(wk_place here, wk_module *self, const char *name,
+                                     wk_shape shape, wk_dtype dtype, double bound) {
+  if (wk_failed()) return wk_error_pending;
+  const wk_status status = add_parameter(self, name, shape, dtype, bound);
+  wk_error_add_call("module_add_parameter", here);
+  return status;
 }
 
 /* ---- the steps of a build ---- */
@@ -211,11 +214,14 @@ wk_status wk_module_build_input(wk_module *root, const wk_model_input *input,
   return status;
 }
 
-wk_status wk_module_build_for(wk_module *module, wk_shape example, wk_dtype dtype,
-                              wk_generator *generator) {
+wk_status wk_module_build_for_at(wk_place here, wk_module *module, wk_shape example, wk_dtype dtype,
+                                 wk_generator *generator) {
+  if (wk_failed()) return wk_error_pending;
   const wk_model_input input = {.dtype = dtype == WK_DTYPE_DEFAULT ? WK_F32 : dtype,
                                 .shape = example,
                                 .scale = 1,
                                 .deviation = {1, 1, 1, 1}};
-  return wk_module_build_input(module, &input, generator, NULL, NULL);
+  const wk_status status = wk_module_build_input(module, &input, generator, NULL, NULL);
+  wk_error_add_call("module_build_for", here);
+  return status;
 }

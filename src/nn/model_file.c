@@ -102,13 +102,14 @@ wk_status wk_model_file_write(wk_safetensors_writer *writer, wk_module *module) 
   return status;
 }
 
-wk_status wk_module_save(wk_module *module, const char *path) {
+wk_status wk_module_save_at(wk_place here, wk_module *module, const char *path) {
   if (wk_failed()) return wk_error_pending;
+  if (!module || !path) wk_fail(WK_ERROR_ARGUMENT, "the network or the path to save to is NULL");
   wk_safetensors_writer *writer = wk_safetensors_writer_create();
   if (writer && wk_model_file_write(writer, module) == WK_OK)
     wk_safetensors_writer_save(writer, path);
   wk_safetensors_writer_free(writer);
-  wk_error_add_op("module_save");
+  wk_error_add_call("module_save", here);
   return wk_error_status();
 }
 
@@ -307,8 +308,9 @@ wk_module *wk_model_file_read(const wk_safetensors *file, const char *other) {
   return module;
 }
 
-wk_module *wk_module_load(const char *path) {
+wk_module *wk_module_load_at(wk_place here, const char *path) {
   if (wk_failed()) return NULL;
+  if (!path) wk_fail(WK_ERROR_ARGUMENT, "the path of the network to load is NULL");
   wk_safetensors *file = wk_safetensors_open(path);
   wk_module *module = NULL;
   if (file) {
@@ -318,6 +320,6 @@ wk_module *wk_module_load(const char *path) {
     if (!module) wk_error_wrap("cannot load %s", path);
   }
   wk_safetensors_free(file);
-  wk_error_add_op("module_load");
+  wk_error_add_call("module_load", here);
   return module;
 }

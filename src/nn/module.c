@@ -85,12 +85,12 @@ static wk_status check_type(const wk_module_type *type) {
 }
 
 wk_module *wk_module_create_at(wk_place here, const wk_module_type *type, void *context) {
+  const bool failed_before = wk_failed();
   wk_module *module = NULL;
-  if (!wk_failed() && check_type(type) == WK_OK)
+  if (!failed_before && check_type(type) == WK_OK)
     module = wk_module_new(type->name, NULL, type, context);
   if (module) return module;
-  wk_error_add_op("module_create");
-  wk_error_add_place(here);
+  if (!failed_before) wk_error_add_call("module_create", here);
   if (type && type->destroy) type->destroy(context);
   return NULL;
 }
@@ -140,9 +140,10 @@ static wk_status join(wk_module *self, const char *name, wk_module *child) {
   return WK_OK;
 }
 
-wk_module *wk_module_add(wk_module *self, const char *name, wk_module *child) {
-  if (!wk_failed() && join(self, name, child) == WK_OK) return child;
-  wk_error_add_op("module_add");
+wk_module *wk_module_add_at(wk_place here, wk_module *self, const char *name, wk_module *child) {
+  const bool failed_before = wk_failed();
+  if (!failed_before && join(self, name, child) == WK_OK) return child;
+  if (!failed_before) wk_error_add_call("module_add", here);
   /* "Takes it, also on failure", unless it belongs to a module, or is one it was to belong to. */
   bool in_use = false;
   for (const wk_module *above = self; above; above = above->parent) in_use |= above == child;
@@ -188,12 +189,12 @@ wk_module *wk_module_child(const wk_module *module, size_t index) {
 }
 
 wk_tensor *wk_module_parameter(const wk_module *self, const char *name) {
-  for (size_t i = 0; self && i < self->parameter_count; i++)
+  for (size_t i = 0; self && name && i < self->parameter_count; i++)
     if (strcmp(self->parameters[i].name, name) == 0) return self->parameters[i].tensor;
   return NULL;
 }
 
-wk_parameters *wk_module_parameters(wk_module *module) {
+wk_parameters *wk_module_parameters_at(wk_place here, wk_module *module) {
   if (wk_failed()) return NULL;
   if (!module) {
     wk_fail(WK_ERROR_ARGUMENT, "the parameters of no module were asked for");
@@ -207,6 +208,7 @@ wk_parameters *wk_module_parameters(wk_module *module) {
   } else {
     return module->set;
   }
+  wk_error_add_call("module_parameters", here);
   return NULL;
 }
 

@@ -48,8 +48,7 @@ static wk_status add(const wk_module_type *type) {
   return WK_OK;
 }
 
-wk_status wk_module_register(const wk_module_type *type) {
-  if (wk_failed()) return wk_error_pending;
+static wk_status check_and_add(const wk_module_type *type) {
   if (!type || type->struct_size < sizeof *type || !type->name || !type->save || !type->load)
     return wk_fail(WK_ERROR_ARGUMENT,
                    "a module type to register needs its struct_size, a name, save and load");
@@ -57,6 +56,13 @@ wk_status wk_module_register(const wk_module_type *type) {
   pthread_mutex_lock(&registry.lock);
   const wk_status status = add(type);
   pthread_mutex_unlock(&registry.lock);
+  return status;
+}
+
+wk_status wk_module_register_at(wk_place here, const wk_module_type *type) {
+  if (wk_failed()) return wk_error_pending;
+  const wk_status status = check_and_add(type);
+  wk_error_add_call("module_register", here);
   return status;
 }
 

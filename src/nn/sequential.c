@@ -25,6 +25,8 @@ static bool is_first(wk_module *const *modules, size_t i) {
 }
 
 static wk_status check(size_t count, wk_module *const *modules) {
+  if (count > 0 && !modules)
+    return wk_fail(WK_ERROR_ARGUMENT, "the modules of a sequential are NULL");
   for (size_t i = 0; i < count; i++) {
     if (!modules[i]) return wk_fail(WK_ERROR_ARGUMENT, "module %zu of a sequential is NULL", i);
     if (modules[i]->parent || !is_first(modules, i))
@@ -35,16 +37,16 @@ static wk_status check(size_t count, wk_module *const *modules) {
 }
 
 static wk_module *create(size_t count, wk_module *const *modules) {
-  if (wk_failed() || check(count, modules) < 0) return NULL;
+  if (check(count, modules) < 0) return NULL;
   return wk_module_new(wk_sequential_type.name, NULL, &wk_sequential_type, NULL);
 }
 
 wk_module *wk_sequential_at(wk_place here, size_t count, wk_module *const *modules) {
-  wk_module *self = create(count, modules);
+  const bool failed_before = wk_failed();
+  wk_module *self = failed_before ? NULL : create(count, modules);
   if (!self) {
-    wk_error_add_op("sequential");
-    wk_error_add_place(here);
-    for (size_t i = 0; i < count; i++)
+    if (!failed_before) wk_error_add_call("sequential", here);
+    for (size_t i = 0; modules && i < count; i++)
       if (is_first(modules, i)) wk_module_free(modules[i]);
     return NULL;
   }
@@ -54,7 +56,7 @@ wk_module *wk_sequential_at(wk_place here, size_t count, wk_module *const *modul
     wk_module_add(self, name, modules[i]);
   }
   if (!wk_failed()) return self;
-  wk_error_add_place(here);
+  wk_error_add_call("sequential", here);
   wk_module_free(self);
   return NULL;
 }

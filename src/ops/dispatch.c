@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "ops/kernel.h"
+#include "ops/promote.h"
 #include "ops/records.gen.h"
 
 _Thread_local const char *wk_current_module;
@@ -78,7 +79,7 @@ static bool has_written_inputs(const wk_op *op) { return op->class == WK_CLASS_U
 
 static void mark_written(const wk_call *call) {
   for (int i = 0; i < call->input_count; i++) {
-    if (call->op->inputs[i].written && call->inputs[i]) {
+    if (wk_op_input_at(call->op, i)->written && call->inputs[i]) {
       atomic_fetch_add(&call->inputs[i]->root->version, 1);
     }
   }
@@ -171,7 +172,12 @@ static wk_status wrong_dtype(const wk_op_input *input, wk_dtype dtype) {
   for (wk_dtype d = WK_F32; wk_dtype_size(d); d++) {
     if (!(input->dtypes >> d & 1)) continue;
     if (!first) first = d;
-    used = wk_print_into(names, sizeof names, used, used ? " or %s" : "%s", wk_dtype_name(d));
+    const bool last = !(input->dtypes >> (d + 1));
+    used = wk_print_into(names, sizeof names, used, "%s%s",
+                         !used  ? ""
+                         : last ? " or "
+                                : ", ",
+                         wk_dtype_name(d));
   }
   wk_fail(WK_ERROR_DTYPE, "%s is %s, but must be %s", input->name, wk_dtype_name(dtype), names);
   char upper[8] = "";
@@ -206,7 +212,7 @@ static wk_status check_inputs(const wk_op *op, wk_tensor **inputs, int count) {
   wk_dtype same = WK_DTYPE_DEFAULT;
   wk_device *device = NULL;
   for (int i = 0; i < count; i++) {
-    const wk_op_input *input = &op->inputs[op->inputs[0].list ? 0 : i];
+    const wk_op_input *input = wk_op_input_at(op, i);
     const wk_status status = check_input(op, input, inputs[i], &same);
     if (status != WK_OK) return status;
     if (!inputs[i]) continue;
@@ -223,7 +229,7 @@ static wk_status check_inputs(const wk_op *op, wk_tensor **inputs, int count) {
 }
 
 static const char *input_name(const wk_call *call, int index) {
-  return call->op->inputs[call->op->inputs[0].list ? 0 : index].name;
+  return wk_op_input_at(call->op, index)->name;
 }
 
 /* Of the longest name, so that the shapes stand below each other. */
@@ -274,38 +280,87 @@ static wk_status run_composite(wk_call *call) {
   wk_place_above = &call->here;
   wk_status status = call->op->composite(call);
   wk_place_above = place_before;
-  if (status == WK_OK)
-    wk_tensor_retain(call->outputs[0]);
-  else
-    call->outputs[0] = NULL;
+  for (int i = 0; i < call->op->output_count; i++) {
+    if (status == WK_OK)
+      wk_tensor_retain(call->outputs[i]);
+    else
+      call->outputs[i] = NULL;
+  }
   wk_scope_close(&scope);
   return status;
+}
+
+static bool is_recorded(const wk_call *call) {
+  for (int i = 0; wk_gradients_recorded && i < call->input_count; i++) {
+    if (wk_wants_gradient(call->inputs[i])) return true;
+  }
+  return false;
+}
+
+/* Whether a composite is to be run as what it stands for. */
+static bool is_taken_apart(const wk_call *call) {
+  const wk_op *op = call->op;
+  if (!op->infer || !wk_kernel_exists(call_device(call), op->id)) return true;
+  return !op->vjp && is_recorded(call);
 }
 
 static wk_status run_call(wk_call *call) {
   wk_status status = check_inputs(call->op, call->inputs, call->input_count);
   if (status != WK_OK) return status;
-  if (call->op->composite && !wk_kernel_exists(call_device(call), call->op->id)) {
-    return run_composite(call);
-  }
+  if (call->op->composite && is_taken_apart(call)) return run_composite(call);
   return wk_default_layers[0] ? wk_default_layers[0]->call(&wk_default_layers[0], call)
                               : execute(call);
 }
 
-/* Reads the input fields of an arguments struct; returns how many there are, or -1. */
+/* The inputs brought to one dtype first; what that makes on the way is freed at once. */
+static wk_status run_promoted(wk_call *call) {
+  wk_tensor *few[WK_MAX_INPUTS], **promoted = few;
+  if (call->input_count > WK_MAX_INPUTS) {
+    promoted = wk_allocate_zeroed((size_t)call->input_count, sizeof *promoted);
+    if (!promoted) return wk_error_status();
+  }
+  wk_scope scope = wk_scope_open();
+  const wk_place *const place_before = wk_place_above;
+  wk_place_above = &call->here;
+  wk_status status = wk_promote_inputs(call->op, call->inputs, call->input_count, promoted);
+  wk_place_above = place_before;
+  wk_tensor **const given = call->inputs;
+  call->inputs = promoted;
+  if (status == WK_OK) status = run_call(call);
+  call->inputs = given;
+  wk_scope_close(&scope);
+  if (promoted != few) wk_deallocate(promoted);
+  return status;
+}
+
+/* The call's inputs: the fields of the arguments, and behind them the tensors of a list. Without
+ * other inputs the list is used where it is. Returns how many there are, or -1. */
 static int gather_inputs(const wk_op *op, const char *arguments, wk_tensor **few,
                          wk_tensor ***inputs) {
   *inputs = few;
-  if (op->input_count == 1 && op->inputs[0].list) {
-    wk_tensors list;
-    memcpy(&list, arguments + op->inputs[0].offset, sizeof list);
-    *inputs = list.item;
-    return list.count > INT32_MAX ? -1 : (int)list.count;
-  }
-  for (int i = 0; i < op->input_count; i++) {
+  const int last = op->input_count - 1;
+  const bool has_list = last >= 0 && op->inputs[last].list;
+  const int single = has_list ? last : op->input_count;
+  for (int i = 0; i < single; i++) {
     memcpy(&few[i], arguments + op->inputs[i].offset, sizeof few[i]);
   }
-  return op->input_count;
+  if (!has_list) return single;
+  wk_tensors list;
+  memcpy(&list, arguments + op->inputs[last].offset, sizeof list);
+  if (list.count > 0 && !list.item) {
+    wk_fail(WK_ERROR_ARGUMENT, "%s of %s is NULL", op->inputs[last].name, op->name);
+    return -1;
+  }
+  if (list.count > INT32_MAX - WK_MAX_INPUTS) return -1;
+  const int count = single + (int)list.count;
+  if (single == 0) {
+    *inputs = list.item;
+  } else if (count > WK_MAX_INPUTS) {
+    return -1;
+  } else {
+    memcpy(few + single, list.item, list.count * sizeof *few);
+  }
+  return count;
 }
 
 wk_status wk_op_run(const wk_op *op, wk_place here, const void *arguments, wk_tensor **outputs) {
@@ -319,7 +374,10 @@ wk_status wk_op_run(const wk_op *op, wk_place here, const void *arguments, wk_te
     call.input_count = gather_inputs(op, resolved, few, &call.inputs);
     if (call.input_count < 0) status = wk_fail(WK_ERROR_ARGUMENT, "too many tensors");
   }
-  if (status == WK_OK) status = run_call(&call);
+  if (status == WK_OK) {
+    const bool mixed = wk_must_promote(op, call.inputs, call.input_count);
+    status = mixed ? run_promoted(&call) : run_call(&call);
+  }
   if (status != WK_OK) {
     explain_failure(&call);
     return status;
@@ -328,25 +386,36 @@ wk_status wk_op_run(const wk_op *op, wk_place here, const void *arguments, wk_te
   return WK_OK;
 }
 
+wk_status wk_op_run_all_in_scope(const wk_op *op, wk_place here, const void *arguments,
+                                 wk_tensor **results) {
+  for (int i = 0; i < op->output_count; i++) results[i] = NULL;
+  if (wk_failed() || wk_op_run(op, here, arguments, results) != WK_OK) return wk_error_status();
+  for (int i = 0; i < op->output_count; i++) results[i] = wk_scope_add(results[i]);
+  if (!wk_failed()) return WK_OK;
+  for (int i = 0; i < op->output_count; i++) results[i] = NULL;
+  wk_error_add_op(op->name);
+  wk_error_add_place(here);
+  return wk_error_status();
+}
+
 wk_tensor *wk_op_run_in_scope(const wk_op *op, wk_place here, const void *arguments) {
-  if (wk_failed()) return NULL;
-  wk_tensor *output;
-  if (wk_op_run(op, here, arguments, &output) != WK_OK) return NULL;
-  wk_tensor *result = wk_scope_add(output);
-  if (!result) {
-    wk_error_add_op(op->name);
-    wk_error_add_place(here);
-  }
+  wk_tensor *result;
+  wk_op_run_all_in_scope(op, here, arguments, &result);
   return result;
 }
 
 wk_status wk_call_op(wk_place here, const char *name, const void *arguments, wk_tensor **outputs,
                      size_t count) {
   if (wk_failed()) return wk_error_status();
-  const wk_op *op = wk_op_find(name);
-  if (!op || op->hidden) return wk_fail(WK_ERROR_NOT_FOUND, "there is no op called %s", name);
-  if ((size_t)op->output_count != count) {
-    return wk_fail(WK_ERROR_ARGUMENT, "%s has %d outputs, not %zu", name, op->output_count, count);
-  }
-  return wk_op_run(op, here, arguments, outputs);
+  const wk_op *op = name ? wk_op_find(name) : NULL;
+  if (!name || !arguments || (count > 0 && !outputs))
+    wk_fail(WK_ERROR_ARGUMENT, "the op's name, arguments or outputs are NULL");
+  else if (!op || op->hidden)
+    wk_fail(WK_ERROR_NOT_FOUND, "there is no op called %s", name);
+  else if ((size_t)op->output_count != count)
+    wk_fail(WK_ERROR_ARGUMENT, "%s has %d outputs, not %zu", name, op->output_count, count);
+  else
+    return wk_op_run(op, here, arguments, outputs);
+  wk_error_add_call("call_op", here);
+  return wk_error_status();
 }

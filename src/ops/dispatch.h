@@ -24,8 +24,10 @@ wk_status wk_dispatch_next(const wk_dispatch_layer *const *layer, wk_call *call)
  * they are NULL and the error names op, module, shapes and place. */
 wk_status wk_op_run(const wk_op *op, wk_place here, const void *arguments, wk_tensor **outputs);
 
-/* The same for ops with one output: the result is in the innermost scope. What the generated public
- * functions call. */
+/* The same with the results in the innermost scope, all NULL on failure: what the generated public
+ * functions call. The second is for ops with one output. */
+wk_status wk_op_run_all_in_scope(const wk_op *op, wk_place here, const void *arguments,
+                                 wk_tensor **results);
 wk_tensor *wk_op_run_in_scope(const wk_op *op, wk_place here, const void *arguments);
 
 /* Where the user called what this thread is in the middle of: a composite, or a gradient rule. Ops

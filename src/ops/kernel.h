@@ -26,6 +26,10 @@ typedef struct wk_kernel_call {
 /* In place of an op's number: every op of class pointwise or update. */
 #define WK_EVERY_POINTWISE (-1)
 
+/* In place of an op's number: every op. Such a kernel runs others, so that it alone makes no
+ * composite native. */
+#define WK_EVERY_OP (-2)
+
 typedef struct wk_kernel {
   int op;           /* WK_OP_... */
   const char *name; /* for people: "cpu:conv2d" */

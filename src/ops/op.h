@@ -33,15 +33,17 @@ typedef enum wk_op_class {
 } wk_op_class;
 
 /* Sets of dtypes, as bits 1 << dtype. */
-#define WK_DTYPES_FLOAT ((1u << WK_F32) | (1u << WK_F64))
-#define WK_DTYPES_NUMBER (WK_DTYPES_FLOAT | (1u << WK_I64) | (1u << WK_I32) | (1u << WK_U8))
+#define WK_DTYPES_FLOAT ((1u << WK_F32) | (1u << WK_F64) | (1u << WK_F16) | (1u << WK_BF16))
+#define WK_DTYPES_INTEGER                                                                          \
+  ((1u << WK_I64) | (1u << WK_I32) | (1u << WK_I16) | (1u << WK_I8) | (1u << WK_U8))
+#define WK_DTYPES_NUMBER (WK_DTYPES_FLOAT | WK_DTYPES_INTEGER)
 #define WK_DTYPES_ANY (WK_DTYPES_NUMBER | (1u << WK_BOOL))
 
 typedef struct wk_op_input {
   const char *name;
   size_t offset; /* in the arguments struct */
   bool optional;
-  bool list;       /* a wk_tensors; only ever the first and only input */
+  bool list;       /* a wk_tensors; only ever the last input */
   bool same_dtype; /* must have the dtype of the other inputs so marked */
   bool written;    /* updated in place */
   uint32_t dtypes; /* which it may have */
@@ -57,10 +59,13 @@ typedef struct wk_op {
   bool hidden; /* no public function: a part of another op's gradient, or an optimizer's */
   const wk_op_input *inputs;
   int input_count, output_count;
-  wk_dtype output_dtype; /* 0: that of the first input marked same_dtype */
+  wk_dtype output_dtype; /* of a pointwise op; 0: that of the first input marked same_dtype */
+  bool promotes;         /* inputs marked same_dtype may differ: promote.h */
   wk_settings settings;
-  wk_status (*infer)(wk_call *call);
-  wk_status (*composite)(wk_call *call); /* NULL for a primitive */
+  wk_status (*infer)(wk_call *call);     /* NULL for a composite that no backend claims */
+  wk_status (*composite)(wk_call *call); /* NULL for a primitive. One with an infer runs as a kernel
+                                          * where there is one, unless it has no gradient rule and
+                                          * is to be recorded: then it is taken apart */
   wk_status (*vjp)(wk_vjp *vjp);         /* NULL: no gradient */
   uint32_t gradient_reads_inputs;        /* bit i: the gradient needs input i */
   uint32_t gradient_reads_outputs;
@@ -110,8 +115,22 @@ const wk_op *wk_op_find(const char *name);
 /* Output shape of operands that broadcast together; raises WK_ERROR_SHAPE. */
 wk_status wk_broadcast_layouts(wk_tensor *const *inputs, int count, wk_layout *result);
 
-/* For infer functions: sets output 0 to a row-major tensor of `dtype` and these sizes. */
+/* For infer functions: sets output 0, or `output`, to a row-major tensor of `dtype` and these
+ * sizes.
+ */
 wk_status wk_infer_output(wk_call *call, wk_dtype dtype, int rank, const int64_t *dims);
+wk_status wk_infer_output_at(wk_call *call, int output, wk_dtype dtype, int rank,
+                             const int64_t *dims);
+
+/* Whether the gradient rule needs the value of input `index`. */
+static inline bool wk_op_reads_input(const wk_op *op, int index) {
+  return op->gradient_reads_inputs >> (index < op->input_count ? index : op->input_count - 1) & 1;
+}
+
+/* The record of the call's input `index`: a list's stands for all its tensors. */
+static inline const wk_op_input *wk_op_input_at(const wk_op *op, int index) {
+  return &op->inputs[index < op->input_count ? index : op->input_count - 1];
+}
 
 /* The shared infer of pointwise ops, and of optimizer updates. */
 wk_status wk_infer_pointwise(wk_call *call);

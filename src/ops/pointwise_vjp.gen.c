@@ -18,14 +18,14 @@ wk_status wk_vjp_subtract(wk_vjp *vjp) {
 
 wk_status wk_vjp_multiply(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_multiply_gradient_x(g, vjp->inputs[1]);
-  if (vjp->needed[1]) vjp->input_gradients[1] = wk_multiply_gradient_y(g, vjp->inputs[0]);
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_multiply(g, vjp->inputs[1]);
+  if (vjp->needed[1]) vjp->input_gradients[1] = wk_multiply(g, vjp->inputs[0]);
   return wk_error_status();
 }
 
 wk_status wk_vjp_divide(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_divide_gradient_x(g, vjp->inputs[1]);
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_divide(g, vjp->inputs[1]);
   if (vjp->needed[1]) vjp->input_gradients[1] = wk_divide_gradient_y(g, vjp->inputs[0], vjp->inputs[1]);
   return wk_error_status();
 }
@@ -52,13 +52,13 @@ wk_status wk_vjp_negative(wk_vjp *vjp) {
 
 wk_status wk_vjp_exp(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_exp_gradient_x(g, vjp->outputs[0]);
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_multiply(g, vjp->outputs[0]);
   return wk_error_status();
 }
 
 wk_status wk_vjp_log(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_log_gradient_x(g, vjp->inputs[0]);
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_divide(g, vjp->inputs[0]);
   return wk_error_status();
 }
 

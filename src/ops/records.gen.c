@@ -3,490 +3,574 @@
 #include <math.h>
 
 #include "ops/records.gen.h"
+#include "tensor/enums.gen.h"
 
 static const wk_attribute attributes_full[] = {
     {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_full_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result"},
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
     {"value", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_full_arguments, value),
-     0.0, -INFINITY, INFINITY, "of every element"},
+     0.0, -INFINITY, INFINITY, "of every element",
+     NULL},
     {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_full_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given"},
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
     {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_full_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given"},
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
 };
 static const wk_attribute attributes_arange[] = {
     {"count", WK_ATTRIBUTE_INT, true, offsetof(wk_arange_arguments, count),
-     0.0, 0.0, INFINITY, "of elements"},
+     0.0, 0.0, INFINITY, "of elements",
+     NULL},
     {"start", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_arange_arguments, start),
-     0.0, -INFINITY, INFINITY, "the first"},
+     0.0, -INFINITY, INFINITY, "the first",
+     NULL},
     {"step", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_arange_arguments, step),
-     1.0, -INFINITY, INFINITY, "from one to the next"},
+     1.0, -INFINITY, INFINITY, "from one to the next",
+     NULL},
     {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_arange_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given"},
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
     {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_arange_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given"},
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
 };
 static const wk_attribute attributes_uniform[] = {
     {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_uniform_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result"},
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
     {"low", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_uniform_arguments, low),
-     0.0, -INFINITY, INFINITY, "the least"},
+     0.0, -INFINITY, INFINITY, "the least",
+     NULL},
     {"high", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_uniform_arguments, high),
-     1.0, -INFINITY, INFINITY, "just above the largest"},
+     1.0, -INFINITY, INFINITY, "just above the largest",
+     NULL},
     {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_uniform_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given"},
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
     {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_uniform_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given"},
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
     {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_uniform_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given"},
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
     {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_uniform_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead"},
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
     {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_uniform_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed"},
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
     {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_uniform_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed"},
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
 };
 static const wk_attribute attributes_normal[] = {
     {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_normal_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result"},
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
     {"mean", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_normal_arguments, mean),
-     0.0, -INFINITY, INFINITY, "of the distribution"},
+     0.0, -INFINITY, INFINITY, "of the distribution",
+     NULL},
     {"deviation", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_normal_arguments, deviation),
-     1.0, 0.0, INFINITY, "standard deviation"},
+     1.0, 0.0, INFINITY, "standard deviation",
+     NULL},
     {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_normal_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given"},
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
     {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_normal_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given"},
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
     {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_normal_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given"},
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
     {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_normal_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead"},
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
     {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_normal_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed"},
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
     {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_normal_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed"},
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
 };
 static const wk_op_input inputs_dropout[] = {
-    {"x", offsetof(wk_dropout_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"x", offsetof(wk_dropout_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_attribute attributes_dropout[] = {
     {"rate", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_dropout_arguments, rate),
-     0.0, 0.0, 0.999999, "probability of zero"},
+     0.0, 0.0, 0.999999, "probability of zero",
+     NULL},
     {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_dropout_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given"},
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
     {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_dropout_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead"},
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
     {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_dropout_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed"},
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
     {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_dropout_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed"},
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
 };
 static const wk_op_input inputs_matmul[] = {
-    {"x", offsetof(wk_matmul_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"y", offsetof(wk_matmul_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"x", offsetof(wk_matmul_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_matmul_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_linear[] = {
-    {"x", offsetof(wk_linear_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"weight", offsetof(wk_linear_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"bias", offsetof(wk_linear_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"x", offsetof(wk_linear_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_linear_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"bias", offsetof(wk_linear_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_conv2d[] = {
-    {"x", offsetof(wk_conv2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"weight", offsetof(wk_conv2d_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"bias", offsetof(wk_conv2d_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"x", offsetof(wk_conv2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_conv2d_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"bias", offsetof(wk_conv2d_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_attribute attributes_conv2d[] = {
     {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv2d_arguments, stride),
-     1.0, 1.0, INFINITY, "steps of the filter, down and across"},
+     1.0, 1.0, INFINITY, "steps of the filter, down and across",
+     NULL},
     {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv2d_arguments, padding),
-     0.0, 0.0, INFINITY, "zeros on each side, vertically and horizontally"},
+     0.0, 0.0, INFINITY, "zeros on each side, vertically and horizontally",
+     NULL},
     {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_conv2d_arguments, same),
-     0.0, -INFINITY, INFINITY, "pad so that OH = ceil(H / stride), the odd row or column at the end"},
+     0.0, -INFINITY, INFINITY, "pad so that OH = ceil(H / stride), the odd row or column at the end",
+     NULL},
     {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv2d_arguments, dilation),
-     1.0, 1.0, INFINITY, "distance of neighbouring filter elements"},
+     1.0, 1.0, INFINITY, "distance of neighbouring filter elements",
+     NULL},
     {"groups", WK_ATTRIBUTE_INT, false, offsetof(wk_conv2d_arguments, groups),
-     1.0, 1.0, INFINITY, "into which channels and filters are divided"},
+     1.0, 1.0, INFINITY, "into which channels and filters are divided",
+     NULL},
 };
 static const wk_op_input inputs_conv2d_data_gradient[] = {
-    {"g", offsetof(wk_conv2d_data_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"weight", offsetof(wk_conv2d_data_gradient_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"g", offsetof(wk_conv2d_data_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_conv2d_data_gradient_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_attribute attributes_conv2d_data_gradient[] = {
     {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_conv2d_data_gradient_arguments, shape),
-     0.0, -INFINITY, INFINITY, "of the images"},
+     0.0, -INFINITY, INFINITY, "of the images",
+     NULL},
     {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv2d_data_gradient_arguments, stride),
-     1.0, 1.0, INFINITY, "as conv2d"},
+     1.0, 1.0, INFINITY, "as conv2d",
+     NULL},
     {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv2d_data_gradient_arguments, padding),
-     0.0, 0.0, INFINITY, "as conv2d"},
+     0.0, 0.0, INFINITY, "as conv2d",
+     NULL},
     {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_conv2d_data_gradient_arguments, same),
-     0.0, -INFINITY, INFINITY, "as conv2d"},
+     0.0, -INFINITY, INFINITY, "as conv2d",
+     NULL},
     {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv2d_data_gradient_arguments, dilation),
-     1.0, 1.0, INFINITY, "as conv2d"},
+     1.0, 1.0, INFINITY, "as conv2d",
+     NULL},
     {"groups", WK_ATTRIBUTE_INT, false, offsetof(wk_conv2d_data_gradient_arguments, groups),
-     1.0, 1.0, INFINITY, "as conv2d"},
+     1.0, 1.0, INFINITY, "as conv2d",
+     NULL},
 };
 static const wk_op_input inputs_conv2d_weight_gradient[] = {
-    {"g", offsetof(wk_conv2d_weight_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"x", offsetof(wk_conv2d_weight_gradient_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"g", offsetof(wk_conv2d_weight_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_conv2d_weight_gradient_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_attribute attributes_conv2d_weight_gradient[] = {
     {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_conv2d_weight_gradient_arguments, shape),
-     0.0, -INFINITY, INFINITY, "of the filters"},
+     0.0, -INFINITY, INFINITY, "of the filters",
+     NULL},
     {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv2d_weight_gradient_arguments, stride),
-     1.0, 1.0, INFINITY, "as conv2d"},
+     1.0, 1.0, INFINITY, "as conv2d",
+     NULL},
     {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv2d_weight_gradient_arguments, padding),
-     0.0, 0.0, INFINITY, "as conv2d"},
+     0.0, 0.0, INFINITY, "as conv2d",
+     NULL},
     {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_conv2d_weight_gradient_arguments, same),
-     0.0, -INFINITY, INFINITY, "as conv2d"},
+     0.0, -INFINITY, INFINITY, "as conv2d",
+     NULL},
     {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv2d_weight_gradient_arguments, dilation),
-     1.0, 1.0, INFINITY, "as conv2d"},
+     1.0, 1.0, INFINITY, "as conv2d",
+     NULL},
     {"groups", WK_ATTRIBUTE_INT, false, offsetof(wk_conv2d_weight_gradient_arguments, groups),
-     1.0, 1.0, INFINITY, "as conv2d"},
+     1.0, 1.0, INFINITY, "as conv2d",
+     NULL},
 };
 static const wk_op_input inputs_add[] = {
-    {"x", offsetof(wk_add_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8},
-    {"y", offsetof(wk_add_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8},
+    {"x", offsetof(wk_add_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_add_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
 };
 static const wk_op_input inputs_subtract[] = {
-    {"x", offsetof(wk_subtract_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8},
-    {"y", offsetof(wk_subtract_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8},
+    {"x", offsetof(wk_subtract_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_subtract_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
 };
 static const wk_op_input inputs_multiply[] = {
-    {"x", offsetof(wk_multiply_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8},
-    {"y", offsetof(wk_multiply_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8},
-};
-static const wk_op_input inputs_multiply_gradient_x[] = {
-    {"g", offsetof(wk_multiply_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"y", offsetof(wk_multiply_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-};
-static const wk_op_input inputs_multiply_gradient_y[] = {
-    {"g", offsetof(wk_multiply_gradient_y_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"x", offsetof(wk_multiply_gradient_y_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"x", offsetof(wk_multiply_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_multiply_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
 };
 static const wk_op_input inputs_divide[] = {
-    {"x", offsetof(wk_divide_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"y", offsetof(wk_divide_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-};
-static const wk_op_input inputs_divide_gradient_x[] = {
-    {"g", offsetof(wk_divide_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"y", offsetof(wk_divide_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"x", offsetof(wk_divide_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_divide_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_divide_gradient_y[] = {
-    {"g", offsetof(wk_divide_gradient_y_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"x", offsetof(wk_divide_gradient_y_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"y", offsetof(wk_divide_gradient_y_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"g", offsetof(wk_divide_gradient_y_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_divide_gradient_y_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_divide_gradient_y_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_maximum[] = {
-    {"x", offsetof(wk_maximum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8},
-    {"y", offsetof(wk_maximum_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8},
+    {"x", offsetof(wk_maximum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_maximum_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
 };
 static const wk_op_input inputs_maximum_gradient_x[] = {
-    {"g", offsetof(wk_maximum_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"x", offsetof(wk_maximum_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"y", offsetof(wk_maximum_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"g", offsetof(wk_maximum_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_maximum_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_maximum_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_maximum_gradient_y[] = {
-    {"g", offsetof(wk_maximum_gradient_y_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"x", offsetof(wk_maximum_gradient_y_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"y", offsetof(wk_maximum_gradient_y_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"g", offsetof(wk_maximum_gradient_y_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_maximum_gradient_y_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_maximum_gradient_y_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_minimum[] = {
-    {"x", offsetof(wk_minimum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8},
-    {"y", offsetof(wk_minimum_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8},
+    {"x", offsetof(wk_minimum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_minimum_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
 };
 static const wk_op_input inputs_minimum_gradient_x[] = {
-    {"g", offsetof(wk_minimum_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"x", offsetof(wk_minimum_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"y", offsetof(wk_minimum_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"g", offsetof(wk_minimum_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_minimum_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_minimum_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_minimum_gradient_y[] = {
-    {"g", offsetof(wk_minimum_gradient_y_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"x", offsetof(wk_minimum_gradient_y_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"y", offsetof(wk_minimum_gradient_y_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"g", offsetof(wk_minimum_gradient_y_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_minimum_gradient_y_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_minimum_gradient_y_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_negative[] = {
-    {"x", offsetof(wk_negative_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8},
+    {"x", offsetof(wk_negative_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
 };
 static const wk_op_input inputs_exp[] = {
-    {"x", offsetof(wk_exp_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-};
-static const wk_op_input inputs_exp_gradient_x[] = {
-    {"g", offsetof(wk_exp_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"y", offsetof(wk_exp_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"x", offsetof(wk_exp_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_log[] = {
-    {"x", offsetof(wk_log_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-};
-static const wk_op_input inputs_log_gradient_x[] = {
-    {"g", offsetof(wk_log_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"x", offsetof(wk_log_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"x", offsetof(wk_log_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_sqrt[] = {
-    {"x", offsetof(wk_sqrt_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"x", offsetof(wk_sqrt_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_sqrt_gradient_x[] = {
-    {"g", offsetof(wk_sqrt_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"y", offsetof(wk_sqrt_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"g", offsetof(wk_sqrt_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_sqrt_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_relu[] = {
-    {"x", offsetof(wk_relu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"x", offsetof(wk_relu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_relu_gradient_x[] = {
-    {"g", offsetof(wk_relu_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"y", offsetof(wk_relu_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"g", offsetof(wk_relu_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_relu_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_sigmoid[] = {
-    {"x", offsetof(wk_sigmoid_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"x", offsetof(wk_sigmoid_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_sigmoid_gradient_x[] = {
-    {"g", offsetof(wk_sigmoid_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"y", offsetof(wk_sigmoid_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"g", offsetof(wk_sigmoid_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_sigmoid_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_tanh[] = {
-    {"x", offsetof(wk_tanh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"x", offsetof(wk_tanh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_tanh_gradient_x[] = {
-    {"g", offsetof(wk_tanh_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"y", offsetof(wk_tanh_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"g", offsetof(wk_tanh_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_tanh_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_where[] = {
     {"condition", offsetof(wk_where_arguments, condition), false, false, false, false, 1u << WK_BOOL},
-    {"x", offsetof(wk_where_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_where_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", offsetof(wk_where_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"y", offsetof(wk_where_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
 static const wk_op_input inputs_where_gradient_x[] = {
-    {"g", offsetof(wk_where_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"g", offsetof(wk_where_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
     {"condition", offsetof(wk_where_gradient_x_arguments, condition), false, false, false, false, 1u << WK_BOOL},
 };
 static const wk_op_input inputs_where_gradient_y[] = {
-    {"g", offsetof(wk_where_gradient_y_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"g", offsetof(wk_where_gradient_y_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
     {"condition", offsetof(wk_where_gradient_y_arguments, condition), false, false, false, false, 1u << WK_BOOL},
 };
 static const wk_op_input inputs_equal[] = {
-    {"x", offsetof(wk_equal_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_equal_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", offsetof(wk_equal_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"y", offsetof(wk_equal_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
 static const wk_op_input inputs_greater[] = {
-    {"x", offsetof(wk_greater_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8},
-    {"y", offsetof(wk_greater_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8},
+    {"x", offsetof(wk_greater_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_greater_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
 };
 static const wk_op_input inputs_less[] = {
-    {"x", offsetof(wk_less_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8},
-    {"y", offsetof(wk_less_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8},
+    {"x", offsetof(wk_less_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_less_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_less_equal[] = {
+    {"x", offsetof(wk_less_equal_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_less_equal_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_greater_equal[] = {
+    {"x", offsetof(wk_greater_equal_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_greater_equal_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_not_equal[] = {
+    {"x", offsetof(wk_not_equal_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"y", offsetof(wk_not_equal_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
 static const wk_op_input inputs_sum[] = {
-    {"x", offsetof(wk_sum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8},
+    {"x", offsetof(wk_sum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
 };
 static const wk_attribute attributes_sum[] = {
     {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_sum_arguments, axes),
-     0.0, -INFINITY, INFINITY, "which to sum over; all if not given"},
+     0.0, -INFINITY, INFINITY, "which to sum over; all if not given",
+     NULL},
     {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_sum_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep them with size 1"},
+     0.0, -INFINITY, INFINITY, "keep them with size 1",
+     NULL},
 };
 static const wk_op_input inputs_mean[] = {
-    {"x", offsetof(wk_mean_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"x", offsetof(wk_mean_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_attribute attributes_mean[] = {
     {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_mean_arguments, axes),
-     0.0, -INFINITY, INFINITY, "which to average over; all if not given"},
+     0.0, -INFINITY, INFINITY, "which to average over; all if not given",
+     NULL},
     {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_mean_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep them with size 1"},
+     0.0, -INFINITY, INFINITY, "keep them with size 1",
+     NULL},
 };
 static const wk_op_input inputs_max[] = {
-    {"x", offsetof(wk_max_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8},
+    {"x", offsetof(wk_max_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
 };
 static const wk_attribute attributes_max[] = {
     {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_max_arguments, axes),
-     0.0, -INFINITY, INFINITY, "which to search; all if not given"},
+     0.0, -INFINITY, INFINITY, "which to search; all if not given",
+     NULL},
     {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep them with size 1"},
+     0.0, -INFINITY, INFINITY, "keep them with size 1",
+     NULL},
 };
 static const wk_op_input inputs_argmax[] = {
-    {"x", offsetof(wk_argmax_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8},
+    {"x", offsetof(wk_argmax_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
 };
 static const wk_attribute attributes_argmax[] = {
     {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_argmax_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which to search"},
+     0.0, -INFINITY, INFINITY, "along which to search",
+     NULL},
     {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_argmax_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep it with size 1"},
+     0.0, -INFINITY, INFINITY, "keep it with size 1",
+     NULL},
 };
 static const wk_op_input inputs_softmax[] = {
-    {"x", offsetof(wk_softmax_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"x", offsetof(wk_softmax_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_softmax_gradient[] = {
-    {"g", offsetof(wk_softmax_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"y", offsetof(wk_softmax_gradient_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"g", offsetof(wk_softmax_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_softmax_gradient_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_log_softmax[] = {
-    {"x", offsetof(wk_log_softmax_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"x", offsetof(wk_log_softmax_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_log_softmax_gradient[] = {
-    {"g", offsetof(wk_log_softmax_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"y", offsetof(wk_log_softmax_gradient_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"g", offsetof(wk_log_softmax_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_log_softmax_gradient_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_cross_entropy[] = {
-    {"logits", offsetof(wk_cross_entropy_arguments, logits), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"logits", offsetof(wk_cross_entropy_arguments, logits), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
     {"labels", offsetof(wk_cross_entropy_arguments, labels), false, false, false, false, 1u << WK_I64},
 };
 static const wk_op_input inputs_cross_entropy_gradient[] = {
-    {"g", offsetof(wk_cross_entropy_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"logits", offsetof(wk_cross_entropy_gradient_arguments, logits), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"g", offsetof(wk_cross_entropy_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"logits", offsetof(wk_cross_entropy_gradient_arguments, logits), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
     {"labels", offsetof(wk_cross_entropy_gradient_arguments, labels), false, false, false, false, 1u << WK_I64},
 };
 static const wk_op_input inputs_reshape[] = {
-    {"x", offsetof(wk_reshape_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", offsetof(wk_reshape_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
 static const wk_attribute attributes_reshape[] = {
     {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_reshape_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result"},
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
 };
 static const wk_op_input inputs_flatten[] = {
-    {"x", offsetof(wk_flatten_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", offsetof(wk_flatten_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
 static const wk_attribute attributes_flatten[] = {
     {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_flatten_arguments, axis),
-     0.0, -INFINITY, INFINITY, "the first to join"},
+     0.0, -INFINITY, INFINITY, "the first to join",
+     NULL},
 };
 static const wk_op_input inputs_permute[] = {
-    {"x", offsetof(wk_permute_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", offsetof(wk_permute_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
 static const wk_attribute attributes_permute[] = {
     {"axes", WK_ATTRIBUTE_AXES, true, offsetof(wk_permute_arguments, axes),
-     0.0, -INFINITY, INFINITY, "each axis once"},
+     0.0, -INFINITY, INFINITY, "each axis once",
+     NULL},
 };
 static const wk_op_input inputs_broadcast_to[] = {
-    {"x", offsetof(wk_broadcast_to_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", offsetof(wk_broadcast_to_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
 static const wk_attribute attributes_broadcast_to[] = {
     {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_broadcast_to_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result"},
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
 };
 static const wk_op_input inputs_slice[] = {
-    {"x", offsetof(wk_slice_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", offsetof(wk_slice_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
 static const wk_attribute attributes_slice[] = {
     {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_slice_arguments, axis),
-     0.0, -INFINITY, INFINITY, "which"},
+     0.0, -INFINITY, INFINITY, "which",
+     NULL},
     {"start", WK_ATTRIBUTE_INT, true, offsetof(wk_slice_arguments, start),
-     0.0, -INFINITY, INFINITY, "the first element"},
+     0.0, -INFINITY, INFINITY, "the first element",
+     NULL},
     {"end", WK_ATTRIBUTE_INT, true, offsetof(wk_slice_arguments, end),
-     0.0, -INFINITY, INFINITY, "one past the last"},
+     0.0, -INFINITY, INFINITY, "one past the last",
+     NULL},
 };
 static const wk_op_input inputs_contiguous[] = {
-    {"x", offsetof(wk_contiguous_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", offsetof(wk_contiguous_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
 static const wk_op_input inputs_cast[] = {
-    {"x", offsetof(wk_cast_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", offsetof(wk_cast_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
 static const wk_attribute attributes_cast[] = {
     {"dtype", WK_ATTRIBUTE_DTYPE, true, offsetof(wk_cast_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "of the result"},
+     0.0, -INFINITY, INFINITY, "of the result",
+     NULL},
 };
 static const wk_op_input inputs_concatenate[] = {
-    {"tensors", offsetof(wk_concatenate_arguments, tensors), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"tensors", offsetof(wk_concatenate_arguments, tensors), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
 static const wk_attribute attributes_concatenate[] = {
     {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_concatenate_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which"},
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
 };
 static const wk_op_input inputs_pad[] = {
-    {"x", offsetof(wk_pad_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", offsetof(wk_pad_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
 static const wk_attribute attributes_pad[] = {
     {"before", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_pad_arguments, before),
-     0.0, -INFINITY, INFINITY, "how many in front, for each axis"},
+     0.0, -INFINITY, INFINITY, "how many in front, for each axis",
+     NULL},
     {"after", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_pad_arguments, after),
-     0.0, -INFINITY, INFINITY, "how many behind, for each axis"},
+     0.0, -INFINITY, INFINITY, "how many behind, for each axis",
+     NULL},
     {"value", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_pad_arguments, value),
-     0.0, -INFINITY, INFINITY, "of the new elements"},
+     0.0, -INFINITY, INFINITY, "of the new elements",
+     NULL},
 };
 static const wk_op_input inputs_sgd_update[] = {
-    {"value", offsetof(wk_sgd_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64},
-    {"gradient", offsetof(wk_sgd_update_arguments, gradient), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"velocity", offsetof(wk_sgd_update_arguments, velocity), false, false, true, true, 1u << WK_F32 | 1u << WK_F64},
+    {"value", offsetof(wk_sgd_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"gradient", offsetof(wk_sgd_update_arguments, gradient), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"velocity", offsetof(wk_sgd_update_arguments, velocity), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_attribute attributes_sgd_update[] = {
     {"learning_rate", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_sgd_update_arguments, learning_rate),
-     0.0, -INFINITY, INFINITY, "step size"},
+     0.0, -INFINITY, INFINITY, "step size",
+     NULL},
     {"momentum", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_sgd_update_arguments, momentum),
-     0.0, -INFINITY, INFINITY, "how much of the last step is kept"},
+     0.0, -INFINITY, INFINITY, "how much of the last step is kept",
+     NULL},
     {"weight_decay", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_sgd_update_arguments, weight_decay),
-     0.0, -INFINITY, INFINITY, "added to the gradient times the value"},
+     0.0, -INFINITY, INFINITY, "added to the gradient times the value",
+     NULL},
 };
 static const wk_op_input inputs_adam_update[] = {
-    {"value", offsetof(wk_adam_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64},
-    {"gradient", offsetof(wk_adam_update_arguments, gradient), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"mean", offsetof(wk_adam_update_arguments, mean), false, false, true, true, 1u << WK_F32 | 1u << WK_F64},
-    {"square", offsetof(wk_adam_update_arguments, square), false, false, true, true, 1u << WK_F32 | 1u << WK_F64},
+    {"value", offsetof(wk_adam_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"gradient", offsetof(wk_adam_update_arguments, gradient), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"mean", offsetof(wk_adam_update_arguments, mean), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"square", offsetof(wk_adam_update_arguments, square), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_attribute attributes_adam_update[] = {
     {"step_size", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_adam_update_arguments, step_size),
-     0.0, -INFINITY, INFINITY, "learning_rate / (1 - beta1^t)"},
+     0.0, -INFINITY, INFINITY, "learning_rate / (1 - beta1^t)",
+     NULL},
     {"correction", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_adam_update_arguments, correction),
-     0.0, -INFINITY, INFINITY, "1 / sqrt(1 - beta2^t)"},
+     0.0, -INFINITY, INFINITY, "1 / sqrt(1 - beta2^t)",
+     NULL},
     {"beta1", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_adam_update_arguments, beta1),
-     0.0, -INFINITY, INFINITY, "decay of the mean"},
+     0.0, -INFINITY, INFINITY, "decay of the mean",
+     NULL},
     {"beta2", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_adam_update_arguments, beta2),
-     0.0, -INFINITY, INFINITY, "decay of the mean square"},
+     0.0, -INFINITY, INFINITY, "decay of the mean square",
+     NULL},
     {"epsilon", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_adam_update_arguments, epsilon),
-     0.0, -INFINITY, INFINITY, "added to the root"},
+     0.0, -INFINITY, INFINITY, "added to the root",
+     NULL},
     {"weight_decay", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_adam_update_arguments, weight_decay),
-     0.0, -INFINITY, INFINITY, "added to the gradient times the value"},
+     0.0, -INFINITY, INFINITY, "added to the gradient times the value",
+     NULL},
 };
 static const wk_op_input inputs_copy_update[] = {
-    {"value", offsetof(wk_copy_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64},
-    {"source", offsetof(wk_copy_update_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"value", offsetof(wk_copy_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"source", offsetof(wk_copy_update_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_add_update[] = {
-    {"value", offsetof(wk_add_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64},
-    {"source", offsetof(wk_add_update_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"value", offsetof(wk_add_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"source", offsetof(wk_add_update_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_max_pool2d[] = {
-    {"x", offsetof(wk_max_pool2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"x", offsetof(wk_max_pool2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_attribute attributes_max_pool2d[] = {
     {"window", WK_ATTRIBUTE_PAIR, true, offsetof(wk_max_pool2d_arguments, window),
-     0.0, 1.0, INFINITY, "height and width"},
+     0.0, 1.0, INFINITY, "height and width",
+     NULL},
     {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_arguments, stride),
-     0.0, 0.0, INFINITY, "steps of the window; the window's size if not given"},
+     0.0, 0.0, INFINITY, "steps of the window; the window's size if not given",
+     NULL},
     {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_arguments, padding),
-     0.0, 0.0, INFINITY, "on each side, vertically and horizontally; less than the window"},
+     0.0, 0.0, INFINITY, "on each side, vertically and horizontally; less than the window",
+     NULL},
 };
 static const wk_op_input inputs_max_pool2d_gradient[] = {
-    {"g", offsetof(wk_max_pool2d_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
-    {"x", offsetof(wk_max_pool2d_gradient_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"g", offsetof(wk_max_pool2d_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_max_pool2d_gradient_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_attribute attributes_max_pool2d_gradient[] = {
     {"window", WK_ATTRIBUTE_PAIR, true, offsetof(wk_max_pool2d_gradient_arguments, window),
-     0.0, 1.0, INFINITY, "as max_pool2d"},
+     0.0, 1.0, INFINITY, "as max_pool2d",
+     NULL},
     {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_gradient_arguments, stride),
-     0.0, 0.0, INFINITY, "as max_pool2d"},
+     0.0, 0.0, INFINITY, "as max_pool2d",
+     NULL},
     {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_gradient_arguments, padding),
-     0.0, 0.0, INFINITY, "as max_pool2d"},
+     0.0, 0.0, INFINITY, "as max_pool2d",
+     NULL},
 };
 static const wk_op_input inputs_average_pool2d[] = {
-    {"x", offsetof(wk_average_pool2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"x", offsetof(wk_average_pool2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_attribute attributes_average_pool2d[] = {
     {"window", WK_ATTRIBUTE_PAIR, true, offsetof(wk_average_pool2d_arguments, window),
-     0.0, 1.0, INFINITY, "height and width"},
+     0.0, 1.0, INFINITY, "height and width",
+     NULL},
     {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_average_pool2d_arguments, stride),
-     0.0, 0.0, INFINITY, "steps of the window; the window's size if not given"},
+     0.0, 0.0, INFINITY, "steps of the window; the window's size if not given",
+     NULL},
     {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_average_pool2d_arguments, padding),
-     0.0, 0.0, INFINITY, "on each side, vertically and horizontally; less than the window"},
+     0.0, 0.0, INFINITY, "on each side, vertically and horizontally; less than the window",
+     NULL},
 };
 static const wk_op_input inputs_average_pool2d_gradient[] = {
-    {"g", offsetof(wk_average_pool2d_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64},
+    {"g", offsetof(wk_average_pool2d_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_attribute attributes_average_pool2d_gradient[] = {
     {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_average_pool2d_gradient_arguments, shape),
-     0.0, -INFINITY, INFINITY, "of the images"},
+     0.0, -INFINITY, INFINITY, "of the images",
+     NULL},
     {"window", WK_ATTRIBUTE_PAIR, true, offsetof(wk_average_pool2d_gradient_arguments, window),
-     0.0, 1.0, INFINITY, "as average_pool2d"},
+     0.0, 1.0, INFINITY, "as average_pool2d",
+     NULL},
     {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_average_pool2d_gradient_arguments, stride),
-     0.0, 0.0, INFINITY, "as average_pool2d"},
+     0.0, 0.0, INFINITY, "as average_pool2d",
+     NULL},
     {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_average_pool2d_gradient_arguments, padding),
-     0.0, 0.0, INFINITY, "as average_pool2d"},
+     0.0, 0.0, INFINITY, "as average_pool2d",
+     NULL},
 };
 
 const int wk_op_table_count = WK_OP_COUNT;
@@ -495,7 +579,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_FULL] = {
         .name = "full", .id = WK_OP_FULL, .class = WK_CLASS_CREATION, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_full, 4, sizeof(wk_full_arguments), offsetof(wk_full_arguments, value) + sizeof(((wk_full_arguments *)NULL)->value)},
         .infer = wk_infer_full, .composite = NULL,
         .vjp = NULL,
@@ -503,7 +587,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ARANGE] = {
         .name = "arange", .id = WK_OP_ARANGE, .class = WK_CLASS_CREATION, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_arange, 5, sizeof(wk_arange_arguments), offsetof(wk_arange_arguments, count) + sizeof(((wk_arange_arguments *)NULL)->count)},
         .infer = wk_infer_arange, .composite = NULL,
         .vjp = NULL,
@@ -511,7 +595,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_UNIFORM] = {
         .name = "uniform", .id = WK_OP_UNIFORM, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_uniform, 9, sizeof(wk_uniform_arguments), offsetof(wk_uniform_arguments, shape) + sizeof(((wk_uniform_arguments *)NULL)->shape)},
         .infer = wk_infer_uniform, .composite = NULL,
         .vjp = NULL,
@@ -519,7 +603,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_NORMAL] = {
         .name = "normal", .id = WK_OP_NORMAL, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_normal, 9, sizeof(wk_normal_arguments), offsetof(wk_normal_arguments, shape) + sizeof(((wk_normal_arguments *)NULL)->shape)},
         .infer = wk_infer_normal, .composite = NULL,
         .vjp = NULL,
@@ -527,7 +611,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_DROPOUT] = {
         .name = "dropout", .id = WK_OP_DROPOUT, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_dropout, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_dropout, 5, sizeof(wk_dropout_arguments), offsetof(wk_dropout_arguments, rate) + sizeof(((wk_dropout_arguments *)NULL)->rate)},
         .infer = wk_infer_dropout, .composite = NULL,
         .vjp = wk_vjp_dropout,
@@ -535,7 +619,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MATMUL] = {
         .name = "matmul", .id = WK_OP_MATMUL, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_matmul, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_matmul_arguments), offsetof(wk_matmul_arguments, y) + sizeof(((wk_matmul_arguments *)NULL)->y)},
         .infer = wk_infer_matmul, .composite = NULL,
         .vjp = wk_vjp_matmul,
@@ -543,7 +627,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LINEAR] = {
         .name = "linear", .id = WK_OP_LINEAR, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_linear, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_linear_arguments), offsetof(wk_linear_arguments, weight) + sizeof(((wk_linear_arguments *)NULL)->weight)},
         .infer = NULL, .composite = wk_composite_linear,
         .vjp = NULL,
@@ -551,7 +635,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CONV2D] = {
         .name = "conv2d", .id = WK_OP_CONV2D, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_conv2d, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_conv2d, 5, sizeof(wk_conv2d_arguments), offsetof(wk_conv2d_arguments, weight) + sizeof(((wk_conv2d_arguments *)NULL)->weight)},
         .infer = wk_infer_conv2d, .composite = NULL,
         .vjp = wk_vjp_conv2d,
@@ -559,7 +643,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CONV2D_DATA_GRADIENT] = {
         .name = "conv2d_data_gradient", .id = WK_OP_CONV2D_DATA_GRADIENT, .class = WK_CLASS_MATRIX, .hidden = true,
         .inputs = inputs_conv2d_data_gradient, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_conv2d_data_gradient, 6, sizeof(wk_conv2d_data_gradient_arguments), offsetof(wk_conv2d_data_gradient_arguments, shape) + sizeof(((wk_conv2d_data_gradient_arguments *)NULL)->shape)},
         .infer = wk_infer_conv2d_data_gradient, .composite = NULL,
         .vjp = wk_vjp_conv2d_data_gradient,
@@ -567,7 +651,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CONV2D_WEIGHT_GRADIENT] = {
         .name = "conv2d_weight_gradient", .id = WK_OP_CONV2D_WEIGHT_GRADIENT, .class = WK_CLASS_MATRIX, .hidden = true,
         .inputs = inputs_conv2d_weight_gradient, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_conv2d_weight_gradient, 6, sizeof(wk_conv2d_weight_gradient_arguments), offsetof(wk_conv2d_weight_gradient_arguments, shape) + sizeof(((wk_conv2d_weight_gradient_arguments *)NULL)->shape)},
         .infer = wk_infer_conv2d_weight_gradient, .composite = NULL,
         .vjp = wk_vjp_conv2d_weight_gradient,
@@ -575,7 +659,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ADD] = {
         .name = "add", .id = WK_OP_ADD, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_add, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_add_arguments), offsetof(wk_add_arguments, y) + sizeof(((wk_add_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .vjp = wk_vjp_add,
@@ -583,7 +667,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SUBTRACT] = {
         .name = "subtract", .id = WK_OP_SUBTRACT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_subtract, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_subtract_arguments), offsetof(wk_subtract_arguments, y) + sizeof(((wk_subtract_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .vjp = wk_vjp_subtract,
@@ -591,55 +675,31 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MULTIPLY] = {
         .name = "multiply", .id = WK_OP_MULTIPLY, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_multiply, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_multiply_arguments), offsetof(wk_multiply_arguments, y) + sizeof(((wk_multiply_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .vjp = wk_vjp_multiply,
         .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_MULTIPLY_GRADIENT_X] = {
-        .name = "multiply_gradient_x", .id = WK_OP_MULTIPLY_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
-        .inputs = inputs_multiply_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
-        .settings = {NULL, 0, sizeof(wk_multiply_gradient_x_arguments), offsetof(wk_multiply_gradient_x_arguments, y) + sizeof(((wk_multiply_gradient_x_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_MULTIPLY_GRADIENT_Y] = {
-        .name = "multiply_gradient_y", .id = WK_OP_MULTIPLY_GRADIENT_Y, .class = WK_CLASS_POINTWISE, .hidden = true,
-        .inputs = inputs_multiply_gradient_y, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
-        .settings = {NULL, 0, sizeof(wk_multiply_gradient_y_arguments), offsetof(wk_multiply_gradient_y_arguments, x) + sizeof(((wk_multiply_gradient_y_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_DIVIDE] = {
         .name = "divide", .id = WK_OP_DIVIDE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_divide, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_divide_arguments), offsetof(wk_divide_arguments, y) + sizeof(((wk_divide_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .vjp = wk_vjp_divide,
         .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_DIVIDE_GRADIENT_X] = {
-        .name = "divide_gradient_x", .id = WK_OP_DIVIDE_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
-        .inputs = inputs_divide_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
-        .settings = {NULL, 0, sizeof(wk_divide_gradient_x_arguments), offsetof(wk_divide_gradient_x_arguments, y) + sizeof(((wk_divide_gradient_x_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_DIVIDE_GRADIENT_Y] = {
         .name = "divide_gradient_y", .id = WK_OP_DIVIDE_GRADIENT_Y, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_divide_gradient_y, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_divide_gradient_y_arguments), offsetof(wk_divide_gradient_y_arguments, y) + sizeof(((wk_divide_gradient_y_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
+        .infer = wk_infer_pointwise, .composite = wk_composite_divide_gradient_y,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_MAXIMUM] = {
         .name = "maximum", .id = WK_OP_MAXIMUM, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_maximum, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_maximum_arguments), offsetof(wk_maximum_arguments, y) + sizeof(((wk_maximum_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .vjp = wk_vjp_maximum,
@@ -647,23 +707,23 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MAXIMUM_GRADIENT_X] = {
         .name = "maximum_gradient_x", .id = WK_OP_MAXIMUM_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_maximum_gradient_x, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_maximum_gradient_x_arguments), offsetof(wk_maximum_gradient_x_arguments, y) + sizeof(((wk_maximum_gradient_x_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
+        .infer = wk_infer_pointwise, .composite = wk_composite_maximum_gradient_x,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_MAXIMUM_GRADIENT_Y] = {
         .name = "maximum_gradient_y", .id = WK_OP_MAXIMUM_GRADIENT_Y, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_maximum_gradient_y, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_maximum_gradient_y_arguments), offsetof(wk_maximum_gradient_y_arguments, y) + sizeof(((wk_maximum_gradient_y_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
+        .infer = wk_infer_pointwise, .composite = wk_composite_maximum_gradient_y,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_MINIMUM] = {
         .name = "minimum", .id = WK_OP_MINIMUM, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_minimum, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_minimum_arguments), offsetof(wk_minimum_arguments, y) + sizeof(((wk_minimum_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .vjp = wk_vjp_minimum,
@@ -671,23 +731,23 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MINIMUM_GRADIENT_X] = {
         .name = "minimum_gradient_x", .id = WK_OP_MINIMUM_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_minimum_gradient_x, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_minimum_gradient_x_arguments), offsetof(wk_minimum_gradient_x_arguments, y) + sizeof(((wk_minimum_gradient_x_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
+        .infer = wk_infer_pointwise, .composite = wk_composite_minimum_gradient_x,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_MINIMUM_GRADIENT_Y] = {
         .name = "minimum_gradient_y", .id = WK_OP_MINIMUM_GRADIENT_Y, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_minimum_gradient_y, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_minimum_gradient_y_arguments), offsetof(wk_minimum_gradient_y_arguments, y) + sizeof(((wk_minimum_gradient_y_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
+        .infer = wk_infer_pointwise, .composite = wk_composite_minimum_gradient_y,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_NEGATIVE] = {
         .name = "negative", .id = WK_OP_NEGATIVE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_negative, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_negative_arguments), offsetof(wk_negative_arguments, x) + sizeof(((wk_negative_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .vjp = wk_vjp_negative,
@@ -695,39 +755,23 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_EXP] = {
         .name = "exp", .id = WK_OP_EXP, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_exp, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_exp_arguments), offsetof(wk_exp_arguments, x) + sizeof(((wk_exp_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .vjp = wk_vjp_exp,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
-    [WK_OP_EXP_GRADIENT_X] = {
-        .name = "exp_gradient_x", .id = WK_OP_EXP_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
-        .inputs = inputs_exp_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
-        .settings = {NULL, 0, sizeof(wk_exp_gradient_x_arguments), offsetof(wk_exp_gradient_x_arguments, y) + sizeof(((wk_exp_gradient_x_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_LOG] = {
         .name = "log", .id = WK_OP_LOG, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_log, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_log_arguments), offsetof(wk_log_arguments, x) + sizeof(((wk_log_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .vjp = wk_vjp_log,
         .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_LOG_GRADIENT_X] = {
-        .name = "log_gradient_x", .id = WK_OP_LOG_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
-        .inputs = inputs_log_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
-        .settings = {NULL, 0, sizeof(wk_log_gradient_x_arguments), offsetof(wk_log_gradient_x_arguments, x) + sizeof(((wk_log_gradient_x_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_SQRT] = {
         .name = "sqrt", .id = WK_OP_SQRT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_sqrt, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_sqrt_arguments), offsetof(wk_sqrt_arguments, x) + sizeof(((wk_sqrt_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .vjp = wk_vjp_sqrt,
@@ -735,15 +779,15 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SQRT_GRADIENT_X] = {
         .name = "sqrt_gradient_x", .id = WK_OP_SQRT_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_sqrt_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_sqrt_gradient_x_arguments), offsetof(wk_sqrt_gradient_x_arguments, y) + sizeof(((wk_sqrt_gradient_x_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
+        .infer = wk_infer_pointwise, .composite = wk_composite_sqrt_gradient_x,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_RELU] = {
         .name = "relu", .id = WK_OP_RELU, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_relu, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_relu_arguments), offsetof(wk_relu_arguments, x) + sizeof(((wk_relu_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .vjp = wk_vjp_relu,
@@ -751,15 +795,15 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_RELU_GRADIENT_X] = {
         .name = "relu_gradient_x", .id = WK_OP_RELU_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_relu_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_relu_gradient_x_arguments), offsetof(wk_relu_gradient_x_arguments, y) + sizeof(((wk_relu_gradient_x_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
+        .infer = wk_infer_pointwise, .composite = wk_composite_relu_gradient_x,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_SIGMOID] = {
         .name = "sigmoid", .id = WK_OP_SIGMOID, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_sigmoid, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_sigmoid_arguments), offsetof(wk_sigmoid_arguments, x) + sizeof(((wk_sigmoid_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .vjp = wk_vjp_sigmoid,
@@ -767,15 +811,15 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SIGMOID_GRADIENT_X] = {
         .name = "sigmoid_gradient_x", .id = WK_OP_SIGMOID_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_sigmoid_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_sigmoid_gradient_x_arguments), offsetof(wk_sigmoid_gradient_x_arguments, y) + sizeof(((wk_sigmoid_gradient_x_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
+        .infer = wk_infer_pointwise, .composite = wk_composite_sigmoid_gradient_x,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_TANH] = {
         .name = "tanh", .id = WK_OP_TANH, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_tanh, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_tanh_arguments), offsetof(wk_tanh_arguments, x) + sizeof(((wk_tanh_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .vjp = wk_vjp_tanh,
@@ -783,15 +827,15 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_TANH_GRADIENT_X] = {
         .name = "tanh_gradient_x", .id = WK_OP_TANH_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_tanh_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_tanh_gradient_x_arguments), offsetof(wk_tanh_gradient_x_arguments, y) + sizeof(((wk_tanh_gradient_x_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
+        .infer = wk_infer_pointwise, .composite = wk_composite_tanh_gradient_x,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_WHERE] = {
         .name = "where", .id = WK_OP_WHERE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_where, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_where_arguments), offsetof(wk_where_arguments, y) + sizeof(((wk_where_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .vjp = wk_vjp_where,
@@ -799,23 +843,23 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_WHERE_GRADIENT_X] = {
         .name = "where_gradient_x", .id = WK_OP_WHERE_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_where_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_where_gradient_x_arguments), offsetof(wk_where_gradient_x_arguments, condition) + sizeof(((wk_where_gradient_x_arguments *)NULL)->condition)},
-        .infer = wk_infer_pointwise, .composite = NULL,
+        .infer = wk_infer_pointwise, .composite = wk_composite_where_gradient_x,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_WHERE_GRADIENT_Y] = {
         .name = "where_gradient_y", .id = WK_OP_WHERE_GRADIENT_Y, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_where_gradient_y, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_where_gradient_y_arguments), offsetof(wk_where_gradient_y_arguments, condition) + sizeof(((wk_where_gradient_y_arguments *)NULL)->condition)},
-        .infer = wk_infer_pointwise, .composite = NULL,
+        .infer = wk_infer_pointwise, .composite = wk_composite_where_gradient_y,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_EQUAL] = {
         .name = "equal", .id = WK_OP_EQUAL, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_equal, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_BOOL,
+        .output_dtype = WK_BOOL, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_equal_arguments), offsetof(wk_equal_arguments, y) + sizeof(((wk_equal_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .vjp = NULL,
@@ -823,7 +867,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_GREATER] = {
         .name = "greater", .id = WK_OP_GREATER, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_greater, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_BOOL,
+        .output_dtype = WK_BOOL, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_greater_arguments), offsetof(wk_greater_arguments, y) + sizeof(((wk_greater_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .vjp = NULL,
@@ -831,15 +875,39 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LESS] = {
         .name = "less", .id = WK_OP_LESS, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_less, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_BOOL,
+        .output_dtype = WK_BOOL, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_less_arguments), offsetof(wk_less_arguments, y) + sizeof(((wk_less_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LESS_EQUAL] = {
+        .name = "less_equal", .id = WK_OP_LESS_EQUAL, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_less_equal, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_less_equal_arguments), offsetof(wk_less_equal_arguments, y) + sizeof(((wk_less_equal_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_GREATER_EQUAL] = {
+        .name = "greater_equal", .id = WK_OP_GREATER_EQUAL, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_greater_equal, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_greater_equal_arguments), offsetof(wk_greater_equal_arguments, y) + sizeof(((wk_greater_equal_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_NOT_EQUAL] = {
+        .name = "not_equal", .id = WK_OP_NOT_EQUAL, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_not_equal, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_not_equal_arguments), offsetof(wk_not_equal_arguments, y) + sizeof(((wk_not_equal_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_SUM] = {
         .name = "sum", .id = WK_OP_SUM, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_sum, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_sum, 2, sizeof(wk_sum_arguments), offsetof(wk_sum_arguments, x) + sizeof(((wk_sum_arguments *)NULL)->x)},
         .infer = wk_infer_sum, .composite = NULL,
         .vjp = wk_vjp_sum,
@@ -847,7 +915,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MEAN] = {
         .name = "mean", .id = WK_OP_MEAN, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_mean, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_mean, 2, sizeof(wk_mean_arguments), offsetof(wk_mean_arguments, x) + sizeof(((wk_mean_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_mean,
         .vjp = NULL,
@@ -855,7 +923,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MAX] = {
         .name = "max", .id = WK_OP_MAX, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_max, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_max, 2, sizeof(wk_max_arguments), offsetof(wk_max_arguments, x) + sizeof(((wk_max_arguments *)NULL)->x)},
         .infer = wk_infer_max, .composite = NULL,
         .vjp = wk_vjp_max,
@@ -863,7 +931,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ARGMAX] = {
         .name = "argmax", .id = WK_OP_ARGMAX, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_argmax, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_I64,
+        .output_dtype = WK_I64, .promotes = false,
         .settings = {attributes_argmax, 2, sizeof(wk_argmax_arguments), offsetof(wk_argmax_arguments, axis) + sizeof(((wk_argmax_arguments *)NULL)->axis)},
         .infer = wk_infer_argmax, .composite = NULL,
         .vjp = NULL,
@@ -871,7 +939,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SOFTMAX] = {
         .name = "softmax", .id = WK_OP_SOFTMAX, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_softmax, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_softmax_arguments), offsetof(wk_softmax_arguments, x) + sizeof(((wk_softmax_arguments *)NULL)->x)},
         .infer = wk_infer_softmax, .composite = NULL,
         .vjp = wk_vjp_softmax,
@@ -879,7 +947,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SOFTMAX_GRADIENT] = {
         .name = "softmax_gradient", .id = WK_OP_SOFTMAX_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_softmax_gradient, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_softmax_gradient_arguments), offsetof(wk_softmax_gradient_arguments, y) + sizeof(((wk_softmax_gradient_arguments *)NULL)->y)},
         .infer = wk_infer_softmax_gradient, .composite = NULL,
         .vjp = NULL,
@@ -887,7 +955,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOG_SOFTMAX] = {
         .name = "log_softmax", .id = WK_OP_LOG_SOFTMAX, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_log_softmax, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_log_softmax_arguments), offsetof(wk_log_softmax_arguments, x) + sizeof(((wk_log_softmax_arguments *)NULL)->x)},
         .infer = wk_infer_log_softmax, .composite = NULL,
         .vjp = wk_vjp_log_softmax,
@@ -895,7 +963,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOG_SOFTMAX_GRADIENT] = {
         .name = "log_softmax_gradient", .id = WK_OP_LOG_SOFTMAX_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_log_softmax_gradient, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_log_softmax_gradient_arguments), offsetof(wk_log_softmax_gradient_arguments, y) + sizeof(((wk_log_softmax_gradient_arguments *)NULL)->y)},
         .infer = wk_infer_log_softmax_gradient, .composite = NULL,
         .vjp = NULL,
@@ -903,7 +971,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CROSS_ENTROPY] = {
         .name = "cross_entropy", .id = WK_OP_CROSS_ENTROPY, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_cross_entropy, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_cross_entropy_arguments), offsetof(wk_cross_entropy_arguments, labels) + sizeof(((wk_cross_entropy_arguments *)NULL)->labels)},
         .infer = wk_infer_cross_entropy, .composite = NULL,
         .vjp = wk_vjp_cross_entropy,
@@ -911,7 +979,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CROSS_ENTROPY_GRADIENT] = {
         .name = "cross_entropy_gradient", .id = WK_OP_CROSS_ENTROPY_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_cross_entropy_gradient, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_cross_entropy_gradient_arguments), offsetof(wk_cross_entropy_gradient_arguments, labels) + sizeof(((wk_cross_entropy_gradient_arguments *)NULL)->labels)},
         .infer = wk_infer_cross_entropy_gradient, .composite = NULL,
         .vjp = NULL,
@@ -919,7 +987,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_RESHAPE] = {
         .name = "reshape", .id = WK_OP_RESHAPE, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_reshape, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_reshape, 1, sizeof(wk_reshape_arguments), offsetof(wk_reshape_arguments, shape) + sizeof(((wk_reshape_arguments *)NULL)->shape)},
         .infer = wk_infer_reshape, .composite = NULL,
         .vjp = wk_vjp_reshape,
@@ -927,7 +995,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_FLATTEN] = {
         .name = "flatten", .id = WK_OP_FLATTEN, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_flatten, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_flatten, 1, sizeof(wk_flatten_arguments), offsetof(wk_flatten_arguments, axis) + sizeof(((wk_flatten_arguments *)NULL)->axis)},
         .infer = NULL, .composite = wk_composite_flatten,
         .vjp = NULL,
@@ -935,7 +1003,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_PERMUTE] = {
         .name = "permute", .id = WK_OP_PERMUTE, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_permute, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_permute, 1, sizeof(wk_permute_arguments), offsetof(wk_permute_arguments, axes) + sizeof(((wk_permute_arguments *)NULL)->axes)},
         .infer = wk_infer_permute, .composite = NULL,
         .vjp = wk_vjp_permute,
@@ -943,7 +1011,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_BROADCAST_TO] = {
         .name = "broadcast_to", .id = WK_OP_BROADCAST_TO, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_broadcast_to, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_broadcast_to, 1, sizeof(wk_broadcast_to_arguments), offsetof(wk_broadcast_to_arguments, shape) + sizeof(((wk_broadcast_to_arguments *)NULL)->shape)},
         .infer = wk_infer_broadcast_to, .composite = NULL,
         .vjp = wk_vjp_broadcast_to,
@@ -951,7 +1019,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SLICE] = {
         .name = "slice", .id = WK_OP_SLICE, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_slice, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_slice, 3, sizeof(wk_slice_arguments), offsetof(wk_slice_arguments, end) + sizeof(((wk_slice_arguments *)NULL)->end)},
         .infer = wk_infer_slice, .composite = NULL,
         .vjp = wk_vjp_slice,
@@ -959,7 +1027,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CONTIGUOUS] = {
         .name = "contiguous", .id = WK_OP_CONTIGUOUS, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_contiguous, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_contiguous_arguments), offsetof(wk_contiguous_arguments, x) + sizeof(((wk_contiguous_arguments *)NULL)->x)},
         .infer = wk_infer_contiguous, .composite = NULL,
         .vjp = wk_vjp_contiguous,
@@ -967,7 +1035,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CAST] = {
         .name = "cast", .id = WK_OP_CAST, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_cast, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_cast, 1, sizeof(wk_cast_arguments), offsetof(wk_cast_arguments, dtype) + sizeof(((wk_cast_arguments *)NULL)->dtype)},
         .infer = wk_infer_cast, .composite = NULL,
         .vjp = wk_vjp_cast,
@@ -975,7 +1043,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CONCATENATE] = {
         .name = "concatenate", .id = WK_OP_CONCATENATE, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_concatenate, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_concatenate, 1, sizeof(wk_concatenate_arguments), offsetof(wk_concatenate_arguments, axis) + sizeof(((wk_concatenate_arguments *)NULL)->axis)},
         .infer = wk_infer_concatenate, .composite = NULL,
         .vjp = wk_vjp_concatenate,
@@ -983,7 +1051,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_PAD] = {
         .name = "pad", .id = WK_OP_PAD, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_pad, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_pad, 3, sizeof(wk_pad_arguments), offsetof(wk_pad_arguments, after) + sizeof(((wk_pad_arguments *)NULL)->after)},
         .infer = wk_infer_pad, .composite = NULL,
         .vjp = wk_vjp_pad,
@@ -991,7 +1059,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SGD_UPDATE] = {
         .name = "sgd_update", .id = WK_OP_SGD_UPDATE, .class = WK_CLASS_UPDATE, .hidden = true,
         .inputs = inputs_sgd_update, .input_count = 3, .output_count = 0,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_sgd_update, 3, sizeof(wk_sgd_update_arguments), offsetof(wk_sgd_update_arguments, weight_decay) + sizeof(((wk_sgd_update_arguments *)NULL)->weight_decay)},
         .infer = wk_infer_update, .composite = NULL,
         .vjp = NULL,
@@ -999,7 +1067,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ADAM_UPDATE] = {
         .name = "adam_update", .id = WK_OP_ADAM_UPDATE, .class = WK_CLASS_UPDATE, .hidden = true,
         .inputs = inputs_adam_update, .input_count = 4, .output_count = 0,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_adam_update, 6, sizeof(wk_adam_update_arguments), offsetof(wk_adam_update_arguments, weight_decay) + sizeof(((wk_adam_update_arguments *)NULL)->weight_decay)},
         .infer = wk_infer_update, .composite = NULL,
         .vjp = NULL,
@@ -1007,7 +1075,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_COPY_UPDATE] = {
         .name = "copy_update", .id = WK_OP_COPY_UPDATE, .class = WK_CLASS_UPDATE, .hidden = true,
         .inputs = inputs_copy_update, .input_count = 2, .output_count = 0,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_copy_update_arguments), offsetof(wk_copy_update_arguments, source) + sizeof(((wk_copy_update_arguments *)NULL)->source)},
         .infer = wk_infer_update, .composite = NULL,
         .vjp = NULL,
@@ -1015,7 +1083,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ADD_UPDATE] = {
         .name = "add_update", .id = WK_OP_ADD_UPDATE, .class = WK_CLASS_UPDATE, .hidden = true,
         .inputs = inputs_add_update, .input_count = 2, .output_count = 0,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_add_update_arguments), offsetof(wk_add_update_arguments, source) + sizeof(((wk_add_update_arguments *)NULL)->source)},
         .infer = wk_infer_update, .composite = NULL,
         .vjp = NULL,
@@ -1023,7 +1091,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MAX_POOL2D] = {
         .name = "max_pool2d", .id = WK_OP_MAX_POOL2D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_max_pool2d, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_max_pool2d, 3, sizeof(wk_max_pool2d_arguments), offsetof(wk_max_pool2d_arguments, window) + sizeof(((wk_max_pool2d_arguments *)NULL)->window)},
         .infer = wk_infer_max_pool2d, .composite = NULL,
         .vjp = wk_vjp_max_pool2d,
@@ -1031,7 +1099,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MAX_POOL2D_GRADIENT] = {
         .name = "max_pool2d_gradient", .id = WK_OP_MAX_POOL2D_GRADIENT, .class = WK_CLASS_WINDOW, .hidden = true,
         .inputs = inputs_max_pool2d_gradient, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_max_pool2d_gradient, 3, sizeof(wk_max_pool2d_gradient_arguments), offsetof(wk_max_pool2d_gradient_arguments, window) + sizeof(((wk_max_pool2d_gradient_arguments *)NULL)->window)},
         .infer = wk_infer_max_pool2d_gradient, .composite = NULL,
         .vjp = NULL,
@@ -1039,7 +1107,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_AVERAGE_POOL2D] = {
         .name = "average_pool2d", .id = WK_OP_AVERAGE_POOL2D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_average_pool2d, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_average_pool2d, 3, sizeof(wk_average_pool2d_arguments), offsetof(wk_average_pool2d_arguments, window) + sizeof(((wk_average_pool2d_arguments *)NULL)->window)},
         .infer = wk_infer_average_pool2d, .composite = NULL,
         .vjp = wk_vjp_average_pool2d,
@@ -1047,7 +1115,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_AVERAGE_POOL2D_GRADIENT] = {
         .name = "average_pool2d_gradient", .id = WK_OP_AVERAGE_POOL2D_GRADIENT, .class = WK_CLASS_WINDOW, .hidden = true,
         .inputs = inputs_average_pool2d_gradient, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_average_pool2d_gradient, 4, sizeof(wk_average_pool2d_gradient_arguments), offsetof(wk_average_pool2d_gradient_arguments, window) + sizeof(((wk_average_pool2d_gradient_arguments *)NULL)->window)},
         .infer = wk_infer_average_pool2d_gradient, .composite = NULL,
         .vjp = wk_vjp_average_pool2d_gradient,
@@ -1180,6 +1248,18 @@ wk_tensor *wk_greater_at(wk_place here, const wk_greater_arguments *arguments) {
 
 wk_tensor *wk_less_at(wk_place here, const wk_less_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_LESS], here, arguments);
+}
+
+wk_tensor *wk_less_equal_at(wk_place here, const wk_less_equal_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LESS_EQUAL], here, arguments);
+}
+
+wk_tensor *wk_greater_equal_at(wk_place here, const wk_greater_equal_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GREATER_EQUAL], here, arguments);
+}
+
+wk_tensor *wk_not_equal_at(wk_place here, const wk_not_equal_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_NOT_EQUAL], here, arguments);
 }
 
 wk_tensor *wk_sum_at(wk_place here, const wk_sum_arguments *arguments) {

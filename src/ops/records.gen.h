@@ -19,64 +19,62 @@ enum {
   WK_OP_ADD = 10,
   WK_OP_SUBTRACT = 11,
   WK_OP_MULTIPLY = 12,
-  WK_OP_MULTIPLY_GRADIENT_X = 13,
-  WK_OP_MULTIPLY_GRADIENT_Y = 14,
-  WK_OP_DIVIDE = 15,
-  WK_OP_DIVIDE_GRADIENT_X = 16,
-  WK_OP_DIVIDE_GRADIENT_Y = 17,
-  WK_OP_MAXIMUM = 18,
-  WK_OP_MAXIMUM_GRADIENT_X = 19,
-  WK_OP_MAXIMUM_GRADIENT_Y = 20,
-  WK_OP_MINIMUM = 21,
-  WK_OP_MINIMUM_GRADIENT_X = 22,
-  WK_OP_MINIMUM_GRADIENT_Y = 23,
-  WK_OP_NEGATIVE = 24,
-  WK_OP_EXP = 25,
-  WK_OP_EXP_GRADIENT_X = 26,
-  WK_OP_LOG = 27,
-  WK_OP_LOG_GRADIENT_X = 28,
-  WK_OP_SQRT = 29,
-  WK_OP_SQRT_GRADIENT_X = 30,
-  WK_OP_RELU = 31,
-  WK_OP_RELU_GRADIENT_X = 32,
-  WK_OP_SIGMOID = 33,
-  WK_OP_SIGMOID_GRADIENT_X = 34,
-  WK_OP_TANH = 35,
-  WK_OP_TANH_GRADIENT_X = 36,
-  WK_OP_WHERE = 37,
-  WK_OP_WHERE_GRADIENT_X = 38,
-  WK_OP_WHERE_GRADIENT_Y = 39,
-  WK_OP_EQUAL = 40,
-  WK_OP_GREATER = 41,
-  WK_OP_LESS = 42,
-  WK_OP_SUM = 43,
-  WK_OP_MEAN = 44,
-  WK_OP_MAX = 45,
-  WK_OP_ARGMAX = 46,
-  WK_OP_SOFTMAX = 47,
-  WK_OP_SOFTMAX_GRADIENT = 48,
-  WK_OP_LOG_SOFTMAX = 49,
-  WK_OP_LOG_SOFTMAX_GRADIENT = 50,
-  WK_OP_CROSS_ENTROPY = 51,
-  WK_OP_CROSS_ENTROPY_GRADIENT = 52,
-  WK_OP_RESHAPE = 53,
-  WK_OP_FLATTEN = 54,
-  WK_OP_PERMUTE = 55,
-  WK_OP_BROADCAST_TO = 56,
-  WK_OP_SLICE = 57,
-  WK_OP_CONTIGUOUS = 58,
-  WK_OP_CAST = 59,
-  WK_OP_CONCATENATE = 60,
-  WK_OP_PAD = 61,
-  WK_OP_SGD_UPDATE = 62,
-  WK_OP_ADAM_UPDATE = 63,
-  WK_OP_COPY_UPDATE = 64,
-  WK_OP_ADD_UPDATE = 65,
-  WK_OP_MAX_POOL2D = 66,
-  WK_OP_MAX_POOL2D_GRADIENT = 67,
-  WK_OP_AVERAGE_POOL2D = 68,
-  WK_OP_AVERAGE_POOL2D_GRADIENT = 69,
-  WK_OP_COUNT = 70
+  WK_OP_DIVIDE = 13,
+  WK_OP_DIVIDE_GRADIENT_Y = 14,
+  WK_OP_MAXIMUM = 15,
+  WK_OP_MAXIMUM_GRADIENT_X = 16,
+  WK_OP_MAXIMUM_GRADIENT_Y = 17,
+  WK_OP_MINIMUM = 18,
+  WK_OP_MINIMUM_GRADIENT_X = 19,
+  WK_OP_MINIMUM_GRADIENT_Y = 20,
+  WK_OP_NEGATIVE = 21,
+  WK_OP_EXP = 22,
+  WK_OP_LOG = 23,
+  WK_OP_SQRT = 24,
+  WK_OP_SQRT_GRADIENT_X = 25,
+  WK_OP_RELU = 26,
+  WK_OP_RELU_GRADIENT_X = 27,
+  WK_OP_SIGMOID = 28,
+  WK_OP_SIGMOID_GRADIENT_X = 29,
+  WK_OP_TANH = 30,
+  WK_OP_TANH_GRADIENT_X = 31,
+  WK_OP_WHERE = 32,
+  WK_OP_WHERE_GRADIENT_X = 33,
+  WK_OP_WHERE_GRADIENT_Y = 34,
+  WK_OP_EQUAL = 35,
+  WK_OP_GREATER = 36,
+  WK_OP_LESS = 37,
+  WK_OP_LESS_EQUAL = 38,
+  WK_OP_GREATER_EQUAL = 39,
+  WK_OP_NOT_EQUAL = 40,
+  WK_OP_SUM = 41,
+  WK_OP_MEAN = 42,
+  WK_OP_MAX = 43,
+  WK_OP_ARGMAX = 44,
+  WK_OP_SOFTMAX = 45,
+  WK_OP_SOFTMAX_GRADIENT = 46,
+  WK_OP_LOG_SOFTMAX = 47,
+  WK_OP_LOG_SOFTMAX_GRADIENT = 48,
+  WK_OP_CROSS_ENTROPY = 49,
+  WK_OP_CROSS_ENTROPY_GRADIENT = 50,
+  WK_OP_RESHAPE = 51,
+  WK_OP_FLATTEN = 52,
+  WK_OP_PERMUTE = 53,
+  WK_OP_BROADCAST_TO = 54,
+  WK_OP_SLICE = 55,
+  WK_OP_CONTIGUOUS = 56,
+  WK_OP_CAST = 57,
+  WK_OP_CONCATENATE = 58,
+  WK_OP_PAD = 59,
+  WK_OP_SGD_UPDATE = 60,
+  WK_OP_ADAM_UPDATE = 61,
+  WK_OP_COPY_UPDATE = 62,
+  WK_OP_ADD_UPDATE = 63,
+  WK_OP_MAX_POOL2D = 64,
+  WK_OP_MAX_POOL2D_GRADIENT = 65,
+  WK_OP_AVERAGE_POOL2D = 66,
+  WK_OP_AVERAGE_POOL2D_GRADIENT = 67,
+  WK_OP_COUNT = 68
 };
 
 wk_status wk_infer_full(wk_call *call);
@@ -127,34 +125,7 @@ wk_status wk_vjp_conv2d_weight_gradient(wk_vjp *vjp);
 wk_status wk_vjp_add(wk_vjp *vjp);
 wk_status wk_vjp_subtract(wk_vjp *vjp);
 wk_status wk_vjp_multiply(wk_vjp *vjp);
-typedef struct wk_multiply_gradient_x_arguments {
-  size_t struct_size;
-  wk_tensor *g;
-  wk_tensor *y;
-} wk_multiply_gradient_x_arguments;
-#define wk_multiply_gradient_x(...) \
-  wk_op_run_in_scope(&wk_op_table[WK_OP_MULTIPLY_GRADIENT_X], WK_HERE, \
-                     &(wk_multiply_gradient_x_arguments){.struct_size = sizeof(wk_multiply_gradient_x_arguments), __VA_ARGS__})
-
-typedef struct wk_multiply_gradient_y_arguments {
-  size_t struct_size;
-  wk_tensor *g;
-  wk_tensor *x;
-} wk_multiply_gradient_y_arguments;
-#define wk_multiply_gradient_y(...) \
-  wk_op_run_in_scope(&wk_op_table[WK_OP_MULTIPLY_GRADIENT_Y], WK_HERE, \
-                     &(wk_multiply_gradient_y_arguments){.struct_size = sizeof(wk_multiply_gradient_y_arguments), __VA_ARGS__})
-
 wk_status wk_vjp_divide(wk_vjp *vjp);
-typedef struct wk_divide_gradient_x_arguments {
-  size_t struct_size;
-  wk_tensor *g;
-  wk_tensor *y;
-} wk_divide_gradient_x_arguments;
-#define wk_divide_gradient_x(...) \
-  wk_op_run_in_scope(&wk_op_table[WK_OP_DIVIDE_GRADIENT_X], WK_HERE, \
-                     &(wk_divide_gradient_x_arguments){.struct_size = sizeof(wk_divide_gradient_x_arguments), __VA_ARGS__})
-
 typedef struct wk_divide_gradient_y_arguments {
   size_t struct_size;
   wk_tensor *g;
@@ -165,6 +136,7 @@ typedef struct wk_divide_gradient_y_arguments {
   wk_op_run_in_scope(&wk_op_table[WK_OP_DIVIDE_GRADIENT_Y], WK_HERE, \
                      &(wk_divide_gradient_y_arguments){.struct_size = sizeof(wk_divide_gradient_y_arguments), __VA_ARGS__})
 
+wk_status wk_composite_divide_gradient_y(wk_call *call);
 wk_status wk_vjp_maximum(wk_vjp *vjp);
 typedef struct wk_maximum_gradient_x_arguments {
   size_t struct_size;
@@ -176,6 +148,7 @@ typedef struct wk_maximum_gradient_x_arguments {
   wk_op_run_in_scope(&wk_op_table[WK_OP_MAXIMUM_GRADIENT_X], WK_HERE, \
                      &(wk_maximum_gradient_x_arguments){.struct_size = sizeof(wk_maximum_gradient_x_arguments), __VA_ARGS__})
 
+wk_status wk_composite_maximum_gradient_x(wk_call *call);
 typedef struct wk_maximum_gradient_y_arguments {
   size_t struct_size;
   wk_tensor *g;
@@ -186,6 +159,7 @@ typedef struct wk_maximum_gradient_y_arguments {
   wk_op_run_in_scope(&wk_op_table[WK_OP_MAXIMUM_GRADIENT_Y], WK_HERE, \
                      &(wk_maximum_gradient_y_arguments){.struct_size = sizeof(wk_maximum_gradient_y_arguments), __VA_ARGS__})
 
+wk_status wk_composite_maximum_gradient_y(wk_call *call);
 wk_status wk_vjp_minimum(wk_vjp *vjp);
 typedef struct wk_minimum_gradient_x_arguments {
   size_t struct_size;
@@ -197,6 +171,7 @@ typedef struct wk_minimum_gradient_x_arguments {
   wk_op_run_in_scope(&wk_op_table[WK_OP_MINIMUM_GRADIENT_X], WK_HERE, \
                      &(wk_minimum_gradient_x_arguments){.struct_size = sizeof(wk_minimum_gradient_x_arguments), __VA_ARGS__})
 
+wk_status wk_composite_minimum_gradient_x(wk_call *call);
 typedef struct wk_minimum_gradient_y_arguments {
   size_t struct_size;
   wk_tensor *g;
@@ -207,27 +182,10 @@ typedef struct wk_minimum_gradient_y_arguments {
   wk_op_run_in_scope(&wk_op_table[WK_OP_MINIMUM_GRADIENT_Y], WK_HERE, \
                      &(wk_minimum_gradient_y_arguments){.struct_size = sizeof(wk_minimum_gradient_y_arguments), __VA_ARGS__})
 
+wk_status wk_composite_minimum_gradient_y(wk_call *call);
 wk_status wk_vjp_negative(wk_vjp *vjp);
 wk_status wk_vjp_exp(wk_vjp *vjp);
-typedef struct wk_exp_gradient_x_arguments {
-  size_t struct_size;
-  wk_tensor *g;
-  wk_tensor *y;
-} wk_exp_gradient_x_arguments;
-#define wk_exp_gradient_x(...) \
-  wk_op_run_in_scope(&wk_op_table[WK_OP_EXP_GRADIENT_X], WK_HERE, \
-                     &(wk_exp_gradient_x_arguments){.struct_size = sizeof(wk_exp_gradient_x_arguments), __VA_ARGS__})
-
 wk_status wk_vjp_log(wk_vjp *vjp);
-typedef struct wk_log_gradient_x_arguments {
-  size_t struct_size;
-  wk_tensor *g;
-  wk_tensor *x;
-} wk_log_gradient_x_arguments;
-#define wk_log_gradient_x(...) \
-  wk_op_run_in_scope(&wk_op_table[WK_OP_LOG_GRADIENT_X], WK_HERE, \
-                     &(wk_log_gradient_x_arguments){.struct_size = sizeof(wk_log_gradient_x_arguments), __VA_ARGS__})
-
 wk_status wk_vjp_sqrt(wk_vjp *vjp);
 typedef struct wk_sqrt_gradient_x_arguments {
   size_t struct_size;
@@ -238,6 +196,7 @@ typedef struct wk_sqrt_gradient_x_arguments {
   wk_op_run_in_scope(&wk_op_table[WK_OP_SQRT_GRADIENT_X], WK_HERE, \
                      &(wk_sqrt_gradient_x_arguments){.struct_size = sizeof(wk_sqrt_gradient_x_arguments), __VA_ARGS__})
 
+wk_status wk_composite_sqrt_gradient_x(wk_call *call);
 wk_status wk_vjp_relu(wk_vjp *vjp);
 typedef struct wk_relu_gradient_x_arguments {
   size_t struct_size;
@@ -248,6 +207,7 @@ typedef struct wk_relu_gradient_x_arguments {
   wk_op_run_in_scope(&wk_op_table[WK_OP_RELU_GRADIENT_X], WK_HERE, \
                      &(wk_relu_gradient_x_arguments){.struct_size = sizeof(wk_relu_gradient_x_arguments), __VA_ARGS__})
 
+wk_status wk_composite_relu_gradient_x(wk_call *call);
 wk_status wk_vjp_sigmoid(wk_vjp *vjp);
 typedef struct wk_sigmoid_gradient_x_arguments {
   size_t struct_size;
@@ -258,6 +218,7 @@ typedef struct wk_sigmoid_gradient_x_arguments {
   wk_op_run_in_scope(&wk_op_table[WK_OP_SIGMOID_GRADIENT_X], WK_HERE, \
                      &(wk_sigmoid_gradient_x_arguments){.struct_size = sizeof(wk_sigmoid_gradient_x_arguments), __VA_ARGS__})
 
+wk_status wk_composite_sigmoid_gradient_x(wk_call *call);
 wk_status wk_vjp_tanh(wk_vjp *vjp);
 typedef struct wk_tanh_gradient_x_arguments {
   size_t struct_size;
@@ -268,6 +229,7 @@ typedef struct wk_tanh_gradient_x_arguments {
   wk_op_run_in_scope(&wk_op_table[WK_OP_TANH_GRADIENT_X], WK_HERE, \
                      &(wk_tanh_gradient_x_arguments){.struct_size = sizeof(wk_tanh_gradient_x_arguments), __VA_ARGS__})
 
+wk_status wk_composite_tanh_gradient_x(wk_call *call);
 wk_status wk_vjp_where(wk_vjp *vjp);
 typedef struct wk_where_gradient_x_arguments {
   size_t struct_size;
@@ -278,6 +240,7 @@ typedef struct wk_where_gradient_x_arguments {
   wk_op_run_in_scope(&wk_op_table[WK_OP_WHERE_GRADIENT_X], WK_HERE, \
                      &(wk_where_gradient_x_arguments){.struct_size = sizeof(wk_where_gradient_x_arguments), __VA_ARGS__})
 
+wk_status wk_composite_where_gradient_x(wk_call *call);
 typedef struct wk_where_gradient_y_arguments {
   size_t struct_size;
   wk_tensor *g;
@@ -287,6 +250,7 @@ typedef struct wk_where_gradient_y_arguments {
   wk_op_run_in_scope(&wk_op_table[WK_OP_WHERE_GRADIENT_Y], WK_HERE, \
                      &(wk_where_gradient_y_arguments){.struct_size = sizeof(wk_where_gradient_y_arguments), __VA_ARGS__})
 
+wk_status wk_composite_where_gradient_y(wk_call *call);
 wk_status wk_infer_sum(wk_call *call);
 wk_status wk_vjp_sum(wk_vjp *vjp);
 wk_status wk_composite_mean(wk_call *call);

@@ -29,6 +29,7 @@ const char *wk_op_name_at(int index) {
 typedef struct candidates {
   const wk_kernel *kernel[MAX_CANDIDATES];
   int count;
+  bool native; /* not only by kernels of every op */
 } candidates;
 
 static candidates candidate_table[MAX_DEVICES][WK_OP_COUNT];
@@ -38,13 +39,17 @@ static void add_candidate(candidates *to, const wk_kernel *kernel) {
 }
 
 static void add_kernel(candidates *of_op, const wk_kernel *kernel) {
-  if (kernel->op != WK_EVERY_POINTWISE) {
+  if (kernel->op >= 0) {
+    of_op[kernel->op].native = true;
     add_candidate(&of_op[kernel->op], kernel);
     return;
   }
   for (int i = 0; i < WK_OP_COUNT; i++) {
     const wk_op_class class = wk_op_table[i].class;
-    if (class == WK_CLASS_POINTWISE || class == WK_CLASS_UPDATE) add_candidate(&of_op[i], kernel);
+    const bool pointwise = class == WK_CLASS_POINTWISE || class == WK_CLASS_UPDATE;
+    if (kernel->op == WK_EVERY_POINTWISE && !pointwise) continue;
+    of_op[i].native = of_op[i].native || kernel->op == WK_EVERY_POINTWISE;
+    add_candidate(&of_op[i], kernel);
   }
 }
 
@@ -74,5 +79,5 @@ const wk_kernel *wk_kernel_find(wk_device *device, const wk_kernel_call *call) {
 }
 
 bool wk_kernel_exists(wk_device *device, int op) {
-  return candidate_table[device->index][op].count > 0;
+  return candidate_table[device->index][op].native;
 }

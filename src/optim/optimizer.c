@@ -34,13 +34,12 @@ static wk_status allocate(wk_optimizer *optimizer, const wk_optimizer_type *type
 wk_optimizer *wk_optimizer_create_type(const wk_optimizer_type *type, wk_parameters *parameters,
                                        wk_place here, const void *arguments) {
   wk_optimizer *optimizer = NULL;
-  if (!wk_failed() && parameters) optimizer = wk_allocate_zeroed(1, sizeof *optimizer);
+  if (parameters) optimizer = wk_allocate_zeroed(1, sizeof *optimizer);
   if (optimizer) {
     optimizer->parameters = parameters;
     if (allocate(optimizer, type, arguments) == WK_OK) return optimizer;
   }
-  wk_error_add_op(type->name);
-  wk_error_add_place(here);
+  wk_error_add_call(type->name, here);
   wk_optimizer_free(optimizer);
   return NULL;
 }
@@ -135,8 +134,7 @@ static void consume_gradients(wk_parameters *set) {
     if (takes_part(&set->segments[i])) set->segments[i].tensor->leaf->valid = false;
 }
 
-wk_status wk_optimizer_step(wk_optimizer *optimizer) {
-  if (wk_failed()) return wk_error_pending;
+static wk_status take_step(wk_optimizer *optimizer) {
   if (!optimizer) return wk_fail(WK_ERROR_ARGUMENT, "there is no optimizer to take a step");
   /* A step without gradients changes nothing, so it must not age a bias correction either. */
   if (!anything_to_do(optimizer->parameters)) return WK_OK;
@@ -145,55 +143,66 @@ wk_status wk_optimizer_step(wk_optimizer *optimizer) {
   const wk_status status = wk_parameters_each_run(optimizer->parameters, update_run, optimizer);
   if (status < 0) {
     optimizer->step_count--;
-    wk_error_add_op("optimizer_step");
     return status;
   }
   if (wk_optimizer_get(optimizer, "keep_gradients") == 0) consume_gradients(optimizer->parameters);
   return WK_OK;
 }
 
+wk_status wk_optimizer_step_at(wk_place here, wk_optimizer *optimizer) {
+  if (wk_failed()) return wk_error_pending;
+  const wk_status status = take_step(optimizer);
+  wk_error_add_call("optimizer_step", here);
+  return status;
+}
+
 /* ---- settings by name ---- */
 
-static const wk_attribute *find_setting(const wk_optimizer *optimizer, const char *name,
-                                        const char *op) {
-  const wk_attribute *attribute =
-      optimizer && name ? wk_settings_find(&optimizer->type->settings, name) : NULL;
+static const wk_attribute *find_setting(const wk_optimizer *optimizer, const char *name) {
+  if (!optimizer || !name) {
+    wk_fail(WK_ERROR_ARGUMENT, "the optimizer or the setting's name is NULL");
+    return NULL;
+  }
+  const wk_attribute *attribute = wk_settings_find(&optimizer->type->settings, name);
   if (attribute) return attribute;
-  wk_fail(WK_ERROR_NOT_FOUND, "%s has no setting %s", wk_optimizer_name(optimizer),
-          name ? name : "");
+  wk_fail(WK_ERROR_NOT_FOUND, "%s has no setting %s", wk_optimizer_name(optimizer), name);
   char names[256] = "";
   size_t used = 0;
-  for (int i = 0; optimizer && i < optimizer->type->settings.count; i++)
+  for (int i = 0; i < optimizer->type->settings.count; i++)
     used = wk_print_into(names, sizeof names, used, i ? ", %s" : "%s",
                          optimizer->type->settings.attributes[i].name);
   wk_error_add_hint("its settings are: %s", names);
-  wk_error_add_op(op);
   return NULL;
 }
 
-double wk_optimizer_get(const wk_optimizer *optimizer, const char *name) {
+double wk_optimizer_get_at(wk_place here, const wk_optimizer *optimizer, const char *name) {
   if (wk_failed()) return (double)NAN;
-  const wk_attribute *attribute = find_setting(optimizer, name, "optimizer_get");
+  const wk_attribute *attribute = find_setting(optimizer, name);
+  wk_error_add_call("optimizer_get", here);
   if (!attribute) return (double)NAN;
   const void *at = (const char *)optimizer->settings + attribute->offset;
   return attribute->type == WK_ATTRIBUTE_BOOL ? *(const bool *)at : 0.0 + *(const double *)at;
 }
 
-wk_status wk_optimizer_set(wk_optimizer *optimizer, const char *name, double value) {
-  if (wk_failed()) return wk_error_pending;
-  const wk_attribute *attribute = find_setting(optimizer, name, "optimizer_set");
+static wk_status set(wk_optimizer *optimizer, const char *name, double value) {
+  const wk_attribute *attribute = find_setting(optimizer, name);
   if (!attribute) return wk_error_pending;
   void *at = (char *)optimizer->settings + attribute->offset;
   if (attribute->type == WK_ATTRIBUTE_BOOL) {
     *(bool *)at = value != 0;
     return WK_OK;
   }
-  if (wk_attribute_check(attribute, optimizer->type->name, value) < 0) {
-    wk_error_add_op("optimizer_set");
-    return wk_error_pending;
-  }
+  if (wk_attribute_check(attribute, optimizer->type->name, value) < 0) return wk_error_pending;
   *(double *)at = value == 0 ? WK_EXACTLY_ZERO : value; /* no default, also when read back */
   return WK_OK;
+}
+
+wk_status wk_optimizer_set_at(wk_place here, wk_optimizer *optimizer, const char *name,
+                              double value) {
+  if (wk_failed()) return wk_error_pending;
+  const wk_status status = set(optimizer, name, value);
+  wk_error_add_call("optimizer_set", here);
+  return status;
 }
 
 /* ---- asking ---- */

@@ -56,6 +56,14 @@ static bool zero_is_meant(const wk_attribute *attribute) {
   return attribute->minimum == 0 && attribute->default_value == 0;
 }
 
+static wk_status check_enum(const wk_attribute *attribute, const char *what, int value) {
+  int count = 0;
+  while (attribute->names[count]) count++;
+  if (value >= 0 && value < count) return WK_OK;
+  return wk_fail(WK_ERROR_ARGUMENT, "%s of %s is %d; there are %d choices, from 0 (%s)",
+                 attribute->name, what, value, count, attribute->names[0]);
+}
+
 static wk_status resolve_field(const wk_attribute *attribute, const char *what, void *settings) {
   void *at = field(attribute, settings);
   switch (attribute->type) {
@@ -95,6 +103,8 @@ static wk_status resolve_field(const wk_attribute *attribute, const char *what, 
     return wk_fail(WK_ERROR_DTYPE, "%s of %s is %d, which is no dtype", attribute->name, what,
                    (int)*dtype);
   }
+  case WK_ATTRIBUTE_ENUM:
+    return check_enum(attribute, what, *(const int *)at);
   case WK_ATTRIBUTE_AXIS:
   case WK_ATTRIBUTE_BOOL:
   case WK_ATTRIBUTE_UINT:
@@ -106,10 +116,10 @@ static wk_status resolve_field(const wk_attribute *attribute, const char *what, 
 }
 
 /* A caller compiled against a newer header may set fields that this library does not know. */
-static wk_status check_unknown_tail(const wk_settings *settings, const char *what,
-                                    const void *given, size_t given_size) {
+static wk_status check_unknown_tail(const char *what, const void *given, size_t size,
+                                    size_t given_size) {
   const unsigned char *bytes = given;
-  for (size_t i = settings->size; i < given_size; i++) {
+  for (size_t i = size; i < given_size; i++) {
     if (bytes[i] != 0) {
       return wk_fail(WK_ERROR_UNSUPPORTED, "%s was given a setting that this version (%s) lacks",
                      what, wk_version());
@@ -118,24 +128,27 @@ static wk_status check_unknown_tail(const wk_settings *settings, const char *wha
   return WK_OK;
 }
 
-/* Copies what both sides know of the settings; the rest is zero. */
-static wk_status copy_known(const wk_settings *settings, const char *what, const void *given,
-                            void *resolved) {
+wk_status wk_settings_copy(const char *what, const void *given, size_t required_size, size_t size,
+                           void *copy) {
   size_t given_size;
+  memset(copy, 0, size);
+  if (!given) return wk_fail(WK_ERROR_ARGUMENT, "the settings of %s are NULL", what);
   memcpy(&given_size, given, sizeof given_size);
-  if (given_size < settings->required_size || given_size > 1 << 16) {
+  if (given_size < required_size || given_size > 1 << 16) {
     return wk_fail(WK_ERROR_ARGUMENT, "the settings of %s have struct_size %zu, not %zu", what,
-                   given_size, settings->size);
+                   given_size, size);
   }
-  const size_t known = given_size < settings->size ? given_size : settings->size;
-  memcpy(resolved, given, known);
-  return check_unknown_tail(settings, what, given, given_size);
+  memcpy(copy, given, given_size < size ? given_size : size);
+  return check_unknown_tail(what, given, size, given_size);
 }
 
 wk_status wk_settings_resolve(const wk_settings *settings, const char *what, const void *given,
                               void *resolved) {
-  memset(resolved, 0, settings->size);
-  wk_status status = given ? copy_known(settings, what, given, resolved) : WK_OK;
+  wk_status status = WK_OK;
+  if (given)
+    status = wk_settings_copy(what, given, settings->required_size, settings->size, resolved);
+  else
+    memset(resolved, 0, settings->size);
   memcpy(resolved, &settings->size, sizeof settings->size);
   for (int i = 0; i < settings->count && status == WK_OK; i++) {
     status = resolve_field(&settings->attributes[i], what, resolved);
@@ -187,6 +200,8 @@ wk_status wk_attribute_to_text(const wk_attribute *attribute, const void *settin
     return append_axes(text, at);
   case WK_ATTRIBUTE_DTYPE:
     return wk_text_append(text, "\"%s\"", wk_dtype_name(*(const wk_dtype *)at));
+  case WK_ATTRIBUTE_ENUM:
+    return wk_text_append(text, "\"%s\"", attribute->names[*(const int *)at]);
   case WK_ATTRIBUTE_DEVICE:
   case WK_ATTRIBUTE_GENERATOR:
     return wk_text_append(text, "null");
@@ -219,15 +234,27 @@ static bool parse_axes(const char *text, wk_axes *axes) {
   return true;
 }
 
+static bool is_quoted(const char *text, const char *name) {
+  const size_t length = strlen(name);
+  return text[0] == '"' && strncmp(text + 1, name, length) == 0 &&
+         strcmp(text + 1 + length, "\"") == 0;
+}
+
 static bool parse_dtype(const char *text, wk_dtype *dtype) {
   for (int d = WK_DTYPE_DEFAULT; d == WK_DTYPE_DEFAULT || wk_dtype_size((wk_dtype)d); d++) {
-    const char *name = wk_dtype_name((wk_dtype)d);
-    const size_t length = strlen(name);
-    if (text[0] == '"' && strncmp(text + 1, name, length) == 0 &&
-        strcmp(text + 1 + length, "\"") == 0) {
+    if (is_quoted(text, wk_dtype_name((wk_dtype)d))) {
       *dtype = (wk_dtype)d;
       return true;
     }
+  }
+  return false;
+}
+
+static bool parse_enum(const wk_attribute *attribute, const char *text, int *value) {
+  for (int i = 0; attribute->names[i]; i++) {
+    if (!is_quoted(text, attribute->names[i])) continue;
+    *value = i;
+    return true;
   }
   return false;
 }
@@ -264,6 +291,8 @@ static bool parse_field(const wk_attribute *attribute, void *at, const char *tex
     return parse_axes(text, at);
   case WK_ATTRIBUTE_DTYPE:
     return parse_dtype(text, at);
+  case WK_ATTRIBUTE_ENUM:
+    return parse_enum(attribute, text, at);
   case WK_ATTRIBUTE_DEVICE:
   case WK_ATTRIBUTE_GENERATOR:
     return strcmp(text, "null") == 0;

@@ -10,17 +10,18 @@
 #include "base/text.h"
 
 typedef enum wk_attribute_type {
-  WK_ATTRIBUTE_INT,      /* int64_t */
-  WK_ATTRIBUTE_AXIS,     /* int */
-  WK_ATTRIBUTE_DOUBLE,   /* double */
-  WK_ATTRIBUTE_BOOL,     /* bool */
-  WK_ATTRIBUTE_UINT,     /* uint64_t */
-  WK_ATTRIBUTE_PAIR,     /* int64_t[2]; a zero second one repeats the first */
-  WK_ATTRIBUTE_SHAPE,    /* wk_shape */
-  WK_ATTRIBUTE_AXES,     /* wk_axes */
-  WK_ATTRIBUTE_DTYPE,    /* wk_dtype */
-  WK_ATTRIBUTE_DEVICE,   /* wk_device *, has no text */
-  WK_ATTRIBUTE_GENERATOR /* wk_generator *, has no text */
+  WK_ATTRIBUTE_INT,       /* int64_t */
+  WK_ATTRIBUTE_AXIS,      /* int */
+  WK_ATTRIBUTE_DOUBLE,    /* double */
+  WK_ATTRIBUTE_BOOL,      /* bool */
+  WK_ATTRIBUTE_UINT,      /* uint64_t */
+  WK_ATTRIBUTE_PAIR,      /* int64_t[2]; a zero second one repeats the first */
+  WK_ATTRIBUTE_SHAPE,     /* wk_shape */
+  WK_ATTRIBUTE_AXES,      /* wk_axes */
+  WK_ATTRIBUTE_DTYPE,     /* wk_dtype */
+  WK_ATTRIBUTE_DEVICE,    /* wk_device *, has no text */
+  WK_ATTRIBUTE_GENERATOR, /* wk_generator *, has no text */
+  WK_ATTRIBUTE_ENUM       /* an enum of the public API; its value's name is its text */
 } wk_attribute_type;
 
 typedef struct wk_attribute {
@@ -31,6 +32,7 @@ typedef struct wk_attribute {
   double default_value; /* what zero stands for, for numbers */
   double minimum, maximum;
   const char *doc;
+  const char *const *names; /* of an enum's values, ending in NULL */
 } wk_attribute;
 
 /* A struct of settings: its size_t struct_size first, then what `attributes` lists. */
@@ -40,6 +42,12 @@ typedef struct wk_settings {
   size_t size;          /* of the struct as this library knows it */
   size_t required_size; /* up to the end of the last field that must be given */
 } wk_settings;
+
+/* Copies a caller's struct, of its own, perhaps older or newer, size, to `copy` of `size` bytes:
+ * what an older caller does not have becomes zero, and what only a newer one has must be zero.
+ * `required_size`: up to the end of the last field that must be given. */
+wk_status wk_settings_copy(const char *what, const void *given, size_t required_size, size_t size,
+                           void *copy);
 
 /* Copies the caller's struct (of its own, perhaps older or newer, size) to `resolved`, of
  * settings->size bytes, with defaults filled in and ranges checked; NULL has no field set. `what`

@@ -12,6 +12,10 @@ static const struct {
     [WK_I32] = {"i32", 4},
     [WK_U8] = {"u8", 1},
     [WK_BOOL] = {"bool", 1},
+    [WK_F16] = {"f16", 2},
+    [WK_BF16] = {"bf16", 2},
+    [WK_I8] = {"i8", 1},
+    [WK_I16] = {"i16", 2},
 };
 
 static bool is_known(wk_dtype dtype) { return (size_t)dtype < sizeof table / sizeof *table; }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/error.h"
 #include "base/memory.h"
 #include "tensor/tensor.h"
 
 static _Thread_local wk_generator thread_generator;
 
-wk_generator *wk_generator_create(uint64_t seed) {
+wk_generator *wk_generator_create_at(wk_place here, uint64_t seed) {
   if (wk_failed()) return NULL;
   wk_generator *generator = wk_allocate(sizeof *generator);
   if (generator) *generator = (wk_generator){.seed = seed};
+  wk_error_add_call("generator_create", here);
   return generator;
 }
 

@@ -49,14 +49,18 @@ wk_tensor *wk_parameters_find(const wk_parameters *set, const char *name) {
   return NULL;
 }
 
-wk_status wk_parameters_freeze(wk_parameters *set, size_t index, bool frozen) {
+wk_status wk_parameters_freeze_at(wk_place here, wk_parameters *set, size_t index, bool frozen) {
   if (wk_failed()) return wk_error_pending;
   wk_tensor *tensor = wk_parameters_get(set, index);
-  if (!tensor)
-    return wk_fail(WK_ERROR_NOT_FOUND, "there is no parameter %zu among %zu", index,
-                   wk_parameters_count(set));
-  tensor->frozen = frozen;
-  return WK_OK;
+  if (tensor)
+    tensor->frozen = frozen;
+  else if (set)
+    wk_fail(WK_ERROR_NOT_FOUND, "there is no parameter %zu among %zu", index,
+            wk_parameters_count(set));
+  else
+    wk_fail(WK_ERROR_ARGUMENT, "the parameter set is NULL");
+  wk_error_add_call("parameters_freeze", here);
+  return wk_error_status();
 }
 
 /* ---- collecting ---- */

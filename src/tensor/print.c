@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "tensor/element.h"
 #include "tensor/tensor.h"
 
 #define EDGE_ITEMS 3
@@ -30,20 +31,16 @@ typedef struct printer {
   size_t size, used;
 } printer;
 
+static const void *address_of(const printer *p, int64_t position) {
+  return p->data + position * (int64_t)wk_dtype_size(p->layout->dtype);
+}
+
 static double float_at(const printer *p, int64_t position) {
-  if (p->layout->dtype == WK_F64) return ((const double *)(const void *)p->data)[position];
-  return (double)((const float *)(const void *)p->data)[position];
+  return wk_read_real(p->layout->dtype, address_of(p, position));
 }
 
 static long long integer_at(const printer *p, int64_t position) {
-  switch (p->layout->dtype) {
-  case WK_I64:
-    return ((const int64_t *)(const void *)p->data)[position];
-  case WK_I32:
-    return ((const int32_t *)(const void *)p->data)[position];
-  default:
-    return ((const uint8_t *)(const void *)p->data)[position];
-  }
+  return wk_read_integer(p->layout->dtype, address_of(p, position));
 }
 
 /* Of PyTorch's formats, the one for the magnitudes that were measured. */

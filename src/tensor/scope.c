@@ -84,10 +84,10 @@ wk_tensor *wk_scope_add(wk_tensor *owned) {
   return NULL;
 }
 
-wk_tensor *wk_scope_return(wk_tensor *tensor) {
-  if (!tensor || wk_failed()) return NULL;
+static wk_tensor *hand_up(wk_tensor *tensor) {
   if (stack.depth < 2) {
     wk_fail(WK_ERROR_STATE, "there is no enclosing scope to return a tensor to");
+    wk_error_add_hint("open a scope around this one; WK_SCOPE; does it");
     return NULL;
   }
   const size_t start = stack.starts[stack.depth - 1];
@@ -105,4 +105,11 @@ wk_tensor *wk_scope_return(wk_tensor *tensor) {
   wk_fail(WK_ERROR_STATE, "the returned tensor does not belong to the innermost scope");
   wk_error_add_hint("wk_tensor_retain keeps a tensor of another scope");
   return NULL;
+}
+
+wk_tensor *wk_scope_return_at(wk_place here, wk_tensor *tensor) {
+  if (!tensor || wk_failed()) return NULL;
+  wk_tensor *returned = hand_up(tensor);
+  wk_error_add_call("scope_return", here);
+  return returned;
 }

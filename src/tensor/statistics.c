@@ -5,6 +5,7 @@
 
 #include "base/parallel.h"
 #include "base/text.h"
+#include "tensor/element.h"
 
 enum { PIECE = 1 << 15 }; /* elements scanned between two looks at whether the answer is known */
 
@@ -55,7 +56,7 @@ static void scan_range(void *context, int64_t begin, int64_t end) {
 bool wk_tensor_has_anomaly(const wk_tensor *tensor) {
   if (!wk_dtype_is_float(tensor->layout.dtype) || !wk_tensor_device_of(tensor)->host_memory)
     return false;
-  if (!wk_layout_is_contiguous(&tensor->layout)) {
+  if (!wk_layout_is_contiguous(&tensor->layout) || wk_dtype_size(tensor->layout.dtype) < 4) {
     wk_statistics s;
     return wk_tensor_statistics(tensor, &s) && s.not_a_number + s.infinite > 0;
   }
@@ -69,13 +70,13 @@ bool wk_tensor_has_anomaly(const wk_tensor *tensor) {
 bool wk_tensor_statistics(const wk_tensor *tensor, wk_statistics *statistics) {
   const wk_layout *layout = &tensor->layout;
   if (!wk_dtype_is_float(layout->dtype) || !wk_tensor_device_of(tensor)->host_memory) return false;
-  const void *data = wk_tensor_data(tensor);
+  const char *data = wk_tensor_data(tensor);
   wk_statistics s = {.count = wk_layout_count(layout), .least = INFINITY, .most = -INFINITY};
   double sum = 0;
   for (int64_t i = 0; i < s.count; i++) {
     const int64_t at = wk_layout_position(layout, i);
     const double value =
-        layout->dtype == WK_F64 ? ((const double *)data)[at] : (double)((const float *)data)[at];
+        wk_read_real(layout->dtype, data + at * (int64_t)wk_dtype_size(layout->dtype));
     if (isnan(value)) {
       s.not_a_number++;
     } else if (isinf(value)) {

@@ -60,6 +60,7 @@ struct wk_tensor {
   atomic_int references;
   bool requires_gradient; /* a leaf that collects a gradient, or the result of a recorded op */
   bool frozen;            /* a parameter that collects none for now */
+  bool weak;              /* a number written in the program: takes the dtype of what it meets */
   int output_index;       /* which output of `link` this is */
   wk_layout layout;
   int64_t offset; /* elements from the root's start */
@@ -71,7 +72,9 @@ struct wk_tensor {
   const char *name;        /* interned, or NULL */
 };
 
-static inline bool wk_dtype_is_float(wk_dtype dtype) { return dtype == WK_F32 || dtype == WK_F64; }
+static inline bool wk_dtype_is_float(wk_dtype dtype) {
+  return dtype == WK_F32 || dtype == WK_F64 || dtype == WK_F16 || dtype == WK_BF16;
+}
 
 /* Row-major layout of `shape`; false, with an error pending, when it is negative or too large. */
 bool wk_layout_contiguous(wk_layout *layout, wk_dtype dtype, const wk_shape *shape);
@@ -124,6 +127,11 @@ bool wk_scope_is_open(void);
 
 /* Calls `visit` for each entry of the calling thread's open scopes, innermost last. */
 void wk_scope_each(void (*visit)(wk_tensor *tensor, void *context), void *context);
+
+/* Whether gradients flow to this tensor: a leaf that is not frozen, or a recorded op's result. */
+static inline bool wk_wants_gradient(const wk_tensor *tensor) {
+  return tensor && tensor->requires_gradient && !tensor->frozen;
+}
 
 /* Address of element `index` (row-major) under any strides: for plain loops. */
 static inline int64_t wk_layout_position(const wk_layout *layout, int64_t index) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "tensor/element.h"
 #include "tensor/tensor.h"
 
 /* ---- strided copies on the host ---- */
@@ -80,7 +81,6 @@ static wk_status copy_through_host(const wk_tensor *tensor, char *dense, bool in
 /* ---- reading and writing ---- */
 
 static wk_status check_buffer(const wk_tensor *tensor, const void *buffer, size_t size) {
-  if (wk_failed()) return wk_error_pending;
   if (!tensor) return wk_fail(WK_ERROR_ARGUMENT, "the tensor is NULL");
   const size_t needed = (size_t)wk_tensor_count(tensor) * wk_dtype_size(tensor->layout.dtype);
   if (size == needed && (buffer || !size)) return WK_OK;
@@ -93,9 +93,8 @@ static wk_status check_buffer(const wk_tensor *tensor, const void *buffer, size_
   return WK_ERROR_ARGUMENT;
 }
 
-wk_status wk_tensor_read(const wk_tensor *tensor, void *buffer, size_t size) {
+static wk_status read_values(const wk_tensor *tensor, void *buffer, size_t size) {
   wk_status status = check_buffer(tensor, buffer, size);
-  wk_error_add_op("tensor_read");
   if (status || !size) return status;
   wk_device *device = wk_tensor_device_of(tensor);
   if ((status = device->functions->synchronise(device, &device->stream))) return status;
@@ -107,6 +106,13 @@ wk_status wk_tensor_read(const wk_tensor *tensor, void *buffer, size_t size) {
   return WK_OK;
 }
 
+wk_status wk_tensor_read_at(wk_place here, const wk_tensor *tensor, void *buffer, size_t size) {
+  if (wk_failed()) return wk_error_pending;
+  const wk_status status = read_values(tensor, buffer, size);
+  wk_error_add_call("tensor_read", here);
+  return status;
+}
+
 static wk_status check_writable(const wk_tensor *tensor) {
   if (!tensor->requires_gradient || tensor->frozen || !wk_gradients_recorded) return WK_OK;
   wk_fail(WK_ERROR_STATE, "%s%sa tensor that requires a gradient cannot be written to",
@@ -115,10 +121,9 @@ static wk_status check_writable(const wk_tensor *tensor) {
   return WK_ERROR_STATE;
 }
 
-wk_status wk_tensor_write(wk_tensor *tensor, const void *data, size_t size) {
+static wk_status write_values(wk_tensor *tensor, const void *data, size_t size) {
   wk_status status = check_buffer(tensor, data, size);
   if (!status) status = check_writable(tensor);
-  wk_error_add_op("tensor_write");
   if (status || !size) return status;
   wk_device *device = wk_tensor_device_of(tensor);
   if ((status = device->functions->synchronise(device, &device->stream))) return status;
@@ -132,44 +137,41 @@ wk_status wk_tensor_write(wk_tensor *tensor, const void *data, size_t size) {
   return WK_OK;
 }
 
-double wk_item(const wk_tensor *tensor) {
-  if (wk_failed()) return NAN;
-  if (!tensor || wk_tensor_count(tensor) != 1) {
-    char text[256];
-    wk_tensor_describe(tensor, text, sizeof text);
-    wk_fail(WK_ERROR_SHAPE, "wk_item needs a tensor of exactly one element, not %s",
-            tensor ? text : "NULL");
-    wk_error_add_hint("wk_sum and wk_mean make one of many, wk_tensor_read copies all");
-    wk_error_add_op("item");
+wk_status wk_tensor_write_at(wk_place here, wk_tensor *tensor, const void *data, size_t size) {
+  if (wk_failed()) return wk_error_pending;
+  const wk_status status = write_values(tensor, data, size);
+  wk_error_add_call("tensor_write", here);
+  return status;
+}
+
+static double read_item(const wk_tensor *tensor) {
+  if (!tensor) {
+    wk_fail(WK_ERROR_ARGUMENT, "the tensor is NULL");
     return NAN;
   }
-  union {
-    float f32;
-    double f64;
-    int64_t i64;
-    int32_t i32;
-    uint8_t u8;
-  } value;
+  if (wk_tensor_count(tensor) != 1) {
+    char text[256];
+    wk_tensor_describe(tensor, text, sizeof text);
+    wk_fail(WK_ERROR_SHAPE, "wk_item needs a tensor of exactly one element, not %s", text);
+    wk_error_add_hint("wk_sum and wk_mean make one of many, wk_tensor_read copies all");
+    return NAN;
+  }
+  double value; /* room for one of any dtype */
   const wk_dtype dtype = tensor->layout.dtype;
   if (wk_tensor_read(tensor, &value, wk_dtype_size(dtype))) return NAN;
-  switch (dtype) {
-  case WK_F32:
-    return value.f32;
-  case WK_F64:
-    return value.f64;
-  case WK_I64:
-    return (double)value.i64;
-  case WK_I32:
-    return value.i32;
-  default:
-    return value.u8;
-  }
+  return wk_read_real(dtype, &value);
+}
+
+double wk_item_at(wk_place here, const wk_tensor *tensor) {
+  if (wk_failed()) return NAN;
+  const double value = read_item(tensor);
+  wk_error_add_call("item", here);
+  return value;
 }
 
 /* ---- tensors from data and from other devices ---- */
 
-wk_tensor *wk_tensor_from_data(wk_shape shape, wk_dtype dtype, const void *data,
-                               wk_device *device) {
+static wk_tensor *from_data(wk_shape shape, wk_dtype dtype, const void *data, wk_device *device) {
   wk_layout layout;
   if (!wk_layout_contiguous(&layout, dtype, &shape)) return NULL;
   wk_tensor *tensor = wk_tensor_create(&layout, device);
@@ -182,6 +184,14 @@ wk_tensor *wk_tensor_from_data(wk_shape shape, wk_dtype dtype, const void *data,
   if (!status) return wk_scope_add(tensor);
   wk_tensor_release(tensor);
   return NULL;
+}
+
+wk_tensor *wk_tensor_from_data_at(wk_place here, wk_shape shape, wk_dtype dtype, const void *data,
+                                  wk_device *device) {
+  if (wk_failed()) return NULL;
+  wk_tensor *tensor = from_data(shape, dtype, data, device);
+  wk_error_add_call("tensor_from_data", here);
+  return tensor;
 }
 
 wk_status wk_tensor_copy_values(wk_tensor *to, const wk_tensor *from) {
@@ -198,8 +208,7 @@ wk_status wk_tensor_copy_values(wk_tensor *to, const wk_tensor *from) {
   return status;
 }
 
-wk_tensor *wk_tensor_to(wk_tensor *tensor, wk_device *device) {
-  if (wk_failed()) return NULL;
+static wk_tensor *copy_to(wk_tensor *tensor, wk_device *device) {
   if (!tensor) return wk_fail(WK_ERROR_ARGUMENT, "the tensor is NULL"), NULL;
   device = wk_device_or_default(device);
   if (wk_tensor_device_of(tensor) == device) return wk_scope_add(wk_tensor_retain(tensor));
@@ -208,4 +217,11 @@ wk_tensor *wk_tensor_to(wk_tensor *tensor, wk_device *device) {
   if (!wk_tensor_copy_values(copy, tensor)) return wk_scope_add(copy);
   wk_tensor_release(copy);
   return NULL;
+}
+
+wk_tensor *wk_tensor_to_at(wk_place here, wk_tensor *tensor, wk_device *device) {
+  if (wk_failed()) return NULL;
+  wk_tensor *there = copy_to(tensor, device);
+  wk_error_add_call("tensor_to", here);
+  return there;
 }

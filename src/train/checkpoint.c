@@ -335,12 +335,18 @@ wk_status wk_checkpoint_state(const char *path, wk_fit_state *state) {
   return wk_error_status();
 }
 
-wk_status wk_checkpoint_save(const char *path, wk_module *module, wk_optimizer *optimizer,
-                             wk_loader *training) {
-  return wk_checkpoint_write(path, module, optimizer, training, NULL);
+wk_status wk_checkpoint_save_at(wk_place here, const char *path, wk_module *module,
+                                wk_optimizer *optimizer, wk_loader *training) {
+  if (wk_failed()) return wk_error_pending;
+  const wk_status status = wk_checkpoint_write(path, module, optimizer, training, NULL);
+  wk_error_add_call("checkpoint_save", here);
+  return status;
 }
 
-wk_status wk_checkpoint_load(const char *path, wk_module *module, wk_optimizer *optimizer,
-                             wk_loader *training) {
-  return wk_checkpoint_read(path, module, optimizer, training, NULL);
+wk_status wk_checkpoint_load_at(wk_place here, const char *path, wk_module *module,
+                                wk_optimizer *optimizer, wk_loader *training) {
+  if (wk_failed()) return wk_error_pending;
+  const wk_status status = wk_checkpoint_read(path, module, optimizer, training, NULL);
+  wk_error_add_call("checkpoint_load", here);
+  return status;
 }

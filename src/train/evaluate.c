@@ -7,10 +7,6 @@
 #include "base/error.h"
 #include "train/score.h"
 
-/* Errors of ops called here name no line: the user's is not known, and this file's says nothing. */
-#undef WK_HERE
-#define WK_HERE ((wk_place){0})
-
 static wk_status score_all(wk_module *module, wk_loader *loader, wk_loss_function loss,
                            void *context, wk_score *score) {
   wk_status status = WK_OK;
@@ -45,7 +41,7 @@ wk_status wk_evaluate_score(wk_module *module, wk_loader *loader, wk_loss_functi
   return status < 0 ? status : wk_loader_seek(loader, epoch, batch);
 }
 
-wk_status wk_evaluate(wk_module *module, wk_loader *loader, wk_evaluation *evaluation) {
+static wk_status evaluate(wk_module *module, wk_loader *loader, wk_evaluation *evaluation) {
   wk_score score;
   wk_status status = evaluation ? wk_evaluate_score(module, loader, NULL, NULL, &score)
                                 : wk_fail(WK_ERROR_ARGUMENT, "there is no place for the scores");
@@ -55,14 +51,23 @@ wk_status wk_evaluate(wk_module *module, wk_loader *loader, wk_evaluation *evalu
     all.loss = wk_score_loss(&score);
     all.accuracy = wk_score_accuracy(&score);
     all.count = score.examples;
-  } else {
-    wk_error_add_op("evaluate");
   }
   memcpy(evaluation, &all, all.struct_size < sizeof all ? all.struct_size : sizeof all);
   return status;
 }
 
-double wk_accuracy(wk_module *module, wk_loader *loader) {
+wk_status wk_evaluate_at(wk_place here, wk_module *module, wk_loader *loader,
+                         wk_evaluation *evaluation) {
+  const bool failed_before = wk_failed();
+  const wk_status status = evaluate(module, loader, evaluation);
+  if (!failed_before) wk_error_add_call("evaluate", here);
+  return status;
+}
+
+double wk_accuracy_at(wk_place here, wk_module *module, wk_loader *loader) {
+  if (wk_failed()) return (double)NAN;
   wk_evaluation evaluation = {.struct_size = sizeof evaluation};
-  return wk_evaluate(module, loader, &evaluation) == WK_OK ? evaluation.accuracy : (double)NAN;
+  const wk_status status = evaluate(module, loader, &evaluation);
+  wk_error_add_call("accuracy", here);
+  return status == WK_OK ? evaluation.accuracy : (double)NAN;
 }

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "tensor/attribute.h"
 #include "train/checkpoint.h"
 
 enum { LOG_STEPS = 50 }; /* between the scalars of training */
@@ -195,6 +196,9 @@ static wk_status check(const fit *f) {
     return wk_fail(WK_ERROR_ARGUMENT, "epochs and checkpoint_seconds cannot be negative");
   if (a->resume && !a->run_folder)
     return wk_fail(WK_ERROR_ARGUMENT, "resume needs a run_folder to resume from");
+  if (a->callback_count > 0 && !a->callbacks)
+    return wk_fail(WK_ERROR_ARGUMENT, "callback_count is %zu, but callbacks is NULL",
+                   a->callback_count);
   if (f->batches == 0) return wk_fail(WK_ERROR_ARGUMENT, "there is nothing to train on");
   wk_module_parameters(a->module); /* raises where it is not built */
   return wk_error_status();
@@ -242,18 +246,20 @@ static void end(fit *f) {
   wk_event_writer_free(f->events);
   wk_deallocate(f->checkpoint_path);
   wk_deallocate(f->model_path);
-  for (size_t i = 0; i < f->a.callback_count; i++)
+  for (size_t i = 0; f->a.callbacks && i < f->a.callback_count; i++)
     if (f->a.callbacks[i].destroy) f->a.callbacks[i].destroy(f->a.callbacks[i].context);
 }
 
 wk_status wk_fit_at(wk_place here, const wk_fit_arguments *arguments) {
+  const bool failed_before = wk_failed();
   fit f = {.here = here};
-  memcpy(&f.a, arguments,
-         arguments->struct_size < sizeof f.a ? arguments->struct_size : sizeof f.a);
+  wk_status status =
+      wk_settings_copy("fit", arguments, offsetof(wk_fit_arguments, validation), sizeof f.a, &f.a);
   if (f.a.epochs == 0) f.a.epochs = 1;
   f.batches = wk_loader_batch_count(f.a.training);
   f.start = f.last_checkpoint = wk_seconds();
-  wk_status status = wk_failed() ? wk_error_pending : begin(&f);
+  if (failed_before) status = wk_error_pending;
+  if (status == WK_OK) status = begin(&f);
   if (status == WK_OK) {
     const bool training = wk_module_is_training(f.a.module);
     wk_module_set_training(f.a.module, true);
@@ -261,7 +267,6 @@ wk_status wk_fit_at(wk_place here, const wk_fit_arguments *arguments) {
     wk_module_set_training(f.a.module, training);
   }
   end(&f);
-  wk_error_add_op("fit");
-  wk_error_add_place(here);
+  if (!failed_before) wk_error_add_call("fit", here);
   return wk_failed() ? wk_error_pending : status;
 }

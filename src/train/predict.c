@@ -10,10 +10,6 @@
 #include "data/dataset.h"
 #include "nn/module.h"
 
-/* Errors of ops called here name no line: the user's is not known, and this file's says nothing. */
-#undef WK_HERE
-#define WK_HERE ((wk_place){0})
-
 /* Whether the network's last layer makes probabilities of its scores already. */
 static bool ends_in_softmax(const wk_module *module) {
   while (module->child_count > 0) module = module->children[module->child_count - 1].module;
@@ -67,12 +63,8 @@ static wk_status choose(const wk_module *module, wk_tensor *probabilities,
   return status;
 }
 
-wk_status wk_predict_image(wk_module *module, const char *path, wk_prediction *predictions,
-                           size_t count, size_t *found) {
-  size_t unwanted;
-  if (!found) found = &unwanted;
-  *found = 0;
-  if (wk_failed()) return wk_error_pending;
+static wk_status predict(wk_module *module, const char *path, wk_prediction *predictions,
+                         size_t count, size_t *found) {
   if (!module || !path || !predictions || count == 0)
     return wk_fail(WK_ERROR_ARGUMENT, "a prediction needs a network, a path and room for a result");
   if (module->parent || module->state != WK_MODULE_BUILT)
@@ -81,6 +73,16 @@ wk_status wk_predict_image(wk_module *module, const char *path, wk_prediction *p
   WK_NO_GRADIENT;
   wk_tensor *probabilities = probabilities_of(module, path);
   if (probabilities) choose(module, probabilities, predictions, count, found);
-  wk_error_add_op("predict_image");
   return wk_error_status();
+}
+
+wk_status wk_predict_image_at(wk_place here, wk_module *module, const char *path,
+                              wk_prediction *predictions, size_t count, size_t *found) {
+  size_t unwanted;
+  if (!found) found = &unwanted;
+  *found = 0;
+  if (wk_failed()) return wk_error_pending;
+  const wk_status status = predict(module, path, predictions, count, found);
+  wk_error_add_call("predict_image", here);
+  return status;
 }

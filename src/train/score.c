@@ -8,10 +8,6 @@
 #include "base/error.h"
 #include "base/memory.h"
 
-/* Errors of ops called here name no line: the user's is not known, and this file's says nothing. */
-#undef WK_HERE
-#define WK_HERE ((wk_place){0})
-
 wk_tensor *wk_batch_loss(wk_loss_function loss, void *context, wk_tensor *output,
                          wk_tensor *labels) {
   if (!loss) return wk_cross_entropy(output, labels);

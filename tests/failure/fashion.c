@@ -87,8 +87,8 @@ FAILING(wk_tensor *, wk_forward_at, (wk_place here, wk_module *module, wk_tensor
         (here, module, x), !result)
 FAILING(wk_status, wk_backward_at, (wk_place here, const wk_backward_arguments *arguments),
         (here, arguments), result == WK_ERROR_CANCELLED)
-FAILING(wk_status, wk_optimizer_step, (wk_optimizer * optimizer), (optimizer),
-        result == WK_ERROR_CANCELLED)
+FAILING(wk_status, wk_optimizer_step_at, (wk_place here, wk_optimizer *optimizer),
+        (here, optimizer), result == WK_ERROR_CANCELLED)
 MAKES(wk_loader, wk_loader_create_at, wk_loader_arguments)
 FAILING(wk_module *, wk_sequential_at, (wk_place here, size_t count, wk_module *const *modules),
         (here, count, modules), !result)
@@ -98,12 +98,12 @@ MAKES(wk_module, wk_max_pool2d_layer_at, wk_max_pool2d_layer_arguments)
 MAKES(wk_module, wk_flatten_layer_at, wk_flatten_layer_arguments)
 MAKES(wk_module, wk_linear_layer_at, wk_linear_layer_arguments)
 MAKES(wk_optimizer, wk_adam_create_at, wk_adam_arguments)
-FAILING(wk_status, wk_loader_next, (wk_loader * loader, wk_tensors *batch), (loader, batch),
-        result == WK_ERROR_CANCELLED && batch->count == 0)
-FAILING(double, wk_accuracy, (wk_module * module, wk_loader *loader), (module, loader),
-        result != result)
-FAILING(wk_status, wk_module_save, (wk_module * module, const char *path), (module, path),
-        result == WK_ERROR_CANCELLED)
+FAILING(wk_status, wk_loader_next_at, (wk_place here, wk_loader *loader, wk_tensors *batch),
+        (here, loader, batch), result == WK_ERROR_CANCELLED && batch->count == 0)
+FAILING(double, wk_accuracy_at, (wk_place here, wk_module *module, wk_loader *loader),
+        (here, module, loader), result != result)
+FAILING(wk_status, wk_module_save_at, (wk_place here, wk_module *module, const char *path),
+        (here, module, path), result == WK_ERROR_CANCELLED)
 
 /* Few examples, and none that a package must bring. */
 static wk_dataset *failing_wk_dataset_open_at(wk_place here,
@@ -117,9 +117,10 @@ static wk_dataset *failing_wk_dataset_open_at(wk_place here,
   return result;
 }
 
-static wk_status failing_wk_module_build(wk_module *module, const wk_dataset *dataset) {
-  const bool now = fails_now("wk_module_build");
-  const wk_status status = wk_module_build(module, dataset);
+static wk_status failing_wk_module_build_at(wk_place here, wk_module *module,
+                                            const wk_dataset *dataset) {
+  const bool now = fails_now("wk_module_build_at");
+  const wk_status status = wk_module_build_at(here, module, dataset);
   if (now && status != WK_ERROR_CANCELLED) fault("it did not return its failure value");
   run.network = status == WK_OK ? module : NULL;
   return status;
@@ -138,7 +139,7 @@ static void watched_module_free(wk_module *module) {
 #define wk_cross_entropy_at failing_wk_cross_entropy_at
 #define wk_forward_at failing_wk_forward_at
 #define wk_backward_at failing_wk_backward_at
-#define wk_optimizer_step failing_wk_optimizer_step
+#define wk_optimizer_step_at failing_wk_optimizer_step_at
 #define wk_dataset_open_at failing_wk_dataset_open_at
 #define wk_loader_create_at failing_wk_loader_create_at
 #define wk_sequential_at failing_wk_sequential_at
@@ -148,10 +149,10 @@ static void watched_module_free(wk_module *module) {
 #define wk_flatten_layer_at failing_wk_flatten_layer_at
 #define wk_linear_layer_at failing_wk_linear_layer_at
 #define wk_adam_create_at failing_wk_adam_create_at
-#define wk_loader_next failing_wk_loader_next
-#define wk_accuracy failing_wk_accuracy
-#define wk_module_save failing_wk_module_save
-#define wk_module_build failing_wk_module_build
+#define wk_loader_next_at failing_wk_loader_next_at
+#define wk_accuracy_at failing_wk_accuracy_at
+#define wk_module_save_at failing_wk_module_save_at
+#define wk_module_build_at failing_wk_module_build_at
 #define wk_module_free watched_module_free
 #define printf(...) fprintf(run.output, __VA_ARGS__)
 #define main fashion

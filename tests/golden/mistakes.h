@@ -9,8 +9,8 @@
 typedef struct mistake {
   const char *name;
   void (*make)(void);
-  const char *parts; /* what the message must name besides op and remedy: M module path, S two
-                        shapes, L the user's file, line and function */
+  const char *parts; /* what the message must name besides op, the user's file, line and function,
+                        and remedy: M module path, S two shapes */
 } mistake;
 
 #define MISTAKE(name, parts)                                                                       \

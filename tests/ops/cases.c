@@ -62,9 +62,7 @@ const char *case_label(const op_case *c) {
   return label;
 }
 
-bool case_input_is_written(const op_case *c, int i) {
-  return !c->op->inputs[0].list && c->op->inputs[i].written;
-}
+bool case_input_is_written(const op_case *c, int i) { return wk_op_input_at(c->op, i)->written; }
 
 /* ---- tensors on devices ---- */
 
@@ -125,13 +123,14 @@ bool case_prepare(const op_case *c, wk_device *device, case_memory memory,
     if (!c->inputs[i].data) continue;
     arguments->inputs[i] = make_tensor(&c->inputs[i], device, memory);
     if (!arguments->inputs[i]) return false;
-    if (!c->op->inputs[0].list)
-      memcpy(arguments->bytes + c->op->inputs[i].offset, &arguments->inputs[i],
-             sizeof(wk_tensor *));
+    const wk_op_input *input = wk_op_input_at(c->op, i);
+    if (!input->list)
+      memcpy(arguments->bytes + input->offset, &arguments->inputs[i], sizeof(wk_tensor *));
   }
-  if (c->input_count && c->op->inputs[0].list) {
-    const wk_tensors list = {(size_t)c->input_count, arguments->inputs};
-    memcpy(arguments->bytes + c->op->inputs[0].offset, &list, sizeof list);
+  const int last = c->op->input_count - 1;
+  if (last >= 0 && c->op->inputs[last].list) {
+    const wk_tensors list = {(size_t)(c->input_count - last), arguments->inputs + last};
+    memcpy(arguments->bytes + c->op->inputs[last].offset, &list, sizeof list);
   }
   return set_attributes(c, device, arguments->bytes);
 }

@@ -30,15 +30,15 @@ static bool is_smooth(const op_case *c) {
   return has_float;
 }
 
-static double weight_at(int64_t index) {
-  const wk_philox_block block = wk_philox(77, (uint64_t)index, 0);
+static double weight_at(int output, int64_t index) {
+  const wk_philox_block block = wk_philox(77, (uint64_t)index, (uint64_t)output);
   return 2 * wk_random_unit_double(block.word[0], block.word[1]) - 1;
 }
 
-static wk_tensor *weights_like(const wk_tensor *y, wk_device *device) {
+static wk_tensor *weights_like(const wk_tensor *y, int output, wk_device *device) {
   const int64_t count = wk_tensor_count(y);
   double *values = calloc((size_t)count + 1, sizeof *values);
-  for (int64_t i = 0; values && i < count; i++) values[i] = weight_at(i);
+  for (int64_t i = 0; values && i < count; i++) values[i] = weight_at(output, i);
   wk_tensor *weights =
       values ? wk_tensor_from_data(wk_tensor_shape(y), WK_F64, values, device) : NULL;
   free(values);
@@ -55,10 +55,37 @@ static void gradients_free(gradients *g) {
   for (int i = 0; i < WK_SAMPLE_TENSORS; i++) sample_tensor_free(&g->of[i]);
 }
 
-static wk_tensor *run_recorded(const op_case *c, const case_arguments *arguments) {
-  wk_tensor *y = NULL;
-  if (wk_op_run(c->op, WK_HERE, arguments->bytes, &y) < 0) return NULL;
-  return wk_scope_add(y);
+typedef struct outputs {
+  wk_tensor *y[WK_MAX_OUTPUTS]; /* NULL where it needs no gradient */
+} outputs;
+
+static outputs run_recorded(const op_case *c, const case_arguments *arguments) {
+  outputs made = {{NULL}};
+  if (wk_op_run(c->op, WK_HERE, arguments->bytes, made.y) < 0) return made;
+  for (int i = 0; i < c->op->output_count; i++) {
+    made.y[i] = wk_scope_add(made.y[i]);
+    if (!wk_tensor_requires_gradient(made.y[i])) made.y[i] = NULL;
+  }
+  return made;
+}
+
+/* The sum of the results' elements times their weights; NULL if none needs a gradient. */
+static wk_tensor *weighted_sum(const outputs *made, wk_device *device) {
+  wk_tensor *total = NULL;
+  for (int i = 0; i < WK_MAX_OUTPUTS; i++) {
+    if (!made->y[i]) continue;
+    wk_tensor *sum = wk_sum(wk_multiply(made->y[i], weights_like(made->y[i], i, device)));
+    total = total ? wk_add(total, sum) : sum;
+  }
+  return total;
+}
+
+/* No gradient flows to what is only compared. */
+static bool read_gradient(const sample_tensor *input, wk_tensor *x, wk_tensor *gradient,
+                          sample_tensor *found) {
+  if (!input->data || !is_float(input->dtype)) return true;
+  WK_NO_GRADIENT;
+  return read_tensor(found, gradient ? gradient : wk_subtract(x, x));
 }
 
 /* By wk_backward of the weighted sum, for all inputs at once. */
@@ -69,11 +96,14 @@ static bool find_by_backward(const op_case *c, wk_device *device, gradients *fou
   for (int i = 0; i < c->input_count; i++)
     if (c->inputs[i].data && is_float(c->inputs[i].dtype))
       wk_tensor_set_requires_gradient(arguments.inputs[i], true);
-  wk_tensor *y = run_recorded(c, &arguments);
-  wk_backward(wk_sum(wk_multiply(y, weights_like(y, device))));
+  const outputs made = run_recorded(c, &arguments);
+  wk_tensor *loss = weighted_sum(&made, device);
+  if (loss) wk_backward(loss);
   if (wk_error_status() < 0) return false;
   for (int i = 0; i < c->input_count; i++)
-    if (!read_tensor(&found->of[i], wk_tensor_gradient(arguments.inputs[i]))) return false;
+    if (!read_gradient(&c->inputs[i], arguments.inputs[i], wk_tensor_gradient(arguments.inputs[i]),
+                       &found->of[i]))
+      return false;
   return true;
 }
 
@@ -84,9 +114,13 @@ static bool find_by_grad(const op_case *c, wk_device *device, int input, gradien
   if (!case_prepare(c, device, CASE_CONTIGUOUS, &arguments)) return false;
   wk_tensor *x = arguments.inputs[input], *gradient = NULL;
   wk_tensor_set_requires_gradient(x, true);
-  wk_tensor *y = run_recorded(c, &arguments);
-  if (wk_grad(&gradient, y, WK_TENSORS(x), .gradient = weights_like(y, device)) < 0) return false;
-  return read_tensor(&found->of[input], gradient);
+  const outputs made = run_recorded(c, &arguments);
+  if (c->op->output_count == 1 && made.y[0])
+    wk_grad(&gradient, made.y[0], WK_TENSORS(x), .gradient = weights_like(made.y[0], 0, device));
+  else if (weighted_sum(&made, device))
+    wk_grad(&gradient, weighted_sum(&made, device), WK_TENSORS(x));
+  if (wk_error_status() < 0) return false;
+  return read_gradient(&c->inputs[input], x, gradient, &found->of[input]);
 }
 
 /* ---- what differences say ---- */
@@ -108,11 +142,14 @@ static bool find_difference(const op_case *c, int input, int64_t element, differ
   sample_set_real(x, element, at);
 
   double change = 0, rounding = 0;
-  for (int64_t i = 0; good && i < high.values[0].count; i++) {
-    const double a = sample_real(&high.values[0], i), b = sample_real(&low.values[0], i);
-    if (a == b) continue; /* does not depend on x, so has no rounding to count */
-    change += weight_at(i) * (a - b);
-    rounding += fabs(weight_at(i)) * fmax(fabs(a), fabs(b));
+  for (int k = 0; good && k < high.output_count; k++) {
+    if (high.values[k].dtype != WK_F64) continue;
+    for (int64_t i = 0; i < high.values[k].count; i++) {
+      const double a = sample_real(&high.values[k], i), b = sample_real(&low.values[k], i);
+      if (a == b) continue; /* does not depend on x, so has no rounding to count */
+      change += weight_at(k, i) * (a - b);
+      rounding += fabs(weight_at(k, i)) * fmax(fabs(a), fabs(b));
+    }
   }
   *found = (difference){change / (above - below), 32 * 0x1p-52 * rounding / step};
   case_result_free(&high);
@@ -192,7 +229,7 @@ static int compare_case(const op_case *c, double error) {
 static bool has_slope(const op_case *c) {
   case_result result;
   const bool has = case_run(c, wk_device_get("reference"), CASE_CONTIGUOUS, &result) &&
-                   result.output_count == 1 && result.values[0].dtype == WK_F64;
+                   result.output_count > 0 && result.values[0].dtype == WK_F64;
   case_result_free(&result);
   return has;
 }

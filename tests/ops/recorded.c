@@ -11,6 +11,7 @@
 
 #include "cases.h"
 #include "compare.h"
+#include "tensor/element.h"
 #include "tests.h"
 
 static const wk_sample *find_sample(const char *op, int number) {
@@ -20,10 +21,7 @@ static const wk_sample *find_sample(const char *op, int number) {
 }
 
 static double element_of(const sample_tensor *y, int64_t index) {
-  if (is_float(y->dtype)) return sample_real(y, index);
-  if (y->dtype == WK_I64) return (double)((int64_t *)y->data)[index];
-  if (y->dtype == WK_I32) return ((int32_t *)y->data)[index];
-  return ((uint8_t *)y->data)[index];
+  return wk_read_real(y->dtype, (char *)y->data + index * (int64_t)wk_dtype_size(y->dtype));
 }
 
 /* Sums may be taken in another order, so their unit is that of the largest result. */
@@ -56,13 +54,13 @@ static int check_row(const recorded_row *row) {
   const wk_sample *sample = find_sample(row->op, row->sample);
   op_case c;
   if (!sample || !case_make(&c, sample, WK_F64)) {
-    print_error("%s has no sample %d any more: run tests/tools/record_values.py\n", row->op,
+    print_error("%s has no sample %d any more: run tests/record/record_values.py\n", row->op,
                 row->sample);
     return 1;
   }
   case_result result;
   const int failures = case_run(&c, wk_device_get("reference"), CASE_CONTIGUOUS, &result)
-                           ? compare_values(&c, row, &result.values[0])
+                           ? compare_values(&c, row, &result.values[row->output])
                            : 1;
   case_result_free(&result);
   case_free(&c);
@@ -88,7 +86,7 @@ static void test_all_public(void **state) {
   (void)state;
   for (int i = 0; i < wk_op_table_count; i++)
     if (!wk_op_table[i].hidden && !is_recorded(&wk_op_table[i]))
-      fail_msg("nothing is recorded of %s: run tests/tools/record_values.py", wk_op_table[i].name);
+      fail_msg("nothing is recorded of %s: run tests/record/record_values.py", wk_op_table[i].name);
 }
 
 int run_recorded_tests(void) {

@@ -2,7 +2,7 @@
 #ifndef WICK_TESTS_OPS_RECORDED_H
 #define WICK_TESTS_OPS_RECORDED_H
 
-/* What PyTorch and NumPy made of the records' samples in f64; tests/tools/record_values.py says
+/* What PyTorch and NumPy made of the records' samples in f64; tests/record/record_values.py says
  * how. */
 
 #include <stdint.h>
@@ -10,6 +10,7 @@
 typedef struct recorded_row {
   const char *op;
   int sample;        /* which of the op's samples */
+  int output;        /* which of its results */
   int64_t count;     /* elements of the result, */
   int64_t step;      /* of which every step-th is in */
   double values[32]; /* row-major */

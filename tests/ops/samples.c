@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/half.h"
 #include "base/random.h"
 
 typedef enum kind { UNIFORM, INTEGERS, BITS, SPECIAL } kind;
@@ -134,22 +135,23 @@ static double value_at(const description *d, wk_dtype dtype, uint64_t seed, int6
 }
 
 static void store(void *data, wk_dtype dtype, int64_t index, double value) {
+  void *at = (char *)data + index * (int64_t)wk_dtype_size(dtype);
+  const int64_t whole = fabs(value) < 0x1p63 ? (int64_t)value : 0;
   switch (dtype) {
   case WK_F32:
-    ((float *)data)[index] = (float)value;
+    *(float *)at = (float)value;
     break;
   case WK_F64:
-    ((double *)data)[index] = value;
+    *(double *)at = value;
     break;
-  case WK_I64:
-    ((int64_t *)data)[index] = (int64_t)value;
+  case WK_F16:
+    *(uint16_t *)at = wk_f64_to_f16(value);
     break;
-  case WK_I32:
-    ((int32_t *)data)[index] = (int32_t)value;
+  case WK_BF16:
+    *(uint16_t *)at = wk_f64_to_bf16(value);
     break;
-  default:
-    ((uint8_t *)data)[index] = (uint8_t)value;
-    break;
+  default: /* little-endian: the low bytes of an integer are the smaller one */
+    memcpy(at, &whole, wk_dtype_size(dtype));
   }
 }
 

@@ -46,7 +46,7 @@ static void devices_are_found(void **state) {
   assert_null(wk_device_get("abacus"));
   assert_error_says(WK_ERROR_NOT_FOUND, "hint: the devices are: cpu");
   assert_null(wk_device_get(NULL));
-  assert_error(WK_ERROR_NOT_FOUND);
+  assert_error(WK_ERROR_ARGUMENT);
 }
 
 static void blocks_are_reused(void **state) {

@@ -27,6 +27,11 @@ def is_comparison(text):
     return isinstance(parse(text), ast.Compare)
 
 
+def is_one_operation(text):
+    node = parse(text)
+    return isinstance(node, ast.BinOp) and isinstance(node.left, ast.Name) and isinstance(node.right, ast.Name)
+
+
 class Printer:
     """Prints plain C on scalars. `scalars` are names printed as they are given by `name`."""
 

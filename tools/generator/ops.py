@@ -1,15 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The public header of ops and the registry behind it."""
+from . import cpp
 from .records import DTYPE_SETS, DTYPES, NOTICE, attribute_rows, comment, settings_row
-
-# As default arguments of a function of its own, since GCC takes the builtins in the braces of another
-# function's default argument for this header's own place.
-CPP_PLACE = """constexpr wk_place wk_place_of_caller(const char *file = __builtin_FILE(),
-                                      const char *function = __builtin_FUNCTION(),
-                                      int line = __builtin_LINE()) {
-  return wk_place{file, function, line};
-}
-"""
 
 
 def struct_name(op):
@@ -38,32 +30,73 @@ def arguments_struct(op):
 def function_doc(op):
     dtypes = "; ".join(f"{i.name}: {i.dtype}" for i in op.inputs)
     text = op.doc + (f" Dtypes: {dtypes}." if dtypes else "")
-    return comment(text + " Result in the innermost scope; NULL on failure. [any thread]")
+    result = "Result" if len(op.outputs) == 1 else "Results"
+    return comment(text + f" {result} in the innermost scope; NULL on failure. [any thread]")
+
+
+def result_type(op):
+    return "wk_tensor *" if len(op.outputs) <= 1 else f"wk_{op.name}_result "
+
+
+def result_struct(op):
+    """Several outputs come back by value: wk_sort(x, .axis = 0).indices."""
+    if len(op.outputs) <= 1:
+        return ""
+    fields = "".join(f"  wk_tensor *{o.name};\n" for o in op.outputs)
+    return f"typedef struct wk_{op.name}_result {{\n{fields}}} wk_{op.name}_result;\n"
+
+
+def function_body(op):
+    if len(op.outputs) == 1:
+        return f"  return wk_op_run_in_scope(&wk_op_table[{op.id}], here, arguments);\n"
+    fields = ", ".join(f"results[{i}]" for i in range(len(op.outputs)))
+    return (f"  wk_tensor *results[{len(op.outputs)}];\n"
+            f"  wk_op_run_all_in_scope(&wk_op_table[{op.id}], here, arguments, results);\n"
+            f"  return (wk_{op.name}_result){{{fields}}};\n")
 
 
 def cpp_function(op):
-    """C++ has no compound literals: an inline function that takes what must be given, then the rest."""
-    required = [f for f in field_order(op) if f.name and (not f.optional if hasattr(f, "optional") else f.required)]
-    parameters = ", ".join(f.declaration().rstrip(";") for f in required if getattr(f, "type", "") != "pair")
-    scalars = [f for f in required if getattr(f, "type", "") != "pair"]
-    given = "".join(f"  arguments.{f.name} = {f.name};\n" for f in scalars)
-    separator = ", " if parameters else ""
-    return (f"inline wk_tensor *wk_{op.name}({parameters}{separator}{struct_name(op)} arguments = {{}},\n"
-            f"                           wk_place here = wk_place_of_caller()) {{\n"
-            f"  arguments.struct_size = sizeof arguments;\n{given}  return wk_{op.name}_at(here, &arguments);\n}}\n")
+    required = [f for f in field_order(op) if (not f.optional if hasattr(f, "optional") else f.required)]
+    return cpp.inline_function(result_type(op), f"wk_{op.name}", struct_name(op), required)
+
+
+def enum_declaration(enum):
+    values = "".join(f"  {enum.constant(v)} = {i},\n" for i, v in enumerate(enum.values)).rstrip(",\n")
+    return f"{comment(enum.doc)}\ntypedef enum wk_{enum.name} {{\n{values}\n}} wk_{enum.name};\n\n"
+
+
+def enums_header(enums):
+    return (f"{NOTICE}#ifndef WICK_ENUMS_GEN_H\n#define WICK_ENUMS_GEN_H\n\n#include <wick/base.h>\n\nWK_BEGIN_C\n\n"
+            + "".join(enum_declaration(e) for e in enums) + "WK_END_C\n\n#endif\n")
+
+
+def enum_names(enums):
+    """The tables that attributes of type enum point to."""
+    parts = [NOTICE, '#include "tensor/enums.gen.h"\n\n']
+    for enum in enums:
+        names = ", ".join(f'"{v}"' for v in enum.values)
+        parts.append(f"const char *const wk_names_of_{enum.name}[] = {{{names}, NULL}};\n")
+    return "".join(parts)
+
+
+def enum_names_header(enums):
+    parts = [NOTICE, "#ifndef WICK_TENSOR_ENUMS_GEN_H\n#define WICK_TENSOR_ENUMS_GEN_H\n\n#include <stddef.h>\n\n"]
+    parts += [f"extern const char *const wk_names_of_{e.name}[];\n" for e in enums]
+    return "".join(parts) + "\n#endif\n"
 
 
 def public_header(ops):
     public = [op for op in ops if not op.hidden]
-    parts = [NOTICE, "#ifndef WICK_OPS_GEN_H\n#define WICK_OPS_GEN_H\n\n#include <wick/tensor.h>\n\nWK_BEGIN_C\n\n"]
+    parts = [NOTICE, "#ifndef WICK_OPS_GEN_H\n#define WICK_OPS_GEN_H\n\n#include <wick/enums.gen.h>\n#include <wick/tensor.h>\n\nWK_BEGIN_C\n\n"]
     for op in public:
         parts.append(arguments_struct(op))
-        parts.append(f"{function_doc(op)}\nWK_API wk_tensor *wk_{op.name}_at(wk_place here, const {struct_name(op)} *arguments);\n\n")
+        parts.append(result_struct(op))
+        parts.append(f"{function_doc(op)}\nWK_API {result_type(op)}wk_{op.name}_at(wk_place here, const {struct_name(op)} *arguments);\n\n")
     parts.append("WK_END_C\n\n#ifndef __cplusplus\n\n")
     for op in public:
         parts.append(f"#define wk_{op.name}(...) \\\n  wk_{op.name}_at(WK_HERE, &({struct_name(op)}){{ \\\n"
                      f"                      .struct_size = sizeof({struct_name(op)}), __VA_ARGS__}})\n")
-    parts.append(f"\n#else\n\n{CPP_PLACE}\n")
+    parts.append("\n#else\n\n")
     parts += [cpp_function(op) for op in public]
     parts.append("\n#endif\n\n#endif\n")
     return "".join(parts)
@@ -75,10 +108,13 @@ def internal_header(ops):
     parts.append(f"  WK_OP_COUNT = {len(ops)}\n}};\n\n")
     for op in ops:
         if op.hidden:
-            parts.append(arguments_struct(op))
-            parts.append(f"#define wk_{op.name}(...) \\\n  wk_op_run_in_scope(&wk_op_table[{op.id}], WK_HERE, \\\n"
+            parts.append(arguments_struct(op) + result_struct(op))
+            if len(op.outputs) > 1:
+                parts.append(f"{result_type(op)}wk_{op.name}_at(wk_place here, const {struct_name(op)} *arguments);\n")
+            run = f"wk_op_run_in_scope(&wk_op_table[{op.id}]," if len(op.outputs) <= 1 else f"wk_{op.name}_at("
+            parts.append(f"#define wk_{op.name}(...) \\\n  {run} WK_HERE, \\\n"
                          f"                     &({struct_name(op)}){{.struct_size = sizeof({struct_name(op)}), __VA_ARGS__}})\n\n")
-        if not op.pointwise and not op.composite:
+        if not op.pointwise and op.has_infer:
             parts.append(f"wk_status wk_infer_{op.name}(wk_call *call);\n")
         if op.composite:
             parts.append(f"wk_status wk_composite_{op.name}(wk_call *call);\n")
@@ -101,7 +137,7 @@ def input_rows(op):
 
 
 def infer_name(op):
-    if op.composite:
+    if not op.has_infer:
         return "NULL"
     return {"pointwise": "wk_infer_pointwise", "update": "wk_infer_update"}.get(op.class_, f"wk_infer_{op.name}")
 
@@ -113,8 +149,8 @@ def op_row(op):
     return (
         f"    [{op.id}] = {{\n"
         f'        .name = "{op.name}", .id = {op.id}, .class = WK_CLASS_{op.class_.upper()}, .hidden = {str(op.hidden).lower()},\n'
-        f"        .inputs = {'inputs_' + op.name if op.inputs else 'NULL'}, .input_count = {len(op.inputs)}, .output_count = {op.outputs},\n"
-        f"        .output_dtype = {output_dtype},\n"
+        f"        .inputs = {'inputs_' + op.name if op.inputs else 'NULL'}, .input_count = {len(op.inputs)}, .output_count = {len(op.outputs)},\n"
+        f"        .output_dtype = {output_dtype}, .promotes = {str(op.promotes).lower()},\n"
         f"        .settings = {settings_row(struct_name(op), 'attributes_' + op.name, op.attributes, last_required(op))},\n"
         f"        .infer = {infer_name(op)}, .composite = {'wk_composite_' + op.name if op.composite else 'NULL'},\n"
         f"        .vjp = {'wk_vjp_' + op.name if op.has_vjp else 'NULL'},\n"
@@ -122,7 +158,7 @@ def op_row(op):
 
 
 def registry(ops):
-    parts = [NOTICE, '#include <math.h>\n\n#include "ops/records.gen.h"\n\n']
+    parts = [NOTICE, '#include <math.h>\n\n#include "ops/records.gen.h"\n#include "tensor/enums.gen.h"\n\n']
     for op in ops:
         if op.inputs:
             parts.append(f"static const wk_op_input inputs_{op.name}[] = {{\n{input_rows(op)}}};\n")
@@ -136,7 +172,7 @@ def registry(ops):
             for field in ("keyed", "seed", "offset"):
                 parts.append(f"_Static_assert(offsetof({struct_name(op)}, {field}) - offsetof({struct_name(op)}, generator) ==\n"
                              f"                   offsetof(wk_random_key, {field}),\n               \"the key's fields stand together\");\n")
-        if not op.hidden:
-            parts.append(f"\nwk_tensor *wk_{op.name}_at(wk_place here, const {struct_name(op)} *arguments) {{\n"
-                         f"  return wk_op_run_in_scope(&wk_op_table[{op.id}], here, arguments);\n}}\n")
+        if not op.hidden or len(op.outputs) > 1:
+            parts.append(f"\n{result_type(op)}wk_{op.name}_at(wk_place here, const {struct_name(op)} *arguments) {{\n"
+                         f"{function_body(op)}}}\n")
     return "".join(parts)

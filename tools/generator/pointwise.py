@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kernels and gradients of pointwise ops and optimizer updates, printed from their expressions."""
 from . import expression
-from .records import DTYPE_SETS, DTYPES, NOTICE
+from .records import DTYPE_SETS, DTYPES, NOTICE, needs_gradient_op
 
-C_SCALARS = {"f32": "float", "f64": "double", "i64": "int64_t", "i32": "int32_t", "u8": "uint8_t", "bool": "uint8_t"}
+# What kernels are made for. The other floats are widened to f32 and the other integers to i64, tile by tile.
+C_SCALARS = {"f32": "float", "f64": "double", "i64": "int64_t", "bool": "uint8_t"}
 
 
 def pointwise_ops(ops):
@@ -18,9 +19,9 @@ def assignments(op):
 
 
 def dtypes(op):
-    """The dtypes that the op's `same` inputs may have: those all of them allow."""
+    """The dtypes that kernels are made for: those that all of the op's `same` inputs may have."""
     sets = [DTYPE_SETS[i.dtype] for i in op.inputs if i.same]
-    return [d for d in DTYPES if all(d in s for s in sets)]
+    return [d for d in C_SCALARS if all(d in s for s in sets)]
 
 
 def output_dtype(op, dtype):
@@ -35,11 +36,60 @@ def gradient_call(op, target):
         return "g"
     if text == "-g":
         return "wk_negative(g)"
+    operands = {input_.name: f"vjp->inputs[{i}]" for i, input_ in enumerate(op.inputs)}
+    operands |= {"g": "g", op.result_name(): "vjp->outputs[0]"}
+    if not needs_gradient_op(text):
+        return PublicPrinter(operands.get).text(text)
     used = expression.names(text)
     arguments = ["g"] if "g" in used else []
     arguments += [f"vjp->inputs[{i}]" for i, input_ in enumerate(op.inputs) if input_.name in used]
     arguments += ["vjp->outputs[0]"] if op.result_name() in used else []
+    arguments += [f".{a.name} = ((const wk_{op.name}_arguments *)vjp->arguments)->{a.name}"
+                  for a in op.attributes if a.name in used]
     return f"wk_{op.name}_gradient_{target}({', '.join(arguments)})"
+
+
+class PublicPrinter(expression.Printer):
+    """Calls of public ops, which autograd can record: for gradients of gradients."""
+    COMPARISONS = {"<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal", "==": "equal",
+                   "!=": "not_equal"}
+    OPERATORS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
+
+    def number(self, value):
+        return f"wk_scalar({float(value)!r})"
+
+    def binary(self, operator, a, b):
+        return f"wk_{self.OPERATORS[operator]}({a}, {b})"
+
+    def negative(self, a):
+        return f"wk_negative({a})"
+
+    def compare(self, operator, a, b):
+        return f"wk_{self.COMPARISONS[operator]}({a}, {b})"
+
+    def condition(self, node):
+        return self.print(node)
+
+    def where(self, condition, a, b):
+        return f"wk_where({condition}, {a}, {b})"
+
+    def call(self, function, arguments):
+        return f"wk_{function}({', '.join(arguments)})"
+
+
+def composites(ops):
+    """What the hidden gradient ops stand for. They run as one kernel but where they are recorded themselves."""
+    parts = [NOTICE, '#include <math.h>\n\n#include "ops/records.gen.h"\n']
+    for op in ops:
+        if not (op.hidden and op.composite and op.class_ == "pointwise"):
+            continue
+        inputs = {i.name: f"call->inputs[{n}]" for n, i in enumerate(op.inputs)}
+        settings = {a.name: f"wk_scalar(a->{a.name})" for a in op.attributes}
+        text = PublicPrinter(lambda n: (inputs | settings)[n]).text(op.expression)
+        declaration = f"  const wk_{op.name}_arguments *a = call->arguments;\n" if settings else ""
+        parts.append(f"\nwk_status wk_composite_{op.name}(wk_call *call) {{\n{declaration}"
+                     f"  call->outputs[0] = {text};\n  return wk_error_status();\n}}\n")
+    return "".join(parts)
 
 
 def gradients(ops):
@@ -140,8 +190,7 @@ class ScalarPrinter(expression.Printer):
     def binary(self, operator, a, b):
         if self.dtype in ("f32", "f64"):
             return super().binary(operator, a, b)
-        unsigned = {"i64": "uint64_t", "i32": "uint32_t"}.get(self.dtype, "unsigned")
-        return f"({C_SCALARS[self.dtype]})(({unsigned}){a} {operator} ({unsigned}){b})"
+        return f"(int64_t)((uint64_t){a} {operator} (uint64_t){b})"
 
     def negative(self, a):
         if self.dtype in ("f32", "f64"):

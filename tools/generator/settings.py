@@ -1,21 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers and optimizers: their structs of settings, tables and constructors."""
+from . import cpp
 from .records import NOTICE, attribute_rows, comment, settings_row
+
+
+class MODULE:
+    """The first field of every optimizer's settings."""
+    name = "module"
+    doc = "built; whose parameters it updates; outlives it"
+
+    @staticmethod
+    def declaration():
+        return "wk_module *module;"
 
 
 def struct(name, kind):
     return f"wk_{name}_{kind}_arguments" if kind == "layer" else f"wk_{name}_arguments"
 
 
-def declaration(s, kind, leading=""):
-    lines = ["  size_t struct_size;"] + ([leading] if leading else [])
+def declaration(s, kind, leading=()):
+    lines = ["  size_t struct_size;"] + [f"  {a.declaration()} /* {a.doc} */" for a in leading]
     lines += [f"  {a.declaration()} /* {a.doc} */" for a in s.attributes]
     return f"typedef struct {struct(s.name, kind)} {{\n" + "\n".join(lines) + f"\n}} {struct(s.name, kind)};\n"
 
 
 def macro(function, arguments):
     return (f"#define {function}(...) \\\n  {function}_at(WK_HERE, &({arguments}){{ \\\n"
-            f"                      .struct_size = sizeof({arguments}), __VA_ARGS__}})\n\n")
+            f"                      .struct_size = sizeof({arguments}), __VA_ARGS__}})\n")
+
+
+def required(s):
+    return [a for a in s.attributes if a.required]
+
+
+def constructors(macros, functions):
+    """What C and C++ programs call, at the end of a header."""
+    return ("WK_END_C\n\n#ifndef __cplusplus\n\n" + "".join(macros) + "\n#else\n\n" + "".join(functions)
+            + "\n#endif\n\n#endif\n")
 
 
 def layers_header(layers):
@@ -24,15 +45,15 @@ def layers_header(layers):
     for s in layers:
         parts.append(declaration(s, "layer"))
         parts.append(comment(s.doc + " Freed with wk_module_free unless something takes it. [any thread]") + "\n")
-        parts.append(f"WK_API wk_module *wk_{s.name}_layer_at(wk_place here, const {struct(s.name, 'layer')} *arguments);\n")
-        parts.append(macro(f"wk_{s.name}_layer", struct(s.name, "layer")))
-    parts.append("WK_END_C\n\n#endif\n")
+        parts.append(f"WK_API wk_module *wk_{s.name}_layer_at(wk_place here, const {struct(s.name, 'layer')} *arguments);\n\n")
+    parts.append(constructors(
+        [macro(f"wk_{s.name}_layer", struct(s.name, "layer")) for s in layers],
+        [cpp.inline_function("wk_module *", f"wk_{s.name}_layer", struct(s.name, "layer"), required(s)) for s in layers]))
     return "".join(parts)
 
 
 def last_required(s):
-    required = [a.name for a in s.attributes if a.required]
-    return required[-1] if required else ""
+    return required(s)[-1].name if required(s) else ""
 
 
 def tables(settings, kind):
@@ -62,11 +83,13 @@ def optimizers_header(optimizers):
     parts = [NOTICE, "#ifndef WICK_OPTIMIZERS_GEN_H\n#define WICK_OPTIMIZERS_GEN_H\n\n#include <wick/tensor.h>\n\nWK_BEGIN_C\n\n"
              "typedef struct wk_module wk_module;\ntypedef struct wk_optimizer wk_optimizer;\n\n"]
     for s in optimizers:
-        parts.append(declaration(s, "optimizer", "  wk_module *module; /* built; whose parameters it updates; outlives it */"))
+        parts.append(declaration(s, "optimizer", [MODULE]))
         parts.append(comment(s.doc + " Freed with wk_optimizer_free. [any thread]") + "\n")
-        parts.append(f"WK_API wk_optimizer *wk_{s.name}_create_at(wk_place here, const {struct(s.name, 'optimizer')} *arguments);\n")
-        parts.append(macro(f"wk_{s.name}_create", struct(s.name, "optimizer")))
-    parts.append("WK_END_C\n\n#endif\n")
+        parts.append(f"WK_API wk_optimizer *wk_{s.name}_create_at(wk_place here, const {struct(s.name, 'optimizer')} *arguments);\n\n")
+    parts.append(constructors(
+        [macro(f"wk_{s.name}_create", struct(s.name, "optimizer")) for s in optimizers],
+        [cpp.inline_function("wk_optimizer *", f"wk_{s.name}_create", struct(s.name, "optimizer"),
+                             [MODULE] + required(s)) for s in optimizers]))
     return "".join(parts)
 
 
@@ -85,9 +108,10 @@ def optimizers_table(optimizers):
 
 def optimizers_constructors(optimizers):
     """They stand in train/, the lowest room that sees both modules and optimizers."""
-    parts = [NOTICE, '#include <wick/nn.h>\n\n#include "optim/optimizer.h"\n']
+    parts = [NOTICE, '#include <wick/nn.h>\n\n#include "base/error.h"\n#include "optim/optimizer.h"\n']
     for i, s in enumerate(optimizers):
         parts.append(f"\nwk_optimizer *wk_{s.name}_create_at(wk_place here, const {struct(s.name, 'optimizer')} *arguments) {{\n"
-                     f"  wk_parameters *parameters = wk_module_parameters(arguments->module);\n"
+                     f"  if (wk_failed()) return NULL;\n"
+                     f"  wk_parameters *parameters = wk_module_parameters(arguments ? arguments->module : NULL);\n"
                      f"  return wk_optimizer_create_type(&wk_optimizer_table[{i}], parameters, here, arguments);\n}}\n")
     return "".join(parts)

@@ -15,7 +15,7 @@ const char *wk_cpu_refuse_unless_float(const wk_kernel_call *call) {
 
 const wk_kernel wk_cpu_kernels[] = {
     {WK_EVERY_POINTWISE, "cpu:pointwise", true, wk_cpu_pointwise_refuse, wk_cpu_pointwise_run},
-    {WK_OP_MATMUL, "cpu:matmul", true, NULL, wk_cpu_run_matmul},
+    {WK_OP_MATMUL, "cpu:matmul", true, wk_cpu_refuse_unless_float, wk_cpu_run_matmul},
     FLOATS(WK_OP_CONV2D, conv2d),
     FLOATS(WK_OP_CONV2D_DATA_GRADIENT, conv2d_data_gradient),
     FLOATS(WK_OP_CONV2D_WEIGHT_GRADIENT, conv2d_weight_gradient),
@@ -33,7 +33,9 @@ const wk_kernel wk_cpu_kernels[] = {
     {WK_OP_MAX, "cpu:max", false, wk_cpu_refuse_reduce, wk_cpu_run_reduce},
     {WK_OP_ARGMAX, "cpu:argmax", false, wk_cpu_refuse_argmax, wk_cpu_run_argmax},
     {WK_OP_CONTIGUOUS, "cpu:contiguous", true, NULL, wk_cpu_run_contiguous},
-    {WK_OP_UNIFORM, "cpu:uniform", false, NULL, wk_cpu_run_uniform},
-    {WK_OP_DROPOUT, "cpu:dropout", false, NULL, wk_cpu_run_dropout},
+    {WK_OP_CAST, "cpu:cast", false, NULL, wk_cpu_run_cast},
+    FLOATS(WK_OP_UNIFORM, uniform),
+    FLOATS(WK_OP_DROPOUT, dropout),
+    {WK_EVERY_OP, "cpu:half", false, wk_cpu_refuse_unless_half, wk_cpu_run_half},
 };
 const int wk_cpu_kernel_count = sizeof wk_cpu_kernels / sizeof *wk_cpu_kernels;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Entries of copies and of random numbers. */
+#include "backend/cpu/convert.h"
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/pointwise.h"
 #include "base/parallel.h"
@@ -18,6 +19,20 @@ static void copy_range(void *context, int64_t begin, int64_t end) {
 
 wk_status wk_cpu_run_contiguous(const wk_kernel_call *call) {
   wk_parallel_for(wk_layout_count(&call->outputs[0].layout), BLOCK, copy_range,
+                  (void *)(uintptr_t)call);
+  return WK_OK;
+}
+
+static void cast_range(void *context, int64_t begin, int64_t end) {
+  const wk_kernel_call *call = context;
+  const wk_operand *x = &call->inputs[0], *y = &call->outputs[0];
+  const size_t x_size = wk_dtype_size(x->layout.dtype), y_size = wk_dtype_size(y->layout.dtype);
+  wk_convert(y->layout.dtype, y->data + (size_t)begin * y_size, x->layout.dtype,
+             x->data + (size_t)begin * x_size, end - begin);
+}
+
+wk_status wk_cpu_run_cast(const wk_kernel_call *call) {
+  wk_parallel_for(wk_layout_count(&call->outputs[0].layout), BLOCK, cast_range,
                   (void *)(uintptr_t)call);
   return WK_OK;
 }

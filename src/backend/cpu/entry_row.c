@@ -97,9 +97,13 @@ static bool reduction_middle(const wk_kernel_call *call, middle *m) {
   return wk_reduced_axes(axes, x->rank, reduced) == WK_OK && find_middle(x, reduced, m);
 }
 
+/* What reduce_kind.h is made for. */
+static bool is_reducible(wk_dtype dtype) {
+  return dtype == WK_F32 || dtype == WK_F64 || dtype == WK_I64 || dtype == WK_I32;
+}
+
 const char *wk_cpu_refuse_reduce(const wk_kernel_call *call) {
-  const wk_dtype dtype = call->inputs[0].layout.dtype;
-  if (dtype == WK_U8 || dtype == WK_BOOL) return "no u8";
+  if (!is_reducible(call->inputs[0].layout.dtype)) return "only f32, f64, i64 and i32";
   middle m;
   return reduction_middle(call, &m) ? NULL : "reduced axes must be neighbours";
 }
@@ -115,7 +119,7 @@ wk_status wk_cpu_run_reduce(const wk_kernel_call *call) {
 const char *wk_cpu_refuse_argmax(const wk_kernel_call *call) {
   const wk_argmax_arguments *a = call->arguments;
   const wk_layout *x = &call->inputs[0].layout;
-  if (x->dtype == WK_U8 || x->dtype == WK_BOOL) return "no u8";
+  if (!is_reducible(x->dtype)) return "only f32, f64, i64 and i32";
   return wk_axis_resolve(a->axis, x->rank) == x->rank - 1 ? NULL : "only the last axis";
 }
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "backend/cpu/convert.h"
 #include "backend/cpu/isa.h"
 #include "base/parallel.h"
 
@@ -16,7 +17,8 @@ typedef struct pointwise_run {
   int operand_count;
   const wk_operand *operands[MAX_OPERANDS];
   wk_layout layouts[MAX_OPERANDS]; /* strides made to fit the joint sizes; 0 where broadcast */
-  bool direct[MAX_OPERANDS];       /* contiguous in the joint order: used in place */
+  bool direct[MAX_OPERANDS]; /* contiguous in the joint order, of a kernel's dtype: in place */
+  bool stored[MAX_OPERANDS]; /* written by the kernel */
 } pointwise_run;
 
 static wk_dtype main_dtype(const wk_kernel_call *call) {
@@ -27,7 +29,7 @@ static wk_dtype main_dtype(const wk_kernel_call *call) {
 }
 
 static wk_pointwise_kernel find_kernel(const wk_kernel_call *call) {
-  return wk_cpu_isa_get()->pointwise[call->op->id][main_dtype(call)];
+  return wk_cpu_isa_get()->pointwise[call->op->id][wk_wide_dtype(main_dtype(call))];
 }
 
 const char *wk_cpu_pointwise_refuse(const wk_kernel_call *call) {
@@ -69,6 +71,8 @@ void wk_gather(char *to, const char *from, const wk_layout *layout, int64_t begi
       for (int64_t i = 0; i < run; i++) memcpy(to + i * 4, source + i * stride * 4, 4);
     } else if (size == 8) {
       for (int64_t i = 0; i < run; i++) memcpy(to + i * 8, source + i * stride * 8, 8);
+    } else if (size == 2) {
+      for (int64_t i = 0; i < run; i++) memcpy(to + i * 2, source + i * stride * 2, 2);
     } else {
       for (int64_t i = 0; i < run; i++) to[i] = source[i * stride];
     }
@@ -82,6 +86,26 @@ void wk_gather(char *to, const char *from, const wk_layout *layout, int64_t begi
       index[i - 1]++;
     }
   }
+}
+
+/* An operand's elements from `at` on as a kernel takes them, in `tile`; they may be the kernel's to
+ * write only, but reading them first costs little and happens for few dtypes. */
+static void load_tile(const pointwise_run *r, int operand, char *tile, int64_t at, int64_t count) {
+  const wk_layout *layout = &r->layouts[operand];
+  if (wk_wide_dtype(layout->dtype) == layout->dtype) {
+    wk_gather(tile, r->operands[operand]->data, layout, at, count);
+    return;
+  }
+  char narrow[TILE * 4];
+  wk_gather(narrow, r->operands[operand]->data, layout, at, count);
+  wk_widen(layout->dtype, tile, narrow, count);
+}
+
+/* Results are contiguous, so that only their dtype can make them take a tile. */
+static void store_tile(const pointwise_run *r, int operand, const char *tile, int64_t at,
+                       int64_t count) {
+  const wk_dtype dtype = r->layouts[operand].dtype;
+  wk_narrow(dtype, r->operands[operand]->data + (size_t)at * wk_dtype_size(dtype), tile, count);
 }
 
 /* Whether tiles are needed at all is settled before; without them the range is one tile. */
@@ -100,10 +124,12 @@ static void run_range(void *context, int64_t begin, int64_t end) {
         operand[i] = r->operands[i]->data + (size_t)at * wk_dtype_size(layout->dtype);
       } else {
         operand[i] = tiles[i];
-        wk_gather(tiles[i], r->operands[i]->data, layout, at, count);
+        load_tile(r, i, tiles[i], at, count);
       }
     }
     r->kernel(operand, count, r->call->arguments);
+    for (int i = 0; i < r->operand_count; i++)
+      if (r->stored[i] && !r->direct[i]) store_tile(r, i, tiles[i], at, count);
   }
 }
 
@@ -115,7 +141,9 @@ wk_status wk_cpu_pointwise_run(const wk_kernel_call *call) {
   if (!call->output_count) joint = &call->inputs[0].layout;
   for (int i = 0; i < r.operand_count; i++) {
     align(&r.operands[i]->layout, joint, &r.layouts[i]);
-    r.direct[i] = wk_layout_is_contiguous(&r.layouts[i]);
+    const wk_dtype dtype = r.layouts[i].dtype;
+    r.direct[i] = wk_wide_dtype(dtype) == dtype && wk_layout_is_contiguous(&r.layouts[i]);
+    r.stored[i] = i >= call->input_count || call->op->inputs[i].written;
   }
   wk_parallel_for(wk_layout_count(joint), BLOCK, run_range, &r);
   return WK_OK;

@@ -9,7 +9,7 @@
 #include "ops/kernel.h"
 
 /* One past the last dtype: the width of tables by dtype. */
-#define WK_DTYPE_LIMIT (WK_BOOL + 1)
+#define WK_DTYPE_LIMIT (WK_BOOL + 1) /* those beyond are widened: convert.h */
 
 /* `operand`: the inputs in order, then the result (updates have none: they write their inputs).
  * Operands do not overlap. */

@@ -4,36 +4,26 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "tensor/element.h"
 
 static char *address_of(const wk_operand *operand, int64_t position) {
   return operand->data + position * (int64_t)wk_dtype_size(operand->layout.dtype);
 }
 
 int64_t wk_element_integer(const wk_operand *operand, int64_t position) {
-  const char *address = address_of(operand, position);
-  switch (operand->layout.dtype) {
-  case WK_I64:
-    return *(const int64_t *)address;
-  case WK_I32:
-    return *(const int32_t *)address;
-  case WK_U8:
-  case WK_BOOL:
-    return *(const uint8_t *)address;
-  default:
-    return 0;
-  }
+  return wk_read_integer(operand->layout.dtype, address_of(operand, position));
 }
 
 double wk_element_real(const wk_operand *operand, int64_t position) {
-  const char *address = address_of(operand, position);
-  switch (operand->layout.dtype) {
-  case WK_F32:
-    return (double)*(const float *)address;
-  case WK_F64:
-    return *(const double *)address;
-  default:
-    return (double)wk_element_integer(operand, position);
-  }
+  return wk_read_real(operand->layout.dtype, address_of(operand, position));
+}
+
+/* Floats of 16 bits go through an f32 rounded to odd, as if they were rounded once. */
+static float odd_f32(int64_t value) {
+  const int64_t high = value & ~(int64_t)0xFFFF; /* exact as a double, as is the sum with a mark */
+  const double marked = (double)high + (double)((value & 0xFFFF) != 0 ? 0x8000 : 0);
+  const bool is_small = value < (int64_t)1 << 53 && value > -((int64_t)1 << 53);
+  return wk_f64_to_odd_f32(is_small ? (double)value : marked);
 }
 
 void wk_element_set_integer(const wk_operand *operand, int64_t position, int64_t value) {
@@ -45,11 +35,23 @@ void wk_element_set_integer(const wk_operand *operand, int64_t position, int64_t
   case WK_F64:
     *(double *)address = (double)value;
     break;
+  case WK_F16:
+    *(uint16_t *)address = wk_f32_to_f16(odd_f32(value));
+    break;
+  case WK_BF16:
+    *(uint16_t *)address = wk_f32_to_bf16(odd_f32(value));
+    break;
   case WK_I64:
     *(int64_t *)address = value;
     break;
   case WK_I32:
     *(int32_t *)address = (int32_t)value;
+    break;
+  case WK_I16:
+    *(int16_t *)address = (int16_t)value;
+    break;
+  case WK_I8:
+    *(int8_t *)address = (int8_t)value;
     break;
   case WK_U8:
     *(uint8_t *)address = (uint8_t)value;
@@ -71,14 +73,22 @@ void wk_element_set_real(const wk_operand *operand, int64_t position, double val
   case WK_F64:
     *(double *)address = value;
     break;
+  case WK_F16:
+    *(uint16_t *)address = wk_f64_to_f16(value);
+    break;
+  case WK_BF16:
+    *(uint16_t *)address = wk_f64_to_bf16(value);
+    break;
   default:
     wk_element_convert_real(operand, position, value);
   }
 }
 
-void wk_element_convert_integer(const wk_operand *operand, int64_t position, int64_t value) {
+static void convert_integer(const wk_operand *operand, int64_t position, int64_t value) {
   int64_t least = INT64_MIN, most = INT64_MAX;
   if (operand->layout.dtype == WK_I32) least = INT32_MIN, most = INT32_MAX;
+  if (operand->layout.dtype == WK_I16) least = INT16_MIN, most = INT16_MAX;
+  if (operand->layout.dtype == WK_I8) least = INT8_MIN, most = INT8_MAX;
   if (operand->layout.dtype == WK_U8) least = 0, most = UINT8_MAX;
   wk_element_set_integer(operand, position, value < least ? least : value > most ? most : value);
 }
@@ -93,7 +103,7 @@ void wk_element_convert_real(const wk_operand *operand, int64_t position, double
                           : value >= 0x1p63  ? INT64_MAX
                           : value <= -0x1p63 ? INT64_MIN
                                              : (int64_t)value;
-    wk_element_convert_integer(operand, position, whole);
+    convert_integer(operand, position, whole);
   }
 }
 

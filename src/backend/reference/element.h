@@ -7,7 +7,7 @@
 
 #include "ops/kernel.h"
 
-static inline bool wk_element_is_real(wk_dtype dtype) { return dtype == WK_F32 || dtype == WK_F64; }
+static inline bool wk_element_is_real(wk_dtype dtype) { return wk_dtype_is_float(dtype); }
 
 /* The element as a double (of any dtype; large i64 are rounded), and as an integer (not of floats).
  */
@@ -18,9 +18,8 @@ int64_t wk_element_integer(const wk_operand *operand, int64_t position);
 void wk_element_set_real(const wk_operand *operand, int64_t position, double value);
 void wk_element_set_integer(const wk_operand *operand, int64_t position, int64_t value);
 
-/* Store a value of another dtype by the rules of cast: an integer takes the nearest it can hold. */
+/* Stores a float by the rules of cast: an integer takes the nearest it can hold. */
 void wk_element_convert_real(const wk_operand *operand, int64_t position, double value);
-void wk_element_convert_integer(const wk_operand *operand, int64_t position, int64_t value);
 
 /* The same bits; the operands' dtypes are equal. */
 void wk_element_copy(const wk_operand *to, int64_t to_position, const wk_operand *from,

@@ -25,7 +25,7 @@ wk_status wk_reference_run_cast(const wk_kernel_call *call) {
     if (wk_element_is_real(x->layout.dtype))
       wk_element_convert_real(y, i, wk_element_real(x, position));
     else
-      wk_element_convert_integer(y, i, wk_element_integer(x, position));
+      wk_element_set_integer(y, i, wk_element_integer(x, position));
   }
   return WK_OK;
 }

@@ -35,22 +35,7 @@ static int64_t integer_multiply(int64_t *v, const void *arguments) {
   return (int64_t)((uint64_t)v[0] * (uint64_t)v[1]);
 }
 
-static double real_multiply_gradient_x(double *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] * v[1]);
-}
-
-static double real_multiply_gradient_y(double *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] * v[1]);
-}
-
 static double real_divide(double *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] / v[1]);
-}
-
-static double real_divide_gradient_x(double *v, const void *arguments) {
   (void)arguments;
   return (v[0] / v[1]);
 }
@@ -115,19 +100,9 @@ static double real_exp(double *v, const void *arguments) {
   return exp(v[0]);
 }
 
-static double real_exp_gradient_x(double *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] * v[1]);
-}
-
 static double real_log(double *v, const void *arguments) {
   (void)arguments;
   return log(v[0]);
-}
-
-static double real_log_gradient_x(double *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] / v[1]);
 }
 
 static double real_sqrt(double *v, const void *arguments) {
@@ -220,6 +195,36 @@ static int64_t integer_less(int64_t *v, const void *arguments) {
   return (v[0] < v[1]);
 }
 
+static double real_less_equal(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] <= v[1]);
+}
+
+static int64_t integer_less_equal(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] <= v[1]);
+}
+
+static double real_greater_equal(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] >= v[1]);
+}
+
+static int64_t integer_greater_equal(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] >= v[1]);
+}
+
+static double real_not_equal(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] != v[1]);
+}
+
+static int64_t integer_not_equal(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] != v[1]);
+}
+
 static double real_sgd_update(double *v, const void *arguments) {
   const double learning_rate = ((const wk_sgd_update_arguments *)arguments)->learning_rate;
   const double momentum = ((const wk_sgd_update_arguments *)arguments)->momentum;
@@ -258,10 +263,7 @@ const wk_reference_pointwise wk_reference_pointwise_table[WK_OP_COUNT] = {
     [WK_OP_ADD] = {real_add, integer_add},
     [WK_OP_SUBTRACT] = {real_subtract, integer_subtract},
     [WK_OP_MULTIPLY] = {real_multiply, integer_multiply},
-    [WK_OP_MULTIPLY_GRADIENT_X] = {real_multiply_gradient_x, NULL},
-    [WK_OP_MULTIPLY_GRADIENT_Y] = {real_multiply_gradient_y, NULL},
     [WK_OP_DIVIDE] = {real_divide, NULL},
-    [WK_OP_DIVIDE_GRADIENT_X] = {real_divide_gradient_x, NULL},
     [WK_OP_DIVIDE_GRADIENT_Y] = {real_divide_gradient_y, NULL},
     [WK_OP_MAXIMUM] = {real_maximum, integer_maximum},
     [WK_OP_MAXIMUM_GRADIENT_X] = {real_maximum_gradient_x, NULL},
@@ -271,9 +273,7 @@ const wk_reference_pointwise wk_reference_pointwise_table[WK_OP_COUNT] = {
     [WK_OP_MINIMUM_GRADIENT_Y] = {real_minimum_gradient_y, NULL},
     [WK_OP_NEGATIVE] = {real_negative, integer_negative},
     [WK_OP_EXP] = {real_exp, NULL},
-    [WK_OP_EXP_GRADIENT_X] = {real_exp_gradient_x, NULL},
     [WK_OP_LOG] = {real_log, NULL},
-    [WK_OP_LOG_GRADIENT_X] = {real_log_gradient_x, NULL},
     [WK_OP_SQRT] = {real_sqrt, NULL},
     [WK_OP_SQRT_GRADIENT_X] = {real_sqrt_gradient_x, NULL},
     [WK_OP_RELU] = {real_relu, NULL},
@@ -288,6 +288,9 @@ const wk_reference_pointwise wk_reference_pointwise_table[WK_OP_COUNT] = {
     [WK_OP_EQUAL] = {real_equal, integer_equal},
     [WK_OP_GREATER] = {real_greater, integer_greater},
     [WK_OP_LESS] = {real_less, integer_less},
+    [WK_OP_LESS_EQUAL] = {real_less_equal, integer_less_equal},
+    [WK_OP_GREATER_EQUAL] = {real_greater_equal, integer_greater_equal},
+    [WK_OP_NOT_EQUAL] = {real_not_equal, integer_not_equal},
     [WK_OP_SGD_UPDATE] = {real_sgd_update, NULL},
     [WK_OP_ADAM_UPDATE] = {real_adam_update, NULL},
     [WK_OP_COPY_UPDATE] = {real_copy_update, NULL},

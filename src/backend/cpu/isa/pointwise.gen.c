@@ -36,26 +36,6 @@ static void add_i64(char *const *operand, int64_t count, const void *arguments) 
   }
 }
 
-static void add_i32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int32_t *p0 = (const int32_t *)operand[0];
-  const int32_t *p1 = (const int32_t *)operand[1];
-  int32_t *restrict p2 = (int32_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int32_t)(int32_t)((uint32_t)p0[i] + (uint32_t)p1[i]);
-  }
-}
-
-static void add_u8(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(uint8_t)((unsigned)p0[i] + (unsigned)p1[i]);
-  }
-}
-
 static void subtract_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += 16) {
@@ -84,26 +64,6 @@ static void subtract_i64(char *const *operand, int64_t count, const void *argume
   int64_t *restrict p2 = (int64_t *)operand[2];
   for (int64_t i = 0; i < count; i++) {
     p2[i] = (int64_t)(int64_t)((uint64_t)p0[i] - (uint64_t)p1[i]);
-  }
-}
-
-static void subtract_i32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int32_t *p0 = (const int32_t *)operand[0];
-  const int32_t *p1 = (const int32_t *)operand[1];
-  int32_t *restrict p2 = (int32_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int32_t)(int32_t)((uint32_t)p0[i] - (uint32_t)p1[i]);
-  }
-}
-
-static void subtract_u8(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(uint8_t)((unsigned)p0[i] - (unsigned)p1[i]);
   }
 }
 
@@ -138,68 +98,6 @@ static void multiply_i64(char *const *operand, int64_t count, const void *argume
   }
 }
 
-static void multiply_i32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int32_t *p0 = (const int32_t *)operand[0];
-  const int32_t *p1 = (const int32_t *)operand[1];
-  int32_t *restrict p2 = (int32_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int32_t)(int32_t)((uint32_t)p0[i] * (uint32_t)p1[i]);
-  }
-}
-
-static void multiply_u8(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(uint8_t)((unsigned)p0[i] * (unsigned)p1[i]);
-  }
-}
-
-static void multiply_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
-    const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f y = v_load(operand[1], i, lanes);
-    const v16f result = (g * y);
-    v_store(operand[2], i, lanes, result);
-  }
-}
-
-static void multiply_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)(p0[i] * p1[i]);
-  }
-}
-
-static void multiply_gradient_y_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
-    const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f result = (g * x);
-    v_store(operand[2], i, lanes, result);
-  }
-}
-
-static void multiply_gradient_y_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)(p0[i] * p1[i]);
-  }
-}
-
 static void divide_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += 16) {
@@ -212,27 +110,6 @@ static void divide_f32(char *const *operand, int64_t count, const void *argument
 }
 
 static void divide_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)(p0[i] / p1[i]);
-  }
-}
-
-static void divide_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
-    const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f y = v_load(operand[1], i, lanes);
-    const v16f result = (g / y);
-    v_store(operand[2], i, lanes, result);
-  }
-}
-
-static void divide_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
   const double *p1 = (const double *)operand[1];
@@ -293,26 +170,6 @@ static void maximum_i64(char *const *operand, int64_t count, const void *argumen
   int64_t *restrict p2 = (int64_t *)operand[2];
   for (int64_t i = 0; i < count; i++) {
     p2[i] = (int64_t)(p0[i] > p1[i] ? p0[i] : p1[i]);
-  }
-}
-
-static void maximum_i32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int32_t *p0 = (const int32_t *)operand[0];
-  const int32_t *p1 = (const int32_t *)operand[1];
-  int32_t *restrict p2 = (int32_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int32_t)(p0[i] > p1[i] ? p0[i] : p1[i]);
-  }
-}
-
-static void maximum_u8(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] > p1[i] ? p0[i] : p1[i]);
   }
 }
 
@@ -393,26 +250,6 @@ static void minimum_i64(char *const *operand, int64_t count, const void *argumen
   }
 }
 
-static void minimum_i32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int32_t *p0 = (const int32_t *)operand[0];
-  const int32_t *p1 = (const int32_t *)operand[1];
-  int32_t *restrict p2 = (int32_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int32_t)(p0[i] < p1[i] ? p0[i] : p1[i]);
-  }
-}
-
-static void minimum_u8(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] < p1[i] ? p0[i] : p1[i]);
-  }
-}
-
 static void minimum_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += 16) {
@@ -487,24 +324,6 @@ static void negative_i64(char *const *operand, int64_t count, const void *argume
   }
 }
 
-static void negative_i32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int32_t *p0 = (const int32_t *)operand[0];
-  int32_t *restrict p1 = (int32_t *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (int32_t)(int32_t)((uint32_t)0 - (uint32_t)p0[i]);
-  }
-}
-
-static void negative_u8(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  uint8_t *restrict p1 = (uint8_t *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (uint8_t)(uint8_t)((unsigned)0 - (unsigned)p0[i]);
-  }
-}
-
 static void exp_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += 16) {
@@ -524,27 +343,6 @@ static void exp_f64(char *const *operand, int64_t count, const void *arguments) 
   }
 }
 
-static void exp_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
-    const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f y = v_load(operand[1], i, lanes);
-    const v16f result = (g * y);
-    v_store(operand[2], i, lanes, result);
-  }
-}
-
-static void exp_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)(p0[i] * p1[i]);
-  }
-}
-
 static void log_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += 16) {
@@ -561,27 +359,6 @@ static void log_f64(char *const *operand, int64_t count, const void *arguments) 
   double *restrict p1 = (double *)operand[1];
   for (int64_t i = 0; i < count; i++) {
     p1[i] = (double)log(p0[i]);
-  }
-}
-
-static void log_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
-    const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f result = (g / x);
-    v_store(operand[2], i, lanes, result);
-  }
-}
-
-static void log_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)(p0[i] / p1[i]);
   }
 }
 
@@ -779,28 +556,6 @@ static void where_i64(char *const *operand, int64_t count, const void *arguments
   }
 }
 
-static void where_i32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const int32_t *p1 = (const int32_t *)operand[1];
-  const int32_t *p2 = (const int32_t *)operand[2];
-  int32_t *restrict p3 = (int32_t *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (int32_t)((p0[i] != 0) ? p1[i] : p2[i]);
-  }
-}
-
-static void where_u8(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  const uint8_t *p2 = (const uint8_t *)operand[2];
-  uint8_t *restrict p3 = (uint8_t *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (uint8_t)((p0[i] != 0) ? p1[i] : p2[i]);
-  }
-}
-
 static void where_bool(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const uint8_t *p0 = (const uint8_t *)operand[0];
@@ -885,26 +640,6 @@ static void equal_i64(char *const *operand, int64_t count, const void *arguments
   }
 }
 
-static void equal_i32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int32_t *p0 = (const int32_t *)operand[0];
-  const int32_t *p1 = (const int32_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] == p1[i]);
-  }
-}
-
-static void equal_u8(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] == p1[i]);
-  }
-}
-
 static void equal_bool(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const uint8_t *p0 = (const uint8_t *)operand[0];
@@ -946,26 +681,6 @@ static void greater_i64(char *const *operand, int64_t count, const void *argumen
   }
 }
 
-static void greater_i32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int32_t *p0 = (const int32_t *)operand[0];
-  const int32_t *p1 = (const int32_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] > p1[i]);
-  }
-}
-
-static void greater_u8(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] > p1[i]);
-  }
-}
-
 static void less_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += 16) {
@@ -997,23 +712,106 @@ static void less_i64(char *const *operand, int64_t count, const void *arguments)
   }
 }
 
-static void less_i32(char *const *operand, int64_t count, const void *arguments) {
+static void less_equal_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  const int32_t *p0 = (const int32_t *)operand[0];
-  const int32_t *p1 = (const int32_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] < p1[i]);
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f x = v_load(operand[0], i, lanes);
+    const v16f y = v_load(operand[1], i, lanes);
+    const v16i result = (x <= y);
+    v_store_mask(operand[2], i, lanes, result);
   }
 }
 
-static void less_u8(char *const *operand, int64_t count, const void *arguments) {
+static void less_equal_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const double *p1 = (const double *)operand[1];
+  uint8_t *restrict p2 = (uint8_t *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (uint8_t)(p0[i] <= p1[i]);
+  }
+}
+
+static void less_equal_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const int64_t *p0 = (const int64_t *)operand[0];
+  const int64_t *p1 = (const int64_t *)operand[1];
+  uint8_t *restrict p2 = (uint8_t *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (uint8_t)(p0[i] <= p1[i]);
+  }
+}
+
+static void greater_equal_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f x = v_load(operand[0], i, lanes);
+    const v16f y = v_load(operand[1], i, lanes);
+    const v16i result = (x >= y);
+    v_store_mask(operand[2], i, lanes, result);
+  }
+}
+
+static void greater_equal_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const double *p1 = (const double *)operand[1];
+  uint8_t *restrict p2 = (uint8_t *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (uint8_t)(p0[i] >= p1[i]);
+  }
+}
+
+static void greater_equal_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const int64_t *p0 = (const int64_t *)operand[0];
+  const int64_t *p1 = (const int64_t *)operand[1];
+  uint8_t *restrict p2 = (uint8_t *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (uint8_t)(p0[i] >= p1[i]);
+  }
+}
+
+static void not_equal_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f x = v_load(operand[0], i, lanes);
+    const v16f y = v_load(operand[1], i, lanes);
+    const v16i result = (x != y);
+    v_store_mask(operand[2], i, lanes, result);
+  }
+}
+
+static void not_equal_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const double *p1 = (const double *)operand[1];
+  uint8_t *restrict p2 = (uint8_t *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (uint8_t)(p0[i] != p1[i]);
+  }
+}
+
+static void not_equal_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const int64_t *p0 = (const int64_t *)operand[0];
+  const int64_t *p1 = (const int64_t *)operand[1];
+  uint8_t *restrict p2 = (uint8_t *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (uint8_t)(p0[i] != p1[i]);
+  }
+}
+
+static void not_equal_bool(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const uint8_t *p0 = (const uint8_t *)operand[0];
   const uint8_t *p1 = (const uint8_t *)operand[1];
   uint8_t *restrict p2 = (uint8_t *)operand[2];
   for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] < p1[i]);
+    p2[i] = (uint8_t)(p0[i] != p1[i]);
   }
 }
 
@@ -1131,25 +929,20 @@ static void add_update_f64(char *const *operand, int64_t count, const void *argu
 }
 
 const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[WK_OP_COUNT][WK_DTYPE_LIMIT] = {
-    [WK_OP_ADD] = {[WK_F32] = add_f32, [WK_F64] = add_f64, [WK_I64] = add_i64, [WK_I32] = add_i32, [WK_U8] = add_u8},
-    [WK_OP_SUBTRACT] = {[WK_F32] = subtract_f32, [WK_F64] = subtract_f64, [WK_I64] = subtract_i64, [WK_I32] = subtract_i32, [WK_U8] = subtract_u8},
-    [WK_OP_MULTIPLY] = {[WK_F32] = multiply_f32, [WK_F64] = multiply_f64, [WK_I64] = multiply_i64, [WK_I32] = multiply_i32, [WK_U8] = multiply_u8},
-    [WK_OP_MULTIPLY_GRADIENT_X] = {[WK_F32] = multiply_gradient_x_f32, [WK_F64] = multiply_gradient_x_f64},
-    [WK_OP_MULTIPLY_GRADIENT_Y] = {[WK_F32] = multiply_gradient_y_f32, [WK_F64] = multiply_gradient_y_f64},
+    [WK_OP_ADD] = {[WK_F32] = add_f32, [WK_F64] = add_f64, [WK_I64] = add_i64},
+    [WK_OP_SUBTRACT] = {[WK_F32] = subtract_f32, [WK_F64] = subtract_f64, [WK_I64] = subtract_i64},
+    [WK_OP_MULTIPLY] = {[WK_F32] = multiply_f32, [WK_F64] = multiply_f64, [WK_I64] = multiply_i64},
     [WK_OP_DIVIDE] = {[WK_F32] = divide_f32, [WK_F64] = divide_f64},
-    [WK_OP_DIVIDE_GRADIENT_X] = {[WK_F32] = divide_gradient_x_f32, [WK_F64] = divide_gradient_x_f64},
     [WK_OP_DIVIDE_GRADIENT_Y] = {[WK_F32] = divide_gradient_y_f32, [WK_F64] = divide_gradient_y_f64},
-    [WK_OP_MAXIMUM] = {[WK_F32] = maximum_f32, [WK_F64] = maximum_f64, [WK_I64] = maximum_i64, [WK_I32] = maximum_i32, [WK_U8] = maximum_u8},
+    [WK_OP_MAXIMUM] = {[WK_F32] = maximum_f32, [WK_F64] = maximum_f64, [WK_I64] = maximum_i64},
     [WK_OP_MAXIMUM_GRADIENT_X] = {[WK_F32] = maximum_gradient_x_f32, [WK_F64] = maximum_gradient_x_f64},
     [WK_OP_MAXIMUM_GRADIENT_Y] = {[WK_F32] = maximum_gradient_y_f32, [WK_F64] = maximum_gradient_y_f64},
-    [WK_OP_MINIMUM] = {[WK_F32] = minimum_f32, [WK_F64] = minimum_f64, [WK_I64] = minimum_i64, [WK_I32] = minimum_i32, [WK_U8] = minimum_u8},
+    [WK_OP_MINIMUM] = {[WK_F32] = minimum_f32, [WK_F64] = minimum_f64, [WK_I64] = minimum_i64},
     [WK_OP_MINIMUM_GRADIENT_X] = {[WK_F32] = minimum_gradient_x_f32, [WK_F64] = minimum_gradient_x_f64},
     [WK_OP_MINIMUM_GRADIENT_Y] = {[WK_F32] = minimum_gradient_y_f32, [WK_F64] = minimum_gradient_y_f64},
-    [WK_OP_NEGATIVE] = {[WK_F32] = negative_f32, [WK_F64] = negative_f64, [WK_I64] = negative_i64, [WK_I32] = negative_i32, [WK_U8] = negative_u8},
+    [WK_OP_NEGATIVE] = {[WK_F32] = negative_f32, [WK_F64] = negative_f64, [WK_I64] = negative_i64},
     [WK_OP_EXP] = {[WK_F32] = exp_f32, [WK_F64] = exp_f64},
-    [WK_OP_EXP_GRADIENT_X] = {[WK_F32] = exp_gradient_x_f32, [WK_F64] = exp_gradient_x_f64},
     [WK_OP_LOG] = {[WK_F32] = log_f32, [WK_F64] = log_f64},
-    [WK_OP_LOG_GRADIENT_X] = {[WK_F32] = log_gradient_x_f32, [WK_F64] = log_gradient_x_f64},
     [WK_OP_SQRT] = {[WK_F32] = sqrt_f32, [WK_F64] = sqrt_f64},
     [WK_OP_SQRT_GRADIENT_X] = {[WK_F32] = sqrt_gradient_x_f32, [WK_F64] = sqrt_gradient_x_f64},
     [WK_OP_RELU] = {[WK_F32] = relu_f32, [WK_F64] = relu_f64},
@@ -1158,12 +951,15 @@ const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[WK_OP_COUNT][WK_DTYPE_
     [WK_OP_SIGMOID_GRADIENT_X] = {[WK_F32] = sigmoid_gradient_x_f32, [WK_F64] = sigmoid_gradient_x_f64},
     [WK_OP_TANH] = {[WK_F32] = tanh_f32, [WK_F64] = tanh_f64},
     [WK_OP_TANH_GRADIENT_X] = {[WK_F32] = tanh_gradient_x_f32, [WK_F64] = tanh_gradient_x_f64},
-    [WK_OP_WHERE] = {[WK_F32] = where_f32, [WK_F64] = where_f64, [WK_I64] = where_i64, [WK_I32] = where_i32, [WK_U8] = where_u8, [WK_BOOL] = where_bool},
+    [WK_OP_WHERE] = {[WK_F32] = where_f32, [WK_F64] = where_f64, [WK_I64] = where_i64, [WK_BOOL] = where_bool},
     [WK_OP_WHERE_GRADIENT_X] = {[WK_F32] = where_gradient_x_f32, [WK_F64] = where_gradient_x_f64},
     [WK_OP_WHERE_GRADIENT_Y] = {[WK_F32] = where_gradient_y_f32, [WK_F64] = where_gradient_y_f64},
-    [WK_OP_EQUAL] = {[WK_F32] = equal_f32, [WK_F64] = equal_f64, [WK_I64] = equal_i64, [WK_I32] = equal_i32, [WK_U8] = equal_u8, [WK_BOOL] = equal_bool},
-    [WK_OP_GREATER] = {[WK_F32] = greater_f32, [WK_F64] = greater_f64, [WK_I64] = greater_i64, [WK_I32] = greater_i32, [WK_U8] = greater_u8},
-    [WK_OP_LESS] = {[WK_F32] = less_f32, [WK_F64] = less_f64, [WK_I64] = less_i64, [WK_I32] = less_i32, [WK_U8] = less_u8},
+    [WK_OP_EQUAL] = {[WK_F32] = equal_f32, [WK_F64] = equal_f64, [WK_I64] = equal_i64, [WK_BOOL] = equal_bool},
+    [WK_OP_GREATER] = {[WK_F32] = greater_f32, [WK_F64] = greater_f64, [WK_I64] = greater_i64},
+    [WK_OP_LESS] = {[WK_F32] = less_f32, [WK_F64] = less_f64, [WK_I64] = less_i64},
+    [WK_OP_LESS_EQUAL] = {[WK_F32] = less_equal_f32, [WK_F64] = less_equal_f64, [WK_I64] = less_equal_i64},
+    [WK_OP_GREATER_EQUAL] = {[WK_F32] = greater_equal_f32, [WK_F64] = greater_equal_f64, [WK_I64] = greater_equal_i64},
+    [WK_OP_NOT_EQUAL] = {[WK_F32] = not_equal_f32, [WK_F64] = not_equal_f64, [WK_I64] = not_equal_i64, [WK_BOOL] = not_equal_bool},
     [WK_OP_SGD_UPDATE] = {[WK_F32] = sgd_update_f32, [WK_F64] = sgd_update_f64},
     [WK_OP_ADAM_UPDATE] = {[WK_F32] = adam_update_f32, [WK_F64] = adam_update_f64},
     [WK_OP_COPY_UPDATE] = {[WK_F32] = copy_update_f32, [WK_F64] = copy_update_f64},

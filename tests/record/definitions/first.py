@@ -1,82 +1,12 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""record_values.py: writes tests/ops/recorded.gen.c, what NumPy and PyTorch make of the records' samples
-in f64; the reference device is judged by it. Run by hand after samples or definitions have changed, with
-a Python >= 3.11 that has both packages; tests only read the file."""
-
+"""Each op as PyTorch and NumPy would say it: OPS[name](settings, *inputs), tensors in f64 where they name no dtype."""
 import math
-import pathlib
-import re
-import sys
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from words import philox, unit_double, word
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-from generator import records, samples  # noqa: E402
-
-MOST = 24  # elements recorded of a result
-MASK = (1 << 64) - 1
-TYPES = {"f64": np.float64, "i64": np.int64, "i32": np.int32, "u8": np.uint8, "bool": np.uint8}
-
-
-def read_specials():
-    """The list stands in samples.c alone."""
-    text = (ROOT / "tests/ops/samples.c").read_text()
-    body = re.search(r"special_f64\[\] = \{(.*?)\};", text, re.S).group(1)
-    words = [w.strip() for w in body.split(",")]
-    read = {"INFINITY": math.inf, "NAN": math.nan, "DBL_MAX": sys.float_info.max}
-    return [read[w] if w in read else float.fromhex(w) if "x" in w else float(w) for w in words]
-
-
-# ---- random words and the samples' values, as src/base/random.h and tests/ops/samples.c define them ----
-
-def philox(seed, counter, stream):
-    c = [counter & 0xFFFFFFFF, counter >> 32, stream & 0xFFFFFFFF, stream >> 32]
-    k = [seed & 0xFFFFFFFF, seed >> 32]
-    for _ in range(10):
-        p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
-        c = [(p1 >> 32) ^ c[1] ^ k[0], p1 & 0xFFFFFFFF, (p0 >> 32) ^ c[3] ^ k[1], p0 & 0xFFFFFFFF]
-        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
-    return c
-
-
-def word(seed, index):
-    return philox(seed, index >> 2, 0)[index & 3]
-
-
-def unit_double(high, low):
-    return ((high << 32 | low) >> 11) * 2.0**-53
-
-
-def sample_value(kind, low, high, seed, index):
-    w = philox(seed, index, 0)
-    if kind == "uniform":
-        return low + (high - low) * unit_double(w[0], w[1])
-    if kind == "integers":
-        return low + float((w[0] << 32 | w[1]) * (int(high - low) + 1) >> 64)
-    if kind == "bits":
-        return w[0] & 1
-    value = SPECIALS[index // 2 % len(SPECIALS)]
-    return -value if index % 2 else value
-
-
-def tensor_of(text, op, place):
-    match = re.fullmatch(r"(\w+)(?:\((.*?),(.*?)\))? \[(.*?)\] ?(\w*)", text)
-    kind, low, high, dims, dtype = match.groups()
-    dims = [int(d) for d in dims.split(",") if d.strip()]
-    seed = place + 1
-    for letter in op.name:
-        seed = (seed * 31 + ord(letter)) & MASK
-    low, high = float(low or 0), float(high or 0)
-    count = math.prod(dims)
-    values = [sample_value(kind, low, high, seed, i) for i in range(count)]
-    return torch.from_numpy(np.array(values, dtype=TYPES[dtype or "f64"]).reshape(dims))
-
-
-# ---- what each op is, said by others ----
 
 def pair(value, default):
     return list(value) if value else [default, default]
@@ -170,7 +100,8 @@ def sgd(a, value, gradient, velocity):
 
 
 def cast(a, x):
-    return x.to({"f64": torch.float64, "i32": torch.int32, "bool": torch.bool, "u8": torch.uint8}[a["dtype"]])
+    return x.to({"f64": torch.float64, "f32": torch.float32, "i64": torch.int64, "i32": torch.int32, "bool": torch.bool,
+                 "u8": torch.uint8}[a["dtype"]])
 
 
 OPS = {
@@ -181,7 +112,8 @@ OPS = {
     "sqrt": lambda a, x: torch.sqrt(x), "relu": lambda a, x: torch.relu(x),
     "sigmoid": lambda a, x: torch.sigmoid(x), "tanh": lambda a, x: torch.from_numpy(np.tanh(x.numpy())),
     "where": lambda a, c, x, y: torch.where(c.bool(), x, y), "equal": lambda a, x, y: x == y,
-    "greater": lambda a, x, y: x > y, "less": lambda a, x, y: x < y,
+    "greater": lambda a, x, y: x > y, "less": lambda a, x, y: x < y, "less_equal": lambda a, x, y: x <= y,
+    "greater_equal": lambda a, x, y: x >= y, "not_equal": lambda a, x, y: x != y,
     "sum": total, "mean": lambda a, x: torch.mean(x, axes_of(a, x), a.get("keep_dims", False)), "max": largest,
     "argmax": lambda a, x: torch.from_numpy(
         np.asarray(np.argmax(x.numpy(), a["axis"], keepdims=a.get("keep_dims", False)))),
@@ -207,53 +139,3 @@ OPS = {
     "uniform": lambda a: uniform(a, math.prod(a["shape"])), "normal": lambda a: normal(a, math.prod(a["shape"])),
     "dropout": dropout, "sgd_update": sgd,
 }
-
-
-# Where PyTorch leaves the result open, or means something else.
-def is_defined(op, sample):
-    if op.name == "cast":
-        return str(sample["x"]).startswith(("uniform(-4,", "bits", "integers(-2")) and sample["dtype"] != "f32"
-    if op.name in ("pad", "sum"):
-        return "u8" not in str(sample["x"])  # wraps and saturates
-    return True
-
-
-def literal(value):
-    value = float(value)
-    if math.isnan(value):
-        return "NAN"
-    if math.isinf(value):
-        return "INFINITY" if value > 0 else "-INFINITY"
-    return repr(value)
-
-
-def row(op, number, sample):
-    texts = samples.tensor_texts(op, sample)
-    inputs = [tensor_of(t, op, i) if t else None for i, t in enumerate(texts)]
-    settings = {a.name: sample[a.name] for a in op.attributes if a.name in sample}
-    result = OPS[op.name](settings, *inputs).detach().flatten().to(torch.float64)
-    step = result.numel() // MOST + 1
-    values = [literal(v) for v in result[::step].tolist()]
-    return f'    {{"{op.name}", {number}, {result.numel()}, {step}, {{{", ".join(values) or "0"}}}}},\n'
-
-
-def main():
-    np.seterr(all="ignore")
-    rows = []
-    for op in records.load_ops(ROOT / "schema"):
-        for number, sample in enumerate(op.samples):
-            if op.name in OPS and is_defined(op, sample):
-                rows.append(row(op, number, sample))
-    (ROOT / "tests/ops/recorded.gen.c").write_text(
-        "/* SPDX-License-Identifier: Apache-2.0 */\n"
-        f"/* Written by tests/tools/record_values.py from PyTorch {torch.__version__.split('+')[0]} and NumPy "
-        f"{np.__version__}. Do not edit. */\n"
-        '#include "recorded.h"\n\n#include <math.h>\n\nconst recorded_row recorded_table[] = {\n'
-        + "".join(rows)
-        + "};\n\nconst int recorded_table_count = sizeof recorded_table / sizeof *recorded_table;\n")
-    print(len(rows), "rows")
-
-
-SPECIALS = read_specials()
-if __name__ == "__main__":
-    main()
