@@ -10,10 +10,10 @@ set -- "$build/corpus/$target" "$build/seeds/$target"
 [ ! -d "${WICK_FUZZ_SEEDS:-}/$target" ] || set -- "$@" "$WICK_FUZZ_SEEDS/$target"
 [ ! -f "$dictionary" ] || set -- -dict="$dictionary" "$@"
 
-# An input may take a second and half a gigabyte; a reader's own share is held by reader_run.
+# An input may take ten seconds (of the clock: more where the fuzzer only runs when nothing else does) and half a gigabyte; a reader's own share is held by reader_run.
 ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:allocator_may_return_null=0 \
   UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
-  "$build/tests/fuzz/fuzz_$target" -max_total_time="$seconds" -max_len=8192 -timeout=10 \
+  "$build/tests/fuzz/fuzz_$target" -max_total_time="$seconds" -max_len=8192 -timeout="${WICK_FUZZ_TIMEOUT:-10}" \
   -malloc_limit_mb=512 -rss_limit_mb=2048 -print_final_stats=1 -reload=0 \
   -artifact_prefix="$build/findings/$target-" "$@" >"$log" 2>&1
 status=$?
