@@ -56,6 +56,36 @@ OPS = {
         [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
         [("rate", "double", True, 0, 0, 0.999999), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
         ['y'], True),
+    "gather": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF)],
+        ['y'], False),
+    "scatter": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("source", ctypes.c_void_p), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF)],
+        ['y'], False),
+    "scatter_add": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("source", ctypes.c_void_p), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF)],
+        ['y'], False),
+    "index_get": Op(
+        [("x", ctypes.c_void_p), ("indices", Tensors), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('indices', ['i64'], False, True)],
+        [("axis", "axis", False, 0, -INF, INF)],
+        ['y'], False),
+    "index_put": Op(
+        [("x", ctypes.c_void_p), ("source", ctypes.c_void_p), ("indices", Tensors), ("axis", ctypes.c_int), ("accumulate", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('indices', ['i64'], False, True)],
+        [("axis", "axis", False, 0, -INF, INF), ("accumulate", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "index_select": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF)],
+        ['y'], False),
     "matmul": Op(
         [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
         [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
@@ -227,9 +257,44 @@ OPS = {
         [("shape", "shape", True, 0, -INF, INF)],
         ['y'], False),
     "slice": Op(
-        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("start", ctypes.c_int64), ("end", ctypes.c_int64)],
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("start", ctypes.c_int64), ("end", ctypes.c_int64), ("step", ctypes.c_int64)],
         [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
-        [("axis", "axis", True, 0, -INF, INF), ("start", "int", True, 0, -INF, INF), ("end", "int", True, 0, -INF, INF)],
+        [("axis", "axis", True, 0, -INF, INF), ("start", "int", True, 0, -INF, INF), ("end", "int", True, 0, -INF, INF), ("step", "int", False, 1, -INF, INF)],
+        ['y'], False),
+    "slice_update": Op(
+        [("x", ctypes.c_void_p), ("source", ctypes.c_void_p), ("axis", ctypes.c_int), ("start", ctypes.c_int64), ("end", ctypes.c_int64), ("step", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("start", "int", True, 0, -INF, INF), ("end", "int", True, 0, -INF, INF), ("step", "int", False, 1, -INF, INF)],
+        ['y'], False),
+    "squeeze": Op(
+        [("x", ctypes.c_void_p), ("axes", Axes)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axes", "axes", False, 0, -INF, INF)],
+        ['y'], False),
+    "unsqueeze": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF)],
+        ['y'], False),
+    "transpose": Op(
+        [("x", ctypes.c_void_p), ("axis1", ctypes.c_int), ("axis2", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis1", "axis", True, 0, -INF, INF), ("axis2", "axis", True, 0, -INF, INF)],
+        ['y'], False),
+    "select": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("index", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("index", "int", True, 0, -INF, INF)],
+        ['y'], False),
+    "flip": Op(
+        [("x", ctypes.c_void_p), ("axes", Axes)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axes", "axes", False, 0, -INF, INF)],
+        ['y'], False),
+    "stack": Op(
+        [("tensors", Tensors), ("axis", ctypes.c_int)],
+        [('tensors', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, True)],
+        [("axis", "axis", True, 0, -INF, INF)],
         ['y'], False),
     "contiguous": Op(
         [("x", ctypes.c_void_p)],

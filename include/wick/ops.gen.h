@@ -79,6 +79,78 @@ typedef struct wk_dropout_arguments {
  * the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_dropout_at(wk_place here, const wk_dropout_arguments *arguments);
 
+typedef struct wk_gather_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  int axis; /* along which to pick */
+} wk_gather_arguments;
+/* For each element of index the element of x at the same place, but index's value along the axis:
+ * y[i][j] = x[index[i][j]][j] for axis 0. index has x's rank, and no larger sizes but along the
+ * axis. Dtypes: x: any; index: i64. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_gather_at(wk_place here, const wk_gather_arguments *arguments);
+
+typedef struct wk_scatter_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  wk_tensor *source;
+  int axis; /* along which to put */
+} wk_scatter_arguments;
+/* A copy of x with the elements of source put where index says: y[index[i][j]][j] = source[i][j]
+ * for axis 0. Of several put in one place the last one in row-major order stays. Dtypes: x: any;
+ * index: i64; source: any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_scatter_at(wk_place here, const wk_scatter_arguments *arguments);
+
+typedef struct wk_scatter_add_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  wk_tensor *source;
+  int axis; /* along which to add */
+} wk_scatter_add_arguments;
+/* x with the elements of source added where index says: y[index[i][j]][j] += source[i][j] for
+ * axis 0, in row-major order. Dtypes: x: any; index: i64; source: any. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_scatter_add_at(wk_place here, const wk_scatter_add_arguments *arguments);
+
+typedef struct wk_index_get_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensors indices;
+  int axis; /* the first that is indexed */
+} wk_index_get_arguments;
+/* The elements of x that index tensors name: they take the place of axes axis, axis + 1, ... of
+ * x, and are broadcast together. x[:, i, j] is wk_index_get(x, WK_TENSORS(i, j), .axis = 1).
+ * Negative indices count from the end. Dtypes: x: any; indices: i64. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_index_get_at(wk_place here, const wk_index_get_arguments *arguments);
+
+typedef struct wk_index_put_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *source;
+  wk_tensors indices;
+  int axis; /* the first that is indexed */
+  bool accumulate; /* add source to what is there, in row-major order */
+} wk_index_put_arguments;
+/* A copy of x with source, which is broadcast, put where index tensors say, or added there. They
+ * take the place of axes axis, axis + 1, ... of x as in index_get. Of several put in one place
+ * the last one stays. Dtypes: x: any; source: any; indices: i64. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_index_put_at(wk_place here, const wk_index_put_arguments *arguments);
+
+typedef struct wk_index_select_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  int axis; /* along which */
+} wk_index_select_arguments;
+/* Rows of x along an axis: index, of any rank, takes the axis' place. Negative indices count from
+ * the end. Dtypes: x: any; index: i64. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_index_select_at(wk_place here, const wk_index_select_arguments *arguments);
+
 typedef struct wk_matmul_arguments {
   size_t struct_size;
   wk_tensor *x;
@@ -398,10 +470,84 @@ typedef struct wk_slice_arguments {
   int axis; /* which */
   int64_t start; /* the first element */
   int64_t end; /* one past the last */
+  int64_t step; /* from one to the next; not 0 */
 } wk_slice_arguments;
-/* Elements start .. end - 1 along an axis; negative ones count from the end; beyond the end is
- * the end. Dtypes: x: any. Result in the innermost scope; NULL on failure. [any thread] */
+/* Elements start, start + step, ... before end along an axis, as Python's x[start:end:step]:
+ * negative bounds count from the end, bounds beyond an end are that end; a negative step goes
+ * backwards, and WK_LAST to WK_FIRST is then all of it. Shares x's memory. Dtypes: x: any. Result
+ * in the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_slice_at(wk_place here, const wk_slice_arguments *arguments);
+
+typedef struct wk_slice_update_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *source;
+  int axis; /* which */
+  int64_t start; /* the first element */
+  int64_t end; /* one past the last */
+  int64_t step; /* from one to the next; not 0 */
+} wk_slice_update_arguments;
+/* A copy of x whose slice start, start + step, ... before end along an axis is source, which is
+ * broadcast to the slice's sizes. Takes bounds as slice does. Dtypes: x: any; source: any. Result
+ * in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_slice_update_at(wk_place here, const wk_slice_update_arguments *arguments);
+
+typedef struct wk_squeeze_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_axes axes; /* which to drop; all of size 1 if not given */
+} wk_squeeze_arguments;
+/* x without its axes of size 1, or without those of `axes` that have size 1. Dtypes: x: any.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_squeeze_at(wk_place here, const wk_squeeze_arguments *arguments);
+
+typedef struct wk_unsqueeze_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* where it is to be */
+} wk_unsqueeze_arguments;
+/* x with a new axis of size 1, which is axis `axis` of the result. Dtypes: x: any. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_unsqueeze_at(wk_place here, const wk_unsqueeze_arguments *arguments);
+
+typedef struct wk_transpose_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis1; /* the one */
+  int axis2; /* the other */
+} wk_transpose_arguments;
+/* x with two of its axes exchanged. Dtypes: x: any. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_transpose_at(wk_place here, const wk_transpose_arguments *arguments);
+
+typedef struct wk_select_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* which */
+  int64_t index; /* the place */
+} wk_select_arguments;
+/* The part of x at one place of an axis, without that axis: x[:, index] for axis 1. Negative
+ * indices count from the end. Dtypes: x: any. Result in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_tensor *wk_select_at(wk_place here, const wk_select_arguments *arguments);
+
+typedef struct wk_flip_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_axes axes; /* which; all if not given */
+} wk_flip_arguments;
+/* x backwards along some axes. Shares x's memory. Dtypes: x: any. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_flip_at(wk_place here, const wk_flip_arguments *arguments);
+
+typedef struct wk_stack_arguments {
+  size_t struct_size;
+  wk_tensors tensors;
+  int axis; /* the new one */
+} wk_stack_arguments;
+/* Tensors of equal sizes side by side along a new axis, which is axis `axis` of the result.
+ * Dtypes: tensors: any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_stack_at(wk_place here, const wk_stack_arguments *arguments);
 
 typedef struct wk_contiguous_arguments {
   size_t struct_size;
@@ -483,6 +629,24 @@ WK_END_C
 #define wk_dropout(...) \
   wk_dropout_at(WK_HERE, &(wk_dropout_arguments){ \
                       .struct_size = sizeof(wk_dropout_arguments), __VA_ARGS__})
+#define wk_gather(...) \
+  wk_gather_at(WK_HERE, &(wk_gather_arguments){ \
+                      .struct_size = sizeof(wk_gather_arguments), __VA_ARGS__})
+#define wk_scatter(...) \
+  wk_scatter_at(WK_HERE, &(wk_scatter_arguments){ \
+                      .struct_size = sizeof(wk_scatter_arguments), __VA_ARGS__})
+#define wk_scatter_add(...) \
+  wk_scatter_add_at(WK_HERE, &(wk_scatter_add_arguments){ \
+                      .struct_size = sizeof(wk_scatter_add_arguments), __VA_ARGS__})
+#define wk_index_get(...) \
+  wk_index_get_at(WK_HERE, &(wk_index_get_arguments){ \
+                      .struct_size = sizeof(wk_index_get_arguments), __VA_ARGS__})
+#define wk_index_put(...) \
+  wk_index_put_at(WK_HERE, &(wk_index_put_arguments){ \
+                      .struct_size = sizeof(wk_index_put_arguments), __VA_ARGS__})
+#define wk_index_select(...) \
+  wk_index_select_at(WK_HERE, &(wk_index_select_arguments){ \
+                      .struct_size = sizeof(wk_index_select_arguments), __VA_ARGS__})
 #define wk_matmul(...) \
   wk_matmul_at(WK_HERE, &(wk_matmul_arguments){ \
                       .struct_size = sizeof(wk_matmul_arguments), __VA_ARGS__})
@@ -588,6 +752,27 @@ WK_END_C
 #define wk_slice(...) \
   wk_slice_at(WK_HERE, &(wk_slice_arguments){ \
                       .struct_size = sizeof(wk_slice_arguments), __VA_ARGS__})
+#define wk_slice_update(...) \
+  wk_slice_update_at(WK_HERE, &(wk_slice_update_arguments){ \
+                      .struct_size = sizeof(wk_slice_update_arguments), __VA_ARGS__})
+#define wk_squeeze(...) \
+  wk_squeeze_at(WK_HERE, &(wk_squeeze_arguments){ \
+                      .struct_size = sizeof(wk_squeeze_arguments), __VA_ARGS__})
+#define wk_unsqueeze(...) \
+  wk_unsqueeze_at(WK_HERE, &(wk_unsqueeze_arguments){ \
+                      .struct_size = sizeof(wk_unsqueeze_arguments), __VA_ARGS__})
+#define wk_transpose(...) \
+  wk_transpose_at(WK_HERE, &(wk_transpose_arguments){ \
+                      .struct_size = sizeof(wk_transpose_arguments), __VA_ARGS__})
+#define wk_select(...) \
+  wk_select_at(WK_HERE, &(wk_select_arguments){ \
+                      .struct_size = sizeof(wk_select_arguments), __VA_ARGS__})
+#define wk_flip(...) \
+  wk_flip_at(WK_HERE, &(wk_flip_arguments){ \
+                      .struct_size = sizeof(wk_flip_arguments), __VA_ARGS__})
+#define wk_stack(...) \
+  wk_stack_at(WK_HERE, &(wk_stack_arguments){ \
+                      .struct_size = sizeof(wk_stack_arguments), __VA_ARGS__})
 #define wk_contiguous(...) \
   wk_contiguous_at(WK_HERE, &(wk_contiguous_arguments){ \
                       .struct_size = sizeof(wk_contiguous_arguments), __VA_ARGS__})
@@ -640,6 +825,55 @@ inline wk_tensor *wk_dropout(wk_tensor *x, double rate, wk_dropout_arguments arg
   arguments.x = x;
   arguments.rate = rate;
   return wk_dropout_at(here, &arguments);
+}
+inline wk_tensor *wk_gather(wk_tensor *x, wk_tensor *index, int axis, wk_gather_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.axis = axis;
+  return wk_gather_at(here, &arguments);
+}
+inline wk_tensor *wk_scatter(wk_tensor *x, wk_tensor *index, wk_tensor *source, int axis, wk_scatter_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.source = source;
+  arguments.axis = axis;
+  return wk_scatter_at(here, &arguments);
+}
+inline wk_tensor *wk_scatter_add(wk_tensor *x, wk_tensor *index, wk_tensor *source, int axis, wk_scatter_add_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.source = source;
+  arguments.axis = axis;
+  return wk_scatter_add_at(here, &arguments);
+}
+inline wk_tensor *wk_index_get(wk_tensor *x, wk_tensors indices, wk_index_get_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.indices = indices;
+  return wk_index_get_at(here, &arguments);
+}
+inline wk_tensor *wk_index_put(wk_tensor *x, wk_tensor *source, wk_tensors indices, wk_index_put_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.source = source;
+  arguments.indices = indices;
+  return wk_index_put_at(here, &arguments);
+}
+inline wk_tensor *wk_index_select(wk_tensor *x, wk_tensor *index, int axis, wk_index_select_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.axis = axis;
+  return wk_index_select_at(here, &arguments);
 }
 inline wk_tensor *wk_matmul(wk_tensor *x, wk_tensor *y, wk_matmul_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
@@ -876,6 +1110,58 @@ inline wk_tensor *wk_slice(wk_tensor *x, int axis, int64_t start, int64_t end, w
   arguments.start = start;
   arguments.end = end;
   return wk_slice_at(here, &arguments);
+}
+inline wk_tensor *wk_slice_update(wk_tensor *x, wk_tensor *source, int axis, int64_t start, int64_t end, wk_slice_update_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.source = source;
+  arguments.axis = axis;
+  arguments.start = start;
+  arguments.end = end;
+  return wk_slice_update_at(here, &arguments);
+}
+inline wk_tensor *wk_squeeze(wk_tensor *x, wk_squeeze_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_squeeze_at(here, &arguments);
+}
+inline wk_tensor *wk_unsqueeze(wk_tensor *x, int axis, wk_unsqueeze_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  return wk_unsqueeze_at(here, &arguments);
+}
+inline wk_tensor *wk_transpose(wk_tensor *x, int axis1, int axis2, wk_transpose_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis1 = axis1;
+  arguments.axis2 = axis2;
+  return wk_transpose_at(here, &arguments);
+}
+inline wk_tensor *wk_select(wk_tensor *x, int axis, int64_t index, wk_select_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  arguments.index = index;
+  return wk_select_at(here, &arguments);
+}
+inline wk_tensor *wk_flip(wk_tensor *x, wk_flip_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_flip_at(here, &arguments);
+}
+inline wk_tensor *wk_stack(wk_tensors tensors, int axis, wk_stack_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.tensors = tensors;
+  arguments.axis = axis;
+  return wk_stack_at(here, &arguments);
 }
 inline wk_tensor *wk_contiguous(wk_tensor *x, wk_contiguous_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {

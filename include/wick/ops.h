@@ -10,6 +10,11 @@
 
 #include <wick/ops.gen.h>
 
+/* Bounds of slices: as far as the axis goes, forwards or, with a negative step, backwards.
+ * wk_slice(x, 0, WK_LAST, WK_FIRST, .step = -1) is all of x backwards. */
+#define WK_FIRST INT64_MIN
+#define WK_LAST INT64_MAX
+
 WK_BEGIN_C
 
 /* A number as an operand: wk_multiply(x, wk_scalar(0.5)). It takes the dtype of what it meets: an

@@ -146,6 +146,8 @@ void wk_error_add_hint_first(const char *format, ...) {
 
 void wk_error_add_op(const char *op) { add_field(pending.op, sizeof pending.op, op); }
 
+void wk_error_rise(void) { pending.op[0] = pending.shapes[0] = '\0'; }
+
 void wk_error_add_module(const char *module_path) {
   add_field(pending.module_path, sizeof pending.module_path, module_path);
 }

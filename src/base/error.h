@@ -34,6 +34,9 @@ void wk_error_add_module(const char *module_path);
 void wk_error_add_place(wk_place place);
 void wk_error_add_shapes(const char *shapes);
 
+/* Forgets which op failed and on what: the one around it that the user called is named instead. */
+void wk_error_rise(void);
+
 /* Adds both at the end of a public function: its name without the wk_, and its caller's place.
  * Without a place the caller is the library itself, and names what the user called. */
 void wk_error_add_call(const char *op, wk_place here);

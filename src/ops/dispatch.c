@@ -280,6 +280,7 @@ static wk_status run_composite(wk_call *call) {
   wk_place_above = &call->here;
   wk_status status = call->op->composite(call);
   wk_place_above = place_before;
+  if (status != WK_OK) wk_error_rise();
   for (int i = 0; i < call->op->output_count; i++) {
     if (status == WK_OK)
       wk_tensor_retain(call->outputs[i]);

@@ -114,6 +114,66 @@ static const wk_attribute attributes_dropout[] = {
      0.0, -INFINITY, INFINITY, "with keyed",
      NULL},
 };
+static const wk_op_input inputs_gather[] = {
+    {"x", offsetof(wk_gather_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"index", offsetof(wk_gather_arguments, index), false, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_gather[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_gather_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which to pick",
+     NULL},
+};
+static const wk_op_input inputs_scatter[] = {
+    {"x", offsetof(wk_scatter_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"index", offsetof(wk_scatter_arguments, index), false, false, false, false, 1u << WK_I64},
+    {"source", offsetof(wk_scatter_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_scatter[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_scatter_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which to put",
+     NULL},
+};
+static const wk_op_input inputs_scatter_add[] = {
+    {"x", offsetof(wk_scatter_add_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"index", offsetof(wk_scatter_add_arguments, index), false, false, false, false, 1u << WK_I64},
+    {"source", offsetof(wk_scatter_add_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_scatter_add[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_scatter_add_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which to add",
+     NULL},
+};
+static const wk_op_input inputs_index_get[] = {
+    {"x", offsetof(wk_index_get_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"indices", offsetof(wk_index_get_arguments, indices), false, true, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_index_get[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, false, offsetof(wk_index_get_arguments, axis),
+     0.0, -INFINITY, INFINITY, "the first that is indexed",
+     NULL},
+};
+static const wk_op_input inputs_index_put[] = {
+    {"x", offsetof(wk_index_put_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"source", offsetof(wk_index_put_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"indices", offsetof(wk_index_put_arguments, indices), false, true, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_index_put[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, false, offsetof(wk_index_put_arguments, axis),
+     0.0, -INFINITY, INFINITY, "the first that is indexed",
+     NULL},
+    {"accumulate", WK_ATTRIBUTE_BOOL, false, offsetof(wk_index_put_arguments, accumulate),
+     0.0, -INFINITY, INFINITY, "add source to what is there, in row-major order",
+     NULL},
+};
+static const wk_op_input inputs_index_select[] = {
+    {"x", offsetof(wk_index_select_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"index", offsetof(wk_index_select_arguments, index), false, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_index_select[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_index_select_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+};
 static const wk_op_input inputs_matmul[] = {
     {"x", offsetof(wk_matmul_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
     {"y", offsetof(wk_matmul_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
@@ -428,6 +488,81 @@ static const wk_attribute attributes_slice[] = {
     {"end", WK_ATTRIBUTE_INT, true, offsetof(wk_slice_arguments, end),
      0.0, -INFINITY, INFINITY, "one past the last",
      NULL},
+    {"step", WK_ATTRIBUTE_INT, false, offsetof(wk_slice_arguments, step),
+     1.0, -INFINITY, INFINITY, "from one to the next; not 0",
+     NULL},
+};
+static const wk_op_input inputs_slice_update[] = {
+    {"x", offsetof(wk_slice_update_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"source", offsetof(wk_slice_update_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_slice_update[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_slice_update_arguments, axis),
+     0.0, -INFINITY, INFINITY, "which",
+     NULL},
+    {"start", WK_ATTRIBUTE_INT, true, offsetof(wk_slice_update_arguments, start),
+     0.0, -INFINITY, INFINITY, "the first element",
+     NULL},
+    {"end", WK_ATTRIBUTE_INT, true, offsetof(wk_slice_update_arguments, end),
+     0.0, -INFINITY, INFINITY, "one past the last",
+     NULL},
+    {"step", WK_ATTRIBUTE_INT, false, offsetof(wk_slice_update_arguments, step),
+     1.0, -INFINITY, INFINITY, "from one to the next; not 0",
+     NULL},
+};
+static const wk_op_input inputs_squeeze[] = {
+    {"x", offsetof(wk_squeeze_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_squeeze[] = {
+    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_squeeze_arguments, axes),
+     0.0, -INFINITY, INFINITY, "which to drop; all of size 1 if not given",
+     NULL},
+};
+static const wk_op_input inputs_unsqueeze[] = {
+    {"x", offsetof(wk_unsqueeze_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_unsqueeze[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_unsqueeze_arguments, axis),
+     0.0, -INFINITY, INFINITY, "where it is to be",
+     NULL},
+};
+static const wk_op_input inputs_transpose[] = {
+    {"x", offsetof(wk_transpose_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_transpose[] = {
+    {"axis1", WK_ATTRIBUTE_AXIS, true, offsetof(wk_transpose_arguments, axis1),
+     0.0, -INFINITY, INFINITY, "the one",
+     NULL},
+    {"axis2", WK_ATTRIBUTE_AXIS, true, offsetof(wk_transpose_arguments, axis2),
+     0.0, -INFINITY, INFINITY, "the other",
+     NULL},
+};
+static const wk_op_input inputs_select[] = {
+    {"x", offsetof(wk_select_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_select[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_select_arguments, axis),
+     0.0, -INFINITY, INFINITY, "which",
+     NULL},
+    {"index", WK_ATTRIBUTE_INT, true, offsetof(wk_select_arguments, index),
+     0.0, -INFINITY, INFINITY, "the place",
+     NULL},
+};
+static const wk_op_input inputs_flip[] = {
+    {"x", offsetof(wk_flip_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_flip[] = {
+    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_flip_arguments, axes),
+     0.0, -INFINITY, INFINITY, "which; all if not given",
+     NULL},
+};
+static const wk_op_input inputs_stack[] = {
+    {"tensors", offsetof(wk_stack_arguments, tensors), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_stack[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_stack_arguments, axis),
+     0.0, -INFINITY, INFINITY, "the new one",
+     NULL},
 };
 static const wk_op_input inputs_contiguous[] = {
     {"x", offsetof(wk_contiguous_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
@@ -616,6 +751,54 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .infer = wk_infer_dropout, .composite = NULL,
         .vjp = wk_vjp_dropout,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_dropout_arguments, generator)},
+    [WK_OP_GATHER] = {
+        .name = "gather", .id = WK_OP_GATHER, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_gather, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_gather, 1, sizeof(wk_gather_arguments), offsetof(wk_gather_arguments, axis) + sizeof(((wk_gather_arguments *)NULL)->axis)},
+        .infer = wk_infer_gather, .composite = NULL,
+        .vjp = wk_vjp_gather,
+        .gradient_reads_inputs = 2, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SCATTER] = {
+        .name = "scatter", .id = WK_OP_SCATTER, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_scatter, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_scatter, 1, sizeof(wk_scatter_arguments), offsetof(wk_scatter_arguments, axis) + sizeof(((wk_scatter_arguments *)NULL)->axis)},
+        .infer = wk_infer_scatter, .composite = NULL,
+        .vjp = wk_vjp_scatter,
+        .gradient_reads_inputs = 2, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SCATTER_ADD] = {
+        .name = "scatter_add", .id = WK_OP_SCATTER_ADD, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_scatter_add, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_scatter_add, 1, sizeof(wk_scatter_add_arguments), offsetof(wk_scatter_add_arguments, axis) + sizeof(((wk_scatter_add_arguments *)NULL)->axis)},
+        .infer = wk_infer_scatter_add, .composite = NULL,
+        .vjp = wk_vjp_scatter_add,
+        .gradient_reads_inputs = 2, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_INDEX_GET] = {
+        .name = "index_get", .id = WK_OP_INDEX_GET, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_index_get, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_index_get, 1, sizeof(wk_index_get_arguments), offsetof(wk_index_get_arguments, indices) + sizeof(((wk_index_get_arguments *)NULL)->indices)},
+        .infer = wk_infer_index_get, .composite = NULL,
+        .vjp = wk_vjp_index_get,
+        .gradient_reads_inputs = 2, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_INDEX_PUT] = {
+        .name = "index_put", .id = WK_OP_INDEX_PUT, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_index_put, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_index_put, 2, sizeof(wk_index_put_arguments), offsetof(wk_index_put_arguments, indices) + sizeof(((wk_index_put_arguments *)NULL)->indices)},
+        .infer = wk_infer_index_put, .composite = NULL,
+        .vjp = wk_vjp_index_put,
+        .gradient_reads_inputs = 4, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_INDEX_SELECT] = {
+        .name = "index_select", .id = WK_OP_INDEX_SELECT, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_index_select, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_index_select, 1, sizeof(wk_index_select_arguments), offsetof(wk_index_select_arguments, axis) + sizeof(((wk_index_select_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_index_select,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_MATMUL] = {
         .name = "matmul", .id = WK_OP_MATMUL, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_matmul, .input_count = 2, .output_count = 1,
@@ -1020,9 +1203,65 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "slice", .id = WK_OP_SLICE, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_slice, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_slice, 3, sizeof(wk_slice_arguments), offsetof(wk_slice_arguments, end) + sizeof(((wk_slice_arguments *)NULL)->end)},
+        .settings = {attributes_slice, 4, sizeof(wk_slice_arguments), offsetof(wk_slice_arguments, end) + sizeof(((wk_slice_arguments *)NULL)->end)},
         .infer = wk_infer_slice, .composite = NULL,
         .vjp = wk_vjp_slice,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SLICE_UPDATE] = {
+        .name = "slice_update", .id = WK_OP_SLICE_UPDATE, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_slice_update, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_slice_update, 4, sizeof(wk_slice_update_arguments), offsetof(wk_slice_update_arguments, end) + sizeof(((wk_slice_update_arguments *)NULL)->end)},
+        .infer = wk_infer_slice_update, .composite = NULL,
+        .vjp = wk_vjp_slice_update,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SQUEEZE] = {
+        .name = "squeeze", .id = WK_OP_SQUEEZE, .class = WK_CLASS_VIEW, .hidden = false,
+        .inputs = inputs_squeeze, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_squeeze, 1, sizeof(wk_squeeze_arguments), offsetof(wk_squeeze_arguments, x) + sizeof(((wk_squeeze_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_squeeze,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_UNSQUEEZE] = {
+        .name = "unsqueeze", .id = WK_OP_UNSQUEEZE, .class = WK_CLASS_VIEW, .hidden = false,
+        .inputs = inputs_unsqueeze, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_unsqueeze, 1, sizeof(wk_unsqueeze_arguments), offsetof(wk_unsqueeze_arguments, axis) + sizeof(((wk_unsqueeze_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_unsqueeze,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_TRANSPOSE] = {
+        .name = "transpose", .id = WK_OP_TRANSPOSE, .class = WK_CLASS_VIEW, .hidden = false,
+        .inputs = inputs_transpose, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_transpose, 2, sizeof(wk_transpose_arguments), offsetof(wk_transpose_arguments, axis2) + sizeof(((wk_transpose_arguments *)NULL)->axis2)},
+        .infer = NULL, .composite = wk_composite_transpose,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SELECT] = {
+        .name = "select", .id = WK_OP_SELECT, .class = WK_CLASS_VIEW, .hidden = false,
+        .inputs = inputs_select, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_select, 2, sizeof(wk_select_arguments), offsetof(wk_select_arguments, index) + sizeof(((wk_select_arguments *)NULL)->index)},
+        .infer = NULL, .composite = wk_composite_select,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_FLIP] = {
+        .name = "flip", .id = WK_OP_FLIP, .class = WK_CLASS_VIEW, .hidden = false,
+        .inputs = inputs_flip, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_flip, 1, sizeof(wk_flip_arguments), offsetof(wk_flip_arguments, x) + sizeof(((wk_flip_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_flip,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_STACK] = {
+        .name = "stack", .id = WK_OP_STACK, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_stack, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_stack, 1, sizeof(wk_stack_arguments), offsetof(wk_stack_arguments, axis) + sizeof(((wk_stack_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_stack,
+        .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_CONTIGUOUS] = {
         .name = "contiguous", .id = WK_OP_CONTIGUOUS, .class = WK_CLASS_MOVE, .hidden = false,
@@ -1043,7 +1282,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CONCATENATE] = {
         .name = "concatenate", .id = WK_OP_CONCATENATE, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_concatenate, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {attributes_concatenate, 1, sizeof(wk_concatenate_arguments), offsetof(wk_concatenate_arguments, axis) + sizeof(((wk_concatenate_arguments *)NULL)->axis)},
         .infer = wk_infer_concatenate, .composite = NULL,
         .vjp = wk_vjp_concatenate,
@@ -1168,6 +1407,30 @@ _Static_assert(offsetof(wk_dropout_arguments, offset) - offsetof(wk_dropout_argu
 
 wk_tensor *wk_dropout_at(wk_place here, const wk_dropout_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_DROPOUT], here, arguments);
+}
+
+wk_tensor *wk_gather_at(wk_place here, const wk_gather_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GATHER], here, arguments);
+}
+
+wk_tensor *wk_scatter_at(wk_place here, const wk_scatter_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SCATTER], here, arguments);
+}
+
+wk_tensor *wk_scatter_add_at(wk_place here, const wk_scatter_add_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SCATTER_ADD], here, arguments);
+}
+
+wk_tensor *wk_index_get_at(wk_place here, const wk_index_get_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_GET], here, arguments);
+}
+
+wk_tensor *wk_index_put_at(wk_place here, const wk_index_put_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_PUT], here, arguments);
+}
+
+wk_tensor *wk_index_select_at(wk_place here, const wk_index_select_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_SELECT], here, arguments);
 }
 
 wk_tensor *wk_matmul_at(wk_place here, const wk_matmul_arguments *arguments) {
@@ -1308,6 +1571,34 @@ wk_tensor *wk_broadcast_to_at(wk_place here, const wk_broadcast_to_arguments *ar
 
 wk_tensor *wk_slice_at(wk_place here, const wk_slice_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_SLICE], here, arguments);
+}
+
+wk_tensor *wk_slice_update_at(wk_place here, const wk_slice_update_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SLICE_UPDATE], here, arguments);
+}
+
+wk_tensor *wk_squeeze_at(wk_place here, const wk_squeeze_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SQUEEZE], here, arguments);
+}
+
+wk_tensor *wk_unsqueeze_at(wk_place here, const wk_unsqueeze_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_UNSQUEEZE], here, arguments);
+}
+
+wk_tensor *wk_transpose_at(wk_place here, const wk_transpose_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TRANSPOSE], here, arguments);
+}
+
+wk_tensor *wk_select_at(wk_place here, const wk_select_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SELECT], here, arguments);
+}
+
+wk_tensor *wk_flip_at(wk_place here, const wk_flip_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_FLIP], here, arguments);
+}
+
+wk_tensor *wk_stack_at(wk_place here, const wk_stack_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_STACK], here, arguments);
 }
 
 wk_tensor *wk_contiguous_at(wk_place here, const wk_contiguous_arguments *arguments) {

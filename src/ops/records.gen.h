@@ -11,70 +11,83 @@ enum {
   WK_OP_UNIFORM = 2,
   WK_OP_NORMAL = 3,
   WK_OP_DROPOUT = 4,
-  WK_OP_MATMUL = 5,
-  WK_OP_LINEAR = 6,
-  WK_OP_CONV2D = 7,
-  WK_OP_CONV2D_DATA_GRADIENT = 8,
-  WK_OP_CONV2D_WEIGHT_GRADIENT = 9,
-  WK_OP_ADD = 10,
-  WK_OP_SUBTRACT = 11,
-  WK_OP_MULTIPLY = 12,
-  WK_OP_DIVIDE = 13,
-  WK_OP_DIVIDE_GRADIENT_Y = 14,
-  WK_OP_MAXIMUM = 15,
-  WK_OP_MAXIMUM_GRADIENT_X = 16,
-  WK_OP_MAXIMUM_GRADIENT_Y = 17,
-  WK_OP_MINIMUM = 18,
-  WK_OP_MINIMUM_GRADIENT_X = 19,
-  WK_OP_MINIMUM_GRADIENT_Y = 20,
-  WK_OP_NEGATIVE = 21,
-  WK_OP_EXP = 22,
-  WK_OP_LOG = 23,
-  WK_OP_SQRT = 24,
-  WK_OP_SQRT_GRADIENT_X = 25,
-  WK_OP_RELU = 26,
-  WK_OP_RELU_GRADIENT_X = 27,
-  WK_OP_SIGMOID = 28,
-  WK_OP_SIGMOID_GRADIENT_X = 29,
-  WK_OP_TANH = 30,
-  WK_OP_TANH_GRADIENT_X = 31,
-  WK_OP_WHERE = 32,
-  WK_OP_WHERE_GRADIENT_X = 33,
-  WK_OP_WHERE_GRADIENT_Y = 34,
-  WK_OP_EQUAL = 35,
-  WK_OP_GREATER = 36,
-  WK_OP_LESS = 37,
-  WK_OP_LESS_EQUAL = 38,
-  WK_OP_GREATER_EQUAL = 39,
-  WK_OP_NOT_EQUAL = 40,
-  WK_OP_SUM = 41,
-  WK_OP_MEAN = 42,
-  WK_OP_MAX = 43,
-  WK_OP_ARGMAX = 44,
-  WK_OP_SOFTMAX = 45,
-  WK_OP_SOFTMAX_GRADIENT = 46,
-  WK_OP_LOG_SOFTMAX = 47,
-  WK_OP_LOG_SOFTMAX_GRADIENT = 48,
-  WK_OP_CROSS_ENTROPY = 49,
-  WK_OP_CROSS_ENTROPY_GRADIENT = 50,
-  WK_OP_RESHAPE = 51,
-  WK_OP_FLATTEN = 52,
-  WK_OP_PERMUTE = 53,
-  WK_OP_BROADCAST_TO = 54,
-  WK_OP_SLICE = 55,
-  WK_OP_CONTIGUOUS = 56,
-  WK_OP_CAST = 57,
-  WK_OP_CONCATENATE = 58,
-  WK_OP_PAD = 59,
-  WK_OP_SGD_UPDATE = 60,
-  WK_OP_ADAM_UPDATE = 61,
-  WK_OP_COPY_UPDATE = 62,
-  WK_OP_ADD_UPDATE = 63,
-  WK_OP_MAX_POOL2D = 64,
-  WK_OP_MAX_POOL2D_GRADIENT = 65,
-  WK_OP_AVERAGE_POOL2D = 66,
-  WK_OP_AVERAGE_POOL2D_GRADIENT = 67,
-  WK_OP_COUNT = 68
+  WK_OP_GATHER = 5,
+  WK_OP_SCATTER = 6,
+  WK_OP_SCATTER_ADD = 7,
+  WK_OP_INDEX_GET = 8,
+  WK_OP_INDEX_PUT = 9,
+  WK_OP_INDEX_SELECT = 10,
+  WK_OP_MATMUL = 11,
+  WK_OP_LINEAR = 12,
+  WK_OP_CONV2D = 13,
+  WK_OP_CONV2D_DATA_GRADIENT = 14,
+  WK_OP_CONV2D_WEIGHT_GRADIENT = 15,
+  WK_OP_ADD = 16,
+  WK_OP_SUBTRACT = 17,
+  WK_OP_MULTIPLY = 18,
+  WK_OP_DIVIDE = 19,
+  WK_OP_DIVIDE_GRADIENT_Y = 20,
+  WK_OP_MAXIMUM = 21,
+  WK_OP_MAXIMUM_GRADIENT_X = 22,
+  WK_OP_MAXIMUM_GRADIENT_Y = 23,
+  WK_OP_MINIMUM = 24,
+  WK_OP_MINIMUM_GRADIENT_X = 25,
+  WK_OP_MINIMUM_GRADIENT_Y = 26,
+  WK_OP_NEGATIVE = 27,
+  WK_OP_EXP = 28,
+  WK_OP_LOG = 29,
+  WK_OP_SQRT = 30,
+  WK_OP_SQRT_GRADIENT_X = 31,
+  WK_OP_RELU = 32,
+  WK_OP_RELU_GRADIENT_X = 33,
+  WK_OP_SIGMOID = 34,
+  WK_OP_SIGMOID_GRADIENT_X = 35,
+  WK_OP_TANH = 36,
+  WK_OP_TANH_GRADIENT_X = 37,
+  WK_OP_WHERE = 38,
+  WK_OP_WHERE_GRADIENT_X = 39,
+  WK_OP_WHERE_GRADIENT_Y = 40,
+  WK_OP_EQUAL = 41,
+  WK_OP_GREATER = 42,
+  WK_OP_LESS = 43,
+  WK_OP_LESS_EQUAL = 44,
+  WK_OP_GREATER_EQUAL = 45,
+  WK_OP_NOT_EQUAL = 46,
+  WK_OP_SUM = 47,
+  WK_OP_MEAN = 48,
+  WK_OP_MAX = 49,
+  WK_OP_ARGMAX = 50,
+  WK_OP_SOFTMAX = 51,
+  WK_OP_SOFTMAX_GRADIENT = 52,
+  WK_OP_LOG_SOFTMAX = 53,
+  WK_OP_LOG_SOFTMAX_GRADIENT = 54,
+  WK_OP_CROSS_ENTROPY = 55,
+  WK_OP_CROSS_ENTROPY_GRADIENT = 56,
+  WK_OP_RESHAPE = 57,
+  WK_OP_FLATTEN = 58,
+  WK_OP_PERMUTE = 59,
+  WK_OP_BROADCAST_TO = 60,
+  WK_OP_SLICE = 61,
+  WK_OP_SLICE_UPDATE = 62,
+  WK_OP_SQUEEZE = 63,
+  WK_OP_UNSQUEEZE = 64,
+  WK_OP_TRANSPOSE = 65,
+  WK_OP_SELECT = 66,
+  WK_OP_FLIP = 67,
+  WK_OP_STACK = 68,
+  WK_OP_CONTIGUOUS = 69,
+  WK_OP_CAST = 70,
+  WK_OP_CONCATENATE = 71,
+  WK_OP_PAD = 72,
+  WK_OP_SGD_UPDATE = 73,
+  WK_OP_ADAM_UPDATE = 74,
+  WK_OP_COPY_UPDATE = 75,
+  WK_OP_ADD_UPDATE = 76,
+  WK_OP_MAX_POOL2D = 77,
+  WK_OP_MAX_POOL2D_GRADIENT = 78,
+  WK_OP_AVERAGE_POOL2D = 79,
+  WK_OP_AVERAGE_POOL2D_GRADIENT = 80,
+  WK_OP_COUNT = 81
 };
 
 wk_status wk_infer_full(wk_call *call);
@@ -83,6 +96,17 @@ wk_status wk_infer_uniform(wk_call *call);
 wk_status wk_infer_normal(wk_call *call);
 wk_status wk_infer_dropout(wk_call *call);
 wk_status wk_vjp_dropout(wk_vjp *vjp);
+wk_status wk_infer_gather(wk_call *call);
+wk_status wk_vjp_gather(wk_vjp *vjp);
+wk_status wk_infer_scatter(wk_call *call);
+wk_status wk_vjp_scatter(wk_vjp *vjp);
+wk_status wk_infer_scatter_add(wk_call *call);
+wk_status wk_vjp_scatter_add(wk_vjp *vjp);
+wk_status wk_infer_index_get(wk_call *call);
+wk_status wk_vjp_index_get(wk_vjp *vjp);
+wk_status wk_infer_index_put(wk_call *call);
+wk_status wk_vjp_index_put(wk_vjp *vjp);
+wk_status wk_composite_index_select(wk_call *call);
 wk_status wk_infer_matmul(wk_call *call);
 wk_status wk_vjp_matmul(wk_vjp *vjp);
 wk_status wk_composite_linear(wk_call *call);
@@ -303,6 +327,14 @@ wk_status wk_infer_broadcast_to(wk_call *call);
 wk_status wk_vjp_broadcast_to(wk_vjp *vjp);
 wk_status wk_infer_slice(wk_call *call);
 wk_status wk_vjp_slice(wk_vjp *vjp);
+wk_status wk_infer_slice_update(wk_call *call);
+wk_status wk_vjp_slice_update(wk_vjp *vjp);
+wk_status wk_composite_squeeze(wk_call *call);
+wk_status wk_composite_unsqueeze(wk_call *call);
+wk_status wk_composite_transpose(wk_call *call);
+wk_status wk_composite_select(wk_call *call);
+wk_status wk_composite_flip(wk_call *call);
+wk_status wk_composite_stack(wk_call *call);
 wk_status wk_infer_contiguous(wk_call *call);
 wk_status wk_vjp_contiguous(wk_vjp *vjp);
 wk_status wk_infer_cast(wk_call *call);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Views: other sizes, strides and offsets over the same memory. */
+#include <string.h>
+
 #include "base/error.h"
 #include "base/memory.h"
+#include "ops/position.h"
 #include "ops/records.gen.h"
 
 /* Begins a view of input 0 with its dtype and offset; the caller sets sizes and strides. */
@@ -51,7 +54,15 @@ static wk_status resolve_shape(const wk_layout *x, wk_shape *shape) {
 
 /* Strides for the new sizes over x's memory, if every group of new axes covers a group of old ones
  * that lie regularly in memory. Returns false if they do not. */
-static bool reshape_strides(const wk_layout *x, wk_layout *y) {
+static bool reshape_strides(const wk_layout *given, wk_layout *y) {
+  wk_layout dense; /* axes of size 1 do not matter */
+  memset(&dense, 0, sizeof dense);
+  const wk_layout *const x = &dense;
+  for (int i = 0; i < given->rank; i++) {
+    if (given->dims[i] == 1) continue;
+    dense.dims[dense.rank] = given->dims[i];
+    dense.strides[dense.rank++] = given->strides[i];
+  }
   int old = 0, new = 0;
   while (new < y->rank) {
     int64_t old_count = old < x->rank ? x->dims[old] : 1, new_count = y->dims[new];
@@ -203,32 +214,87 @@ wk_status wk_vjp_broadcast_to(wk_vjp *vjp) {
 
 /* ---- slice ---- */
 
-static int64_t resolve_bound(int64_t bound, int64_t size) {
-  if (bound < 0) bound += size;
-  return bound < 0 ? 0 : bound > size ? size : bound;
+/* Python's rules: negative bounds count from the end; bounds beyond an end are that end, which for
+ * steps backwards is one before the first element. */
+static int64_t resolve_bound(int64_t bound, int64_t size, int64_t step) {
+  const int64_t least = step < 0 ? -1 : 0, most = step < 0 ? size - 1 : size;
+  if (bound < 0) bound = bound < -size ? -1 : bound + size;
+  return bound < least ? least : bound > most ? most : bound;
+}
+
+/* How many elements stand from start on, before end. */
+static int64_t slice_count(int64_t start, int64_t end, int64_t step) {
+  if (step > 0) return end <= start ? 0 : (end - start - 1) / step + 1;
+  return end >= start ? 0 : (start - end - 1) / -step + 1;
+}
+
+/* Resolves axis and bounds and makes the layout of the part; *offset is added to. */
+static wk_status slice_layout(const wk_layout *x, int *axis, int64_t *start, int64_t *end,
+                              int64_t step, wk_layout *y, int64_t *offset) {
+  *axis = wk_axis_resolve(*axis, x->rank);
+  if (*axis < 0) return wk_error_status();
+  if (step == INT64_MIN) return wk_fail(WK_ERROR_ARGUMENT, "the step is too large");
+  *start = resolve_bound(*start, x->dims[*axis], step);
+  *end = resolve_bound(*end, x->dims[*axis], step);
+  *y = *x;
+  y->dims[*axis] = slice_count(*start, *end, step);
+  if (y->dims[*axis] > 1) y->strides[*axis] *= step;
+  if (wk_layout_count(y) > 0) *offset += *start * x->strides[*axis];
+  return WK_OK;
 }
 
 wk_status wk_infer_slice(wk_call *call) {
   wk_slice_arguments *a = call->arguments;
   const wk_layout *x = &call->inputs[0]->layout;
-  const int axis = wk_axis_resolve(a->axis, x->rank);
-  if (axis < 0) return wk_error_status();
-  const int64_t start = resolve_bound(a->start, x->dims[axis]);
-  const int64_t end = resolve_bound(a->end, x->dims[axis]);
-  a->axis = axis, a->start = start, a->end = end < start ? start : end;
   wk_layout *y = begin_view(call, x->rank);
-  *y = *x;
-  y->dims[axis] = a->end - start;
-  if (wk_layout_count(y) > 0) call->view_offset += start * x->strides[axis];
-  return WK_OK;
+  return slice_layout(x, &a->axis, &a->start, &a->end, a->step, y, &call->view_offset);
 }
 
 wk_status wk_vjp_slice(wk_vjp *vjp) {
   const wk_slice_arguments *a = vjp->arguments;
   const wk_layout *x = &vjp->input_layouts[0];
-  wk_shape before = {.rank = x->rank}, after = {.rank = x->rank};
-  before.dims[a->axis] = a->start;
-  after.dims[a->axis] = x->dims[a->axis] - a->end;
-  vjp->input_gradients[0] = wk_pad(vjp->output_gradients[0], before, after);
+  wk_tensor *g = vjp->output_gradients[0];
+  const int64_t size = wk_tensor_dim(g, a->axis);
+  if (a->step == 1) {
+    wk_shape before = {.rank = x->rank}, after = {.rank = x->rank};
+    before.dims[a->axis] = a->start;
+    after.dims[a->axis] = x->dims[a->axis] - a->start - size;
+    vjp->input_gradients[0] = wk_pad(g, before, after);
+  } else {
+    vjp->input_gradients[0] = wk_slice_update(wk_zeros_shaped(x, g), g, a->axis, a->start,
+                                              a->end < 0 ? WK_FIRST : a->end, .step = a->step);
+  }
+  return wk_error_status();
+}
+
+/* ---- slice_update ---- */
+
+wk_status wk_infer_slice_update(wk_call *call) {
+  wk_slice_update_arguments *a = call->arguments;
+  const wk_layout *x = &call->inputs[0]->layout, *source = &call->inputs[1]->layout;
+  wk_layout part;
+  int64_t offset = 0;
+  const wk_status status = slice_layout(x, &a->axis, &a->start, &a->end, a->step, &part, &offset);
+  if (status != WK_OK) return status;
+  bool fits = source->rank <= part.rank;
+  for (int i = 0; fits && i < source->rank; i++)
+    fits = source->dims[i] == 1 || source->dims[i] == part.dims[part.rank - source->rank + i];
+  if (fits) return wk_infer_output(call, x->dtype, x->rank, x->dims);
+  char wanted[128];
+  wk_layout_describe(&part, wanted, sizeof wanted);
+  return wk_fail(WK_ERROR_SHAPE, "the slice is %s, to which source cannot be broadcast", wanted);
+}
+
+/* The engine sums over axes along which source was repeated. */
+wk_status wk_vjp_slice_update(wk_vjp *vjp) {
+  const wk_slice_update_arguments *a = vjp->arguments;
+  wk_tensor *g = vjp->output_gradients[0];
+  const wk_layout zero = {.dtype = vjp->input_layouts[0].dtype, .rank = 0};
+  const int64_t end = a->end < 0 ? WK_FIRST : a->end;
+  if (vjp->needed[0])
+    vjp->input_gradients[0] =
+        wk_slice_update(g, wk_zeros_shaped(&zero, g), a->axis, a->start, end, .step = a->step);
+  if (vjp->needed[1])
+    vjp->input_gradients[1] = wk_slice(g, a->axis, a->start, end, .step = a->step);
   return wk_error_status();
 }

@@ -10,7 +10,8 @@ set -- "$build/corpus/$target" "$build/seeds/$target"
 [ ! -d "${WICK_FUZZ_SEEDS:-}/$target" ] || set -- "$@" "$WICK_FUZZ_SEEDS/$target"
 [ ! -f "$dictionary" ] || set -- -dict="$dictionary" "$@"
 
-# An input may take ten seconds (of the clock: more where the fuzzer only runs when nothing else does) and half a gigabyte; a reader's own share is held by reader_run.
+# An input may take ten seconds and half a gigabyte; a reader's own share is held by reader_run. The clock
+# counts: at the lowest priority give more with WICK_FUZZ_TIMEOUT.
 ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:allocator_may_return_null=0 \
   UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
   "$build/tests/fuzz/fuzz_$target" -max_total_time="$seconds" -max_len=8192 -timeout="${WICK_FUZZ_TIMEOUT:-10}" \

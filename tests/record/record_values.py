@@ -70,6 +70,8 @@ def load_definitions():
 
 # Where PyTorch leaves the result open, or means something else.
 def is_defined(op, sample):
+    if re.search(r"\] b?f16'", str(sample)):
+        return False  # the f64 samples say what the op is; the half ones are held against these elsewhere
     if op.name == "cast":
         return str(sample["x"]).startswith(("uniform(-4,", "bits", "integers(-2")) and sample["dtype"] != "f32"
     if op.name in ("pad", "sum"):

@@ -11,7 +11,15 @@
 
 #include "recorded.h"
 
-enum { N = 8, SIZE = 8, CHANNELS = 3, WIDTH = 8, HEADS = 2, CLASSES = 5, MOST_VALUES = N * SIZE * SIZE * CHANNELS };
+enum {
+  N = 8,
+  SIZE = 8,
+  CHANNELS = 3,
+  WIDTH = 8,
+  HEADS = 2,
+  CLASSES = 5,
+  MOST_VALUES = N * SIZE * SIZE * CHANNELS
+};
 #define RATE 0.05
 
 typedef struct network {
@@ -60,9 +68,9 @@ static wk_tensor *loss_of(const parameters *p, wk_tensor *images, wk_tensor *lab
   wk_tensor *x = wk_conv2d(images, p->filters, .padding = {1, 1});
   x = wk_batch_norm(x, .weight = p->scale, .bias = p->shift, .training = true, .epsilon = 1e-5).y;
   x = wk_reshape(wk_max_pool2d(wk_relu(x), {2, 2}), WK_SHAPE(N, -1, WIDTH));
-  wk_tensor *y = wk_scaled_dot_product_attention(heads(wk_linear(x, p->query)),
-                                                 heads(wk_linear(x, p->key)),
-                                                 heads(wk_linear(x, p->value)));
+  wk_tensor *y =
+      wk_scaled_dot_product_attention(heads(wk_linear(x, p->query)), heads(wk_linear(x, p->key)),
+                                      heads(wk_linear(x, p->value)));
   y = wk_reshape(wk_permute(y, WK_AXES(0, 2, 1, 3)), WK_SHAPE(N, -1, WIDTH));
   x = wk_add(x, wk_linear(y, p->mixer));
   x = wk_layer_norm(x, .weight = p->gain, .bias = p->offset, .epsilon = 1e-5);
@@ -77,9 +85,8 @@ static double take_step(const network *n, parameters *p, int step) {
   int64_t labels[N];
   for (int i = 0; i < N; i++) labels[i] = (i * 3 + step % 10) % CLASSES;
   for (int i = 0; i < PARAMETER_COUNT; i++) wk_tensor_set_requires_gradient(all[i], true);
-  wk_tensor *loss =
-      loss_of(p, formula(n, WK_SHAPE(N, SIZE, SIZE, CHANNELS), 100 + step % 10, 0, 1),
-              wk_tensor_from_data(WK_SHAPE(N), WK_I64, labels, n->device));
+  wk_tensor *loss = loss_of(p, formula(n, WK_SHAPE(N, SIZE, SIZE, CHANNELS), 100 + step % 10, 0, 1),
+                            wk_tensor_from_data(WK_SHAPE(N), WK_I64, labels, n->device));
   wk_grad(gradients, loss, (wk_tensors){PARAMETER_COUNT, all});
   WK_NO_GRADIENT;
   for (int i = 0; i < PARAMETER_COUNT; i++) {

@@ -35,5 +35,15 @@ wk_status wk_cpu_run_half(const wk_kernel_call *call);
 wk_status wk_cpu_run_contiguous(const wk_kernel_call *call);
 wk_status wk_cpu_run_uniform(const wk_kernel_call *call);
 wk_status wk_cpu_run_dropout(const wk_kernel_call *call);
+wk_status wk_cpu_run_slice_update(const wk_kernel_call *call);
+const char *wk_cpu_refuse_gather(const wk_kernel_call *call);
+wk_status wk_cpu_run_gather(const wk_kernel_call *call);
+const char *wk_cpu_refuse_scatter(const wk_kernel_call *call);
+wk_status wk_cpu_run_scatter(const wk_kernel_call *call);
+const char *wk_cpu_refuse_scatter_add(const wk_kernel_call *call);
+wk_status wk_cpu_run_scatter_add(const wk_kernel_call *call);
+wk_status wk_cpu_run_index_get(const wk_kernel_call *call);
+const char *wk_cpu_refuse_index_put(const wk_kernel_call *call);
+wk_status wk_cpu_run_index_put(const wk_kernel_call *call);
 
 #endif

@@ -6,6 +6,7 @@
 #include "backend/cpu/convert.h"
 #include "backend/cpu/isa.h"
 #include "base/parallel.h"
+#include "ops/position.h"
 
 #define TILE 1024         /* elements; a handful of such tiles fit a 32 KiB cache */
 #define BLOCK (16 * TILE) /* elements a thread takes at a time */
@@ -36,19 +37,8 @@ const char *wk_cpu_pointwise_refuse(const wk_kernel_call *call) {
   return find_kernel(call) ? NULL : "no pointwise kernel for this dtype";
 }
 
-/* The operand's strides over the joint sizes, aligned at the last axis. */
-static void align(const wk_layout *from, const wk_layout *joint, wk_layout *to) {
-  *to = *joint;
-  to->dtype = from->dtype;
-  const int added = joint->rank - from->rank;
-  for (int i = 0; i < joint->rank; i++) {
-    const bool repeated = i < added || (from->dims[i - added] == 1 && joint->dims[i] != 1);
-    to->strides[i] = repeated ? 0 : from->strides[i - added];
-  }
-}
-
 /* Runs along the last axis, an odometer over the others. */
-void wk_gather(char *to, const char *from, const wk_layout *layout, int64_t begin, int64_t count) {
+void wk_collect(char *to, const char *from, const wk_layout *layout, int64_t begin, int64_t count) {
   const size_t size = wk_dtype_size(layout->dtype);
   const int last = layout->rank - 1;
   if (last < 0) {
@@ -93,11 +83,11 @@ void wk_gather(char *to, const char *from, const wk_layout *layout, int64_t begi
 static void load_tile(const pointwise_run *r, int operand, char *tile, int64_t at, int64_t count) {
   const wk_layout *layout = &r->layouts[operand];
   if (wk_wide_dtype(layout->dtype) == layout->dtype) {
-    wk_gather(tile, r->operands[operand]->data, layout, at, count);
+    wk_collect(tile, r->operands[operand]->data, layout, at, count);
     return;
   }
   char narrow[TILE * 4];
-  wk_gather(narrow, r->operands[operand]->data, layout, at, count);
+  wk_collect(narrow, r->operands[operand]->data, layout, at, count);
   wk_widen(layout->dtype, tile, narrow, count);
 }
 
@@ -140,7 +130,7 @@ wk_status wk_cpu_pointwise_run(const wk_kernel_call *call) {
   const wk_layout *joint = &r.operands[r.operand_count - 1]->layout;
   if (!call->output_count) joint = &call->inputs[0].layout;
   for (int i = 0; i < r.operand_count; i++) {
-    align(&r.operands[i]->layout, joint, &r.layouts[i]);
+    wk_layout_align(&r.operands[i]->layout, joint, &r.layouts[i]);
     const wk_dtype dtype = r.layouts[i].dtype;
     r.direct[i] = wk_wide_dtype(dtype) == dtype && wk_layout_is_contiguous(&r.layouts[i]);
     r.stored[i] = i >= call->input_count || call->op->inputs[i].written;

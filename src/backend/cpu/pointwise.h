@@ -25,6 +25,6 @@ wk_status wk_cpu_pointwise_run(const wk_kernel_call *call);
 
 /* Copies elements [begin, begin + count), in row-major order, of a tensor with any strides side by
  * side. */
-void wk_gather(char *to, const char *from, const wk_layout *layout, int64_t begin, int64_t count);
+void wk_collect(char *to, const char *from, const wk_layout *layout, int64_t begin, int64_t count);
 
 #endif

@@ -113,6 +113,14 @@ void wk_element_copy(const wk_operand *to, int64_t to_position, const wk_operand
          wk_dtype_size(to->layout.dtype));
 }
 
+void wk_elements_copy(const wk_operand *y, int64_t start, const wk_operand *x) {
+  wk_layout part = x->layout; /* x's sizes, y's strides */
+  for (int i = 0; i < part.rank; i++) part.strides[i] = y->layout.strides[i];
+  const int64_t count = wk_layout_count(&x->layout);
+  for (int64_t i = 0; i < count; i++)
+    wk_element_copy(y, start + wk_layout_position(&part, i), x, wk_layout_position(&x->layout, i));
+}
+
 double *wk_reals_zeroed(int64_t count) {
   return wk_allocate_zeroed((size_t)count + 1, sizeof(double)); /* one more: never of no bytes */
 }

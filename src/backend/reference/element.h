@@ -25,6 +25,9 @@ void wk_element_convert_real(const wk_operand *operand, int64_t position, double
 void wk_element_copy(const wk_operand *to, int64_t to_position, const wk_operand *from,
                      int64_t from_position);
 
+/* Copies x to the part of y that begins at `start`, a position in y. */
+void wk_elements_copy(const wk_operand *y, int64_t start, const wk_operand *x);
+
 /* All elements in row-major order as doubles, and back. WK_REALS declares an array that is freed
  * when its block is left; it is NULL, with an error pending, when memory could not be had. */
 #define WK_REALS __attribute__((cleanup(wk_reals_free))) double *

@@ -35,6 +35,13 @@ wk_status wk_reference_run_contiguous(const wk_kernel_call *call);
 wk_status wk_reference_run_cast(const wk_kernel_call *call);
 wk_status wk_reference_run_concatenate(const wk_kernel_call *call);
 wk_status wk_reference_run_pad(const wk_kernel_call *call);
+wk_status wk_reference_run_slice_update(const wk_kernel_call *call);
+
+wk_status wk_reference_run_gather(const wk_kernel_call *call);
+wk_status wk_reference_run_scatter(const wk_kernel_call *call);
+wk_status wk_reference_run_scatter_add(const wk_kernel_call *call);
+wk_status wk_reference_run_index_get(const wk_kernel_call *call);
+wk_status wk_reference_run_index_put(const wk_kernel_call *call);
 
 wk_status wk_reference_run_max_pool2d(const wk_kernel_call *call);
 wk_status wk_reference_run_max_pool2d_gradient(const wk_kernel_call *call);

@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/reference/element.h"
 #include "backend/reference/kernels.h"
+#include "ops/position.h"
 #include "ops/records.gen.h"
 
-/* Copies x to the part of y that begins at `start`, a position in y. */
-static void copy_into(const wk_operand *y, int64_t start, const wk_operand *x) {
-  wk_layout part = x->layout; /* x's sizes, y's strides */
-  for (int i = 0; i < part.rank; i++) part.strides[i] = y->layout.strides[i];
-  const int64_t count = wk_layout_count(&x->layout);
-  for (int64_t i = 0; i < count; i++)
-    wk_element_copy(y, start + wk_layout_position(&part, i), x, wk_layout_position(&x->layout, i));
-}
-
 wk_status wk_reference_run_contiguous(const wk_kernel_call *call) {
-  copy_into(&call->outputs[0], 0, &call->inputs[0]);
+  wk_elements_copy(&call->outputs[0], 0, &call->inputs[0]);
   return WK_OK;
 }
 
@@ -36,7 +28,7 @@ wk_status wk_reference_run_concatenate(const wk_kernel_call *call) {
   const int axis = a->axis < 0 ? a->axis + y->layout.rank : a->axis;
   int64_t start = 0;
   for (int i = 0; i < call->input_count; i++) {
-    copy_into(y, start, &call->inputs[i]);
+    wk_elements_copy(y, start, &call->inputs[i]);
     start += call->inputs[i].layout.dims[axis] * y->layout.strides[axis];
   }
   return WK_OK;
@@ -49,6 +41,24 @@ wk_status wk_reference_run_pad(const wk_kernel_call *call) {
   for (int64_t i = 0; i < count; i++) wk_element_convert_real(y, i, a->value);
   int64_t start = 0;
   for (int i = 0; i < y->layout.rank; i++) start += a->before.dims[i] * y->layout.strides[i];
-  copy_into(y, start, &call->inputs[0]);
+  wk_elements_copy(y, start, &call->inputs[0]);
+  return WK_OK;
+}
+
+wk_status wk_reference_run_slice_update(const wk_kernel_call *call) {
+  const wk_slice_update_arguments *a = call->arguments;
+  const wk_operand *x = &call->inputs[0], *y = &call->outputs[0];
+  wk_elements_copy(y, 0, x);
+  const int64_t step = a->step, last = a->end - (step > 0 ? 1 : -1);
+  wk_layout part = y->layout;
+  part.dims[a->axis] = (last - a->start) / step + 1;
+  if ((last - a->start) * (step > 0 ? 1 : -1) < 0) return WK_OK; /* nothing between the bounds */
+  part.strides[a->axis] *= step;
+  wk_operand source = call->inputs[1];
+  wk_layout_align(&call->inputs[1].layout, &part, &source.layout);
+  const int64_t count = wk_layout_count(&part), start = a->start * y->layout.strides[a->axis];
+  for (int64_t i = 0; i < count; i++)
+    wk_element_copy(y, start + wk_layout_position(&part, i), &source,
+                    wk_layout_position(&source.layout, i));
   return WK_OK;
 }

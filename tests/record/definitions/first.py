@@ -131,8 +131,7 @@ OPS = {
     "cross_entropy_gradient": lambda a, g, x, labels: gradient_of(lambda v: F.cross_entropy(v, labels), x, g),
     "reshape": lambda a, x: x.reshape(a["shape"]), "flatten": lambda a, x: x.flatten(a["axis"]),
     "permute": lambda a, x: x.permute(*a["axes"]), "broadcast_to": lambda a, x: x.broadcast_to(a["shape"]),
-    "slice": lambda a, x: torch.from_numpy(x.numpy().take(range(*slice(a["start"], a["end"]).indices(
-        x.shape[a["axis"]])), a["axis"])), "contiguous": lambda a, x: x, "cast": cast,
+    "contiguous": lambda a, x: x, "cast": cast,
     "concatenate": lambda a, *x: torch.cat(x, a["axis"]), "pad": pad,
     "full": lambda a: torch.full(a["shape"], float(a["value"]), dtype=torch.float64),
     "arange": lambda a: a.get("start", 0) + a.get("step", 1) * torch.arange(a["count"], dtype=torch.float64),

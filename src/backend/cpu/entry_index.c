@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Entries of ops that pick and put elements by index. Elements are added in the order of the
+ * indices, whichever thread does it, so that sums have equal bits for any number of threads. */
+#include <string.h>
+
+#include "backend/cpu/cpu.h"
+#include "backend/cpu/index.h"
+#include "backend/cpu/pointwise.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "ops/position.h"
+#include "ops/records.gen.h"
+
+#define BLOCK 16384 /* elements a thread takes at a time */
+
+static int64_t block_of_rows(int64_t row) { return row >= BLOCK ? 1 : BLOCK / (row ? row : 1); }
+
+static void copy_range(void *context, int64_t begin, int64_t end) {
+  const wk_operand *const *pair = context;
+  const wk_layout *layout = &pair[1]->layout;
+  wk_collect(pair[0]->data + (size_t)begin * wk_dtype_size(layout->dtype), pair[1]->data, layout,
+             begin, end - begin);
+}
+
+void wk_cpu_copy_elements(const wk_operand *y, const wk_operand *x) {
+  const wk_operand *pair[2] = {y, x};
+  wk_parallel_for(wk_layout_count(&x->layout), BLOCK, copy_range, pair);
+}
+
+/* Only floats of 16 bits: their sums are rounded once, which cpu:half does. */
+static const char *refuse_half(const wk_kernel_call *call) {
+  const wk_dtype dtype = call->outputs[0].layout.dtype;
+  return dtype == WK_F16 || dtype == WK_BF16 ? "sums in 16 bits" : NULL;
+}
+
+/* ---- index_get, index_put ---- */
+
+typedef struct index_run {
+  wk_index_plan plan;
+  int64_t *rows;
+  size_t size; /* of an element */
+  wk_dtype dtype;
+  const char *x;
+  char *y;
+  wk_operand source;
+  bool accumulate;
+} index_run;
+
+static wk_status index_prepare(index_run *r, const wk_kernel_call *call, int first, int axis) {
+  const wk_layout *x = &call->inputs[0].layout, *layouts[WK_MAX_INPUTS];
+  const int count = call->input_count - first;
+  for (int k = 0; k < count; k++) layouts[k] = &call->inputs[first + k].layout;
+  *r = (index_run){.dtype = x->dtype, .size = wk_dtype_size(x->dtype)};
+  r->x = call->inputs[0].data;
+  r->y = call->outputs[0].data;
+  wk_status status = wk_index_plan_make(&r->plan, x, layouts, count, axis);
+  if (status != WK_OK) return status;
+  r->rows = wk_allocate_zeroed((size_t)r->plan.outputs + 1, sizeof *r->rows);
+  if (!r->rows) return wk_error_status();
+  status = wk_index_plan_rows(&r->plan, x, &call->inputs[first], true, r->rows);
+  if (status != WK_OK) wk_deallocate(r->rows);
+  return status;
+}
+
+static void get_range(void *context, int64_t begin, int64_t end) {
+  const index_run *r = context;
+  const size_t bytes = (size_t)r->plan.inner * r->size;
+  const int64_t outputs = r->plan.outputs;
+  while (begin < end) {
+    const int64_t outer = begin / outputs, first = begin % outputs;
+    const int64_t last = end - outer * outputs < outputs ? end - outer * outputs : outputs;
+    wk_cpu_take_rows(r->y + (size_t)begin * bytes, r->x + (size_t)(outer * r->plan.rows) * bytes,
+                     r->rows + first, last - first, bytes);
+    begin += last - first;
+  }
+}
+
+wk_status wk_cpu_run_index_get(const wk_kernel_call *call) {
+  index_run r;
+  const wk_status status =
+      index_prepare(&r, call, 1, ((const wk_index_get_arguments *)call->arguments)->axis);
+  if (status != WK_OK) return status;
+  wk_parallel_for(r.plan.outer * r.plan.outputs, block_of_rows(r.plan.inner), get_range, &r);
+  wk_deallocate(r.rows);
+  return WK_OK;
+}
+
+/* All that is put into the rows begin .. end - 1 of the result (its outer and indexed axes). */
+static void put_range(void *context, int64_t begin, int64_t end) {
+  const index_run *r = context;
+  const wk_index_plan *plan = &r->plan;
+  const int64_t tile = plan->inner < WK_CPU_TILE ? plan->inner : WK_CPU_TILE;
+  _Alignas(8) char values[WK_CPU_TILE * 8];
+  for (int64_t outer = begin / plan->rows; outer * plan->rows < end; outer++) {
+    for (int64_t i = 0; i < plan->outputs; i++) {
+      const int64_t row = outer * plan->rows + r->rows[i];
+      if (row < begin || row >= end) continue;
+      for (int64_t at = 0; at < plan->inner; at += tile) {
+        const int64_t count = plan->inner - at < tile ? plan->inner - at : tile;
+        wk_collect(values, r->source.data, &r->source.layout,
+                   (outer * plan->outputs + i) * plan->inner + at, count);
+        char *to = r->y + (size_t)(row * plan->inner + at) * r->size;
+        if (r->accumulate)
+          wk_cpu_add_row(r->dtype, to, values, count);
+        else
+          memcpy(to, values, (size_t)count * r->size);
+      }
+    }
+  }
+}
+
+/* The same for rows of single elements and a source as it lies. */
+static void put_elements(const index_run *r) {
+  for (int64_t outer = 0; outer < r->plan.outer; outer++)
+    wk_cpu_put_lines(r->dtype, r->y + (size_t)(outer * r->plan.rows) * r->size,
+                     r->source.data + (size_t)(outer * r->plan.outputs) * r->size, r->rows,
+                     r->plan.outputs, 1, r->accumulate);
+}
+
+const char *wk_cpu_refuse_index_put(const wk_kernel_call *call) {
+  return ((const wk_index_put_arguments *)call->arguments)->accumulate ? refuse_half(call) : NULL;
+}
+
+/* Each piece looks at all indices: few pieces, unless rows are long. */
+wk_status wk_cpu_run_index_put(const wk_kernel_call *call) {
+  const wk_index_put_arguments *a = call->arguments;
+  index_run r;
+  const wk_status status = index_prepare(&r, call, 2, a->axis);
+  if (status != WK_OK) return status;
+  r.accumulate = a->accumulate;
+  r.source = call->inputs[1];
+  wk_layout_align(&call->inputs[1].layout, &r.plan.selected, &r.source.layout);
+  wk_cpu_copy_elements(&call->outputs[0], &call->inputs[0]);
+  const int64_t rows = r.plan.outer * r.plan.rows, pieces = r.plan.inner >= 16 ? 16 : 1;
+  const int64_t few = (rows + pieces - 1) / pieces, block = block_of_rows(r.plan.inner);
+  if (r.plan.inner == 1 && wk_layout_is_contiguous(&r.source.layout))
+    put_elements(&r);
+  else if (r.plan.outputs && r.plan.inner)
+    wk_parallel_for(rows, few > block ? few : block, put_range, &r);
+  wk_deallocate(r.rows);
+  return WK_OK;
+}
+
+/* ---- gather, scatter ---- */
+
+/* Tensors as [outer, along, inner]: x and index agree in outer and inner. */
+typedef struct line_run {
+  int64_t outer, inner, x_along, index_along;
+  size_t size;
+  wk_dtype dtype;
+  const char *from;
+  char *to;
+  const int64_t *index;
+} line_run;
+
+static const char *refuse_sizes(const wk_layout *x, const wk_layout *index, int axis) {
+  for (int i = 0; i < x->rank; i++)
+    if (i != axis && x->dims[i] != index->dims[i]) return "index is smaller than x";
+  return NULL;
+}
+
+static void line_prepare(line_run *r, const wk_operand *x, const wk_operand *index, int axis) {
+  *r = (line_run){.outer = 1, .inner = 1, .x_along = 1, .index_along = 1};
+  const int rank = x->layout.rank;
+  for (int i = 0; i < axis; i++) r->outer *= x->layout.dims[i];
+  for (int i = axis + 1; i < rank; i++) r->inner *= x->layout.dims[i];
+  if (rank) r->x_along = x->layout.dims[axis], r->index_along = index->layout.dims[axis];
+  r->size = wk_dtype_size(x->layout.dtype);
+  r->dtype = x->layout.dtype;
+  r->index = (const int64_t *)(const void *)index->data;
+}
+
+const char *wk_cpu_refuse_gather(const wk_kernel_call *call) {
+  const int axis = ((const wk_gather_arguments *)call->arguments)->axis;
+  return refuse_sizes(&call->inputs[0].layout, &call->inputs[1].layout, axis);
+}
+
+static void gather_range(void *context, int64_t begin, int64_t end) {
+  const line_run *r = context;
+  for (int64_t row = begin; row < end; row++) {
+    const int64_t outer = row / r->index_along;
+    wk_cpu_take_elements(r->to + (size_t)(row * r->inner) * r->size,
+                         r->from + (size_t)(outer * r->x_along * r->inner) * r->size,
+                         r->index + row * r->inner, r->inner, r->inner, r->size);
+  }
+}
+
+/* With the axis last, a row is one line of indices. */
+static void gather_last_range(void *context, int64_t begin, int64_t end) {
+  const line_run *r = context;
+  for (int64_t outer = begin; outer < end; outer++)
+    wk_cpu_take_rows(r->to + (size_t)(outer * r->index_along) * r->size,
+                     r->from + (size_t)(outer * r->x_along) * r->size,
+                     r->index + outer * r->index_along, r->index_along, r->size);
+}
+
+wk_status wk_cpu_run_gather(const wk_kernel_call *call) {
+  const int axis = ((const wk_gather_arguments *)call->arguments)->axis;
+  line_run r;
+  line_prepare(&r, &call->inputs[0], &call->inputs[1], axis);
+  r.from = call->inputs[0].data;
+  r.to = call->outputs[0].data;
+  const wk_status status = wk_indices_check(&call->inputs[1], r.x_along, false);
+  if (status != WK_OK) return status;
+  if (r.inner == 1)
+    wk_parallel_for(r.outer, block_of_rows(r.index_along), gather_last_range, &r);
+  else
+    wk_parallel_for(r.outer * r.index_along, block_of_rows(r.inner), gather_range, &r);
+  return WK_OK;
+}
+
+/* Lines of different outer places never meet. */
+static void scatter_range(void *context, int64_t begin, int64_t end, bool accumulate) {
+  const line_run *r = context;
+  for (int64_t outer = begin; outer < end; outer++) {
+    char *to = r->to + (size_t)(outer * r->x_along * r->inner) * r->size;
+    const int64_t start = outer * r->index_along * r->inner;
+    const int64_t count = r->index_along * r->inner;
+    wk_cpu_put_lines(r->dtype, to, r->from + (size_t)start * r->size, r->index + start, count,
+                     r->inner, accumulate);
+  }
+}
+
+static void put_lines_range(void *context, int64_t begin, int64_t end) {
+  scatter_range(context, begin, end, false);
+}
+
+static void add_lines_range(void *context, int64_t begin, int64_t end) {
+  scatter_range(context, begin, end, true);
+}
+
+static wk_status run_scatter(const wk_kernel_call *call, int axis, bool accumulate) {
+  line_run r;
+  line_prepare(&r, &call->inputs[0], &call->inputs[1], axis);
+  r.from = call->inputs[2].data;
+  r.to = call->outputs[0].data;
+  const wk_status status = wk_indices_check(&call->inputs[1], r.x_along, false);
+  if (status != WK_OK) return status;
+  wk_cpu_copy_elements(&call->outputs[0], &call->inputs[0]);
+  wk_parallel_for(r.outer, block_of_rows(r.index_along * r.inner),
+                  accumulate ? add_lines_range : put_lines_range, &r);
+  return WK_OK;
+}
+
+static const char *refuse_scatter(const wk_kernel_call *call, int axis) {
+  const wk_layout *index = &call->inputs[1].layout;
+  if (!wk_layout_same_dims(index, &call->inputs[2].layout)) return "source is larger than index";
+  if (!wk_layout_is_contiguous(index) || !wk_layout_is_contiguous(&call->inputs[2].layout))
+    return "index or source is not contiguous";
+  return refuse_sizes(&call->inputs[0].layout, index, axis);
+}
+
+const char *wk_cpu_refuse_scatter(const wk_kernel_call *call) {
+  return refuse_scatter(call, ((const wk_scatter_arguments *)call->arguments)->axis);
+}
+
+wk_status wk_cpu_run_scatter(const wk_kernel_call *call) {
+  return run_scatter(call, ((const wk_scatter_arguments *)call->arguments)->axis, false);
+}
+
+const char *wk_cpu_refuse_scatter_add(const wk_kernel_call *call) {
+  const char *why = refuse_half(call);
+  return why ? why
+             : refuse_scatter(call, ((const wk_scatter_add_arguments *)call->arguments)->axis);
+}
+
+wk_status wk_cpu_run_scatter_add(const wk_kernel_call *call) {
+  return run_scatter(call, ((const wk_scatter_add_arguments *)call->arguments)->axis, true);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_BACKEND_CPU_INDEX_H
+#define WICK_BACKEND_CPU_INDEX_H
+
+/* Loops that pick, put and add elements by index, for elements of 1, 2, 4 and 8 bytes. */
+
+#include "ops/kernel.h"
+
+#define WK_CPU_TILE 1024 /* elements */
+
+/* y = x, whatever x's strides; y is row-major. */
+void wk_cpu_copy_elements(const wk_operand *y, const wk_operand *x);
+
+/* to[i] = from[rows[i]], rows of `bytes` each. */
+void wk_cpu_take_rows(char *to, const char *from, const int64_t *rows, int64_t count, size_t bytes);
+
+/* to[i] = from[index[i] * stride + i] */
+void wk_cpu_take_elements(char *to, const char *from, const int64_t *index, int64_t count,
+                          int64_t stride, size_t size);
+
+/* to[index[i] * inner + i % inner] = from[i], or += it. */
+void wk_cpu_put_lines(wk_dtype dtype, char *to, const char *from, const int64_t *index,
+                      int64_t count, int64_t inner, bool accumulate);
+
+/* to[i] += from[i]; integers wrap around, bool is or. Not for floats of 16 bits. */
+void wk_cpu_add_row(wk_dtype dtype, char *to, const char *from, int64_t count);
+
+#endif
