@@ -28,9 +28,104 @@ class Op:
 
 
 INF = float("inf")
-ENUMS = {'reduction': ['mean', 'sum', 'none']}
+ENUMS = {'reduction': ['mean', 'sum', 'none'], 'quantile_method': ['linear', 'lower', 'higher', 'midpoint', 'nearest']}
 
 OPS = {
+    "gelu": Op(
+        [("x", ctypes.c_void_p), ("approximate", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("approximate", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "silu": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "elu": Op(
+        [("x", ctypes.c_void_p), ("alpha", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("alpha", "double", False, 1, -INF, INF)],
+        ['y'], False),
+    "celu": Op(
+        [("x", ctypes.c_void_p), ("alpha", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("alpha", "double", False, 1, -INF, INF)],
+        ['y'], False),
+    "selu": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "leaky_relu": Op(
+        [("x", ctypes.c_void_p), ("negative_slope", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("negative_slope", "double", False, 0.01, -INF, INF)],
+        ['y'], False),
+    "prelu": Op(
+        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "relu6": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "hardtanh": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "hardsigmoid": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "hardswish": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "mish": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "softplus": Op(
+        [("x", ctypes.c_void_p), ("beta", ctypes.c_double), ("threshold", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("beta", "double", False, 1, -INF, INF), ("threshold", "double", False, 20, -INF, INF)],
+        ['y'], False),
+    "softsign": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "log_sigmoid": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "hardshrink": Op(
+        [("x", ctypes.c_void_p), ("bound", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("bound", "double", False, 0.5, -INF, INF)],
+        ['y'], False),
+    "softshrink": Op(
+        [("x", ctypes.c_void_p), ("bound", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("bound", "double", False, 0.5, -INF, INF)],
+        ['y'], False),
+    "tanhshrink": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "glu": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF)],
+        ['y'], False),
     "full": Op(
         [("shape", Shape), ("value", ctypes.c_double), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p)],
         [],
@@ -41,21 +136,121 @@ OPS = {
         [],
         [("count", "int", True, 0, 0, INF), ("start", "double", False, 0, -INF, INF), ("step", "double", False, 1, -INF, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF)],
         ['y'], False),
-    "uniform": Op(
-        [("shape", Shape), ("low", ctypes.c_double), ("high", ctypes.c_double), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+    "zeros": Op(
+        [("shape", Shape), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p)],
         [],
-        [("shape", "shape", True, 0, -INF, INF), ("low", "double", False, 0, -INF, INF), ("high", "double", False, 1, -INF, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
-        ['y'], True),
-    "normal": Op(
-        [("shape", Shape), ("mean", ctypes.c_double), ("deviation", ctypes.c_double), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [("shape", "shape", True, 0, -INF, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF)],
+        ['y'], False),
+    "ones": Op(
+        [("shape", Shape), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p)],
         [],
-        [("shape", "shape", True, 0, -INF, INF), ("mean", "double", False, 0, -INF, INF), ("deviation", "double", False, 1, 0, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
-        ['y'], True),
-    "dropout": Op(
-        [("x", ctypes.c_void_p), ("rate", ctypes.c_double), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [("shape", "shape", True, 0, -INF, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF)],
+        ['y'], False),
+    "full_like": Op(
+        [("x", ctypes.c_void_p), ("value", ctypes.c_double), ("dtype", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("value", "double", True, 0, -INF, INF), ("dtype", "dtype", False, 0, -INF, INF)],
+        ['y'], False),
+    "zeros_like": Op(
+        [("x", ctypes.c_void_p), ("dtype", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("dtype", "dtype", False, 0, -INF, INF)],
+        ['y'], False),
+    "ones_like": Op(
+        [("x", ctypes.c_void_p), ("dtype", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("dtype", "dtype", False, 0, -INF, INF)],
+        ['y'], False),
+    "empty_like": Op(
+        [("x", ctypes.c_void_p), ("dtype", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("dtype", "dtype", False, 0, -INF, INF)],
+        ['y'], False),
+    "eye": Op(
+        [("rows", ctypes.c_int64), ("columns", ctypes.c_int64), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p)],
+        [],
+        [("rows", "int", True, 0, 0, INF), ("columns", "int", False, 0, 0, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF)],
+        ['y'], False),
+    "linspace": Op(
+        [("start", ctypes.c_double), ("end", ctypes.c_double), ("count", ctypes.c_int64), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p)],
+        [],
+        [("start", "double", True, 0, -INF, INF), ("end", "double", True, 0, -INF, INF), ("count", "int", True, 0, 0, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF)],
+        ['y'], False),
+    "logspace": Op(
+        [("start", ctypes.c_double), ("end", ctypes.c_double), ("count", ctypes.c_int64), ("base", ctypes.c_double), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p)],
+        [],
+        [("start", "double", True, 0, -INF, INF), ("end", "double", True, 0, -INF, INF), ("count", "int", True, 0, 0, INF), ("base", "double", False, 10, -INF, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF)],
+        ['y'], False),
+    "range": Op(
+        [("start", ctypes.c_double), ("end", ctypes.c_double), ("step", ctypes.c_double), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p)],
+        [],
+        [("start", "double", True, 0, -INF, INF), ("end", "double", True, 0, -INF, INF), ("step", "double", False, 1, -INF, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF)],
+        ['y'], False),
+    "tril": Op(
+        [("x", ctypes.c_void_p), ("diagonal", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("diagonal", "int", False, 0, -INF, INF)],
+        ['y'], False),
+    "triu": Op(
+        [("x", ctypes.c_void_p), ("diagonal", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("diagonal", "int", False, 0, -INF, INF)],
+        ['y'], False),
+    "tril_indices": Op(
+        [("rows", ctypes.c_int64), ("columns", ctypes.c_int64), ("diagonal", ctypes.c_int64), ("device", ctypes.c_void_p)],
+        [],
+        [("rows", "int", True, 0, 0, INF), ("columns", "int", True, 0, 0, INF), ("diagonal", "int", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF)],
+        ['y'], False),
+    "triu_indices": Op(
+        [("rows", ctypes.c_int64), ("columns", ctypes.c_int64), ("diagonal", ctypes.c_int64), ("device", ctypes.c_void_p)],
+        [],
+        [("rows", "int", True, 0, 0, INF), ("columns", "int", True, 0, 0, INF), ("diagonal", "int", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF)],
+        ['y'], False),
+    "one_hot": Op(
+        [("x", ctypes.c_void_p), ("classes", ctypes.c_int64), ("dtype", ctypes.c_int)],
+        [('x', ['i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [("classes", "int", True, 0, 0, INF), ("dtype", "dtype", False, 0, -INF, INF)],
+        ['y'], False),
+    "clone": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [],
+        ['y'], False),
+    "sequence_mask": Op(
+        [("x", ctypes.c_void_p), ("count", ctypes.c_int64)],
+        [('x', ['i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [("count", "int", True, 0, 0, INF)],
+        ['y'], False),
+    "cumulative_sum": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("reverse", ctypes.c_bool), ("exclusive", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("reverse", "bool", False, 0, -INF, INF), ("exclusive", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "cumulative_product": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("reverse", ctypes.c_bool), ("exclusive", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("reverse", "bool", False, 0, -INF, INF), ("exclusive", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "cumulative_max": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF)],
+        ['values', 'indices'], False),
+    "cumulative_min": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF)],
+        ['values', 'indices'], False),
+    "log_cumulative_sum_exp": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("reverse", ctypes.c_bool)],
         [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("rate", "double", True, 0, 0, 0.999999), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
-        ['y'], True),
+        [("axis", "axis", True, 0, -INF, INF), ("reverse", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "linear_recurrence": Op(
+        [("a", ctypes.c_void_p), ("b", ctypes.c_void_p), ("axis", ctypes.c_int), ("reverse", ctypes.c_bool)],
+        [('a', ['f32', 'f64', 'f16', 'bf16'], False, False), ('b', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("reverse", "bool", False, 0, -INF, INF)],
+        ['y'], False),
     "gather": Op(
         [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("axis", ctypes.c_int)],
         [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False)],
@@ -86,9 +281,204 @@ OPS = {
         [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False)],
         [("axis", "axis", True, 0, -INF, INF)],
         ['y'], False),
+    "dot": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "inner": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "outer": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "vector_dot": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF)],
+        ['result'], False),
+    "add_matmul": Op(
+        [("addend", ctypes.c_void_p), ("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("alpha", ctypes.c_double), ("beta", ctypes.c_double)],
+        [('addend', ['f32', 'f64', 'f16', 'bf16'], False, False), ('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("alpha", "double", False, 1, -INF, INF), ("beta", "double", False, 1, -INF, INF)],
+        ['result'], False),
+    "tensordot": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("axes_x", Axes), ("axes_y", Axes)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [("axes_x", "axes", False, 0, -INF, INF), ("axes_y", "axes", False, 0, -INF, INF)],
+        ['result'], False),
+    "einsum": Op(
+        [("tensors", Tensors), ("equation", ctypes.c_char_p)],
+        [('tensors', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, True)],
+        [("equation", "text", True, 0, -INF, INF)],
+        ['y'], False),
+    "chain_matmul": Op(
+        [("matrices", Tensors)],
+        [('matrices', ['f32', 'f64', 'f16', 'bf16'], False, True)],
+        [],
+        ['y'], False),
+    "diagonal": Op(
+        [("x", ctypes.c_void_p), ("offset", ctypes.c_int64), ("axis_1", ctypes.c_int), ("axis_2", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("offset", "int", False, 0, -INF, INF), ("axis_1", "axis", False, 0, -INF, INF), ("axis_2", "axis", False, 0, -INF, INF)],
+        ['y'], False),
+    "trace": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['y'], False),
+    "lower_triangle": Op(
+        [("x", ctypes.c_void_p), ("offset", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("offset", "int", False, 0, -INF, INF)],
+        ['y'], False),
+    "upper_triangle": Op(
+        [("x", ctypes.c_void_p), ("offset", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("offset", "int", False, 0, -INF, INF)],
+        ['y'], False),
+    "kronecker": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "cross": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF)],
+        ['result'], False),
+    "cosine_similarity": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("axis", ctypes.c_int), ("epsilon", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("epsilon", "double", False, 1e-08, 0, INF)],
+        ['result'], False),
+    "pairwise_distance": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("order", ctypes.c_double), ("epsilon", ctypes.c_double), ("keep_dims", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("order", "double", False, 2, -INF, INF), ("epsilon", "double", False, 1e-06, 0, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
+        ['result'], False),
+    "distances": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("order", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("order", "double", False, 2, -INF, INF)],
+        ['result'], False),
+    "matrix_power": Op(
+        [("x", ctypes.c_void_p), ("exponent", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("exponent", "int", True, 0, -INF, INF)],
+        ['y'], False),
+    "mse_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF)],
+        ['y'], False),
+    "l1_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF)],
+        ['y'], False),
+    "smooth_l1_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("beta", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("beta", "double", False, 1, 0, INF)],
+        ['y'], False),
+    "huber_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("delta", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("delta", "double", False, 1, 1e-300, INF)],
+        ['y'], False),
+    "kl_divergence": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("log_target", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("log_target", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "binary_cross_entropy": Op(
+        [("probabilities", ctypes.c_void_p), ("target", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("reduction", ctypes.c_int)],
+        [('probabilities', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("reduction", "reduction", False, 0, -INF, INF)],
+        ['y'], False),
+    "binary_cross_entropy_with_logits": Op(
+        [("logits", ctypes.c_void_p), ("target", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("positive_weight", ctypes.c_void_p), ("reduction", ctypes.c_int)],
+        [('logits', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False), ('positive_weight', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("reduction", "reduction", False, 0, -INF, INF)],
+        ['y'], False),
+    "nll_loss": Op(
+        [("log_probabilities", ctypes.c_void_p), ("labels", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("reduction", ctypes.c_int), ("ignore_index", ctypes.c_double)],
+        [('log_probabilities', ['f32', 'f64', 'f16', 'bf16'], False, False), ('labels', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("ignore_index", "double", False, -INF, -INF, INF)],
+        ['y'], False),
+    "ctc_loss": Op(
+        [("log_probabilities", ctypes.c_void_p), ("targets", ctypes.c_void_p), ("input_lengths", ctypes.c_void_p), ("target_lengths", ctypes.c_void_p), ("reduction", ctypes.c_int), ("blank", ctypes.c_int64), ("zero_infinity", ctypes.c_bool)],
+        [('log_probabilities', ['f32', 'f64', 'f16', 'bf16'], False, False), ('targets', ['i64'], False, False), ('input_lengths', ['i64'], False, False), ('target_lengths', ['i64'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("blank", "int", False, 0, 0, INF), ("zero_infinity", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "hinge_embedding_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("margin", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("margin", "double", False, 1, -INF, INF)],
+        ['y'], False),
+    "margin_ranking_loss": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("margin", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("margin", "double", False, 0, -INF, INF)],
+        ['result'], False),
+    "triplet_margin_loss": Op(
+        [("anchor", ctypes.c_void_p), ("positive", ctypes.c_void_p), ("negative", ctypes.c_void_p), ("reduction", ctypes.c_int), ("margin", ctypes.c_double), ("epsilon", ctypes.c_double), ("swap", ctypes.c_bool)],
+        [('anchor', ['f32', 'f64', 'f16', 'bf16'], False, False), ('positive', ['f32', 'f64', 'f16', 'bf16'], False, False), ('negative', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("margin", "double", False, 1, -INF, INF), ("epsilon", "double", False, 1e-06, -INF, INF), ("swap", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "cosine_embedding_loss": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("margin", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("margin", "double", False, 0, -INF, INF)],
+        ['result'], False),
+    "soft_margin_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF)],
+        ['y'], False),
+    "multi_margin_loss": Op(
+        [("x", ctypes.c_void_p), ("labels", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("reduction", ctypes.c_int), ("margin", ctypes.c_double), ("squared", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('labels', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("margin", "double", False, 1, -INF, INF), ("squared", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "multilabel_margin_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['i64'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF)],
+        ['y'], False),
+    "multilabel_soft_margin_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("reduction", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("reduction", "reduction", False, 0, -INF, INF)],
+        ['y'], False),
+    "poisson_nll_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("plain_rate", ctypes.c_bool), ("full", ctypes.c_bool), ("epsilon", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("plain_rate", "bool", False, 0, -INF, INF), ("full", "bool", False, 0, -INF, INF), ("epsilon", "double", False, 1e-08, -INF, INF)],
+        ['y'], False),
+    "gaussian_nll_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("variance", ctypes.c_void_p), ("reduction", ctypes.c_int), ("full", ctypes.c_bool), ("epsilon", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False), ('variance', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("full", "bool", False, 0, -INF, INF), ("epsilon", "double", False, 1e-06, -INF, INF)],
+        ['y'], False),
+    "focal_loss": Op(
+        [("logits", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("alpha", ctypes.c_double), ("gamma", ctypes.c_double)],
+        [('logits', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("alpha", "double", False, 0.25, -INF, 1), ("gamma", "double", False, 2, 0, INF)],
+        ['y'], False),
+    "dice_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("epsilon", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("epsilon", "double", False, 1e-07, -INF, INF)],
+        ['y'], False),
     "matmul": Op(
         [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
         [],
         ['result'], False),
     "linear": Op(
@@ -201,9 +591,469 @@ OPS = {
         [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
         [],
         ['result'], False),
+    "reciprocal": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "square": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['y'], False),
+    "abs": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['y'], False),
+    "sign": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['y'], False),
+    "rsqrt": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "power": Op(
+        [("x", ctypes.c_void_p), ("exponent", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('exponent', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['y'], False),
+    "exp2": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "expm1": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "log1p": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "log2": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "log10": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "sin": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "cos": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "tan": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "asin": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "acos": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "atan": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "atan2": Op(
+        [("y", ctypes.c_void_p), ("x", ctypes.c_void_p)],
+        [('y', ['f32', 'f64', 'f16', 'bf16'], False, False), ('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['result'], False),
+    "sinh": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "cosh": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "asinh": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "acosh": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "atanh": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "erf": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "erfc": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "erfinv": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "lgamma": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "digamma": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "trigamma": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "cbrt": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "floor": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['y'], False),
+    "ceil": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['y'], False),
+    "round": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['y'], False),
+    "trunc": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['y'], False),
+    "frac": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "clamp": Op(
+        [("x", ctypes.c_void_p), ("min", ctypes.c_double), ("max", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [("min", "double", True, 0, -INF, INF), ("max", "double", True, 0, -INF, INF)],
+        ['y'], False),
+    "lerp": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("weight", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['result'], False),
+    "addcmul": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("z", ctypes.c_void_p), ("scale", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False), ('z', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("scale", "double", False, 1, -INF, INF)],
+        ['result'], False),
+    "addcdiv": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("z", ctypes.c_void_p), ("scale", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False), ('z', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("scale", "double", False, 1, -INF, INF)],
+        ['result'], False),
+    "masked_fill": Op(
+        [("x", ctypes.c_void_p), ("mask", ctypes.c_void_p), ("value", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('mask', ['bool'], False, False)],
+        [("value", "double", True, 0, -INF, INF)],
+        ['y'], False),
+    "floor_divide": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "remainder": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "fmod": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "hypot": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['result'], False),
+    "logaddexp": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['result'], False),
+    "logaddexp2": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['result'], False),
+    "xlogy": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['result'], False),
+    "copysign": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['result'], False),
+    "heaviside": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "fmax": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "fmin": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "squared_difference": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "divide_no_nan": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['result'], False),
+    "sinc": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "logit": Op(
+        [("x", ctypes.c_void_p), ("epsilon", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("epsilon", "double", False, 0, 0, 0.5)],
+        ['y'], False),
+    "deg2rad": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "rad2deg": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "threshold": Op(
+        [("x", ctypes.c_void_p), ("threshold", ctypes.c_double), ("value", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [("threshold", "double", True, 0, -INF, INF), ("value", "double", True, 0, -INF, INF)],
+        ['y'], False),
+    "float_power": Op(
+        [("x", ctypes.c_void_p), ("exponent", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('exponent', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['y'], False),
+    "signbit": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['y'], False),
+    "nan_to_num": Op(
+        [("x", ctypes.c_void_p), ("nan", ctypes.c_double), ("positive_infinity", ctypes.c_double), ("negative_infinity", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("nan", "double", False, 0, -INF, INF), ("positive_infinity", "double", False, 0, -INF, INF), ("negative_infinity", "double", False, 0, -INF, INF)],
+        ['y'], False),
+    "is_nan": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "is_infinite": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "is_finite": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "is_close": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("relative", ctypes.c_double), ("absolute", ctypes.c_double), ("equal_nan", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [("relative", "double", False, 1e-05, -INF, INF), ("absolute", "double", False, 1e-08, -INF, INF), ("equal_nan", "bool", False, 0, -INF, INF)],
+        ['result'], False),
+    "logical_and": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [],
+        ['result'], False),
+    "logical_or": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [],
+        ['result'], False),
+    "logical_xor": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [],
+        ['result'], False),
+    "logical_not": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [],
+        ['y'], False),
+    "bitwise_and": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('y', ['i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [],
+        ['result'], False),
+    "bitwise_or": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('y', ['i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [],
+        ['result'], False),
+    "bitwise_xor": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('y', ['i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [],
+        ['result'], False),
+    "bitwise_not": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [],
+        ['y'], False),
+    "left_shift": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "right_shift": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "uniform": Op(
+        [("shape", Shape), ("low", ctypes.c_double), ("high", ctypes.c_double), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [],
+        [("shape", "shape", True, 0, -INF, INF), ("low", "double", False, 0, -INF, INF), ("high", "double", False, 1, -INF, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "normal": Op(
+        [("shape", Shape), ("mean", ctypes.c_double), ("deviation", ctypes.c_double), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [],
+        [("shape", "shape", True, 0, -INF, INF), ("mean", "double", False, 0, -INF, INF), ("deviation", "double", False, 1, 0, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "dropout": Op(
+        [("x", ctypes.c_void_p), ("rate", ctypes.c_double), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("rate", "double", True, 0, 0, 0.999999), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "random_integers": Op(
+        [("shape", Shape), ("high", ctypes.c_int64), ("low", ctypes.c_int64), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [],
+        [("shape", "shape", True, 0, -INF, INF), ("high", "int", True, 0, -INF, INF), ("low", "int", False, 0, -INF, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "bernoulli": Op(
+        [("x", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "random_mask": Op(
+        [("shape", Shape), ("probability", ctypes.c_double), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [],
+        [("shape", "shape", True, 0, -INF, INF), ("probability", "double", True, 0, 0, 1), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "random_permutation": Op(
+        [("count", ctypes.c_int64), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [],
+        [("count", "int", True, 0, 0, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "multinomial": Op(
+        [("x", ctypes.c_void_p), ("count", ctypes.c_int64), ("replacement", ctypes.c_bool), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("count", "int", True, 0, 1, INF), ("replacement", "bool", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "categorical": Op(
+        [("x", ctypes.c_void_p), ("count", ctypes.c_int64), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("count", "int", True, 0, 1, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "exponential": Op(
+        [("shape", Shape), ("rate", ctypes.c_double), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [],
+        [("shape", "shape", True, 0, -INF, INF), ("rate", "double", False, 1, 1e-300, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "truncated_normal": Op(
+        [("shape", Shape), ("low", ctypes.c_double), ("high", ctypes.c_double), ("mean", ctypes.c_double), ("deviation", ctypes.c_double), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [],
+        [("shape", "shape", True, 0, -INF, INF), ("low", "double", True, 0, -INF, INF), ("high", "double", True, 0, -INF, INF), ("mean", "double", False, 0, -INF, INF), ("deviation", "double", False, 1, 0, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "log_normal": Op(
+        [("shape", Shape), ("mean", ctypes.c_double), ("deviation", ctypes.c_double), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [],
+        [("shape", "shape", True, 0, -INF, INF), ("mean", "double", False, 0, -INF, INF), ("deviation", "double", False, 1, 0, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "cauchy": Op(
+        [("shape", Shape), ("median", ctypes.c_double), ("scale", ctypes.c_double), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [],
+        [("shape", "shape", True, 0, -INF, INF), ("median", "double", False, 0, -INF, INF), ("scale", "double", False, 1, 0, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "geometric": Op(
+        [("shape", Shape), ("probability", ctypes.c_double), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [],
+        [("shape", "shape", True, 0, -INF, INF), ("probability", "double", True, 0, 1e-09, 1), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "gumbel": Op(
+        [("shape", Shape), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [],
+        [("shape", "shape", True, 0, -INF, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "uniform_like": Op(
+        [("x", ctypes.c_void_p), ("low", ctypes.c_double), ("high", ctypes.c_double), ("dtype", ctypes.c_int), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("low", "double", False, 0, -INF, INF), ("high", "double", False, 1, -INF, INF), ("dtype", "dtype", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "normal_like": Op(
+        [("x", ctypes.c_void_p), ("mean", ctypes.c_double), ("deviation", ctypes.c_double), ("dtype", ctypes.c_int), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("mean", "double", False, 0, -INF, INF), ("deviation", "double", False, 1, 0, INF), ("dtype", "dtype", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
     "sum": Op(
         [("x", ctypes.c_void_p), ("axes", Axes), ("keep_dims", ctypes.c_bool)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
         [("axes", "axes", False, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
         ['y'], False),
     "mean": Op(
@@ -211,30 +1061,120 @@ OPS = {
         [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
         [("axes", "axes", False, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
         ['y'], False),
+    "product": Op(
+        [("x", ctypes.c_void_p), ("axes", Axes), ("keep_dims", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axes", "axes", False, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
+        ['y'], False),
     "max": Op(
         [("x", ctypes.c_void_p), ("axes", Axes), ("keep_dims", ctypes.c_bool)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axes", "axes", False, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "min": Op(
+        [("x", ctypes.c_void_p), ("axes", Axes), ("keep_dims", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
         [("axes", "axes", False, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
         ['y'], False),
     "argmax": Op(
         [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("keep_dims", ctypes.c_bool)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
         [("axis", "axis", True, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
         ['y'], False),
-    "softmax": Op(
-        [("x", ctypes.c_void_p)],
+    "argmin": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("keep_dims", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "all": Op(
+        [("x", ctypes.c_void_p), ("axes", Axes), ("keep_dims", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axes", "axes", False, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "any": Op(
+        [("x", ctypes.c_void_p), ("axes", Axes), ("keep_dims", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axes", "axes", False, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "variance": Op(
+        [("x", ctypes.c_void_p), ("axes", Axes), ("keep_dims", ctypes.c_bool), ("population", ctypes.c_bool)],
         [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("axes", "axes", False, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF), ("population", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "standard_deviation": Op(
+        [("x", ctypes.c_void_p), ("axes", Axes), ("keep_dims", ctypes.c_bool), ("population", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("axes", "axes", False, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF), ("population", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "moments": Op(
+        [("x", ctypes.c_void_p), ("axes", Axes), ("keep_dims", ctypes.c_bool), ("population", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("axes", "axes", False, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF), ("population", "bool", False, 0, -INF, INF)],
+        ['mean', 'variance'], False),
+    "log_sum_exp": Op(
+        [("x", ctypes.c_void_p), ("axes", Axes), ("keep_dims", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("axes", "axes", False, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "norm": Op(
+        [("x", ctypes.c_void_p), ("axes", Axes), ("keep_dims", ctypes.c_bool), ("order", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("axes", "axes", False, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF), ("order", "double", False, 2, -INF, INF)],
+        ['y'], False),
+    "count_nonzero": Op(
+        [("x", ctypes.c_void_p), ("axes", Axes), ("keep_dims", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axes", "axes", False, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "nan_sum": Op(
+        [("x", ctypes.c_void_p), ("axes", Axes), ("keep_dims", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("axes", "axes", False, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "nan_mean": Op(
+        [("x", ctypes.c_void_p), ("axes", Axes), ("keep_dims", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("axes", "axes", False, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "min_max": Op(
+        [("x", ctypes.c_void_p), ("axes", Axes), ("keep_dims", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axes", "axes", False, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
+        ['min', 'max'], False),
+    "max_with_index": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("keep_dims", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
+        ['values', 'indices'], False),
+    "min_with_index": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("keep_dims", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
+        ['values', 'indices'], False),
+    "all_equal": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
         [],
+        ['result'], False),
+    "all_close": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("relative", ctypes.c_double), ("absolute", ctypes.c_double), ("equal_nan", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("relative", "double", False, 1e-05, 0, INF), ("absolute", "double", False, 1e-08, 0, INF), ("equal_nan", "bool", False, 0, -INF, INF)],
+        ['result'], False),
+    "softmax": Op(
+        [("x", ctypes.c_void_p), ("axes", Axes)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("axes", "axes", False, 0, -INF, INF)],
         ['y'], False),
     "log_softmax": Op(
-        [("x", ctypes.c_void_p)],
+        [("x", ctypes.c_void_p), ("axes", Axes)],
         [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [],
+        [("axes", "axes", False, 0, -INF, INF)],
         ['y'], False),
     "cross_entropy": Op(
-        [("logits", ctypes.c_void_p), ("labels", ctypes.c_void_p)],
-        [('logits', ['f32', 'f64', 'f16', 'bf16'], False, False), ('labels', ['i64'], False, False)],
-        [],
+        [("logits", ctypes.c_void_p), ("labels", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("reduction", ctypes.c_int), ("ignore_index", ctypes.c_double), ("label_smoothing", ctypes.c_double)],
+        [('logits', ['f32', 'f64', 'f16', 'bf16'], False, False), ('labels', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("ignore_index", "double", False, -INF, -INF, INF), ("label_smoothing", "double", False, 0, 0, 1)],
         ['y'], False),
     "reshape": Op(
         [("x", ctypes.c_void_p), ("shape", Shape)],
@@ -315,6 +1255,86 @@ OPS = {
         [("x", ctypes.c_void_p), ("before", Shape), ("after", Shape), ("value", ctypes.c_double)],
         [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
         [("before", "shape", True, 0, -INF, INF), ("after", "shape", True, 0, -INF, INF), ("value", "double", False, 0, -INF, INF)],
+        ['y'], False),
+    "sort": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("descending", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("descending", "bool", False, 0, -INF, INF)],
+        ['values', 'indices'], False),
+    "argsort": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("descending", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("descending", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "top_k": Op(
+        [("x", ctypes.c_void_p), ("k", ctypes.c_int64), ("axis", ctypes.c_int), ("smallest", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("k", "int", True, 0, 0, INF), ("axis", "axis", True, 0, -INF, INF), ("smallest", "bool", False, 0, -INF, INF)],
+        ['values', 'indices'], False),
+    "kth_value": Op(
+        [("x", ctypes.c_void_p), ("k", ctypes.c_int64), ("axis", ctypes.c_int), ("keep_dims", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("k", "int", True, 0, 1, INF), ("axis", "axis", True, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
+        ['values', 'indices'], False),
+    "median": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("keep_dims", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
+        ['values', 'indices'], False),
+    "nan_median": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("keep_dims", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
+        ['values', 'indices'], False),
+    "mode": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("keep_dims", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
+        ['values', 'indices'], False),
+    "quantile": Op(
+        [("x", ctypes.c_void_p), ("level", ctypes.c_double), ("axis", ctypes.c_int), ("keep_dims", ctypes.c_bool), ("method", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("level", "double", True, 0, 0, 1), ("axis", "axis", True, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF), ("method", "quantile_method", False, 0, -INF, INF)],
+        ['y'], False),
+    "nan_quantile": Op(
+        [("x", ctypes.c_void_p), ("level", ctypes.c_double), ("axis", ctypes.c_int), ("keep_dims", ctypes.c_bool), ("method", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("level", "double", True, 0, 0, 1), ("axis", "axis", True, 0, -INF, INF), ("keep_dims", "bool", False, 0, -INF, INF), ("method", "quantile_method", False, 0, -INF, INF)],
+        ['y'], False),
+    "unique": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [],
+        ['values', 'inverse', 'counts'], False),
+    "unique_consecutive": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [],
+        ['values', 'inverse', 'counts'], False),
+    "search_sorted": Op(
+        [("sorted", ctypes.c_void_p), ("values", ctypes.c_void_p), ("right", ctypes.c_bool)],
+        [('sorted', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('values', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("right", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "bucketize": Op(
+        [("values", ctypes.c_void_p), ("boundaries", ctypes.c_void_p), ("right", ctypes.c_bool)],
+        [('values', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('boundaries', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("right", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "is_in": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [],
+        ['result'], False),
+    "bin_count": Op(
+        [("x", ctypes.c_void_p), ("weights", ctypes.c_void_p), ("minimum_length", ctypes.c_int64)],
+        [('x', ['i64'], False, False), ('weights', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("minimum_length", "int", False, 0, 0, INF)],
+        ['y'], False),
+    "histogram": Op(
+        [("x", ctypes.c_void_p), ("bins", ctypes.c_int64), ("low", ctypes.c_double), ("high", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("bins", "int", True, 0, 1, INF), ("low", "double", False, 0, -INF, INF), ("high", "double", False, 0, -INF, INF)],
         ['y'], False),
     "max_pool2d": Op(
         [("x", ctypes.c_void_p), ("window", ctypes.c_int64 * 2), ("stride", ctypes.c_int64 * 2), ("padding", ctypes.c_int64 * 2)],

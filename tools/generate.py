@@ -32,6 +32,7 @@ def outputs():
         "src/ops/pointwise_composites.gen.c": pointwise.composites(all_ops),
         "src/backend/reference/pointwise.gen.c": pointwise.reference(all_ops),
         "src/backend/cpu/isa/pointwise.gen.c": pointwise.vectorised(all_ops),
+        "src/backend/cpu/pointwise.gen.c": pointwise.elementwise(all_ops),
         "include/wick/layers.gen.h": settings.layers_header(layers),
         "src/nn/layers.gen.c": settings.layers_table(layers),
         "include/wick/optimizers.gen.h": settings.optimizers_header(optimizers),

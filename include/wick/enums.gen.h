@@ -14,6 +14,15 @@ typedef enum wk_reduction {
   WK_REDUCTION_NONE = 2
 } wk_reduction;
 
+/* What a quantile between two elements is. */
+typedef enum wk_quantile_method {
+  WK_QUANTILE_METHOD_LINEAR = 0,
+  WK_QUANTILE_METHOD_LOWER = 1,
+  WK_QUANTILE_METHOD_HIGHER = 2,
+  WK_QUANTILE_METHOD_MIDPOINT = 3,
+  WK_QUANTILE_METHOD_NEAREST = 4
+} wk_quantile_method;
+
 WK_END_C
 
 #endif

@@ -8,6 +8,170 @@
 
 WK_BEGIN_C
 
+typedef struct wk_gelu_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  bool approximate; /* 0.5 x (1 + tanh(0.7978845608 (x + 0.044715 x^3))) */
+} wk_gelu_arguments;
+/* x times the normal distribution function of x, exactly or approximated by tanh. Hendrycks and
+ * Gimpel 2016, arXiv:1606.08415. Dtypes: x: float. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_gelu_at(wk_place here, const wk_gelu_arguments *arguments);
+
+typedef struct wk_silu_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_silu_arguments;
+/* x * sigmoid(x), also called swish. Elfwing et al. 2017, arXiv:1702.03118. Dtypes: x: float.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_silu_at(wk_place here, const wk_silu_arguments *arguments);
+
+typedef struct wk_elu_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double alpha; /* minus what the result tends to */
+} wk_elu_arguments;
+/* x where it is positive, else alpha * (exp(x) - 1). Clevert et al. 2015, arXiv:1511.07289.
+ * Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_elu_at(wk_place here, const wk_elu_arguments *arguments);
+
+typedef struct wk_celu_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double alpha; /* minus what the result tends to */
+} wk_celu_arguments;
+/* x where it is positive, else alpha * (exp(x / alpha) - 1). Barron 2017, arXiv:1704.07483.
+ * Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_celu_at(wk_place here, const wk_celu_arguments *arguments);
+
+typedef struct wk_selu_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_selu_arguments;
+/* 1.0507 times elu(x) with alpha = 1.6733, so that mean and variance are kept. Klambauer et al.
+ * 2017, arXiv:1706.02515. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_selu_at(wk_place here, const wk_selu_arguments *arguments);
+
+typedef struct wk_leaky_relu_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double negative_slope; /* below 0 */
+} wk_leaky_relu_arguments;
+/* x where it is positive, else negative_slope * x. Dtypes: x: float. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_leaky_relu_at(wk_place here, const wk_leaky_relu_arguments *arguments);
+
+typedef struct wk_prelu_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *weight;
+} wk_prelu_arguments;
+/* x where it is positive, else weight * x; one weight, or one for each channel, the last axis of
+ * x. He et al. 2015, arXiv:1502.01852. Dtypes: x: float; weight: float. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_prelu_at(wk_place here, const wk_prelu_arguments *arguments);
+
+typedef struct wk_relu6_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_relu6_arguments;
+/* x, but not below 0 and not above 6. The gradient at both ends is 0. Dtypes: x: float. Result in
+ * the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_relu6_at(wk_place here, const wk_relu6_arguments *arguments);
+
+typedef struct wk_hardtanh_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_hardtanh_arguments;
+/* x, but not below -1 and not above 1; for other ends there is wk_clamp. The gradient at both
+ * ends is 0. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_hardtanh_at(wk_place here, const wk_hardtanh_arguments *arguments);
+
+typedef struct wk_hardsigmoid_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_hardsigmoid_arguments;
+/* min(max(x + 3, 0), 6) / 6. Dtypes: x: float. Result in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_tensor *wk_hardsigmoid_at(wk_place here, const wk_hardsigmoid_arguments *arguments);
+
+typedef struct wk_hardswish_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_hardswish_arguments;
+/* x * min(max(x + 3, 0), 6) / 6. Howard et al. 2019, arXiv:1905.02244. Dtypes: x: float. Result
+ * in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_hardswish_at(wk_place here, const wk_hardswish_arguments *arguments);
+
+typedef struct wk_mish_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_mish_arguments;
+/* x * tanh(log(1 + exp(x))). Misra 2019, arXiv:1908.08681. Dtypes: x: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_mish_at(wk_place here, const wk_mish_arguments *arguments);
+
+typedef struct wk_softplus_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double beta; /* how sharp the bend is */
+  double threshold; /* beyond which it is a line */
+} wk_softplus_arguments;
+/* log(1 + exp(beta * x)) / beta, and x where beta * x is above the threshold. Dtypes: x: float.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_softplus_at(wk_place here, const wk_softplus_arguments *arguments);
+
+typedef struct wk_softsign_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_softsign_arguments;
+/* x / (1 + |x|). Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_softsign_at(wk_place here, const wk_softsign_arguments *arguments);
+
+typedef struct wk_log_sigmoid_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_log_sigmoid_arguments;
+/* log(sigmoid(x)) without the loss of digits far from 0. Dtypes: x: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_log_sigmoid_at(wk_place here, const wk_log_sigmoid_arguments *arguments);
+
+typedef struct wk_hardshrink_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double bound; /* where it begins */
+} wk_hardshrink_arguments;
+/* x, and 0 where |x| <= bound. Dtypes: x: float. Result in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_tensor *wk_hardshrink_at(wk_place here, const wk_hardshrink_arguments *arguments);
+
+typedef struct wk_softshrink_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double bound; /* where it begins */
+} wk_softshrink_arguments;
+/* x moved towards 0 by bound, and 0 where |x| <= bound. Dtypes: x: float. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_softshrink_at(wk_place here, const wk_softshrink_arguments *arguments);
+
+typedef struct wk_tanhshrink_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_tanhshrink_arguments;
+/* x - tanh(x). Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_tanhshrink_at(wk_place here, const wk_tanhshrink_arguments *arguments);
+
+typedef struct wk_glu_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* which is halved; its size is even */
+} wk_glu_arguments;
+/* The first half of x along the axis times the sigmoid of the second half. Dauphin et al. 2016,
+ * arXiv:1612.08083. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_glu_at(wk_place here, const wk_glu_arguments *arguments);
+
 typedef struct wk_full_arguments {
   size_t struct_size;
   wk_shape shape; /* sizes of the result */
@@ -31,53 +195,250 @@ typedef struct wk_arange_arguments {
  * innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_arange_at(wk_place here, const wk_arange_arguments *arguments);
 
-typedef struct wk_uniform_arguments {
+typedef struct wk_zeros_arguments {
   size_t struct_size;
   wk_shape shape; /* sizes of the result */
-  double low; /* the least */
-  double high; /* just above the largest */
   wk_dtype dtype; /* f32 if not given */
   wk_device *device; /* cpu if not given */
-  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
-  bool keyed; /* take the numbers of (seed, offset) below instead */
-  uint64_t seed; /* with keyed */
-  uint64_t offset; /* with keyed */
-} wk_uniform_arguments;
-/* Random numbers, evenly spread over [low, high). Element i is the same for the same (seed,
- * offset) on every device. Salmon et al. 2011 (Philox4x32-10). Result in the innermost scope;
- * NULL on failure. [any thread] */
-WK_API wk_tensor *wk_uniform_at(wk_place here, const wk_uniform_arguments *arguments);
-
-typedef struct wk_normal_arguments {
-  size_t struct_size;
-  wk_shape shape; /* sizes of the result */
-  double mean; /* of the distribution */
-  double deviation; /* standard deviation */
-  wk_dtype dtype; /* f32 if not given */
-  wk_device *device; /* cpu if not given */
-  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
-  bool keyed; /* take the numbers of (seed, offset) below instead */
-  uint64_t seed; /* with keyed */
-  uint64_t offset; /* with keyed */
-} wk_normal_arguments;
-/* Random numbers with a normal distribution. Element i is the same for the same (seed, offset) on
- * every device. Box and Muller 1958 over Philox4x32-10. Result in the innermost scope; NULL on
+} wk_zeros_arguments;
+/* A tensor of the given shape whose elements are all 0. Result in the innermost scope; NULL on
  * failure. [any thread] */
-WK_API wk_tensor *wk_normal_at(wk_place here, const wk_normal_arguments *arguments);
+WK_API wk_tensor *wk_zeros_at(wk_place here, const wk_zeros_arguments *arguments);
 
-typedef struct wk_dropout_arguments {
+typedef struct wk_ones_arguments {
+  size_t struct_size;
+  wk_shape shape; /* sizes of the result */
+  wk_dtype dtype; /* f32 if not given */
+  wk_device *device; /* cpu if not given */
+} wk_ones_arguments;
+/* A tensor of the given shape whose elements are all 1. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_ones_at(wk_place here, const wk_ones_arguments *arguments);
+
+typedef struct wk_full_like_arguments {
   size_t struct_size;
   wk_tensor *x;
-  double rate; /* probability of zero */
-  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
-  bool keyed; /* take the numbers of (seed, offset) below instead */
-  uint64_t seed; /* with keyed */
-  uint64_t offset; /* with keyed */
-} wk_dropout_arguments;
-/* x with each element zeroed with probability `rate` and the others divided by 1 - rate. The mask
- * is not stored: the gradient draws it again. Srivastava et al. 2014. Dtypes: x: float. Result in
+  double value; /* of every element */
+  wk_dtype dtype; /* that of x if not given */
+} wk_full_like_arguments;
+/* A tensor with the sizes and the device of x whose elements are all `value`. Dtypes: x: any.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_full_like_at(wk_place here, const wk_full_like_arguments *arguments);
+
+typedef struct wk_zeros_like_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_dtype dtype; /* that of x if not given */
+} wk_zeros_like_arguments;
+/* A tensor with the sizes and the device of x whose elements are all 0. Dtypes: x: any. Result in
  * the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_dropout_at(wk_place here, const wk_dropout_arguments *arguments);
+WK_API wk_tensor *wk_zeros_like_at(wk_place here, const wk_zeros_like_arguments *arguments);
+
+typedef struct wk_ones_like_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_dtype dtype; /* that of x if not given */
+} wk_ones_like_arguments;
+/* A tensor with the sizes and the device of x whose elements are all 1. Dtypes: x: any. Result in
+ * the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_ones_like_at(wk_place here, const wk_ones_like_arguments *arguments);
+
+typedef struct wk_empty_like_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_dtype dtype; /* that of x if not given */
+} wk_empty_like_arguments;
+/* A tensor with the sizes and the device of x to be written; its elements are 0. Dtypes: x: any.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_empty_like_at(wk_place here, const wk_empty_like_arguments *arguments);
+
+typedef struct wk_eye_arguments {
+  size_t struct_size;
+  int64_t rows; /* of the matrix */
+  int64_t columns; /* as many as rows if not given */
+  wk_dtype dtype; /* f32 if not given */
+  wk_device *device; /* cpu if not given */
+} wk_eye_arguments;
+/* A matrix with ones on its main diagonal and zeros elsewhere. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_eye_at(wk_place here, const wk_eye_arguments *arguments);
+
+typedef struct wk_linspace_arguments {
+  size_t struct_size;
+  double start; /* the first */
+  double end; /* the last */
+  int64_t count; /* of elements */
+  wk_dtype dtype; /* f32 if not given */
+  wk_device *device; /* cpu if not given */
+} wk_linspace_arguments;
+/* `count` numbers evenly spread from start to end, both among them; one-dimensional. Result in
+ * the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_linspace_at(wk_place here, const wk_linspace_arguments *arguments);
+
+typedef struct wk_logspace_arguments {
+  size_t struct_size;
+  double start; /* the first exponent */
+  double end; /* the last exponent */
+  int64_t count; /* of elements */
+  double base; /* what is raised */
+  wk_dtype dtype; /* f32 if not given */
+  wk_device *device; /* cpu if not given */
+} wk_logspace_arguments;
+/* base to the powers evenly spread from start to end; one-dimensional. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_logspace_at(wk_place here, const wk_logspace_arguments *arguments);
+
+typedef struct wk_range_arguments {
+  size_t struct_size;
+  double start; /* the first */
+  double end; /* none reaches it */
+  double step; /* from one to the next */
+  wk_dtype dtype; /* f32 if not given */
+  wk_device *device; /* cpu if not given */
+} wk_range_arguments;
+/* The numbers start, start + step, ... that lie before end; one-dimensional. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_range_at(wk_place here, const wk_range_arguments *arguments);
+
+typedef struct wk_tril_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t diagonal; /* 0: the main one; above 0: that many places to the right */
+} wk_tril_arguments;
+/* x with zeros everywhere in its last two dimensions but on the chosen diagonal and below it.
+ * Dtypes: x: any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_tril_at(wk_place here, const wk_tril_arguments *arguments);
+
+typedef struct wk_triu_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t diagonal; /* 0: the main one; above 0: that many places to the right */
+} wk_triu_arguments;
+/* x with zeros everywhere in its last two dimensions but on the chosen diagonal and above it.
+ * Dtypes: x: any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_triu_at(wk_place here, const wk_triu_arguments *arguments);
+
+typedef struct wk_tril_indices_arguments {
+  size_t struct_size;
+  int64_t rows; /* of the matrix */
+  int64_t columns; /* of the matrix */
+  int64_t diagonal; /* 0: the main one; above 0: that many places to the right */
+  wk_device *device; /* cpu if not given */
+} wk_tril_indices_arguments;
+/* Rows and columns, as a [2, count] tensor, of the places of a matrix on the chosen diagonal and
+ * below it, row by row. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_tril_indices_at(wk_place here, const wk_tril_indices_arguments *arguments);
+
+typedef struct wk_triu_indices_arguments {
+  size_t struct_size;
+  int64_t rows; /* of the matrix */
+  int64_t columns; /* of the matrix */
+  int64_t diagonal; /* 0: the main one; above 0: that many places to the right */
+  wk_device *device; /* cpu if not given */
+} wk_triu_indices_arguments;
+/* Rows and columns, as a [2, count] tensor, of the places of a matrix on the chosen diagonal and
+ * above it, row by row. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_triu_indices_at(wk_place here, const wk_triu_indices_arguments *arguments);
+
+typedef struct wk_one_hot_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t classes; /* size of the new axis */
+  wk_dtype dtype; /* i64 if not given */
+} wk_one_hot_arguments;
+/* 1 where the label in x is the number of the place along a new last axis, else 0. Labels outside
+ * [0, classes) give zeros. Dtypes: x: integer. Result in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_tensor *wk_one_hot_at(wk_place here, const wk_one_hot_arguments *arguments);
+
+typedef struct wk_clone_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_clone_arguments;
+/* A copy of x in memory of its own, row-major. Dtypes: x: any. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_clone_at(wk_place here, const wk_clone_arguments *arguments);
+
+typedef struct wk_sequence_mask_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t count; /* size of the new axis */
+} wk_sequence_mask_arguments;
+/* For each length in x a row along a new last axis, true up to the length. Dtypes: x: integer.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_sequence_mask_at(wk_place here, const wk_sequence_mask_arguments *arguments);
+
+typedef struct wk_cumulative_sum_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* along which */
+  bool reverse; /* from the end to the beginning */
+  bool exclusive; /* leave out the element itself: the first result is that of no elements */
+} wk_cumulative_sum_arguments;
+/* Sums of the elements up to each one along an axis. Sums of integers and bools are i64. Dtypes:
+ * x: any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_cumulative_sum_at(wk_place here, const wk_cumulative_sum_arguments *arguments);
+
+typedef struct wk_cumulative_product_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* along which */
+  bool reverse; /* from the end to the beginning */
+  bool exclusive; /* leave out the element itself: the first result is that of no elements */
+} wk_cumulative_product_arguments;
+/* Products of the elements up to each one along an axis. Products of integers and bools are i64.
+ * Dtypes: x: any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_cumulative_product_at(wk_place here, const wk_cumulative_product_arguments *arguments);
+
+typedef struct wk_cumulative_max_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* along which */
+} wk_cumulative_max_arguments;
+typedef struct wk_cumulative_max_result {
+  wk_tensor *values;
+  wk_tensor *indices;
+} wk_cumulative_max_result;
+/* Largest of the elements up to each one along an axis and where it stands: the last of equal
+ * ones, the last NaN if any. Dtypes: x: any. Results in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_cumulative_max_result wk_cumulative_max_at(wk_place here, const wk_cumulative_max_arguments *arguments);
+
+typedef struct wk_cumulative_min_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* along which */
+} wk_cumulative_min_arguments;
+typedef struct wk_cumulative_min_result {
+  wk_tensor *values;
+  wk_tensor *indices;
+} wk_cumulative_min_result;
+/* Smallest of the elements up to each one along an axis and where it stands: the last of equal
+ * ones, the last NaN if any. Dtypes: x: any. Results in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_cumulative_min_result wk_cumulative_min_at(wk_place here, const wk_cumulative_min_arguments *arguments);
+
+typedef struct wk_log_cumulative_sum_exp_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* along which */
+  bool reverse; /* from the end to the beginning */
+} wk_log_cumulative_sum_exp_arguments;
+/* Logarithms of the cumulative sums of exp(x) along an axis, worked out without overflow. Dtypes:
+ * x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_log_cumulative_sum_exp_at(wk_place here, const wk_log_cumulative_sum_exp_arguments *arguments);
+
+typedef struct wk_linear_recurrence_arguments {
+  size_t struct_size;
+  wk_tensor *a;
+  wk_tensor *b;
+  int axis; /* along which */
+  bool reverse; /* from the end to the beginning */
+} wk_linear_recurrence_arguments;
+/* y[i] = a[i] * y[i - 1] + b[i] along an axis, from y[-1] = 0: exponential averages, state-space
+ * models. Dtypes: a: float; b: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_linear_recurrence_at(wk_place here, const wk_linear_recurrence_arguments *arguments);
 
 typedef struct wk_gather_arguments {
   size_t struct_size;
@@ -151,14 +512,465 @@ typedef struct wk_index_select_arguments {
  * thread] */
 WK_API wk_tensor *wk_index_select_at(wk_place here, const wk_index_select_arguments *arguments);
 
+typedef struct wk_dot_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_dot_arguments;
+/* Sum of products of two vectors [N]. Dtypes: x: number; y: number. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_dot_at(wk_place here, const wk_dot_arguments *arguments);
+
+typedef struct wk_inner_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_inner_arguments;
+/* Sums of products along the last axes of x [..., K] and y [..., K]: the result has the other
+ * axes of x, then those of y. Dtypes: x: number; y: number. Result in the innermost scope; NULL
+ * on failure. [any thread] */
+WK_API wk_tensor *wk_inner_at(wk_place here, const wk_inner_arguments *arguments);
+
+typedef struct wk_outer_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_outer_arguments;
+/* Every element of vector x [M] times every one of y [N]: [M, N]. Dtypes: x: number; y: number.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_outer_at(wk_place here, const wk_outer_arguments *arguments);
+
+typedef struct wk_vector_dot_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  int axis; /* along which */
+} wk_vector_dot_arguments;
+/* Sums of products of x and y, which broadcast, along an axis. Dtypes: x: number; y: number.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_vector_dot_at(wk_place here, const wk_vector_dot_arguments *arguments);
+
+typedef struct wk_add_matmul_arguments {
+  size_t struct_size;
+  wk_tensor *addend;
+  wk_tensor *x;
+  wk_tensor *y;
+  double alpha; /* factor of the product */
+  double beta; /* factor of the addend; with WK_EXACTLY_ZERO it is not looked at */
+} wk_add_matmul_arguments;
+/* beta * addend + alpha * matmul(x, y); the addend broadcasts. Dtypes: addend: float; x: float;
+ * y: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_add_matmul_at(wk_place here, const wk_add_matmul_arguments *arguments);
+
+typedef struct wk_tensordot_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  wk_axes axes_x; /* of x, to sum over */
+  wk_axes axes_y; /* of y, in the same order */
+} wk_tensordot_arguments;
+/* Sums of products over axes_x of x and axes_y of y, pair by pair: the result has the other axes
+ * of x, then those of y. Without axes, every element times every one. Dtypes: x: number; y:
+ * number. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_tensordot_at(wk_place here, const wk_tensordot_arguments *arguments);
+
+typedef struct wk_einsum_arguments {
+  size_t struct_size;
+  wk_tensors tensors;
+  const char *equation; /* what to sum */
+} wk_einsum_arguments;
+/* Products of the tensors' elements summed by Einstein's convention: each letter of the equation
+ * names an axis, such as 'ij,jk->ik'; letters that are not behind the arrow are summed over. A
+ * letter that a tensor has twice takes its diagonal, '...' stands for axes that broadcast;
+ * without an arrow the letters that stand once are the result's, in alphabetical order. Dtypes:
+ * tensors: number. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_einsum_at(wk_place here, const wk_einsum_arguments *arguments);
+
+typedef struct wk_chain_matmul_arguments {
+  size_t struct_size;
+  wk_tensors matrices;
+} wk_chain_matmul_arguments;
+/* The matrices' product, in the order of multiplications that takes the fewest. Dtypes: matrices:
+ * float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_chain_matmul_at(wk_place here, const wk_chain_matmul_arguments *arguments);
+
+typedef struct wk_diagonal_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t offset; /* of the diagonal: above the main one, or below if negative */
+  int axis_1; /* the rows; the last but one if both are 0 */
+  int axis_2; /* the columns; the last if both are 0 */
+} wk_diagonal_arguments;
+/* Elements [i, i + offset] of the matrices over two axes, the last two if not given, as a new
+ * last axis behind the others: a view. Dtypes: x: any. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_diagonal_at(wk_place here, const wk_diagonal_arguments *arguments);
+
+typedef struct wk_trace_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_trace_arguments;
+/* Sum of the main diagonal of the matrices over the last two axes. Dtypes: x: number. Result in
+ * the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_trace_at(wk_place here, const wk_trace_arguments *arguments);
+
+typedef struct wk_lower_triangle_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t offset; /* of the outermost diagonal kept: above the main one, or below if negative */
+} wk_lower_triangle_arguments;
+/* The matrices over the last two axes, with zeros but below and on a diagonal. Dtypes: x: any.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_lower_triangle_at(wk_place here, const wk_lower_triangle_arguments *arguments);
+
+typedef struct wk_upper_triangle_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t offset; /* of the outermost diagonal kept: above the main one, or below if negative */
+} wk_upper_triangle_arguments;
+/* The matrices over the last two axes, with zeros but above and on a diagonal. Dtypes: x: any.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_upper_triangle_at(wk_place here, const wk_upper_triangle_arguments *arguments);
+
+typedef struct wk_kronecker_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_kronecker_arguments;
+/* Kronecker product: every element of x times all of y, side by side; missing axes count as size
+ * 1. Dtypes: x: number; y: number. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_kronecker_at(wk_place here, const wk_kronecker_arguments *arguments);
+
+typedef struct wk_cross_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  int axis; /* of size 3 */
+} wk_cross_arguments;
+/* Cross product of vectors of three along an axis; other axes broadcast. Dtypes: x: number; y:
+ * number. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_cross_at(wk_place here, const wk_cross_arguments *arguments);
+
+typedef struct wk_cosine_similarity_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  int axis; /* along which */
+  double epsilon; /* keeps divisors from 0 */
+} wk_cosine_similarity_arguments;
+/* Cosine of the angle between x and y, which broadcast, along an axis: their dot product over the
+ * product of their lengths, each at least epsilon. Dtypes: x: float; y: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_cosine_similarity_at(wk_place here, const wk_cosine_similarity_arguments *arguments);
+
+typedef struct wk_pairwise_distance_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  double order; /* of the norm */
+  double epsilon; /* keeps the gradient finite where x and y are equal */
+  bool keep_dims; /* keep the axis with size 1 */
+} wk_pairwise_distance_arguments;
+/* Norm of x - y + epsilon along the last axis. Dtypes: x: float; y: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_pairwise_distance_at(wk_place here, const wk_pairwise_distance_arguments *arguments);
+
+typedef struct wk_distances_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  double order; /* of the norm */
+} wk_distances_arguments;
+/* Norms of the differences of every row of x [..., P, M] and every row of y [..., R, M]: [..., P,
+ * R]. Dtypes: x: float; y: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_distances_at(wk_place here, const wk_distances_arguments *arguments);
+
+typedef struct wk_matrix_power_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t exponent; /* how many factors */
+} wk_matrix_power_arguments;
+/* Square matrices over the last two axes, multiplied with themselves to have `exponent` factors;
+ * negative ones are of the inverse. Dtypes: x: float. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_matrix_power_at(wk_place here, const wk_matrix_power_arguments *arguments);
+
+typedef struct wk_mse_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+} wk_mse_loss_arguments;
+/* (x - target)^2, element by element. Dtypes: x: float; target: float. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_mse_loss_at(wk_place here, const wk_mse_loss_arguments *arguments);
+
+typedef struct wk_l1_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+} wk_l1_loss_arguments;
+/* The distance of x from target, element by element. Dtypes: x: float; target: float. Result in
+ * the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_l1_loss_at(wk_place here, const wk_l1_loss_arguments *arguments);
+
+typedef struct wk_smooth_l1_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+  double beta; /* distance from which on it is linear */
+} wk_smooth_l1_loss_arguments;
+/* Element by element d^2 / (2 beta) where the distance d of x from target is below beta, else d -
+ * beta / 2. Girshick 2015, arXiv:1504.08083. Dtypes: x: float; target: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_smooth_l1_loss_at(wk_place here, const wk_smooth_l1_loss_arguments *arguments);
+
+typedef struct wk_huber_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+  double delta; /* distance from which on it is linear */
+} wk_huber_loss_arguments;
+/* Element by element d^2 / 2 where the distance d of x from target is at most delta, else delta
+ * (d - delta / 2). Huber 1964. Dtypes: x: float; target: float. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_huber_loss_at(wk_place here, const wk_huber_loss_arguments *arguments);
+
+typedef struct wk_kl_divergence_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+  bool log_target; /* target is given as logarithm, too */
+} wk_kl_divergence_arguments;
+/* target * (log target - x), element by element, for x the logarithm of a distribution: the
+ * divergence of x from the target is its sum over the classes, so for the usual loss take the sum
+ * and divide by the rows. 0 where the target is 0. Dtypes: x: float; target: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_kl_divergence_at(wk_place here, const wk_kl_divergence_arguments *arguments);
+
+typedef struct wk_binary_cross_entropy_arguments {
+  size_t struct_size;
+  wk_tensor *probabilities;
+  wk_tensor *target;
+  wk_tensor *weight; /* optional */
+  wk_reduction reduction; /* mean if not given */
+} wk_binary_cross_entropy_arguments;
+/* -(target log p + (1 - target) log(1 - p)) for probabilities p, element by element, times
+ * weight; no logarithm counts as less than -100. Dtypes: probabilities: float; target: float;
+ * weight: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_binary_cross_entropy_at(wk_place here, const wk_binary_cross_entropy_arguments *arguments);
+
+typedef struct wk_binary_cross_entropy_with_logits_arguments {
+  size_t struct_size;
+  wk_tensor *logits;
+  wk_tensor *target;
+  wk_tensor *weight; /* optional */
+  wk_tensor *positive_weight; /* optional */
+  wk_reduction reduction; /* mean if not given */
+} wk_binary_cross_entropy_with_logits_arguments;
+/* binary_cross_entropy of sigmoid(logits), worked out without overflow. The term of target is
+ * also multiplied by positive_weight. Dtypes: logits: float; target: float; weight: float;
+ * positive_weight: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_binary_cross_entropy_with_logits_at(wk_place here, const wk_binary_cross_entropy_with_logits_arguments *arguments);
+
+typedef struct wk_nll_loss_arguments {
+  size_t struct_size;
+  wk_tensor *log_probabilities;
+  wk_tensor *labels;
+  wk_tensor *weight; /* optional */
+  wk_reduction reduction; /* mean if not given */
+  double ignore_index; /* label of rows to leave out; none if not given, WK_EXACTLY_ZERO for 0 */
+} wk_nll_loss_arguments;
+/* -log_probabilities[label] of each row of [N, ..., C], classes last, with labels [N, ...]. The
+ * mean is weighted by each label's weight, and leaves ignored rows out. Dtypes:
+ * log_probabilities: float; labels: number; weight: float. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_nll_loss_at(wk_place here, const wk_nll_loss_arguments *arguments);
+
+typedef struct wk_ctc_loss_arguments {
+  size_t struct_size;
+  wk_tensor *log_probabilities;
+  wk_tensor *targets;
+  wk_tensor *input_lengths;
+  wk_tensor *target_lengths;
+  wk_reduction reduction; /* mean if not given */
+  int64_t blank; /* class that stands for no label */
+  bool zero_infinity; /* 0 instead of infinity */
+} wk_ctc_loss_arguments;
+/* Minus the logarithm of the probability that log_probabilities [N, T, C] give to the targets,
+ * summed over all ways to align them: connectionist temporal classification. Targets are [N, S],
+ * padded, or all in a row. The mean is over sequences, each divided by its target's length. An
+ * impossible target gives infinity and no gradient. Graves et al. 2006. Dtypes:
+ * log_probabilities: float; targets: i64; input_lengths: i64; target_lengths: i64. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_ctc_loss_at(wk_place here, const wk_ctc_loss_arguments *arguments);
+
+typedef struct wk_hinge_embedding_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+  double margin; /* by how much to be apart */
+} wk_hinge_embedding_loss_arguments;
+/* Element by element x where the target is 1, max(0, margin - x) where it is -1. Dtypes: x:
+ * float; target: number. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_hinge_embedding_loss_at(wk_place here, const wk_hinge_embedding_loss_arguments *arguments);
+
+typedef struct wk_margin_ranking_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+  double margin; /* by how much to be apart */
+} wk_margin_ranking_loss_arguments;
+/* max(0, -target * (x - y) + margin): with target 1 x should be the larger, with -1 y. Dtypes: x:
+ * float; y: float; target: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_margin_ranking_loss_at(wk_place here, const wk_margin_ranking_loss_arguments *arguments);
+
+typedef struct wk_triplet_margin_loss_arguments {
+  size_t struct_size;
+  wk_tensor *anchor;
+  wk_tensor *positive;
+  wk_tensor *negative;
+  wk_reduction reduction; /* mean if not given */
+  double margin; /* by how much to be apart */
+  double epsilon; /* added to differences */
+  bool swap; /* take d(positive, negative) where it is the smaller */
+} wk_triplet_margin_loss_arguments;
+/* max(0, d(anchor, positive) - d(anchor, negative) + margin) of vectors [..., D], d the Euclidean
+ * distance after adding epsilon to each difference. Balntas et al. 2016. Dtypes: anchor: float;
+ * positive: float; negative: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_triplet_margin_loss_at(wk_place here, const wk_triplet_margin_loss_arguments *arguments);
+
+typedef struct wk_cosine_embedding_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+  double margin; /* by how much to be apart */
+} wk_cosine_embedding_loss_arguments;
+/* Of vectors x and y [..., D]: 1 - cos(x, y) where the target [...] is 1, max(0, cos(x, y) -
+ * margin) where it is -1. Dtypes: x: float; y: float; target: number. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_cosine_embedding_loss_at(wk_place here, const wk_cosine_embedding_loss_arguments *arguments);
+
+typedef struct wk_soft_margin_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+} wk_soft_margin_loss_arguments;
+/* log(1 + exp(-target * x)), element by element, with targets 1 and -1. Dtypes: x: float; target:
+ * float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_soft_margin_loss_at(wk_place here, const wk_soft_margin_loss_arguments *arguments);
+
+typedef struct wk_multi_margin_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *labels;
+  wk_tensor *weight; /* optional */
+  wk_reduction reduction; /* mean if not given */
+  double margin; /* by how much to be apart */
+  bool squared; /* square each term */
+} wk_multi_margin_loss_arguments;
+/* For each row of x [N, C] with its label: the sum over the other classes of max(0, margin -
+ * x[label] + x[class]), squared if wished, times the label's weight, divided by C. Dtypes: x:
+ * float; labels: number; weight: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_multi_margin_loss_at(wk_place here, const wk_multi_margin_loss_arguments *arguments);
+
+typedef struct wk_multilabel_margin_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+} wk_multilabel_margin_loss_arguments;
+/* For each row of x [N, C] with targets [N, C], class numbers up to the first negative one: the
+ * sum over its targets t and the classes c that are none of max(0, 1 - x[t] + x[c]), divided by
+ * C. Dtypes: x: float; target: i64. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_multilabel_margin_loss_at(wk_place here, const wk_multilabel_margin_loss_arguments *arguments);
+
+typedef struct wk_multilabel_soft_margin_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_tensor *weight; /* optional */
+  wk_reduction reduction; /* mean if not given */
+} wk_multilabel_soft_margin_loss_arguments;
+/* binary_cross_entropy_with_logits of x [N, C] with targets 0 and 1, times the classes' weight,
+ * mean over the classes. Dtypes: x: float; target: float; weight: float. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_multilabel_soft_margin_loss_at(wk_place here, const wk_multilabel_soft_margin_loss_arguments *arguments);
+
+typedef struct wk_poisson_nll_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+  bool plain_rate; /* x is the rate itself */
+  bool full; /* add Stirling's approximation of log(target!) where target > 1 */
+  double epsilon; /* added to rates */
+} wk_poisson_nll_loss_arguments;
+/* exp(x) - target * x, element by element, for x the logarithm of the rate; with plain_rate x -
+ * target * log(x + epsilon). Dtypes: x: float; target: float. Result in the innermost scope; NULL
+ * on failure. [any thread] */
+WK_API wk_tensor *wk_poisson_nll_loss_at(wk_place here, const wk_poisson_nll_loss_arguments *arguments);
+
+typedef struct wk_gaussian_nll_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_tensor *variance;
+  wk_reduction reduction; /* mean if not given */
+  bool full; /* add log(2 pi) / 2 */
+  double epsilon; /* least variance */
+} wk_gaussian_nll_loss_arguments;
+/* (log(variance) + (x - target)^2 / variance) / 2, element by element, the variance being epsilon
+ * at least. Dtypes: x: float; target: float; variance: float. Result in the innermost scope; NULL
+ * on failure. [any thread] */
+WK_API wk_tensor *wk_gaussian_nll_loss_at(wk_place here, const wk_gaussian_nll_loss_arguments *arguments);
+
+typedef struct wk_focal_loss_arguments {
+  size_t struct_size;
+  wk_tensor *logits;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+  double alpha; /* weight of target 1; negative for no such weights */
+  double gamma; /* how much what is right already counts less */
+} wk_focal_loss_arguments;
+/* binary_cross_entropy_with_logits times (1 - p)^gamma, p the probability given to the target,
+ * and times alpha for target 1, 1 - alpha for target 0. Lin et al. 2017, arXiv:1708.02002.
+ * Dtypes: logits: float; target: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_focal_loss_at(wk_place here, const wk_focal_loss_arguments *arguments);
+
+typedef struct wk_dice_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+  double epsilon; /* keeps the quotient of nothing at 1 */
+} wk_dice_loss_arguments;
+/* 1 - (2 sum(x * target) + epsilon) / (sum(x) + sum(target) + epsilon), the sums over all axes
+ * but the first. Milletari et al. 2016, arXiv:1606.04797. Dtypes: x: float; target: float. Result
+ * in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_dice_loss_at(wk_place here, const wk_dice_loss_arguments *arguments);
+
 typedef struct wk_matmul_arguments {
   size_t struct_size;
   wk_tensor *x;
   wk_tensor *y;
 } wk_matmul_arguments;
 /* Matrix product over the last two axes of x [..., M, K] and y [..., K, N]; the axes before them
- * broadcast. Dtypes: x: float; y: float. Result in the innermost scope; NULL on failure. [any
- * thread] */
+ * broadcast. A vector x counts as [1, K], a vector y as [K, 1], and the axis added so is left out
+ * of the result. Integers wrap around. Dtypes: x: number; y: number. Result in the innermost
+ * scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_matmul_at(wk_place here, const wk_matmul_arguments *arguments);
 
 typedef struct wk_linear_arguments {
@@ -362,14 +1174,925 @@ typedef struct wk_not_equal_arguments {
  * innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_not_equal_at(wk_place here, const wk_not_equal_arguments *arguments);
 
+typedef struct wk_reciprocal_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_reciprocal_arguments;
+/* 1 / x, element by element. Dtypes: x: float. Result in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_tensor *wk_reciprocal_at(wk_place here, const wk_reciprocal_arguments *arguments);
+
+typedef struct wk_square_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_square_arguments;
+/* x * x, element by element. Dtypes: x: number. Result in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_tensor *wk_square_at(wk_place here, const wk_square_arguments *arguments);
+
+typedef struct wk_abs_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_abs_arguments;
+/* The magnitude of x; its gradient at 0 is 0. Dtypes: x: number. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_abs_at(wk_place here, const wk_abs_arguments *arguments);
+
+typedef struct wk_sign_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_sign_arguments;
+/* -1, 0 or 1 as x is negative, zero or positive; 0 for NaN. Dtypes: x: number. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_sign_at(wk_place here, const wk_sign_arguments *arguments);
+
+typedef struct wk_rsqrt_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_rsqrt_arguments;
+/* 1 / sqrt(x): NaN below zero, infinity at zero. Dtypes: x: float. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_rsqrt_at(wk_place here, const wk_rsqrt_arguments *arguments);
+
+typedef struct wk_power_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *exponent;
+} wk_power_arguments;
+/* x to the power of the exponent. Integers wrap around; a negative exponent of integers gives the
+ * whole part of the fraction. Dtypes: x: number; exponent: number. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_power_at(wk_place here, const wk_power_arguments *arguments);
+
+typedef struct wk_exp2_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_exp2_arguments;
+/* 2 to the power of x. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_exp2_at(wk_place here, const wk_exp2_arguments *arguments);
+
+typedef struct wk_expm1_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_expm1_arguments;
+/* exp(x) - 1 without the loss of digits near 0. Dtypes: x: float. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_expm1_at(wk_place here, const wk_expm1_arguments *arguments);
+
+typedef struct wk_log1p_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_log1p_arguments;
+/* log(1 + x) without the loss of digits near 0: NaN below -1, -infinity at -1. Dtypes: x: float.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_log1p_at(wk_place here, const wk_log1p_arguments *arguments);
+
+typedef struct wk_log2_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_log2_arguments;
+/* Logarithm of x to base 2. Dtypes: x: float. Result in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_tensor *wk_log2_at(wk_place here, const wk_log2_arguments *arguments);
+
+typedef struct wk_log10_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_log10_arguments;
+/* Logarithm of x to base 10. Dtypes: x: float. Result in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_tensor *wk_log10_at(wk_place here, const wk_log10_arguments *arguments);
+
+typedef struct wk_sin_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_sin_arguments;
+/* Sine of x in radians. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_sin_at(wk_place here, const wk_sin_arguments *arguments);
+
+typedef struct wk_cos_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_cos_arguments;
+/* Cosine of x in radians. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_cos_at(wk_place here, const wk_cos_arguments *arguments);
+
+typedef struct wk_tan_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_tan_arguments;
+/* Tangent of x in radians. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_tan_at(wk_place here, const wk_tan_arguments *arguments);
+
+typedef struct wk_asin_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_asin_arguments;
+/* Arc sine of x in radians: NaN outside [-1, 1]. Dtypes: x: float. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_asin_at(wk_place here, const wk_asin_arguments *arguments);
+
+typedef struct wk_acos_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_acos_arguments;
+/* Arc cosine of x in radians: NaN outside [-1, 1]. Dtypes: x: float. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_acos_at(wk_place here, const wk_acos_arguments *arguments);
+
+typedef struct wk_atan_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_atan_arguments;
+/* Arc tangent of x in radians. Dtypes: x: float. Result in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_tensor *wk_atan_at(wk_place here, const wk_atan_arguments *arguments);
+
+typedef struct wk_atan2_arguments {
+  size_t struct_size;
+  wk_tensor *y;
+  wk_tensor *x;
+} wk_atan2_arguments;
+/* The angle in radians, in [-pi, pi], of the point (x, y): of y / x with the signs of both. Where
+ * both are 0 the gradient is 0. Dtypes: y: float; x: float. Result in the innermost scope; NULL
+ * on failure. [any thread] */
+WK_API wk_tensor *wk_atan2_at(wk_place here, const wk_atan2_arguments *arguments);
+
+typedef struct wk_sinh_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_sinh_arguments;
+/* Hyperbolic sine of x. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_sinh_at(wk_place here, const wk_sinh_arguments *arguments);
+
+typedef struct wk_cosh_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_cosh_arguments;
+/* Hyperbolic cosine of x. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_cosh_at(wk_place here, const wk_cosh_arguments *arguments);
+
+typedef struct wk_asinh_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_asinh_arguments;
+/* Inverse hyperbolic sine of x. Dtypes: x: float. Result in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_tensor *wk_asinh_at(wk_place here, const wk_asinh_arguments *arguments);
+
+typedef struct wk_acosh_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_acosh_arguments;
+/* Inverse hyperbolic cosine of x: NaN below 1. Dtypes: x: float. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_acosh_at(wk_place here, const wk_acosh_arguments *arguments);
+
+typedef struct wk_atanh_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_atanh_arguments;
+/* Inverse hyperbolic tangent of x: NaN outside [-1, 1]. Dtypes: x: float. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_atanh_at(wk_place here, const wk_atanh_arguments *arguments);
+
+typedef struct wk_erf_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_erf_arguments;
+/* The error function: 2 / sqrt(pi) times the integral of exp(-t * t) from 0 to x. Dtypes: x:
+ * float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_erf_at(wk_place here, const wk_erf_arguments *arguments);
+
+typedef struct wk_erfc_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_erfc_arguments;
+/* 1 - erf(x) without the loss of digits where erf(x) is nearly 1. Dtypes: x: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_erfc_at(wk_place here, const wk_erfc_arguments *arguments);
+
+typedef struct wk_erfinv_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_erfinv_arguments;
+/* The inverse of erf: NaN outside [-1, 1], infinite at its ends. Winitzki 2008, then Halley's
+ * method. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_erfinv_at(wk_place here, const wk_erfinv_arguments *arguments);
+
+typedef struct wk_lgamma_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_lgamma_arguments;
+/* log |gamma(x)|. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_lgamma_at(wk_place here, const wk_lgamma_arguments *arguments);
+
+typedef struct wk_digamma_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_digamma_arguments;
+/* The derivative of lgamma: NaN at negative whole numbers. Abramowitz and Stegun 1964, 6.3.
+ * Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_digamma_at(wk_place here, const wk_digamma_arguments *arguments);
+
+typedef struct wk_trigamma_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_trigamma_arguments;
+/* The second derivative of lgamma. It has no gradient. Abramowitz and Stegun 1964, 6.4. Dtypes:
+ * x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_trigamma_at(wk_place here, const wk_trigamma_arguments *arguments);
+
+typedef struct wk_cbrt_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_cbrt_arguments;
+/* Cube root of x. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_cbrt_at(wk_place here, const wk_cbrt_arguments *arguments);
+
+typedef struct wk_floor_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_floor_arguments;
+/* The largest whole number that is not above x. Its gradient is 0. Dtypes: x: number. Result in
+ * the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_floor_at(wk_place here, const wk_floor_arguments *arguments);
+
+typedef struct wk_ceil_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_ceil_arguments;
+/* The least whole number that is not below x. Its gradient is 0. Dtypes: x: number. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_ceil_at(wk_place here, const wk_ceil_arguments *arguments);
+
+typedef struct wk_round_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_round_arguments;
+/* The whole number nearest to x; the even one of two that are as near. Its gradient is 0. Dtypes:
+ * x: number. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_round_at(wk_place here, const wk_round_arguments *arguments);
+
+typedef struct wk_trunc_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_trunc_arguments;
+/* x without its fraction. Its gradient is 0. Dtypes: x: number. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_trunc_at(wk_place here, const wk_trunc_arguments *arguments);
+
+typedef struct wk_frac_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_frac_arguments;
+/* The fraction of x, of its sign: x - trunc(x). Dtypes: x: float. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_frac_at(wk_place here, const wk_frac_arguments *arguments);
+
+typedef struct wk_clamp_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double min; /* the least result; -INFINITY: none */
+  double max; /* the largest result; INFINITY: none */
+} wk_clamp_arguments;
+/* x, but not below min and not above max; max where min is above it. NaN stays NaN. Bounds that
+ * are tensors: wk_maximum and wk_minimum. For integers the bounds lose their fractions. Dtypes:
+ * x: number. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_clamp_at(wk_place here, const wk_clamp_arguments *arguments);
+
+typedef struct wk_lerp_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  wk_tensor *weight;
+} wk_lerp_arguments;
+/* x + weight * (y - x): x where the weight is 0, y where it is 1. Dtypes: x: float; y: float;
+ * weight: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_lerp_at(wk_place here, const wk_lerp_arguments *arguments);
+
+typedef struct wk_addcmul_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  wk_tensor *z;
+  double scale; /* of the product */
+} wk_addcmul_arguments;
+/* x + scale * y * z. Dtypes: x: float; y: float; z: float. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_addcmul_at(wk_place here, const wk_addcmul_arguments *arguments);
+
+typedef struct wk_addcdiv_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  wk_tensor *z;
+  double scale; /* of the quotient */
+} wk_addcdiv_arguments;
+/* x + scale * y / z. Dtypes: x: float; y: float; z: float. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_addcdiv_at(wk_place here, const wk_addcdiv_arguments *arguments);
+
+typedef struct wk_masked_fill_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *mask;
+  double value; /* what is written; for integers its fraction is dropped */
+} wk_masked_fill_arguments;
+/* x, but `value` where the mask is set. Dtypes: x: any; mask: bool. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_masked_fill_at(wk_place here, const wk_masked_fill_arguments *arguments);
+
+typedef struct wk_floor_divide_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_floor_divide_arguments;
+/* The largest whole number that is not above x / y, as // of Python. For integers 0 where y is 0.
+ * Its gradient is 0. Dtypes: x: number; y: number. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_floor_divide_at(wk_place here, const wk_floor_divide_arguments *arguments);
+
+typedef struct wk_remainder_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_remainder_arguments;
+/* x - y * floor(x / y): of the sign of y, as % of Python. For integers 0 where y is 0. Dtypes: x:
+ * number; y: number. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_remainder_at(wk_place here, const wk_remainder_arguments *arguments);
+
+typedef struct wk_fmod_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_fmod_arguments;
+/* x - y * trunc(x / y): of the sign of x, as % of C. For integers 0 where y is 0. Dtypes: x:
+ * number; y: number. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_fmod_at(wk_place here, const wk_fmod_arguments *arguments);
+
+typedef struct wk_hypot_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_hypot_arguments;
+/* sqrt(x * x + y * y) without overflow on the way. Dtypes: x: float; y: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_hypot_at(wk_place here, const wk_hypot_arguments *arguments);
+
+typedef struct wk_logaddexp_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_logaddexp_arguments;
+/* log(exp(x) + exp(y)) without overflow on the way. Dtypes: x: float; y: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_logaddexp_at(wk_place here, const wk_logaddexp_arguments *arguments);
+
+typedef struct wk_logaddexp2_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_logaddexp2_arguments;
+/* Logarithm to base 2 of the sum of 2 to the powers of x and y. Dtypes: x: float; y: float.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_logaddexp2_at(wk_place here, const wk_logaddexp2_arguments *arguments);
+
+typedef struct wk_xlogy_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_xlogy_arguments;
+/* x * log(y), and 0 where x is 0 and y is no NaN. Dtypes: x: float; y: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_xlogy_at(wk_place here, const wk_xlogy_arguments *arguments);
+
+typedef struct wk_copysign_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_copysign_arguments;
+/* The magnitude of x with the sign of y, be it that of a zero. Where x is 0 the gradient is 0.
+ * Dtypes: x: float; y: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_copysign_at(wk_place here, const wk_copysign_arguments *arguments);
+
+typedef struct wk_heaviside_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_heaviside_arguments;
+/* 0, y or 1 as x is negative, zero or positive; 0 for NaN. Dtypes: x: number; y: number. Result
+ * in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_heaviside_at(wk_place here, const wk_heaviside_arguments *arguments);
+
+typedef struct wk_fmax_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_fmax_arguments;
+/* The larger of x and y; where one is NaN, the other. Dtypes: x: number; y: number. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_fmax_at(wk_place here, const wk_fmax_arguments *arguments);
+
+typedef struct wk_fmin_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_fmin_arguments;
+/* The smaller of x and y; where one is NaN, the other. Dtypes: x: number; y: number. Result in
+ * the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_fmin_at(wk_place here, const wk_fmin_arguments *arguments);
+
+typedef struct wk_squared_difference_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_squared_difference_arguments;
+/* (x - y) squared. Dtypes: x: number; y: number. Result in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_tensor *wk_squared_difference_at(wk_place here, const wk_squared_difference_arguments *arguments);
+
+typedef struct wk_divide_no_nan_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_divide_no_nan_arguments;
+/* x / y, and 0 where y is 0. Dtypes: x: float; y: float. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_divide_no_nan_at(wk_place here, const wk_divide_no_nan_arguments *arguments);
+
+typedef struct wk_sinc_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_sinc_arguments;
+/* sin(pi x) / (pi x), and 1 at 0. Dtypes: x: float. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_sinc_at(wk_place here, const wk_sinc_arguments *arguments);
+
+typedef struct wk_logit_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double epsilon; /* how near x may come to 0 and 1 */
+} wk_logit_arguments;
+/* log(x / (1 - x)), the inverse of sigmoid; x is first clamped to [epsilon, 1 - epsilon] if an
+ * epsilon is given. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_logit_at(wk_place here, const wk_logit_arguments *arguments);
+
+typedef struct wk_deg2rad_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_deg2rad_arguments;
+/* Degrees as radians. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_deg2rad_at(wk_place here, const wk_deg2rad_arguments *arguments);
+
+typedef struct wk_rad2deg_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_rad2deg_arguments;
+/* Radians as degrees. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_rad2deg_at(wk_place here, const wk_rad2deg_arguments *arguments);
+
+typedef struct wk_threshold_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double threshold; /* what stays is above it */
+  double value; /* of all that does not stay */
+} wk_threshold_arguments;
+/* x where it is above the threshold, else `value`. Dtypes: x: number. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_threshold_at(wk_place here, const wk_threshold_arguments *arguments);
+
+typedef struct wk_float_power_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *exponent;
+} wk_float_power_arguments;
+/* x to the power of the exponent, both as f64. Dtypes: x: number; exponent: number. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_float_power_at(wk_place here, const wk_float_power_arguments *arguments);
+
+typedef struct wk_signbit_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_signbit_arguments;
+/* Whether the sign of x is set, as bool: of negative numbers, of -0 and of some NaN. Dtypes: x:
+ * number. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_signbit_at(wk_place here, const wk_signbit_arguments *arguments);
+
+typedef struct wk_nan_to_num_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double nan; /* in place of NaN */
+  double positive_infinity; /* in place of infinity; the largest finite number if not given (-0.0 for zero) */
+  double negative_infinity; /* in place of -infinity; the least finite number if not given (-0.0 for zero) */
+} wk_nan_to_num_arguments;
+/* x with what is not finite replaced. Dtypes: x: float. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_nan_to_num_at(wk_place here, const wk_nan_to_num_arguments *arguments);
+
+typedef struct wk_is_nan_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_is_nan_arguments;
+/* Whether x is NaN, as bool. Dtypes: x: float. Result in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_tensor *wk_is_nan_at(wk_place here, const wk_is_nan_arguments *arguments);
+
+typedef struct wk_is_infinite_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_is_infinite_arguments;
+/* Whether x is infinity or -infinity, as bool. Dtypes: x: float. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_is_infinite_at(wk_place here, const wk_is_infinite_arguments *arguments);
+
+typedef struct wk_is_finite_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_is_finite_arguments;
+/* Whether x is neither NaN nor infinite, as bool. Dtypes: x: float. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_is_finite_at(wk_place here, const wk_is_finite_arguments *arguments);
+
+typedef struct wk_is_close_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  double relative; /* tolerance as a fraction of |y| (-0.0 for none) */
+  double absolute; /* tolerance besides (-0.0 for none) */
+  bool equal_nan; /* NaN is close to NaN */
+} wk_is_close_arguments;
+/* Whether |x - y| <= absolute + relative * |y|, or both are the same infinity, as bool; NaN is
+ * close to NaN only with equal_nan. Dtypes: x: number; y: number. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_is_close_at(wk_place here, const wk_is_close_arguments *arguments);
+
+typedef struct wk_logical_and_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_logical_and_arguments;
+/* Whether both x and y are other than 0, as bool. Dtypes: x: any; y: any. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_logical_and_at(wk_place here, const wk_logical_and_arguments *arguments);
+
+typedef struct wk_logical_or_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_logical_or_arguments;
+/* Whether x or y is other than 0, as bool. Dtypes: x: any; y: any. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_logical_or_at(wk_place here, const wk_logical_or_arguments *arguments);
+
+typedef struct wk_logical_xor_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_logical_xor_arguments;
+/* Whether one of x and y is 0 and the other is not, as bool. Dtypes: x: any; y: any. Result in
+ * the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_logical_xor_at(wk_place here, const wk_logical_xor_arguments *arguments);
+
+typedef struct wk_logical_not_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_logical_not_arguments;
+/* Whether x is 0, as bool. Dtypes: x: any. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_logical_not_at(wk_place here, const wk_logical_not_arguments *arguments);
+
+typedef struct wk_bitwise_and_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_bitwise_and_arguments;
+/* The bits that are set in both x and y. Dtypes: x: discrete; y: discrete. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_bitwise_and_at(wk_place here, const wk_bitwise_and_arguments *arguments);
+
+typedef struct wk_bitwise_or_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_bitwise_or_arguments;
+/* The bits that are set in x or y or both. Dtypes: x: discrete; y: discrete. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_bitwise_or_at(wk_place here, const wk_bitwise_or_arguments *arguments);
+
+typedef struct wk_bitwise_xor_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_bitwise_xor_arguments;
+/* The bits that are set in one of x and y. Dtypes: x: discrete; y: discrete. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_bitwise_xor_at(wk_place here, const wk_bitwise_xor_arguments *arguments);
+
+typedef struct wk_bitwise_not_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_bitwise_not_arguments;
+/* x with every bit turned over; of bool its opposite. Dtypes: x: discrete. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_bitwise_not_at(wk_place here, const wk_bitwise_not_arguments *arguments);
+
+typedef struct wk_left_shift_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_left_shift_arguments;
+/* x with its bits moved up by y places. All bits leave it where y is negative or beyond its
+ * width. Dtypes: x: integer; y: integer. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_left_shift_at(wk_place here, const wk_left_shift_arguments *arguments);
+
+typedef struct wk_right_shift_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_right_shift_arguments;
+/* x with its bits moved down by y places, copies of the sign bit taking their place; all of them
+ * where y is negative or beyond its width. Dtypes: x: integer; y: integer. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_right_shift_at(wk_place here, const wk_right_shift_arguments *arguments);
+
+typedef struct wk_uniform_arguments {
+  size_t struct_size;
+  wk_shape shape; /* sizes of the result */
+  double low; /* the least */
+  double high; /* just above the largest */
+  wk_dtype dtype; /* f32 if not given */
+  wk_device *device; /* cpu if not given */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_uniform_arguments;
+/* Random numbers, evenly spread over [low, high). Element i is the same for the same (seed,
+ * offset) on every device. Salmon et al. 2011 (Philox4x32-10). Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_uniform_at(wk_place here, const wk_uniform_arguments *arguments);
+
+typedef struct wk_normal_arguments {
+  size_t struct_size;
+  wk_shape shape; /* sizes of the result */
+  double mean; /* of the distribution */
+  double deviation; /* standard deviation */
+  wk_dtype dtype; /* f32 if not given */
+  wk_device *device; /* cpu if not given */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_normal_arguments;
+/* Random numbers with a normal distribution. Element i is the same for the same (seed, offset) on
+ * every device. Box and Muller 1958 over Philox4x32-10. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_normal_at(wk_place here, const wk_normal_arguments *arguments);
+
+typedef struct wk_dropout_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double rate; /* probability of zero */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_dropout_arguments;
+/* x with each element zeroed with probability `rate` and the others divided by 1 - rate. The mask
+ * is not stored: the gradient draws it again. Srivastava et al. 2014. Dtypes: x: float. Result in
+ * the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_dropout_at(wk_place here, const wk_dropout_arguments *arguments);
+
+typedef struct wk_random_integers_arguments {
+  size_t struct_size;
+  wk_shape shape; /* sizes of the result */
+  int64_t high; /* just above the largest */
+  int64_t low; /* the least */
+  wk_dtype dtype; /* i64 if not given */
+  wk_device *device; /* cpu if not given */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_random_integers_arguments;
+/* Random whole numbers, evenly spread over low, low + 1, ..., high - 1. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_random_integers_at(wk_place here, const wk_random_integers_arguments *arguments);
+
+typedef struct wk_bernoulli_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_bernoulli_arguments;
+/* 1 with the probability that the element of x says, else 0; of the dtype of x. Dtypes: x: float.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_bernoulli_at(wk_place here, const wk_bernoulli_arguments *arguments);
+
+typedef struct wk_random_mask_arguments {
+  size_t struct_size;
+  wk_shape shape; /* sizes of the result */
+  double probability; /* of true */
+  wk_dtype dtype; /* bool if not given */
+  wk_device *device; /* cpu if not given */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_random_mask_arguments;
+/* True with the given probability, else false. Result in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_tensor *wk_random_mask_at(wk_place here, const wk_random_mask_arguments *arguments);
+
+typedef struct wk_random_permutation_arguments {
+  size_t struct_size;
+  int64_t count; /* of elements */
+  wk_dtype dtype; /* i64 if not given */
+  wk_device *device; /* cpu if not given */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_random_permutation_arguments;
+/* The numbers 0, 1, ..., count - 1 in random order; one-dimensional. Fisher and Yates' shuffle.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_random_permutation_at(wk_place here, const wk_random_permutation_arguments *arguments);
+
+typedef struct wk_multinomial_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t count; /* places drawn for each row */
+  bool replacement; /* a place may be drawn again */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_multinomial_arguments;
+/* For each row of x, along its last axis, `count` random places, each drawn with a probability in
+ * proportion to its weight. Without replacement a place is drawn at most once. Dtypes: x: float.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_multinomial_at(wk_place here, const wk_multinomial_arguments *arguments);
+
+typedef struct wk_categorical_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t count; /* places drawn for each row */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_categorical_arguments;
+/* For each row of x, along its last axis, `count` random places, each drawn with the probability
+ * that softmax gives it. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_categorical_at(wk_place here, const wk_categorical_arguments *arguments);
+
+typedef struct wk_exponential_arguments {
+  size_t struct_size;
+  wk_shape shape; /* sizes of the result */
+  double rate; /* 1 / mean */
+  wk_dtype dtype; /* f32 if not given */
+  wk_device *device; /* cpu if not given */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_exponential_arguments;
+/* Random numbers of the exponential distribution; their mean is 1 / rate. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_exponential_at(wk_place here, const wk_exponential_arguments *arguments);
+
+typedef struct wk_truncated_normal_arguments {
+  size_t struct_size;
+  wk_shape shape; /* sizes of the result */
+  double low; /* the least */
+  double high; /* the largest */
+  double mean; /* before cutting */
+  double deviation; /* before cutting */
+  wk_dtype dtype; /* f32 if not given */
+  wk_device *device; /* cpu if not given */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_truncated_normal_arguments;
+/* Random numbers of a normal distribution of which only what lies in [low, high] is kept; by
+ * inverting its distribution function. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_truncated_normal_at(wk_place here, const wk_truncated_normal_arguments *arguments);
+
+typedef struct wk_log_normal_arguments {
+  size_t struct_size;
+  wk_shape shape; /* sizes of the result */
+  double mean; /* of the logarithm */
+  double deviation; /* of the logarithm */
+  wk_dtype dtype; /* f32 if not given */
+  wk_device *device; /* cpu if not given */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_log_normal_arguments;
+/* exp of random numbers of a normal distribution. Result in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_tensor *wk_log_normal_at(wk_place here, const wk_log_normal_arguments *arguments);
+
+typedef struct wk_cauchy_arguments {
+  size_t struct_size;
+  wk_shape shape; /* sizes of the result */
+  double median; /* half are above it */
+  double scale; /* half are nearer to the median */
+  wk_dtype dtype; /* f32 if not given */
+  wk_device *device; /* cpu if not given */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_cauchy_arguments;
+/* Random numbers of the Cauchy distribution. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_cauchy_at(wk_place here, const wk_cauchy_arguments *arguments);
+
+typedef struct wk_geometric_arguments {
+  size_t struct_size;
+  wk_shape shape; /* sizes of the result */
+  double probability; /* of success */
+  wk_dtype dtype; /* f32 if not given */
+  wk_device *device; /* cpu if not given */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_geometric_arguments;
+/* How many trials of the given probability it takes to the first success: 1, 2, ... . Result in
+ * the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_geometric_at(wk_place here, const wk_geometric_arguments *arguments);
+
+typedef struct wk_gumbel_arguments {
+  size_t struct_size;
+  wk_shape shape; /* sizes of the result */
+  wk_dtype dtype; /* f32 if not given */
+  wk_device *device; /* cpu if not given */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_gumbel_arguments;
+/* Random numbers of the standard Gumbel distribution, -log(-log(u)). Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_gumbel_at(wk_place here, const wk_gumbel_arguments *arguments);
+
+typedef struct wk_uniform_like_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double low; /* the least */
+  double high; /* just above the largest */
+  wk_dtype dtype; /* that of x if not given */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_uniform_like_arguments;
+/* Random numbers, evenly spread over [low, high), with the sizes and the device of x. Dtypes: x:
+ * any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_uniform_like_at(wk_place here, const wk_uniform_like_arguments *arguments);
+
+typedef struct wk_normal_like_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double mean; /* of the distribution */
+  double deviation; /* standard deviation */
+  wk_dtype dtype; /* that of x if not given */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_normal_like_arguments;
+/* Random numbers of a normal distribution, with the sizes and the device of x. Dtypes: x: any.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_normal_like_at(wk_place here, const wk_normal_like_arguments *arguments);
+
 typedef struct wk_sum_arguments {
   size_t struct_size;
   wk_tensor *x;
   wk_axes axes; /* which to sum over; all if not given */
   bool keep_dims; /* keep them with size 1 */
 } wk_sum_arguments;
-/* Sum over some axes, in a fixed order of additions. Dtypes: x: number. Result in the innermost
- * scope; NULL on failure. [any thread] */
+/* Sum over some axes, in a fixed order of additions. Sums of integers and bools are i64: sum(x >
+ * 0) counts. Dtypes: x: any. Result in the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_sum_at(wk_place here, const wk_sum_arguments *arguments);
 
 typedef struct wk_mean_arguments {
@@ -382,6 +2105,16 @@ typedef struct wk_mean_arguments {
  * thread] */
 WK_API wk_tensor *wk_mean_at(wk_place here, const wk_mean_arguments *arguments);
 
+typedef struct wk_product_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_axes axes; /* which to multiply over; all if not given */
+  bool keep_dims; /* keep them with size 1 */
+} wk_product_arguments;
+/* Product over some axes. Products of integers and bools are i64. Dtypes: x: any. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_product_at(wk_place here, const wk_product_arguments *arguments);
+
 typedef struct wk_max_arguments {
   size_t struct_size;
   wk_tensor *x;
@@ -389,8 +2122,18 @@ typedef struct wk_max_arguments {
   bool keep_dims; /* keep them with size 1 */
 } wk_max_arguments;
 /* Largest element over some axes; NaN if there is one. Equal largest ones share the gradient.
- * Dtypes: x: number. Result in the innermost scope; NULL on failure. [any thread] */
+ * Dtypes: x: any. Result in the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_max_at(wk_place here, const wk_max_arguments *arguments);
+
+typedef struct wk_min_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_axes axes; /* which to search; all if not given */
+  bool keep_dims; /* keep them with size 1 */
+} wk_min_arguments;
+/* Smallest element over some axes; NaN if there is one. Equal smallest ones share the gradient.
+ * Dtypes: x: any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_min_at(wk_place here, const wk_min_arguments *arguments);
 
 typedef struct wk_argmax_arguments {
   size_t struct_size;
@@ -399,33 +2142,227 @@ typedef struct wk_argmax_arguments {
   bool keep_dims; /* keep it with size 1 */
 } wk_argmax_arguments;
 /* Place of the largest element along an axis, as i64; the first of equal ones, the first NaN if
- * any. Dtypes: x: number. Result in the innermost scope; NULL on failure. [any thread] */
+ * any. Dtypes: x: any. Result in the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_argmax_at(wk_place here, const wk_argmax_arguments *arguments);
+
+typedef struct wk_argmin_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* along which to search */
+  bool keep_dims; /* keep it with size 1 */
+} wk_argmin_arguments;
+/* Place of the smallest element along an axis, as i64; the first of equal ones, the first NaN if
+ * any. Dtypes: x: any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_argmin_at(wk_place here, const wk_argmin_arguments *arguments);
+
+typedef struct wk_all_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_axes axes; /* which to look along; all if not given */
+  bool keep_dims; /* keep them with size 1 */
+} wk_all_arguments;
+/* Whether all elements over some axes are other than 0, as bool; NaN is, and no elements are.
+ * Dtypes: x: any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_all_at(wk_place here, const wk_all_arguments *arguments);
+
+typedef struct wk_any_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_axes axes; /* which to look along; all if not given */
+  bool keep_dims; /* keep them with size 1 */
+} wk_any_arguments;
+/* Whether any element over some axes is other than 0, as bool; NaN is. Dtypes: x: any. Result in
+ * the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_any_at(wk_place here, const wk_any_arguments *arguments);
+
+typedef struct wk_variance_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_axes axes; /* which to look along; all if not given */
+  bool keep_dims; /* keep them with size 1 */
+  bool population; /* divide by the number of elements, not by one less */
+} wk_variance_arguments;
+/* Mean of squared distances from the mean over some axes, of n elements divided by n - 1
+ * (Bessel's correction) unless they are the whole population. Dtypes: x: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_variance_at(wk_place here, const wk_variance_arguments *arguments);
+
+typedef struct wk_standard_deviation_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_axes axes; /* which to look along; all if not given */
+  bool keep_dims; /* keep them with size 1 */
+  bool population; /* divide by the number of elements, not by one less */
+} wk_standard_deviation_arguments;
+/* Square root of the variance over some axes. Dtypes: x: float. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_standard_deviation_at(wk_place here, const wk_standard_deviation_arguments *arguments);
+
+typedef struct wk_moments_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_axes axes; /* which to look along; all if not given */
+  bool keep_dims; /* keep them with size 1 */
+  bool population; /* divide by the number of elements, not by one less */
+} wk_moments_arguments;
+typedef struct wk_moments_result {
+  wk_tensor *mean;
+  wk_tensor *variance;
+} wk_moments_result;
+/* Mean and variance over some axes. Dtypes: x: float. Results in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_moments_result wk_moments_at(wk_place here, const wk_moments_arguments *arguments);
+
+typedef struct wk_log_sum_exp_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_axes axes; /* which to sum over; all if not given */
+  bool keep_dims; /* keep them with size 1 */
+} wk_log_sum_exp_arguments;
+/* Logarithm of the sum of exp(x) over some axes, worked out after subtracting the largest; minus
+ * infinity of no elements. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_log_sum_exp_at(wk_place here, const wk_log_sum_exp_arguments *arguments);
+
+typedef struct wk_norm_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_axes axes; /* which make up a vector; all if not given */
+  bool keep_dims; /* keep them with size 1 */
+  double order; /* p; infinities and WK_EXACTLY_ZERO are possible */
+} wk_norm_arguments;
+/* Norm of vectors over some axes: (sum of |x|^p)^(1/p); with p = infinity the largest |x|, minus
+ * infinity the smallest, 0 the number of elements other than 0. Where x is 0 the gradient is 0.
+ * Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_norm_at(wk_place here, const wk_norm_arguments *arguments);
+
+typedef struct wk_count_nonzero_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_axes axes; /* which to count over; all if not given */
+  bool keep_dims; /* keep them with size 1 */
+} wk_count_nonzero_arguments;
+/* How many elements over some axes are other than 0, as i64. Dtypes: x: any. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_count_nonzero_at(wk_place here, const wk_count_nonzero_arguments *arguments);
+
+typedef struct wk_nan_sum_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_axes axes; /* which to sum over; all if not given */
+  bool keep_dims; /* keep them with size 1 */
+} wk_nan_sum_arguments;
+/* Sum over some axes with NaN counted as 0. Dtypes: x: float. Result in the innermost scope; NULL
+ * on failure. [any thread] */
+WK_API wk_tensor *wk_nan_sum_at(wk_place here, const wk_nan_sum_arguments *arguments);
+
+typedef struct wk_nan_mean_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_axes axes; /* which to average over; all if not given */
+  bool keep_dims; /* keep them with size 1 */
+} wk_nan_mean_arguments;
+/* Mean over some axes of the elements that are not NaN; NaN if there are none. Dtypes: x: float.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_nan_mean_at(wk_place here, const wk_nan_mean_arguments *arguments);
+
+typedef struct wk_min_max_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_axes axes; /* which to search; all if not given */
+  bool keep_dims; /* keep them with size 1 */
+} wk_min_max_arguments;
+typedef struct wk_min_max_result {
+  wk_tensor *min;
+  wk_tensor *max;
+} wk_min_max_result;
+/* Smallest and largest element over some axes, as min and max. Dtypes: x: any. Results in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_min_max_result wk_min_max_at(wk_place here, const wk_min_max_arguments *arguments);
+
+typedef struct wk_max_with_index_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* along which to search */
+  bool keep_dims; /* keep it with size 1 */
+} wk_max_with_index_arguments;
+typedef struct wk_max_with_index_result {
+  wk_tensor *values;
+  wk_tensor *indices;
+} wk_max_with_index_result;
+/* The largest element along an axis and its place, the first of equal ones. The whole gradient
+ * goes there. Dtypes: x: any. Results in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_max_with_index_result wk_max_with_index_at(wk_place here, const wk_max_with_index_arguments *arguments);
+
+typedef struct wk_min_with_index_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* along which to search */
+  bool keep_dims; /* keep it with size 1 */
+} wk_min_with_index_arguments;
+typedef struct wk_min_with_index_result {
+  wk_tensor *values;
+  wk_tensor *indices;
+} wk_min_with_index_result;
+/* The smallest element along an axis and its place, the first of equal ones. The whole gradient
+ * goes there. Dtypes: x: any. Results in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_min_with_index_result wk_min_with_index_at(wk_place here, const wk_min_with_index_arguments *arguments);
+
+typedef struct wk_all_equal_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_all_equal_arguments;
+/* Whether x and y have the same sizes and equal elements, as one bool. Dtypes: x: any; y: any.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_all_equal_at(wk_place here, const wk_all_equal_arguments *arguments);
+
+typedef struct wk_all_close_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  double relative; /* tolerance as a part of y */
+  double absolute; /* tolerance besides */
+  bool equal_nan; /* count NaN as close to NaN */
+} wk_all_close_arguments;
+/* Whether |x - y| <= absolute + relative * |y| for all elements, which broadcast, as one bool.
+ * Infinities are close to themselves; NaN to nothing, unless equal_nan. Dtypes: x: float; y:
+ * float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_all_close_at(wk_place here, const wk_all_close_arguments *arguments);
 
 typedef struct wk_softmax_arguments {
   size_t struct_size;
   wk_tensor *x;
+  wk_axes axes; /* the last if not given */
 } wk_softmax_arguments;
-/* exp(x) over its sum along the last axis, worked out after subtracting the largest. Dtypes: x:
+/* exp(x) over its sum along `axes`, worked out after subtracting the largest: along the last axis
+ * if none is given, else over all the given ones together, which must be neighbours. Dtypes: x:
  * float. Result in the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_softmax_at(wk_place here, const wk_softmax_arguments *arguments);
 
 typedef struct wk_log_softmax_arguments {
   size_t struct_size;
   wk_tensor *x;
+  wk_axes axes; /* the last if not given */
 } wk_log_softmax_arguments;
-/* Logarithm of softmax, worked out as x - max - log of the sum of exp(x - max). Dtypes: x: float.
- * Result in the innermost scope; NULL on failure. [any thread] */
+/* Logarithm of softmax along the same axes, worked out as x - max - log of the sum of exp(x -
+ * max). Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_log_softmax_at(wk_place here, const wk_log_softmax_arguments *arguments);
 
 typedef struct wk_cross_entropy_arguments {
   size_t struct_size;
   wk_tensor *logits;
   wk_tensor *labels;
+  wk_tensor *weight; /* optional */
+  wk_reduction reduction; /* mean if not given */
+  double ignore_index; /* label of rows to leave out; none if not given, WK_EXACTLY_ZERO for 0 */
+  double label_smoothing; /* share of the probability that is spread over all classes */
 } wk_cross_entropy_arguments;
-/* Mean over the rows of -log_softmax(logits)[label]: logits [N, C], labels [N], each a class from
- * 0 to C - 1. Zero-dimensional. Dtypes: logits: float; labels: i64. Result in the innermost
- * scope; NULL on failure. [any thread] */
+/* -log_softmax(logits)[label] of each row of logits [N, ..., C], classes last, with labels [N,
+ * ...], each a class from 0 to C - 1. Float labels of the sizes of logits are the classes'
+ * probabilities. The mean is weighted by each label's weight, and leaves ignored rows out; that
+ * of probabilities is over rows. Dtypes: logits: float; labels: number; weight: float. Result in
+ * the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_cross_entropy_at(wk_place here, const wk_cross_entropy_arguments *arguments);
 
 typedef struct wk_reshape_arguments {
@@ -587,6 +2524,214 @@ typedef struct wk_pad_arguments {
  * the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_pad_at(wk_place here, const wk_pad_arguments *arguments);
 
+typedef struct wk_sort_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* along which */
+  bool descending; /* the largest first */
+} wk_sort_arguments;
+typedef struct wk_sort_result {
+  wk_tensor *values;
+  wk_tensor *indices;
+} wk_sort_result;
+/* The elements in ascending order along an axis, and where each stood. Stable: equal ones keep
+ * their order. NaN counts as the largest. Dtypes: x: any. Results in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_sort_result wk_sort_at(wk_place here, const wk_sort_arguments *arguments);
+
+typedef struct wk_argsort_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* along which */
+  bool descending; /* the largest first */
+} wk_argsort_arguments;
+/* Where the elements stand that come first, second, ... in ascending order along an axis, as i64;
+ * as sort. Dtypes: x: any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_argsort_at(wk_place here, const wk_argsort_arguments *arguments);
+
+typedef struct wk_top_k_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t k; /* how many */
+  int axis; /* along which */
+  bool smallest; /* the smallest instead, the smallest first */
+} wk_top_k_arguments;
+typedef struct wk_top_k_result {
+  wk_tensor *values;
+  wk_tensor *indices;
+} wk_top_k_result;
+/* The k largest elements along an axis, the largest first, and where they stand; of equal ones
+ * the first. NaN counts as the largest. Dtypes: x: any. Results in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_top_k_result wk_top_k_at(wk_place here, const wk_top_k_arguments *arguments);
+
+typedef struct wk_kth_value_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t k; /* which, from 1 */
+  int axis; /* along which */
+  bool keep_dims; /* keep the axis with size 1 */
+} wk_kth_value_arguments;
+typedef struct wk_kth_value_result {
+  wk_tensor *values;
+  wk_tensor *indices;
+} wk_kth_value_result;
+/* The k-th smallest element along an axis, counted from 1, and where it stands. Dtypes: x: any.
+ * Results in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_kth_value_result wk_kth_value_at(wk_place here, const wk_kth_value_arguments *arguments);
+
+typedef struct wk_median_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* along which */
+  bool keep_dims; /* keep the axis with size 1 */
+} wk_median_arguments;
+typedef struct wk_median_result {
+  wk_tensor *values;
+  wk_tensor *indices;
+} wk_median_result;
+/* The middle element in order along an axis, of an even number the lower, and where it stands; a
+ * NaN if there is one. Dtypes: x: any. Results in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_median_result wk_median_at(wk_place here, const wk_median_arguments *arguments);
+
+typedef struct wk_nan_median_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* along which */
+  bool keep_dims; /* keep the axis with size 1 */
+} wk_nan_median_arguments;
+typedef struct wk_nan_median_result {
+  wk_tensor *values;
+  wk_tensor *indices;
+} wk_nan_median_result;
+/* As median, without regard to NaN unless there is nothing else. Dtypes: x: float. Results in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_nan_median_result wk_nan_median_at(wk_place here, const wk_nan_median_arguments *arguments);
+
+typedef struct wk_mode_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* along which */
+  bool keep_dims; /* keep the axis with size 1 */
+} wk_mode_arguments;
+typedef struct wk_mode_result {
+  wk_tensor *values;
+  wk_tensor *indices;
+} wk_mode_result;
+/* The element that stands most often along an axis, of several the smallest, and the last place
+ * where it stands. Dtypes: x: any. Results in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_mode_result wk_mode_at(wk_place here, const wk_mode_arguments *arguments);
+
+typedef struct wk_quantile_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double level; /* part of the elements that lies below */
+  int axis; /* along which */
+  bool keep_dims; /* keep the axis with size 1 */
+  wk_quantile_method method; /* what to make of a place between two elements */
+} wk_quantile_arguments;
+/* The value below which a part `level` of the elements along an axis lies: place level * (n - 1)
+ * in order, between two elements by `method`. NaN if there is one. Dtypes: x: float. Result in
+ * the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_quantile_at(wk_place here, const wk_quantile_arguments *arguments);
+
+typedef struct wk_nan_quantile_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double level; /* part of the elements that lies below */
+  int axis; /* along which */
+  bool keep_dims; /* keep the axis with size 1 */
+  wk_quantile_method method; /* what to make of a place between two elements */
+} wk_nan_quantile_arguments;
+/* As quantile, of the elements that are not NaN. Dtypes: x: float. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_nan_quantile_at(wk_place here, const wk_nan_quantile_arguments *arguments);
+
+typedef struct wk_unique_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_unique_arguments;
+typedef struct wk_unique_result {
+  wk_tensor *values;
+  wk_tensor *inverse;
+  wk_tensor *counts;
+} wk_unique_result;
+/* The different elements of x in ascending order; inverse, of x's sizes: which of them each
+ * element is; counts: how often each stands. Their number depends on the values, so the host
+ * waits for them. Each NaN is different. Dtypes: x: any. Results in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_unique_result wk_unique_at(wk_place here, const wk_unique_arguments *arguments);
+
+typedef struct wk_unique_consecutive_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_unique_consecutive_arguments;
+typedef struct wk_unique_consecutive_result {
+  wk_tensor *values;
+  wk_tensor *inverse;
+  wk_tensor *counts;
+} wk_unique_consecutive_result;
+/* The first of each run of equal elements of x, in their order; inverse, of x's sizes: which run
+ * each element is in; counts: how long each is. Their number depends on the values, so the host
+ * waits for them. Dtypes: x: any. Results in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_unique_consecutive_result wk_unique_consecutive_at(wk_place here, const wk_unique_consecutive_arguments *arguments);
+
+typedef struct wk_search_sorted_arguments {
+  size_t struct_size;
+  wk_tensor *sorted;
+  wk_tensor *values;
+  bool right; /* behind equal elements */
+} wk_search_sorted_arguments;
+/* Where each value would be put in the ascending last axis of `sorted` to keep the order, as i64:
+ * before equal elements, or with `right` behind them. sorted [..., n] has the other axes of
+ * values [..., m], or is a list for all values. Dtypes: sorted: any; values: any. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_search_sorted_at(wk_place here, const wk_search_sorted_arguments *arguments);
+
+typedef struct wk_bucketize_arguments {
+  size_t struct_size;
+  wk_tensor *values;
+  wk_tensor *boundaries;
+  bool right; /* a value equal to a boundary lies behind it */
+} wk_bucketize_arguments;
+/* Which of the intervals between ascending boundaries each value lies in, as i64: search_sorted
+ * with the operands swapped. Dtypes: values: any; boundaries: any. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_bucketize_at(wk_place here, const wk_bucketize_arguments *arguments);
+
+typedef struct wk_is_in_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_is_in_arguments;
+/* Which elements of x are equal to any of y's, as bool. Dtypes: x: any; y: any. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_is_in_at(wk_place here, const wk_is_in_arguments *arguments);
+
+typedef struct wk_bin_count_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *weights; /* optional */
+  int64_t minimum_length; /* count at least this many numbers */
+} wk_bin_count_arguments;
+/* How often each number from 0 to the largest stands in x, as i64; with weights [as x] the sums
+ * of their weights. Their number depends on the values, so the host waits for them. Dtypes: x:
+ * i64; weights: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_bin_count_at(wk_place here, const wk_bin_count_arguments *arguments);
+
+typedef struct wk_histogram_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t bins; /* how many */
+  double low; /* of the first interval */
+  double high; /* of the last interval */
+} wk_histogram_arguments;
+/* How many elements lie in each of `bins` equal intervals from low to high, the last one closed,
+ * in x's dtype; others are not counted. Without low and high they are the smallest and the
+ * largest element. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_histogram_at(wk_place here, const wk_histogram_arguments *arguments);
+
 typedef struct wk_max_pool2d_arguments {
   size_t struct_size;
   wk_tensor *x;
@@ -614,21 +2759,138 @@ WK_END_C
 
 #ifndef __cplusplus
 
+#define wk_gelu(...) \
+  wk_gelu_at(WK_HERE, &(wk_gelu_arguments){ \
+                      .struct_size = sizeof(wk_gelu_arguments), __VA_ARGS__})
+#define wk_silu(...) \
+  wk_silu_at(WK_HERE, &(wk_silu_arguments){ \
+                      .struct_size = sizeof(wk_silu_arguments), __VA_ARGS__})
+#define wk_elu(...) \
+  wk_elu_at(WK_HERE, &(wk_elu_arguments){ \
+                      .struct_size = sizeof(wk_elu_arguments), __VA_ARGS__})
+#define wk_celu(...) \
+  wk_celu_at(WK_HERE, &(wk_celu_arguments){ \
+                      .struct_size = sizeof(wk_celu_arguments), __VA_ARGS__})
+#define wk_selu(...) \
+  wk_selu_at(WK_HERE, &(wk_selu_arguments){ \
+                      .struct_size = sizeof(wk_selu_arguments), __VA_ARGS__})
+#define wk_leaky_relu(...) \
+  wk_leaky_relu_at(WK_HERE, &(wk_leaky_relu_arguments){ \
+                      .struct_size = sizeof(wk_leaky_relu_arguments), __VA_ARGS__})
+#define wk_prelu(...) \
+  wk_prelu_at(WK_HERE, &(wk_prelu_arguments){ \
+                      .struct_size = sizeof(wk_prelu_arguments), __VA_ARGS__})
+#define wk_relu6(...) \
+  wk_relu6_at(WK_HERE, &(wk_relu6_arguments){ \
+                      .struct_size = sizeof(wk_relu6_arguments), __VA_ARGS__})
+#define wk_hardtanh(...) \
+  wk_hardtanh_at(WK_HERE, &(wk_hardtanh_arguments){ \
+                      .struct_size = sizeof(wk_hardtanh_arguments), __VA_ARGS__})
+#define wk_hardsigmoid(...) \
+  wk_hardsigmoid_at(WK_HERE, &(wk_hardsigmoid_arguments){ \
+                      .struct_size = sizeof(wk_hardsigmoid_arguments), __VA_ARGS__})
+#define wk_hardswish(...) \
+  wk_hardswish_at(WK_HERE, &(wk_hardswish_arguments){ \
+                      .struct_size = sizeof(wk_hardswish_arguments), __VA_ARGS__})
+#define wk_mish(...) \
+  wk_mish_at(WK_HERE, &(wk_mish_arguments){ \
+                      .struct_size = sizeof(wk_mish_arguments), __VA_ARGS__})
+#define wk_softplus(...) \
+  wk_softplus_at(WK_HERE, &(wk_softplus_arguments){ \
+                      .struct_size = sizeof(wk_softplus_arguments), __VA_ARGS__})
+#define wk_softsign(...) \
+  wk_softsign_at(WK_HERE, &(wk_softsign_arguments){ \
+                      .struct_size = sizeof(wk_softsign_arguments), __VA_ARGS__})
+#define wk_log_sigmoid(...) \
+  wk_log_sigmoid_at(WK_HERE, &(wk_log_sigmoid_arguments){ \
+                      .struct_size = sizeof(wk_log_sigmoid_arguments), __VA_ARGS__})
+#define wk_hardshrink(...) \
+  wk_hardshrink_at(WK_HERE, &(wk_hardshrink_arguments){ \
+                      .struct_size = sizeof(wk_hardshrink_arguments), __VA_ARGS__})
+#define wk_softshrink(...) \
+  wk_softshrink_at(WK_HERE, &(wk_softshrink_arguments){ \
+                      .struct_size = sizeof(wk_softshrink_arguments), __VA_ARGS__})
+#define wk_tanhshrink(...) \
+  wk_tanhshrink_at(WK_HERE, &(wk_tanhshrink_arguments){ \
+                      .struct_size = sizeof(wk_tanhshrink_arguments), __VA_ARGS__})
+#define wk_glu(...) \
+  wk_glu_at(WK_HERE, &(wk_glu_arguments){ \
+                      .struct_size = sizeof(wk_glu_arguments), __VA_ARGS__})
 #define wk_full(...) \
   wk_full_at(WK_HERE, &(wk_full_arguments){ \
                       .struct_size = sizeof(wk_full_arguments), __VA_ARGS__})
 #define wk_arange(...) \
   wk_arange_at(WK_HERE, &(wk_arange_arguments){ \
                       .struct_size = sizeof(wk_arange_arguments), __VA_ARGS__})
-#define wk_uniform(...) \
-  wk_uniform_at(WK_HERE, &(wk_uniform_arguments){ \
-                      .struct_size = sizeof(wk_uniform_arguments), __VA_ARGS__})
-#define wk_normal(...) \
-  wk_normal_at(WK_HERE, &(wk_normal_arguments){ \
-                      .struct_size = sizeof(wk_normal_arguments), __VA_ARGS__})
-#define wk_dropout(...) \
-  wk_dropout_at(WK_HERE, &(wk_dropout_arguments){ \
-                      .struct_size = sizeof(wk_dropout_arguments), __VA_ARGS__})
+#define wk_zeros(...) \
+  wk_zeros_at(WK_HERE, &(wk_zeros_arguments){ \
+                      .struct_size = sizeof(wk_zeros_arguments), __VA_ARGS__})
+#define wk_ones(...) \
+  wk_ones_at(WK_HERE, &(wk_ones_arguments){ \
+                      .struct_size = sizeof(wk_ones_arguments), __VA_ARGS__})
+#define wk_full_like(...) \
+  wk_full_like_at(WK_HERE, &(wk_full_like_arguments){ \
+                      .struct_size = sizeof(wk_full_like_arguments), __VA_ARGS__})
+#define wk_zeros_like(...) \
+  wk_zeros_like_at(WK_HERE, &(wk_zeros_like_arguments){ \
+                      .struct_size = sizeof(wk_zeros_like_arguments), __VA_ARGS__})
+#define wk_ones_like(...) \
+  wk_ones_like_at(WK_HERE, &(wk_ones_like_arguments){ \
+                      .struct_size = sizeof(wk_ones_like_arguments), __VA_ARGS__})
+#define wk_empty_like(...) \
+  wk_empty_like_at(WK_HERE, &(wk_empty_like_arguments){ \
+                      .struct_size = sizeof(wk_empty_like_arguments), __VA_ARGS__})
+#define wk_eye(...) \
+  wk_eye_at(WK_HERE, &(wk_eye_arguments){ \
+                      .struct_size = sizeof(wk_eye_arguments), __VA_ARGS__})
+#define wk_linspace(...) \
+  wk_linspace_at(WK_HERE, &(wk_linspace_arguments){ \
+                      .struct_size = sizeof(wk_linspace_arguments), __VA_ARGS__})
+#define wk_logspace(...) \
+  wk_logspace_at(WK_HERE, &(wk_logspace_arguments){ \
+                      .struct_size = sizeof(wk_logspace_arguments), __VA_ARGS__})
+#define wk_range(...) \
+  wk_range_at(WK_HERE, &(wk_range_arguments){ \
+                      .struct_size = sizeof(wk_range_arguments), __VA_ARGS__})
+#define wk_tril(...) \
+  wk_tril_at(WK_HERE, &(wk_tril_arguments){ \
+                      .struct_size = sizeof(wk_tril_arguments), __VA_ARGS__})
+#define wk_triu(...) \
+  wk_triu_at(WK_HERE, &(wk_triu_arguments){ \
+                      .struct_size = sizeof(wk_triu_arguments), __VA_ARGS__})
+#define wk_tril_indices(...) \
+  wk_tril_indices_at(WK_HERE, &(wk_tril_indices_arguments){ \
+                      .struct_size = sizeof(wk_tril_indices_arguments), __VA_ARGS__})
+#define wk_triu_indices(...) \
+  wk_triu_indices_at(WK_HERE, &(wk_triu_indices_arguments){ \
+                      .struct_size = sizeof(wk_triu_indices_arguments), __VA_ARGS__})
+#define wk_one_hot(...) \
+  wk_one_hot_at(WK_HERE, &(wk_one_hot_arguments){ \
+                      .struct_size = sizeof(wk_one_hot_arguments), __VA_ARGS__})
+#define wk_clone(...) \
+  wk_clone_at(WK_HERE, &(wk_clone_arguments){ \
+                      .struct_size = sizeof(wk_clone_arguments), __VA_ARGS__})
+#define wk_sequence_mask(...) \
+  wk_sequence_mask_at(WK_HERE, &(wk_sequence_mask_arguments){ \
+                      .struct_size = sizeof(wk_sequence_mask_arguments), __VA_ARGS__})
+#define wk_cumulative_sum(...) \
+  wk_cumulative_sum_at(WK_HERE, &(wk_cumulative_sum_arguments){ \
+                      .struct_size = sizeof(wk_cumulative_sum_arguments), __VA_ARGS__})
+#define wk_cumulative_product(...) \
+  wk_cumulative_product_at(WK_HERE, &(wk_cumulative_product_arguments){ \
+                      .struct_size = sizeof(wk_cumulative_product_arguments), __VA_ARGS__})
+#define wk_cumulative_max(...) \
+  wk_cumulative_max_at(WK_HERE, &(wk_cumulative_max_arguments){ \
+                      .struct_size = sizeof(wk_cumulative_max_arguments), __VA_ARGS__})
+#define wk_cumulative_min(...) \
+  wk_cumulative_min_at(WK_HERE, &(wk_cumulative_min_arguments){ \
+                      .struct_size = sizeof(wk_cumulative_min_arguments), __VA_ARGS__})
+#define wk_log_cumulative_sum_exp(...) \
+  wk_log_cumulative_sum_exp_at(WK_HERE, &(wk_log_cumulative_sum_exp_arguments){ \
+                      .struct_size = sizeof(wk_log_cumulative_sum_exp_arguments), __VA_ARGS__})
+#define wk_linear_recurrence(...) \
+  wk_linear_recurrence_at(WK_HERE, &(wk_linear_recurrence_arguments){ \
+                      .struct_size = sizeof(wk_linear_recurrence_arguments), __VA_ARGS__})
 #define wk_gather(...) \
   wk_gather_at(WK_HERE, &(wk_gather_arguments){ \
                       .struct_size = sizeof(wk_gather_arguments), __VA_ARGS__})
@@ -647,6 +2909,123 @@ WK_END_C
 #define wk_index_select(...) \
   wk_index_select_at(WK_HERE, &(wk_index_select_arguments){ \
                       .struct_size = sizeof(wk_index_select_arguments), __VA_ARGS__})
+#define wk_dot(...) \
+  wk_dot_at(WK_HERE, &(wk_dot_arguments){ \
+                      .struct_size = sizeof(wk_dot_arguments), __VA_ARGS__})
+#define wk_inner(...) \
+  wk_inner_at(WK_HERE, &(wk_inner_arguments){ \
+                      .struct_size = sizeof(wk_inner_arguments), __VA_ARGS__})
+#define wk_outer(...) \
+  wk_outer_at(WK_HERE, &(wk_outer_arguments){ \
+                      .struct_size = sizeof(wk_outer_arguments), __VA_ARGS__})
+#define wk_vector_dot(...) \
+  wk_vector_dot_at(WK_HERE, &(wk_vector_dot_arguments){ \
+                      .struct_size = sizeof(wk_vector_dot_arguments), __VA_ARGS__})
+#define wk_add_matmul(...) \
+  wk_add_matmul_at(WK_HERE, &(wk_add_matmul_arguments){ \
+                      .struct_size = sizeof(wk_add_matmul_arguments), __VA_ARGS__})
+#define wk_tensordot(...) \
+  wk_tensordot_at(WK_HERE, &(wk_tensordot_arguments){ \
+                      .struct_size = sizeof(wk_tensordot_arguments), __VA_ARGS__})
+#define wk_einsum(...) \
+  wk_einsum_at(WK_HERE, &(wk_einsum_arguments){ \
+                      .struct_size = sizeof(wk_einsum_arguments), __VA_ARGS__})
+#define wk_chain_matmul(...) \
+  wk_chain_matmul_at(WK_HERE, &(wk_chain_matmul_arguments){ \
+                      .struct_size = sizeof(wk_chain_matmul_arguments), __VA_ARGS__})
+#define wk_diagonal(...) \
+  wk_diagonal_at(WK_HERE, &(wk_diagonal_arguments){ \
+                      .struct_size = sizeof(wk_diagonal_arguments), __VA_ARGS__})
+#define wk_trace(...) \
+  wk_trace_at(WK_HERE, &(wk_trace_arguments){ \
+                      .struct_size = sizeof(wk_trace_arguments), __VA_ARGS__})
+#define wk_lower_triangle(...) \
+  wk_lower_triangle_at(WK_HERE, &(wk_lower_triangle_arguments){ \
+                      .struct_size = sizeof(wk_lower_triangle_arguments), __VA_ARGS__})
+#define wk_upper_triangle(...) \
+  wk_upper_triangle_at(WK_HERE, &(wk_upper_triangle_arguments){ \
+                      .struct_size = sizeof(wk_upper_triangle_arguments), __VA_ARGS__})
+#define wk_kronecker(...) \
+  wk_kronecker_at(WK_HERE, &(wk_kronecker_arguments){ \
+                      .struct_size = sizeof(wk_kronecker_arguments), __VA_ARGS__})
+#define wk_cross(...) \
+  wk_cross_at(WK_HERE, &(wk_cross_arguments){ \
+                      .struct_size = sizeof(wk_cross_arguments), __VA_ARGS__})
+#define wk_cosine_similarity(...) \
+  wk_cosine_similarity_at(WK_HERE, &(wk_cosine_similarity_arguments){ \
+                      .struct_size = sizeof(wk_cosine_similarity_arguments), __VA_ARGS__})
+#define wk_pairwise_distance(...) \
+  wk_pairwise_distance_at(WK_HERE, &(wk_pairwise_distance_arguments){ \
+                      .struct_size = sizeof(wk_pairwise_distance_arguments), __VA_ARGS__})
+#define wk_distances(...) \
+  wk_distances_at(WK_HERE, &(wk_distances_arguments){ \
+                      .struct_size = sizeof(wk_distances_arguments), __VA_ARGS__})
+#define wk_matrix_power(...) \
+  wk_matrix_power_at(WK_HERE, &(wk_matrix_power_arguments){ \
+                      .struct_size = sizeof(wk_matrix_power_arguments), __VA_ARGS__})
+#define wk_mse_loss(...) \
+  wk_mse_loss_at(WK_HERE, &(wk_mse_loss_arguments){ \
+                      .struct_size = sizeof(wk_mse_loss_arguments), __VA_ARGS__})
+#define wk_l1_loss(...) \
+  wk_l1_loss_at(WK_HERE, &(wk_l1_loss_arguments){ \
+                      .struct_size = sizeof(wk_l1_loss_arguments), __VA_ARGS__})
+#define wk_smooth_l1_loss(...) \
+  wk_smooth_l1_loss_at(WK_HERE, &(wk_smooth_l1_loss_arguments){ \
+                      .struct_size = sizeof(wk_smooth_l1_loss_arguments), __VA_ARGS__})
+#define wk_huber_loss(...) \
+  wk_huber_loss_at(WK_HERE, &(wk_huber_loss_arguments){ \
+                      .struct_size = sizeof(wk_huber_loss_arguments), __VA_ARGS__})
+#define wk_kl_divergence(...) \
+  wk_kl_divergence_at(WK_HERE, &(wk_kl_divergence_arguments){ \
+                      .struct_size = sizeof(wk_kl_divergence_arguments), __VA_ARGS__})
+#define wk_binary_cross_entropy(...) \
+  wk_binary_cross_entropy_at(WK_HERE, &(wk_binary_cross_entropy_arguments){ \
+                      .struct_size = sizeof(wk_binary_cross_entropy_arguments), __VA_ARGS__})
+#define wk_binary_cross_entropy_with_logits(...) \
+  wk_binary_cross_entropy_with_logits_at(WK_HERE, &(wk_binary_cross_entropy_with_logits_arguments){ \
+                      .struct_size = sizeof(wk_binary_cross_entropy_with_logits_arguments), __VA_ARGS__})
+#define wk_nll_loss(...) \
+  wk_nll_loss_at(WK_HERE, &(wk_nll_loss_arguments){ \
+                      .struct_size = sizeof(wk_nll_loss_arguments), __VA_ARGS__})
+#define wk_ctc_loss(...) \
+  wk_ctc_loss_at(WK_HERE, &(wk_ctc_loss_arguments){ \
+                      .struct_size = sizeof(wk_ctc_loss_arguments), __VA_ARGS__})
+#define wk_hinge_embedding_loss(...) \
+  wk_hinge_embedding_loss_at(WK_HERE, &(wk_hinge_embedding_loss_arguments){ \
+                      .struct_size = sizeof(wk_hinge_embedding_loss_arguments), __VA_ARGS__})
+#define wk_margin_ranking_loss(...) \
+  wk_margin_ranking_loss_at(WK_HERE, &(wk_margin_ranking_loss_arguments){ \
+                      .struct_size = sizeof(wk_margin_ranking_loss_arguments), __VA_ARGS__})
+#define wk_triplet_margin_loss(...) \
+  wk_triplet_margin_loss_at(WK_HERE, &(wk_triplet_margin_loss_arguments){ \
+                      .struct_size = sizeof(wk_triplet_margin_loss_arguments), __VA_ARGS__})
+#define wk_cosine_embedding_loss(...) \
+  wk_cosine_embedding_loss_at(WK_HERE, &(wk_cosine_embedding_loss_arguments){ \
+                      .struct_size = sizeof(wk_cosine_embedding_loss_arguments), __VA_ARGS__})
+#define wk_soft_margin_loss(...) \
+  wk_soft_margin_loss_at(WK_HERE, &(wk_soft_margin_loss_arguments){ \
+                      .struct_size = sizeof(wk_soft_margin_loss_arguments), __VA_ARGS__})
+#define wk_multi_margin_loss(...) \
+  wk_multi_margin_loss_at(WK_HERE, &(wk_multi_margin_loss_arguments){ \
+                      .struct_size = sizeof(wk_multi_margin_loss_arguments), __VA_ARGS__})
+#define wk_multilabel_margin_loss(...) \
+  wk_multilabel_margin_loss_at(WK_HERE, &(wk_multilabel_margin_loss_arguments){ \
+                      .struct_size = sizeof(wk_multilabel_margin_loss_arguments), __VA_ARGS__})
+#define wk_multilabel_soft_margin_loss(...) \
+  wk_multilabel_soft_margin_loss_at(WK_HERE, &(wk_multilabel_soft_margin_loss_arguments){ \
+                      .struct_size = sizeof(wk_multilabel_soft_margin_loss_arguments), __VA_ARGS__})
+#define wk_poisson_nll_loss(...) \
+  wk_poisson_nll_loss_at(WK_HERE, &(wk_poisson_nll_loss_arguments){ \
+                      .struct_size = sizeof(wk_poisson_nll_loss_arguments), __VA_ARGS__})
+#define wk_gaussian_nll_loss(...) \
+  wk_gaussian_nll_loss_at(WK_HERE, &(wk_gaussian_nll_loss_arguments){ \
+                      .struct_size = sizeof(wk_gaussian_nll_loss_arguments), __VA_ARGS__})
+#define wk_focal_loss(...) \
+  wk_focal_loss_at(WK_HERE, &(wk_focal_loss_arguments){ \
+                      .struct_size = sizeof(wk_focal_loss_arguments), __VA_ARGS__})
+#define wk_dice_loss(...) \
+  wk_dice_loss_at(WK_HERE, &(wk_dice_loss_arguments){ \
+                      .struct_size = sizeof(wk_dice_loss_arguments), __VA_ARGS__})
 #define wk_matmul(...) \
   wk_matmul_at(WK_HERE, &(wk_matmul_arguments){ \
                       .struct_size = sizeof(wk_matmul_arguments), __VA_ARGS__})
@@ -716,18 +3095,348 @@ WK_END_C
 #define wk_not_equal(...) \
   wk_not_equal_at(WK_HERE, &(wk_not_equal_arguments){ \
                       .struct_size = sizeof(wk_not_equal_arguments), __VA_ARGS__})
+#define wk_reciprocal(...) \
+  wk_reciprocal_at(WK_HERE, &(wk_reciprocal_arguments){ \
+                      .struct_size = sizeof(wk_reciprocal_arguments), __VA_ARGS__})
+#define wk_square(...) \
+  wk_square_at(WK_HERE, &(wk_square_arguments){ \
+                      .struct_size = sizeof(wk_square_arguments), __VA_ARGS__})
+#define wk_abs(...) \
+  wk_abs_at(WK_HERE, &(wk_abs_arguments){ \
+                      .struct_size = sizeof(wk_abs_arguments), __VA_ARGS__})
+#define wk_sign(...) \
+  wk_sign_at(WK_HERE, &(wk_sign_arguments){ \
+                      .struct_size = sizeof(wk_sign_arguments), __VA_ARGS__})
+#define wk_rsqrt(...) \
+  wk_rsqrt_at(WK_HERE, &(wk_rsqrt_arguments){ \
+                      .struct_size = sizeof(wk_rsqrt_arguments), __VA_ARGS__})
+#define wk_power(...) \
+  wk_power_at(WK_HERE, &(wk_power_arguments){ \
+                      .struct_size = sizeof(wk_power_arguments), __VA_ARGS__})
+#define wk_exp2(...) \
+  wk_exp2_at(WK_HERE, &(wk_exp2_arguments){ \
+                      .struct_size = sizeof(wk_exp2_arguments), __VA_ARGS__})
+#define wk_expm1(...) \
+  wk_expm1_at(WK_HERE, &(wk_expm1_arguments){ \
+                      .struct_size = sizeof(wk_expm1_arguments), __VA_ARGS__})
+#define wk_log1p(...) \
+  wk_log1p_at(WK_HERE, &(wk_log1p_arguments){ \
+                      .struct_size = sizeof(wk_log1p_arguments), __VA_ARGS__})
+#define wk_log2(...) \
+  wk_log2_at(WK_HERE, &(wk_log2_arguments){ \
+                      .struct_size = sizeof(wk_log2_arguments), __VA_ARGS__})
+#define wk_log10(...) \
+  wk_log10_at(WK_HERE, &(wk_log10_arguments){ \
+                      .struct_size = sizeof(wk_log10_arguments), __VA_ARGS__})
+#define wk_sin(...) \
+  wk_sin_at(WK_HERE, &(wk_sin_arguments){ \
+                      .struct_size = sizeof(wk_sin_arguments), __VA_ARGS__})
+#define wk_cos(...) \
+  wk_cos_at(WK_HERE, &(wk_cos_arguments){ \
+                      .struct_size = sizeof(wk_cos_arguments), __VA_ARGS__})
+#define wk_tan(...) \
+  wk_tan_at(WK_HERE, &(wk_tan_arguments){ \
+                      .struct_size = sizeof(wk_tan_arguments), __VA_ARGS__})
+#define wk_asin(...) \
+  wk_asin_at(WK_HERE, &(wk_asin_arguments){ \
+                      .struct_size = sizeof(wk_asin_arguments), __VA_ARGS__})
+#define wk_acos(...) \
+  wk_acos_at(WK_HERE, &(wk_acos_arguments){ \
+                      .struct_size = sizeof(wk_acos_arguments), __VA_ARGS__})
+#define wk_atan(...) \
+  wk_atan_at(WK_HERE, &(wk_atan_arguments){ \
+                      .struct_size = sizeof(wk_atan_arguments), __VA_ARGS__})
+#define wk_atan2(...) \
+  wk_atan2_at(WK_HERE, &(wk_atan2_arguments){ \
+                      .struct_size = sizeof(wk_atan2_arguments), __VA_ARGS__})
+#define wk_sinh(...) \
+  wk_sinh_at(WK_HERE, &(wk_sinh_arguments){ \
+                      .struct_size = sizeof(wk_sinh_arguments), __VA_ARGS__})
+#define wk_cosh(...) \
+  wk_cosh_at(WK_HERE, &(wk_cosh_arguments){ \
+                      .struct_size = sizeof(wk_cosh_arguments), __VA_ARGS__})
+#define wk_asinh(...) \
+  wk_asinh_at(WK_HERE, &(wk_asinh_arguments){ \
+                      .struct_size = sizeof(wk_asinh_arguments), __VA_ARGS__})
+#define wk_acosh(...) \
+  wk_acosh_at(WK_HERE, &(wk_acosh_arguments){ \
+                      .struct_size = sizeof(wk_acosh_arguments), __VA_ARGS__})
+#define wk_atanh(...) \
+  wk_atanh_at(WK_HERE, &(wk_atanh_arguments){ \
+                      .struct_size = sizeof(wk_atanh_arguments), __VA_ARGS__})
+#define wk_erf(...) \
+  wk_erf_at(WK_HERE, &(wk_erf_arguments){ \
+                      .struct_size = sizeof(wk_erf_arguments), __VA_ARGS__})
+#define wk_erfc(...) \
+  wk_erfc_at(WK_HERE, &(wk_erfc_arguments){ \
+                      .struct_size = sizeof(wk_erfc_arguments), __VA_ARGS__})
+#define wk_erfinv(...) \
+  wk_erfinv_at(WK_HERE, &(wk_erfinv_arguments){ \
+                      .struct_size = sizeof(wk_erfinv_arguments), __VA_ARGS__})
+#define wk_lgamma(...) \
+  wk_lgamma_at(WK_HERE, &(wk_lgamma_arguments){ \
+                      .struct_size = sizeof(wk_lgamma_arguments), __VA_ARGS__})
+#define wk_digamma(...) \
+  wk_digamma_at(WK_HERE, &(wk_digamma_arguments){ \
+                      .struct_size = sizeof(wk_digamma_arguments), __VA_ARGS__})
+#define wk_trigamma(...) \
+  wk_trigamma_at(WK_HERE, &(wk_trigamma_arguments){ \
+                      .struct_size = sizeof(wk_trigamma_arguments), __VA_ARGS__})
+#define wk_cbrt(...) \
+  wk_cbrt_at(WK_HERE, &(wk_cbrt_arguments){ \
+                      .struct_size = sizeof(wk_cbrt_arguments), __VA_ARGS__})
+#define wk_floor(...) \
+  wk_floor_at(WK_HERE, &(wk_floor_arguments){ \
+                      .struct_size = sizeof(wk_floor_arguments), __VA_ARGS__})
+#define wk_ceil(...) \
+  wk_ceil_at(WK_HERE, &(wk_ceil_arguments){ \
+                      .struct_size = sizeof(wk_ceil_arguments), __VA_ARGS__})
+#define wk_round(...) \
+  wk_round_at(WK_HERE, &(wk_round_arguments){ \
+                      .struct_size = sizeof(wk_round_arguments), __VA_ARGS__})
+#define wk_trunc(...) \
+  wk_trunc_at(WK_HERE, &(wk_trunc_arguments){ \
+                      .struct_size = sizeof(wk_trunc_arguments), __VA_ARGS__})
+#define wk_frac(...) \
+  wk_frac_at(WK_HERE, &(wk_frac_arguments){ \
+                      .struct_size = sizeof(wk_frac_arguments), __VA_ARGS__})
+#define wk_clamp(...) \
+  wk_clamp_at(WK_HERE, &(wk_clamp_arguments){ \
+                      .struct_size = sizeof(wk_clamp_arguments), __VA_ARGS__})
+#define wk_lerp(...) \
+  wk_lerp_at(WK_HERE, &(wk_lerp_arguments){ \
+                      .struct_size = sizeof(wk_lerp_arguments), __VA_ARGS__})
+#define wk_addcmul(...) \
+  wk_addcmul_at(WK_HERE, &(wk_addcmul_arguments){ \
+                      .struct_size = sizeof(wk_addcmul_arguments), __VA_ARGS__})
+#define wk_addcdiv(...) \
+  wk_addcdiv_at(WK_HERE, &(wk_addcdiv_arguments){ \
+                      .struct_size = sizeof(wk_addcdiv_arguments), __VA_ARGS__})
+#define wk_masked_fill(...) \
+  wk_masked_fill_at(WK_HERE, &(wk_masked_fill_arguments){ \
+                      .struct_size = sizeof(wk_masked_fill_arguments), __VA_ARGS__})
+#define wk_floor_divide(...) \
+  wk_floor_divide_at(WK_HERE, &(wk_floor_divide_arguments){ \
+                      .struct_size = sizeof(wk_floor_divide_arguments), __VA_ARGS__})
+#define wk_remainder(...) \
+  wk_remainder_at(WK_HERE, &(wk_remainder_arguments){ \
+                      .struct_size = sizeof(wk_remainder_arguments), __VA_ARGS__})
+#define wk_fmod(...) \
+  wk_fmod_at(WK_HERE, &(wk_fmod_arguments){ \
+                      .struct_size = sizeof(wk_fmod_arguments), __VA_ARGS__})
+#define wk_hypot(...) \
+  wk_hypot_at(WK_HERE, &(wk_hypot_arguments){ \
+                      .struct_size = sizeof(wk_hypot_arguments), __VA_ARGS__})
+#define wk_logaddexp(...) \
+  wk_logaddexp_at(WK_HERE, &(wk_logaddexp_arguments){ \
+                      .struct_size = sizeof(wk_logaddexp_arguments), __VA_ARGS__})
+#define wk_logaddexp2(...) \
+  wk_logaddexp2_at(WK_HERE, &(wk_logaddexp2_arguments){ \
+                      .struct_size = sizeof(wk_logaddexp2_arguments), __VA_ARGS__})
+#define wk_xlogy(...) \
+  wk_xlogy_at(WK_HERE, &(wk_xlogy_arguments){ \
+                      .struct_size = sizeof(wk_xlogy_arguments), __VA_ARGS__})
+#define wk_copysign(...) \
+  wk_copysign_at(WK_HERE, &(wk_copysign_arguments){ \
+                      .struct_size = sizeof(wk_copysign_arguments), __VA_ARGS__})
+#define wk_heaviside(...) \
+  wk_heaviside_at(WK_HERE, &(wk_heaviside_arguments){ \
+                      .struct_size = sizeof(wk_heaviside_arguments), __VA_ARGS__})
+#define wk_fmax(...) \
+  wk_fmax_at(WK_HERE, &(wk_fmax_arguments){ \
+                      .struct_size = sizeof(wk_fmax_arguments), __VA_ARGS__})
+#define wk_fmin(...) \
+  wk_fmin_at(WK_HERE, &(wk_fmin_arguments){ \
+                      .struct_size = sizeof(wk_fmin_arguments), __VA_ARGS__})
+#define wk_squared_difference(...) \
+  wk_squared_difference_at(WK_HERE, &(wk_squared_difference_arguments){ \
+                      .struct_size = sizeof(wk_squared_difference_arguments), __VA_ARGS__})
+#define wk_divide_no_nan(...) \
+  wk_divide_no_nan_at(WK_HERE, &(wk_divide_no_nan_arguments){ \
+                      .struct_size = sizeof(wk_divide_no_nan_arguments), __VA_ARGS__})
+#define wk_sinc(...) \
+  wk_sinc_at(WK_HERE, &(wk_sinc_arguments){ \
+                      .struct_size = sizeof(wk_sinc_arguments), __VA_ARGS__})
+#define wk_logit(...) \
+  wk_logit_at(WK_HERE, &(wk_logit_arguments){ \
+                      .struct_size = sizeof(wk_logit_arguments), __VA_ARGS__})
+#define wk_deg2rad(...) \
+  wk_deg2rad_at(WK_HERE, &(wk_deg2rad_arguments){ \
+                      .struct_size = sizeof(wk_deg2rad_arguments), __VA_ARGS__})
+#define wk_rad2deg(...) \
+  wk_rad2deg_at(WK_HERE, &(wk_rad2deg_arguments){ \
+                      .struct_size = sizeof(wk_rad2deg_arguments), __VA_ARGS__})
+#define wk_threshold(...) \
+  wk_threshold_at(WK_HERE, &(wk_threshold_arguments){ \
+                      .struct_size = sizeof(wk_threshold_arguments), __VA_ARGS__})
+#define wk_float_power(...) \
+  wk_float_power_at(WK_HERE, &(wk_float_power_arguments){ \
+                      .struct_size = sizeof(wk_float_power_arguments), __VA_ARGS__})
+#define wk_signbit(...) \
+  wk_signbit_at(WK_HERE, &(wk_signbit_arguments){ \
+                      .struct_size = sizeof(wk_signbit_arguments), __VA_ARGS__})
+#define wk_nan_to_num(...) \
+  wk_nan_to_num_at(WK_HERE, &(wk_nan_to_num_arguments){ \
+                      .struct_size = sizeof(wk_nan_to_num_arguments), __VA_ARGS__})
+#define wk_is_nan(...) \
+  wk_is_nan_at(WK_HERE, &(wk_is_nan_arguments){ \
+                      .struct_size = sizeof(wk_is_nan_arguments), __VA_ARGS__})
+#define wk_is_infinite(...) \
+  wk_is_infinite_at(WK_HERE, &(wk_is_infinite_arguments){ \
+                      .struct_size = sizeof(wk_is_infinite_arguments), __VA_ARGS__})
+#define wk_is_finite(...) \
+  wk_is_finite_at(WK_HERE, &(wk_is_finite_arguments){ \
+                      .struct_size = sizeof(wk_is_finite_arguments), __VA_ARGS__})
+#define wk_is_close(...) \
+  wk_is_close_at(WK_HERE, &(wk_is_close_arguments){ \
+                      .struct_size = sizeof(wk_is_close_arguments), __VA_ARGS__})
+#define wk_logical_and(...) \
+  wk_logical_and_at(WK_HERE, &(wk_logical_and_arguments){ \
+                      .struct_size = sizeof(wk_logical_and_arguments), __VA_ARGS__})
+#define wk_logical_or(...) \
+  wk_logical_or_at(WK_HERE, &(wk_logical_or_arguments){ \
+                      .struct_size = sizeof(wk_logical_or_arguments), __VA_ARGS__})
+#define wk_logical_xor(...) \
+  wk_logical_xor_at(WK_HERE, &(wk_logical_xor_arguments){ \
+                      .struct_size = sizeof(wk_logical_xor_arguments), __VA_ARGS__})
+#define wk_logical_not(...) \
+  wk_logical_not_at(WK_HERE, &(wk_logical_not_arguments){ \
+                      .struct_size = sizeof(wk_logical_not_arguments), __VA_ARGS__})
+#define wk_bitwise_and(...) \
+  wk_bitwise_and_at(WK_HERE, &(wk_bitwise_and_arguments){ \
+                      .struct_size = sizeof(wk_bitwise_and_arguments), __VA_ARGS__})
+#define wk_bitwise_or(...) \
+  wk_bitwise_or_at(WK_HERE, &(wk_bitwise_or_arguments){ \
+                      .struct_size = sizeof(wk_bitwise_or_arguments), __VA_ARGS__})
+#define wk_bitwise_xor(...) \
+  wk_bitwise_xor_at(WK_HERE, &(wk_bitwise_xor_arguments){ \
+                      .struct_size = sizeof(wk_bitwise_xor_arguments), __VA_ARGS__})
+#define wk_bitwise_not(...) \
+  wk_bitwise_not_at(WK_HERE, &(wk_bitwise_not_arguments){ \
+                      .struct_size = sizeof(wk_bitwise_not_arguments), __VA_ARGS__})
+#define wk_left_shift(...) \
+  wk_left_shift_at(WK_HERE, &(wk_left_shift_arguments){ \
+                      .struct_size = sizeof(wk_left_shift_arguments), __VA_ARGS__})
+#define wk_right_shift(...) \
+  wk_right_shift_at(WK_HERE, &(wk_right_shift_arguments){ \
+                      .struct_size = sizeof(wk_right_shift_arguments), __VA_ARGS__})
+#define wk_uniform(...) \
+  wk_uniform_at(WK_HERE, &(wk_uniform_arguments){ \
+                      .struct_size = sizeof(wk_uniform_arguments), __VA_ARGS__})
+#define wk_normal(...) \
+  wk_normal_at(WK_HERE, &(wk_normal_arguments){ \
+                      .struct_size = sizeof(wk_normal_arguments), __VA_ARGS__})
+#define wk_dropout(...) \
+  wk_dropout_at(WK_HERE, &(wk_dropout_arguments){ \
+                      .struct_size = sizeof(wk_dropout_arguments), __VA_ARGS__})
+#define wk_random_integers(...) \
+  wk_random_integers_at(WK_HERE, &(wk_random_integers_arguments){ \
+                      .struct_size = sizeof(wk_random_integers_arguments), __VA_ARGS__})
+#define wk_bernoulli(...) \
+  wk_bernoulli_at(WK_HERE, &(wk_bernoulli_arguments){ \
+                      .struct_size = sizeof(wk_bernoulli_arguments), __VA_ARGS__})
+#define wk_random_mask(...) \
+  wk_random_mask_at(WK_HERE, &(wk_random_mask_arguments){ \
+                      .struct_size = sizeof(wk_random_mask_arguments), __VA_ARGS__})
+#define wk_random_permutation(...) \
+  wk_random_permutation_at(WK_HERE, &(wk_random_permutation_arguments){ \
+                      .struct_size = sizeof(wk_random_permutation_arguments), __VA_ARGS__})
+#define wk_multinomial(...) \
+  wk_multinomial_at(WK_HERE, &(wk_multinomial_arguments){ \
+                      .struct_size = sizeof(wk_multinomial_arguments), __VA_ARGS__})
+#define wk_categorical(...) \
+  wk_categorical_at(WK_HERE, &(wk_categorical_arguments){ \
+                      .struct_size = sizeof(wk_categorical_arguments), __VA_ARGS__})
+#define wk_exponential(...) \
+  wk_exponential_at(WK_HERE, &(wk_exponential_arguments){ \
+                      .struct_size = sizeof(wk_exponential_arguments), __VA_ARGS__})
+#define wk_truncated_normal(...) \
+  wk_truncated_normal_at(WK_HERE, &(wk_truncated_normal_arguments){ \
+                      .struct_size = sizeof(wk_truncated_normal_arguments), __VA_ARGS__})
+#define wk_log_normal(...) \
+  wk_log_normal_at(WK_HERE, &(wk_log_normal_arguments){ \
+                      .struct_size = sizeof(wk_log_normal_arguments), __VA_ARGS__})
+#define wk_cauchy(...) \
+  wk_cauchy_at(WK_HERE, &(wk_cauchy_arguments){ \
+                      .struct_size = sizeof(wk_cauchy_arguments), __VA_ARGS__})
+#define wk_geometric(...) \
+  wk_geometric_at(WK_HERE, &(wk_geometric_arguments){ \
+                      .struct_size = sizeof(wk_geometric_arguments), __VA_ARGS__})
+#define wk_gumbel(...) \
+  wk_gumbel_at(WK_HERE, &(wk_gumbel_arguments){ \
+                      .struct_size = sizeof(wk_gumbel_arguments), __VA_ARGS__})
+#define wk_uniform_like(...) \
+  wk_uniform_like_at(WK_HERE, &(wk_uniform_like_arguments){ \
+                      .struct_size = sizeof(wk_uniform_like_arguments), __VA_ARGS__})
+#define wk_normal_like(...) \
+  wk_normal_like_at(WK_HERE, &(wk_normal_like_arguments){ \
+                      .struct_size = sizeof(wk_normal_like_arguments), __VA_ARGS__})
 #define wk_sum(...) \
   wk_sum_at(WK_HERE, &(wk_sum_arguments){ \
                       .struct_size = sizeof(wk_sum_arguments), __VA_ARGS__})
 #define wk_mean(...) \
   wk_mean_at(WK_HERE, &(wk_mean_arguments){ \
                       .struct_size = sizeof(wk_mean_arguments), __VA_ARGS__})
+#define wk_product(...) \
+  wk_product_at(WK_HERE, &(wk_product_arguments){ \
+                      .struct_size = sizeof(wk_product_arguments), __VA_ARGS__})
 #define wk_max(...) \
   wk_max_at(WK_HERE, &(wk_max_arguments){ \
                       .struct_size = sizeof(wk_max_arguments), __VA_ARGS__})
+#define wk_min(...) \
+  wk_min_at(WK_HERE, &(wk_min_arguments){ \
+                      .struct_size = sizeof(wk_min_arguments), __VA_ARGS__})
 #define wk_argmax(...) \
   wk_argmax_at(WK_HERE, &(wk_argmax_arguments){ \
                       .struct_size = sizeof(wk_argmax_arguments), __VA_ARGS__})
+#define wk_argmin(...) \
+  wk_argmin_at(WK_HERE, &(wk_argmin_arguments){ \
+                      .struct_size = sizeof(wk_argmin_arguments), __VA_ARGS__})
+#define wk_all(...) \
+  wk_all_at(WK_HERE, &(wk_all_arguments){ \
+                      .struct_size = sizeof(wk_all_arguments), __VA_ARGS__})
+#define wk_any(...) \
+  wk_any_at(WK_HERE, &(wk_any_arguments){ \
+                      .struct_size = sizeof(wk_any_arguments), __VA_ARGS__})
+#define wk_variance(...) \
+  wk_variance_at(WK_HERE, &(wk_variance_arguments){ \
+                      .struct_size = sizeof(wk_variance_arguments), __VA_ARGS__})
+#define wk_standard_deviation(...) \
+  wk_standard_deviation_at(WK_HERE, &(wk_standard_deviation_arguments){ \
+                      .struct_size = sizeof(wk_standard_deviation_arguments), __VA_ARGS__})
+#define wk_moments(...) \
+  wk_moments_at(WK_HERE, &(wk_moments_arguments){ \
+                      .struct_size = sizeof(wk_moments_arguments), __VA_ARGS__})
+#define wk_log_sum_exp(...) \
+  wk_log_sum_exp_at(WK_HERE, &(wk_log_sum_exp_arguments){ \
+                      .struct_size = sizeof(wk_log_sum_exp_arguments), __VA_ARGS__})
+#define wk_norm(...) \
+  wk_norm_at(WK_HERE, &(wk_norm_arguments){ \
+                      .struct_size = sizeof(wk_norm_arguments), __VA_ARGS__})
+#define wk_count_nonzero(...) \
+  wk_count_nonzero_at(WK_HERE, &(wk_count_nonzero_arguments){ \
+                      .struct_size = sizeof(wk_count_nonzero_arguments), __VA_ARGS__})
+#define wk_nan_sum(...) \
+  wk_nan_sum_at(WK_HERE, &(wk_nan_sum_arguments){ \
+                      .struct_size = sizeof(wk_nan_sum_arguments), __VA_ARGS__})
+#define wk_nan_mean(...) \
+  wk_nan_mean_at(WK_HERE, &(wk_nan_mean_arguments){ \
+                      .struct_size = sizeof(wk_nan_mean_arguments), __VA_ARGS__})
+#define wk_min_max(...) \
+  wk_min_max_at(WK_HERE, &(wk_min_max_arguments){ \
+                      .struct_size = sizeof(wk_min_max_arguments), __VA_ARGS__})
+#define wk_max_with_index(...) \
+  wk_max_with_index_at(WK_HERE, &(wk_max_with_index_arguments){ \
+                      .struct_size = sizeof(wk_max_with_index_arguments), __VA_ARGS__})
+#define wk_min_with_index(...) \
+  wk_min_with_index_at(WK_HERE, &(wk_min_with_index_arguments){ \
+                      .struct_size = sizeof(wk_min_with_index_arguments), __VA_ARGS__})
+#define wk_all_equal(...) \
+  wk_all_equal_at(WK_HERE, &(wk_all_equal_arguments){ \
+                      .struct_size = sizeof(wk_all_equal_arguments), __VA_ARGS__})
+#define wk_all_close(...) \
+  wk_all_close_at(WK_HERE, &(wk_all_close_arguments){ \
+                      .struct_size = sizeof(wk_all_close_arguments), __VA_ARGS__})
 #define wk_softmax(...) \
   wk_softmax_at(WK_HERE, &(wk_softmax_arguments){ \
                       .struct_size = sizeof(wk_softmax_arguments), __VA_ARGS__})
@@ -785,6 +3494,54 @@ WK_END_C
 #define wk_pad(...) \
   wk_pad_at(WK_HERE, &(wk_pad_arguments){ \
                       .struct_size = sizeof(wk_pad_arguments), __VA_ARGS__})
+#define wk_sort(...) \
+  wk_sort_at(WK_HERE, &(wk_sort_arguments){ \
+                      .struct_size = sizeof(wk_sort_arguments), __VA_ARGS__})
+#define wk_argsort(...) \
+  wk_argsort_at(WK_HERE, &(wk_argsort_arguments){ \
+                      .struct_size = sizeof(wk_argsort_arguments), __VA_ARGS__})
+#define wk_top_k(...) \
+  wk_top_k_at(WK_HERE, &(wk_top_k_arguments){ \
+                      .struct_size = sizeof(wk_top_k_arguments), __VA_ARGS__})
+#define wk_kth_value(...) \
+  wk_kth_value_at(WK_HERE, &(wk_kth_value_arguments){ \
+                      .struct_size = sizeof(wk_kth_value_arguments), __VA_ARGS__})
+#define wk_median(...) \
+  wk_median_at(WK_HERE, &(wk_median_arguments){ \
+                      .struct_size = sizeof(wk_median_arguments), __VA_ARGS__})
+#define wk_nan_median(...) \
+  wk_nan_median_at(WK_HERE, &(wk_nan_median_arguments){ \
+                      .struct_size = sizeof(wk_nan_median_arguments), __VA_ARGS__})
+#define wk_mode(...) \
+  wk_mode_at(WK_HERE, &(wk_mode_arguments){ \
+                      .struct_size = sizeof(wk_mode_arguments), __VA_ARGS__})
+#define wk_quantile(...) \
+  wk_quantile_at(WK_HERE, &(wk_quantile_arguments){ \
+                      .struct_size = sizeof(wk_quantile_arguments), __VA_ARGS__})
+#define wk_nan_quantile(...) \
+  wk_nan_quantile_at(WK_HERE, &(wk_nan_quantile_arguments){ \
+                      .struct_size = sizeof(wk_nan_quantile_arguments), __VA_ARGS__})
+#define wk_unique(...) \
+  wk_unique_at(WK_HERE, &(wk_unique_arguments){ \
+                      .struct_size = sizeof(wk_unique_arguments), __VA_ARGS__})
+#define wk_unique_consecutive(...) \
+  wk_unique_consecutive_at(WK_HERE, &(wk_unique_consecutive_arguments){ \
+                      .struct_size = sizeof(wk_unique_consecutive_arguments), __VA_ARGS__})
+#define wk_search_sorted(...) \
+  wk_search_sorted_at(WK_HERE, &(wk_search_sorted_arguments){ \
+                      .struct_size = sizeof(wk_search_sorted_arguments), __VA_ARGS__})
+#define wk_bucketize(...) \
+  wk_bucketize_at(WK_HERE, &(wk_bucketize_arguments){ \
+                      .struct_size = sizeof(wk_bucketize_arguments), __VA_ARGS__})
+#define wk_is_in(...) \
+  wk_is_in_at(WK_HERE, &(wk_is_in_arguments){ \
+                      .struct_size = sizeof(wk_is_in_arguments), __VA_ARGS__})
+#define wk_bin_count(...) \
+  wk_bin_count_at(WK_HERE, &(wk_bin_count_arguments){ \
+                      .struct_size = sizeof(wk_bin_count_arguments), __VA_ARGS__})
+#define wk_histogram(...) \
+  wk_histogram_at(WK_HERE, &(wk_histogram_arguments){ \
+                      .struct_size = sizeof(wk_histogram_arguments), __VA_ARGS__})
 #define wk_max_pool2d(...) \
   wk_max_pool2d_at(WK_HERE, &(wk_max_pool2d_arguments){ \
                       .struct_size = sizeof(wk_max_pool2d_arguments), __VA_ARGS__})
@@ -794,6 +3551,122 @@ WK_END_C
 
 #else
 
+inline wk_tensor *wk_gelu(wk_tensor *x, wk_gelu_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_gelu_at(here, &arguments);
+}
+inline wk_tensor *wk_silu(wk_tensor *x, wk_silu_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_silu_at(here, &arguments);
+}
+inline wk_tensor *wk_elu(wk_tensor *x, wk_elu_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_elu_at(here, &arguments);
+}
+inline wk_tensor *wk_celu(wk_tensor *x, wk_celu_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_celu_at(here, &arguments);
+}
+inline wk_tensor *wk_selu(wk_tensor *x, wk_selu_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_selu_at(here, &arguments);
+}
+inline wk_tensor *wk_leaky_relu(wk_tensor *x, wk_leaky_relu_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_leaky_relu_at(here, &arguments);
+}
+inline wk_tensor *wk_prelu(wk_tensor *x, wk_tensor *weight, wk_prelu_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.weight = weight;
+  return wk_prelu_at(here, &arguments);
+}
+inline wk_tensor *wk_relu6(wk_tensor *x, wk_relu6_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_relu6_at(here, &arguments);
+}
+inline wk_tensor *wk_hardtanh(wk_tensor *x, wk_hardtanh_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_hardtanh_at(here, &arguments);
+}
+inline wk_tensor *wk_hardsigmoid(wk_tensor *x, wk_hardsigmoid_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_hardsigmoid_at(here, &arguments);
+}
+inline wk_tensor *wk_hardswish(wk_tensor *x, wk_hardswish_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_hardswish_at(here, &arguments);
+}
+inline wk_tensor *wk_mish(wk_tensor *x, wk_mish_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_mish_at(here, &arguments);
+}
+inline wk_tensor *wk_softplus(wk_tensor *x, wk_softplus_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_softplus_at(here, &arguments);
+}
+inline wk_tensor *wk_softsign(wk_tensor *x, wk_softsign_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_softsign_at(here, &arguments);
+}
+inline wk_tensor *wk_log_sigmoid(wk_tensor *x, wk_log_sigmoid_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_log_sigmoid_at(here, &arguments);
+}
+inline wk_tensor *wk_hardshrink(wk_tensor *x, wk_hardshrink_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_hardshrink_at(here, &arguments);
+}
+inline wk_tensor *wk_softshrink(wk_tensor *x, wk_softshrink_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_softshrink_at(here, &arguments);
+}
+inline wk_tensor *wk_tanhshrink(wk_tensor *x, wk_tanhshrink_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_tanhshrink_at(here, &arguments);
+}
+inline wk_tensor *wk_glu(wk_tensor *x, int axis, wk_glu_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  return wk_glu_at(here, &arguments);
+}
 inline wk_tensor *wk_full(wk_shape shape, double value, wk_full_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
@@ -807,24 +3680,160 @@ inline wk_tensor *wk_arange(int64_t count, wk_arange_arguments arguments = {},
   arguments.count = count;
   return wk_arange_at(here, &arguments);
 }
-inline wk_tensor *wk_uniform(wk_shape shape, wk_uniform_arguments arguments = {},
+inline wk_tensor *wk_zeros(wk_shape shape, wk_zeros_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.shape = shape;
-  return wk_uniform_at(here, &arguments);
+  return wk_zeros_at(here, &arguments);
 }
-inline wk_tensor *wk_normal(wk_shape shape, wk_normal_arguments arguments = {},
+inline wk_tensor *wk_ones(wk_shape shape, wk_ones_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.shape = shape;
-  return wk_normal_at(here, &arguments);
+  return wk_ones_at(here, &arguments);
 }
-inline wk_tensor *wk_dropout(wk_tensor *x, double rate, wk_dropout_arguments arguments = {},
+inline wk_tensor *wk_full_like(wk_tensor *x, double value, wk_full_like_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
-  arguments.rate = rate;
-  return wk_dropout_at(here, &arguments);
+  arguments.value = value;
+  return wk_full_like_at(here, &arguments);
+}
+inline wk_tensor *wk_zeros_like(wk_tensor *x, wk_zeros_like_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_zeros_like_at(here, &arguments);
+}
+inline wk_tensor *wk_ones_like(wk_tensor *x, wk_ones_like_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_ones_like_at(here, &arguments);
+}
+inline wk_tensor *wk_empty_like(wk_tensor *x, wk_empty_like_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_empty_like_at(here, &arguments);
+}
+inline wk_tensor *wk_eye(int64_t rows, wk_eye_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.rows = rows;
+  return wk_eye_at(here, &arguments);
+}
+inline wk_tensor *wk_linspace(double start, double end, int64_t count, wk_linspace_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.start = start;
+  arguments.end = end;
+  arguments.count = count;
+  return wk_linspace_at(here, &arguments);
+}
+inline wk_tensor *wk_logspace(double start, double end, int64_t count, wk_logspace_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.start = start;
+  arguments.end = end;
+  arguments.count = count;
+  return wk_logspace_at(here, &arguments);
+}
+inline wk_tensor *wk_range(double start, double end, wk_range_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.start = start;
+  arguments.end = end;
+  return wk_range_at(here, &arguments);
+}
+inline wk_tensor *wk_tril(wk_tensor *x, wk_tril_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_tril_at(here, &arguments);
+}
+inline wk_tensor *wk_triu(wk_tensor *x, wk_triu_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_triu_at(here, &arguments);
+}
+inline wk_tensor *wk_tril_indices(int64_t rows, int64_t columns, wk_tril_indices_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.rows = rows;
+  arguments.columns = columns;
+  return wk_tril_indices_at(here, &arguments);
+}
+inline wk_tensor *wk_triu_indices(int64_t rows, int64_t columns, wk_triu_indices_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.rows = rows;
+  arguments.columns = columns;
+  return wk_triu_indices_at(here, &arguments);
+}
+inline wk_tensor *wk_one_hot(wk_tensor *x, int64_t classes, wk_one_hot_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.classes = classes;
+  return wk_one_hot_at(here, &arguments);
+}
+inline wk_tensor *wk_clone(wk_tensor *x, wk_clone_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_clone_at(here, &arguments);
+}
+inline wk_tensor *wk_sequence_mask(wk_tensor *x, int64_t count, wk_sequence_mask_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.count = count;
+  return wk_sequence_mask_at(here, &arguments);
+}
+inline wk_tensor *wk_cumulative_sum(wk_tensor *x, int axis, wk_cumulative_sum_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  return wk_cumulative_sum_at(here, &arguments);
+}
+inline wk_tensor *wk_cumulative_product(wk_tensor *x, int axis, wk_cumulative_product_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  return wk_cumulative_product_at(here, &arguments);
+}
+inline wk_cumulative_max_result wk_cumulative_max(wk_tensor *x, int axis, wk_cumulative_max_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  return wk_cumulative_max_at(here, &arguments);
+}
+inline wk_cumulative_min_result wk_cumulative_min(wk_tensor *x, int axis, wk_cumulative_min_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  return wk_cumulative_min_at(here, &arguments);
+}
+inline wk_tensor *wk_log_cumulative_sum_exp(wk_tensor *x, int axis, wk_log_cumulative_sum_exp_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  return wk_log_cumulative_sum_exp_at(here, &arguments);
+}
+inline wk_tensor *wk_linear_recurrence(wk_tensor *a, wk_tensor *b, int axis, wk_linear_recurrence_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.a = a;
+  arguments.b = b;
+  arguments.axis = axis;
+  return wk_linear_recurrence_at(here, &arguments);
 }
 inline wk_tensor *wk_gather(wk_tensor *x, wk_tensor *index, int axis, wk_gather_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
@@ -874,6 +3883,284 @@ inline wk_tensor *wk_index_select(wk_tensor *x, wk_tensor *index, int axis, wk_i
   arguments.index = index;
   arguments.axis = axis;
   return wk_index_select_at(here, &arguments);
+}
+inline wk_tensor *wk_dot(wk_tensor *x, wk_tensor *y, wk_dot_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_dot_at(here, &arguments);
+}
+inline wk_tensor *wk_inner(wk_tensor *x, wk_tensor *y, wk_inner_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_inner_at(here, &arguments);
+}
+inline wk_tensor *wk_outer(wk_tensor *x, wk_tensor *y, wk_outer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_outer_at(here, &arguments);
+}
+inline wk_tensor *wk_vector_dot(wk_tensor *x, wk_tensor *y, int axis, wk_vector_dot_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  arguments.axis = axis;
+  return wk_vector_dot_at(here, &arguments);
+}
+inline wk_tensor *wk_add_matmul(wk_tensor *addend, wk_tensor *x, wk_tensor *y, wk_add_matmul_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.addend = addend;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_add_matmul_at(here, &arguments);
+}
+inline wk_tensor *wk_tensordot(wk_tensor *x, wk_tensor *y, wk_tensordot_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_tensordot_at(here, &arguments);
+}
+inline wk_tensor *wk_einsum(wk_tensors tensors, const char *equation, wk_einsum_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.tensors = tensors;
+  arguments.equation = equation;
+  return wk_einsum_at(here, &arguments);
+}
+inline wk_tensor *wk_chain_matmul(wk_tensors matrices, wk_chain_matmul_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.matrices = matrices;
+  return wk_chain_matmul_at(here, &arguments);
+}
+inline wk_tensor *wk_diagonal(wk_tensor *x, wk_diagonal_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_diagonal_at(here, &arguments);
+}
+inline wk_tensor *wk_trace(wk_tensor *x, wk_trace_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_trace_at(here, &arguments);
+}
+inline wk_tensor *wk_lower_triangle(wk_tensor *x, wk_lower_triangle_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_lower_triangle_at(here, &arguments);
+}
+inline wk_tensor *wk_upper_triangle(wk_tensor *x, wk_upper_triangle_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_upper_triangle_at(here, &arguments);
+}
+inline wk_tensor *wk_kronecker(wk_tensor *x, wk_tensor *y, wk_kronecker_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_kronecker_at(here, &arguments);
+}
+inline wk_tensor *wk_cross(wk_tensor *x, wk_tensor *y, int axis, wk_cross_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  arguments.axis = axis;
+  return wk_cross_at(here, &arguments);
+}
+inline wk_tensor *wk_cosine_similarity(wk_tensor *x, wk_tensor *y, int axis, wk_cosine_similarity_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  arguments.axis = axis;
+  return wk_cosine_similarity_at(here, &arguments);
+}
+inline wk_tensor *wk_pairwise_distance(wk_tensor *x, wk_tensor *y, wk_pairwise_distance_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_pairwise_distance_at(here, &arguments);
+}
+inline wk_tensor *wk_distances(wk_tensor *x, wk_tensor *y, wk_distances_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_distances_at(here, &arguments);
+}
+inline wk_tensor *wk_matrix_power(wk_tensor *x, int64_t exponent, wk_matrix_power_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.exponent = exponent;
+  return wk_matrix_power_at(here, &arguments);
+}
+inline wk_tensor *wk_mse_loss(wk_tensor *x, wk_tensor *target, wk_mse_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_mse_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_l1_loss(wk_tensor *x, wk_tensor *target, wk_l1_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_l1_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_smooth_l1_loss(wk_tensor *x, wk_tensor *target, wk_smooth_l1_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_smooth_l1_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_huber_loss(wk_tensor *x, wk_tensor *target, wk_huber_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_huber_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_kl_divergence(wk_tensor *x, wk_tensor *target, wk_kl_divergence_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_kl_divergence_at(here, &arguments);
+}
+inline wk_tensor *wk_binary_cross_entropy(wk_tensor *probabilities, wk_tensor *target, wk_binary_cross_entropy_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.probabilities = probabilities;
+  arguments.target = target;
+  return wk_binary_cross_entropy_at(here, &arguments);
+}
+inline wk_tensor *wk_binary_cross_entropy_with_logits(wk_tensor *logits, wk_tensor *target, wk_binary_cross_entropy_with_logits_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.logits = logits;
+  arguments.target = target;
+  return wk_binary_cross_entropy_with_logits_at(here, &arguments);
+}
+inline wk_tensor *wk_nll_loss(wk_tensor *log_probabilities, wk_tensor *labels, wk_nll_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.log_probabilities = log_probabilities;
+  arguments.labels = labels;
+  return wk_nll_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_ctc_loss(wk_tensor *log_probabilities, wk_tensor *targets, wk_tensor *input_lengths, wk_tensor *target_lengths, wk_ctc_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.log_probabilities = log_probabilities;
+  arguments.targets = targets;
+  arguments.input_lengths = input_lengths;
+  arguments.target_lengths = target_lengths;
+  return wk_ctc_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_hinge_embedding_loss(wk_tensor *x, wk_tensor *target, wk_hinge_embedding_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_hinge_embedding_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_margin_ranking_loss(wk_tensor *x, wk_tensor *y, wk_tensor *target, wk_margin_ranking_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  arguments.target = target;
+  return wk_margin_ranking_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_triplet_margin_loss(wk_tensor *anchor, wk_tensor *positive, wk_tensor *negative, wk_triplet_margin_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.anchor = anchor;
+  arguments.positive = positive;
+  arguments.negative = negative;
+  return wk_triplet_margin_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_cosine_embedding_loss(wk_tensor *x, wk_tensor *y, wk_tensor *target, wk_cosine_embedding_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  arguments.target = target;
+  return wk_cosine_embedding_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_soft_margin_loss(wk_tensor *x, wk_tensor *target, wk_soft_margin_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_soft_margin_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_multi_margin_loss(wk_tensor *x, wk_tensor *labels, wk_multi_margin_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.labels = labels;
+  return wk_multi_margin_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_multilabel_margin_loss(wk_tensor *x, wk_tensor *target, wk_multilabel_margin_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_multilabel_margin_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_multilabel_soft_margin_loss(wk_tensor *x, wk_tensor *target, wk_multilabel_soft_margin_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_multilabel_soft_margin_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_poisson_nll_loss(wk_tensor *x, wk_tensor *target, wk_poisson_nll_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_poisson_nll_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_gaussian_nll_loss(wk_tensor *x, wk_tensor *target, wk_tensor *variance, wk_gaussian_nll_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  arguments.variance = variance;
+  return wk_gaussian_nll_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_focal_loss(wk_tensor *logits, wk_tensor *target, wk_focal_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.logits = logits;
+  arguments.target = target;
+  return wk_focal_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_dice_loss(wk_tensor *x, wk_tensor *target, wk_dice_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_dice_loss_at(here, &arguments);
 }
 inline wk_tensor *wk_matmul(wk_tensor *x, wk_tensor *y, wk_matmul_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
@@ -1030,6 +4317,603 @@ inline wk_tensor *wk_not_equal(wk_tensor *x, wk_tensor *y, wk_not_equal_argument
   arguments.y = y;
   return wk_not_equal_at(here, &arguments);
 }
+inline wk_tensor *wk_reciprocal(wk_tensor *x, wk_reciprocal_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_reciprocal_at(here, &arguments);
+}
+inline wk_tensor *wk_square(wk_tensor *x, wk_square_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_square_at(here, &arguments);
+}
+inline wk_tensor *wk_abs(wk_tensor *x, wk_abs_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_abs_at(here, &arguments);
+}
+inline wk_tensor *wk_sign(wk_tensor *x, wk_sign_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_sign_at(here, &arguments);
+}
+inline wk_tensor *wk_rsqrt(wk_tensor *x, wk_rsqrt_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_rsqrt_at(here, &arguments);
+}
+inline wk_tensor *wk_power(wk_tensor *x, wk_tensor *exponent, wk_power_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.exponent = exponent;
+  return wk_power_at(here, &arguments);
+}
+inline wk_tensor *wk_exp2(wk_tensor *x, wk_exp2_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_exp2_at(here, &arguments);
+}
+inline wk_tensor *wk_expm1(wk_tensor *x, wk_expm1_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_expm1_at(here, &arguments);
+}
+inline wk_tensor *wk_log1p(wk_tensor *x, wk_log1p_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_log1p_at(here, &arguments);
+}
+inline wk_tensor *wk_log2(wk_tensor *x, wk_log2_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_log2_at(here, &arguments);
+}
+inline wk_tensor *wk_log10(wk_tensor *x, wk_log10_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_log10_at(here, &arguments);
+}
+inline wk_tensor *wk_sin(wk_tensor *x, wk_sin_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_sin_at(here, &arguments);
+}
+inline wk_tensor *wk_cos(wk_tensor *x, wk_cos_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_cos_at(here, &arguments);
+}
+inline wk_tensor *wk_tan(wk_tensor *x, wk_tan_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_tan_at(here, &arguments);
+}
+inline wk_tensor *wk_asin(wk_tensor *x, wk_asin_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_asin_at(here, &arguments);
+}
+inline wk_tensor *wk_acos(wk_tensor *x, wk_acos_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_acos_at(here, &arguments);
+}
+inline wk_tensor *wk_atan(wk_tensor *x, wk_atan_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_atan_at(here, &arguments);
+}
+inline wk_tensor *wk_atan2(wk_tensor *y, wk_tensor *x, wk_atan2_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.y = y;
+  arguments.x = x;
+  return wk_atan2_at(here, &arguments);
+}
+inline wk_tensor *wk_sinh(wk_tensor *x, wk_sinh_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_sinh_at(here, &arguments);
+}
+inline wk_tensor *wk_cosh(wk_tensor *x, wk_cosh_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_cosh_at(here, &arguments);
+}
+inline wk_tensor *wk_asinh(wk_tensor *x, wk_asinh_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_asinh_at(here, &arguments);
+}
+inline wk_tensor *wk_acosh(wk_tensor *x, wk_acosh_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_acosh_at(here, &arguments);
+}
+inline wk_tensor *wk_atanh(wk_tensor *x, wk_atanh_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_atanh_at(here, &arguments);
+}
+inline wk_tensor *wk_erf(wk_tensor *x, wk_erf_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_erf_at(here, &arguments);
+}
+inline wk_tensor *wk_erfc(wk_tensor *x, wk_erfc_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_erfc_at(here, &arguments);
+}
+inline wk_tensor *wk_erfinv(wk_tensor *x, wk_erfinv_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_erfinv_at(here, &arguments);
+}
+inline wk_tensor *wk_lgamma(wk_tensor *x, wk_lgamma_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_lgamma_at(here, &arguments);
+}
+inline wk_tensor *wk_digamma(wk_tensor *x, wk_digamma_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_digamma_at(here, &arguments);
+}
+inline wk_tensor *wk_trigamma(wk_tensor *x, wk_trigamma_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_trigamma_at(here, &arguments);
+}
+inline wk_tensor *wk_cbrt(wk_tensor *x, wk_cbrt_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_cbrt_at(here, &arguments);
+}
+inline wk_tensor *wk_floor(wk_tensor *x, wk_floor_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_floor_at(here, &arguments);
+}
+inline wk_tensor *wk_ceil(wk_tensor *x, wk_ceil_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_ceil_at(here, &arguments);
+}
+inline wk_tensor *wk_round(wk_tensor *x, wk_round_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_round_at(here, &arguments);
+}
+inline wk_tensor *wk_trunc(wk_tensor *x, wk_trunc_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_trunc_at(here, &arguments);
+}
+inline wk_tensor *wk_frac(wk_tensor *x, wk_frac_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_frac_at(here, &arguments);
+}
+inline wk_tensor *wk_clamp(wk_tensor *x, double min, double max, wk_clamp_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.min = min;
+  arguments.max = max;
+  return wk_clamp_at(here, &arguments);
+}
+inline wk_tensor *wk_lerp(wk_tensor *x, wk_tensor *y, wk_tensor *weight, wk_lerp_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  arguments.weight = weight;
+  return wk_lerp_at(here, &arguments);
+}
+inline wk_tensor *wk_addcmul(wk_tensor *x, wk_tensor *y, wk_tensor *z, wk_addcmul_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  arguments.z = z;
+  return wk_addcmul_at(here, &arguments);
+}
+inline wk_tensor *wk_addcdiv(wk_tensor *x, wk_tensor *y, wk_tensor *z, wk_addcdiv_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  arguments.z = z;
+  return wk_addcdiv_at(here, &arguments);
+}
+inline wk_tensor *wk_masked_fill(wk_tensor *x, wk_tensor *mask, double value, wk_masked_fill_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.mask = mask;
+  arguments.value = value;
+  return wk_masked_fill_at(here, &arguments);
+}
+inline wk_tensor *wk_floor_divide(wk_tensor *x, wk_tensor *y, wk_floor_divide_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_floor_divide_at(here, &arguments);
+}
+inline wk_tensor *wk_remainder(wk_tensor *x, wk_tensor *y, wk_remainder_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_remainder_at(here, &arguments);
+}
+inline wk_tensor *wk_fmod(wk_tensor *x, wk_tensor *y, wk_fmod_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_fmod_at(here, &arguments);
+}
+inline wk_tensor *wk_hypot(wk_tensor *x, wk_tensor *y, wk_hypot_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_hypot_at(here, &arguments);
+}
+inline wk_tensor *wk_logaddexp(wk_tensor *x, wk_tensor *y, wk_logaddexp_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_logaddexp_at(here, &arguments);
+}
+inline wk_tensor *wk_logaddexp2(wk_tensor *x, wk_tensor *y, wk_logaddexp2_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_logaddexp2_at(here, &arguments);
+}
+inline wk_tensor *wk_xlogy(wk_tensor *x, wk_tensor *y, wk_xlogy_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_xlogy_at(here, &arguments);
+}
+inline wk_tensor *wk_copysign(wk_tensor *x, wk_tensor *y, wk_copysign_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_copysign_at(here, &arguments);
+}
+inline wk_tensor *wk_heaviside(wk_tensor *x, wk_tensor *y, wk_heaviside_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_heaviside_at(here, &arguments);
+}
+inline wk_tensor *wk_fmax(wk_tensor *x, wk_tensor *y, wk_fmax_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_fmax_at(here, &arguments);
+}
+inline wk_tensor *wk_fmin(wk_tensor *x, wk_tensor *y, wk_fmin_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_fmin_at(here, &arguments);
+}
+inline wk_tensor *wk_squared_difference(wk_tensor *x, wk_tensor *y, wk_squared_difference_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_squared_difference_at(here, &arguments);
+}
+inline wk_tensor *wk_divide_no_nan(wk_tensor *x, wk_tensor *y, wk_divide_no_nan_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_divide_no_nan_at(here, &arguments);
+}
+inline wk_tensor *wk_sinc(wk_tensor *x, wk_sinc_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_sinc_at(here, &arguments);
+}
+inline wk_tensor *wk_logit(wk_tensor *x, wk_logit_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_logit_at(here, &arguments);
+}
+inline wk_tensor *wk_deg2rad(wk_tensor *x, wk_deg2rad_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_deg2rad_at(here, &arguments);
+}
+inline wk_tensor *wk_rad2deg(wk_tensor *x, wk_rad2deg_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_rad2deg_at(here, &arguments);
+}
+inline wk_tensor *wk_threshold(wk_tensor *x, double threshold, double value, wk_threshold_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.threshold = threshold;
+  arguments.value = value;
+  return wk_threshold_at(here, &arguments);
+}
+inline wk_tensor *wk_float_power(wk_tensor *x, wk_tensor *exponent, wk_float_power_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.exponent = exponent;
+  return wk_float_power_at(here, &arguments);
+}
+inline wk_tensor *wk_signbit(wk_tensor *x, wk_signbit_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_signbit_at(here, &arguments);
+}
+inline wk_tensor *wk_nan_to_num(wk_tensor *x, wk_nan_to_num_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_nan_to_num_at(here, &arguments);
+}
+inline wk_tensor *wk_is_nan(wk_tensor *x, wk_is_nan_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_is_nan_at(here, &arguments);
+}
+inline wk_tensor *wk_is_infinite(wk_tensor *x, wk_is_infinite_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_is_infinite_at(here, &arguments);
+}
+inline wk_tensor *wk_is_finite(wk_tensor *x, wk_is_finite_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_is_finite_at(here, &arguments);
+}
+inline wk_tensor *wk_is_close(wk_tensor *x, wk_tensor *y, wk_is_close_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_is_close_at(here, &arguments);
+}
+inline wk_tensor *wk_logical_and(wk_tensor *x, wk_tensor *y, wk_logical_and_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_logical_and_at(here, &arguments);
+}
+inline wk_tensor *wk_logical_or(wk_tensor *x, wk_tensor *y, wk_logical_or_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_logical_or_at(here, &arguments);
+}
+inline wk_tensor *wk_logical_xor(wk_tensor *x, wk_tensor *y, wk_logical_xor_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_logical_xor_at(here, &arguments);
+}
+inline wk_tensor *wk_logical_not(wk_tensor *x, wk_logical_not_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_logical_not_at(here, &arguments);
+}
+inline wk_tensor *wk_bitwise_and(wk_tensor *x, wk_tensor *y, wk_bitwise_and_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_bitwise_and_at(here, &arguments);
+}
+inline wk_tensor *wk_bitwise_or(wk_tensor *x, wk_tensor *y, wk_bitwise_or_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_bitwise_or_at(here, &arguments);
+}
+inline wk_tensor *wk_bitwise_xor(wk_tensor *x, wk_tensor *y, wk_bitwise_xor_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_bitwise_xor_at(here, &arguments);
+}
+inline wk_tensor *wk_bitwise_not(wk_tensor *x, wk_bitwise_not_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_bitwise_not_at(here, &arguments);
+}
+inline wk_tensor *wk_left_shift(wk_tensor *x, wk_tensor *y, wk_left_shift_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_left_shift_at(here, &arguments);
+}
+inline wk_tensor *wk_right_shift(wk_tensor *x, wk_tensor *y, wk_right_shift_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_right_shift_at(here, &arguments);
+}
+inline wk_tensor *wk_uniform(wk_shape shape, wk_uniform_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.shape = shape;
+  return wk_uniform_at(here, &arguments);
+}
+inline wk_tensor *wk_normal(wk_shape shape, wk_normal_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.shape = shape;
+  return wk_normal_at(here, &arguments);
+}
+inline wk_tensor *wk_dropout(wk_tensor *x, double rate, wk_dropout_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.rate = rate;
+  return wk_dropout_at(here, &arguments);
+}
+inline wk_tensor *wk_random_integers(wk_shape shape, int64_t high, wk_random_integers_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.shape = shape;
+  arguments.high = high;
+  return wk_random_integers_at(here, &arguments);
+}
+inline wk_tensor *wk_bernoulli(wk_tensor *x, wk_bernoulli_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_bernoulli_at(here, &arguments);
+}
+inline wk_tensor *wk_random_mask(wk_shape shape, double probability, wk_random_mask_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.shape = shape;
+  arguments.probability = probability;
+  return wk_random_mask_at(here, &arguments);
+}
+inline wk_tensor *wk_random_permutation(int64_t count, wk_random_permutation_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.count = count;
+  return wk_random_permutation_at(here, &arguments);
+}
+inline wk_tensor *wk_multinomial(wk_tensor *x, int64_t count, wk_multinomial_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.count = count;
+  return wk_multinomial_at(here, &arguments);
+}
+inline wk_tensor *wk_categorical(wk_tensor *x, int64_t count, wk_categorical_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.count = count;
+  return wk_categorical_at(here, &arguments);
+}
+inline wk_tensor *wk_exponential(wk_shape shape, wk_exponential_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.shape = shape;
+  return wk_exponential_at(here, &arguments);
+}
+inline wk_tensor *wk_truncated_normal(wk_shape shape, double low, double high, wk_truncated_normal_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.shape = shape;
+  arguments.low = low;
+  arguments.high = high;
+  return wk_truncated_normal_at(here, &arguments);
+}
+inline wk_tensor *wk_log_normal(wk_shape shape, wk_log_normal_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.shape = shape;
+  return wk_log_normal_at(here, &arguments);
+}
+inline wk_tensor *wk_cauchy(wk_shape shape, wk_cauchy_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.shape = shape;
+  return wk_cauchy_at(here, &arguments);
+}
+inline wk_tensor *wk_geometric(wk_shape shape, double probability, wk_geometric_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.shape = shape;
+  arguments.probability = probability;
+  return wk_geometric_at(here, &arguments);
+}
+inline wk_tensor *wk_gumbel(wk_shape shape, wk_gumbel_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.shape = shape;
+  return wk_gumbel_at(here, &arguments);
+}
+inline wk_tensor *wk_uniform_like(wk_tensor *x, wk_uniform_like_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_uniform_like_at(here, &arguments);
+}
+inline wk_tensor *wk_normal_like(wk_tensor *x, wk_normal_like_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_normal_like_at(here, &arguments);
+}
 inline wk_tensor *wk_sum(wk_tensor *x, wk_sum_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
@@ -1042,11 +4926,23 @@ inline wk_tensor *wk_mean(wk_tensor *x, wk_mean_arguments arguments = {},
   arguments.x = x;
   return wk_mean_at(here, &arguments);
 }
+inline wk_tensor *wk_product(wk_tensor *x, wk_product_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_product_at(here, &arguments);
+}
 inline wk_tensor *wk_max(wk_tensor *x, wk_max_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   return wk_max_at(here, &arguments);
+}
+inline wk_tensor *wk_min(wk_tensor *x, wk_min_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_min_at(here, &arguments);
 }
 inline wk_tensor *wk_argmax(wk_tensor *x, int axis, wk_argmax_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
@@ -1054,6 +4950,107 @@ inline wk_tensor *wk_argmax(wk_tensor *x, int axis, wk_argmax_arguments argument
   arguments.x = x;
   arguments.axis = axis;
   return wk_argmax_at(here, &arguments);
+}
+inline wk_tensor *wk_argmin(wk_tensor *x, int axis, wk_argmin_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  return wk_argmin_at(here, &arguments);
+}
+inline wk_tensor *wk_all(wk_tensor *x, wk_all_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_all_at(here, &arguments);
+}
+inline wk_tensor *wk_any(wk_tensor *x, wk_any_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_any_at(here, &arguments);
+}
+inline wk_tensor *wk_variance(wk_tensor *x, wk_variance_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_variance_at(here, &arguments);
+}
+inline wk_tensor *wk_standard_deviation(wk_tensor *x, wk_standard_deviation_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_standard_deviation_at(here, &arguments);
+}
+inline wk_moments_result wk_moments(wk_tensor *x, wk_moments_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_moments_at(here, &arguments);
+}
+inline wk_tensor *wk_log_sum_exp(wk_tensor *x, wk_log_sum_exp_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_log_sum_exp_at(here, &arguments);
+}
+inline wk_tensor *wk_norm(wk_tensor *x, wk_norm_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_norm_at(here, &arguments);
+}
+inline wk_tensor *wk_count_nonzero(wk_tensor *x, wk_count_nonzero_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_count_nonzero_at(here, &arguments);
+}
+inline wk_tensor *wk_nan_sum(wk_tensor *x, wk_nan_sum_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_nan_sum_at(here, &arguments);
+}
+inline wk_tensor *wk_nan_mean(wk_tensor *x, wk_nan_mean_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_nan_mean_at(here, &arguments);
+}
+inline wk_min_max_result wk_min_max(wk_tensor *x, wk_min_max_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_min_max_at(here, &arguments);
+}
+inline wk_max_with_index_result wk_max_with_index(wk_tensor *x, int axis, wk_max_with_index_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  return wk_max_with_index_at(here, &arguments);
+}
+inline wk_min_with_index_result wk_min_with_index(wk_tensor *x, int axis, wk_min_with_index_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  return wk_min_with_index_at(here, &arguments);
+}
+inline wk_tensor *wk_all_equal(wk_tensor *x, wk_tensor *y, wk_all_equal_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_all_equal_at(here, &arguments);
+}
+inline wk_tensor *wk_all_close(wk_tensor *x, wk_tensor *y, wk_all_close_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_all_close_at(here, &arguments);
 }
 inline wk_tensor *wk_softmax(wk_tensor *x, wk_softmax_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
@@ -1190,6 +5187,119 @@ inline wk_tensor *wk_pad(wk_tensor *x, wk_shape before, wk_shape after, wk_pad_a
   arguments.before = before;
   arguments.after = after;
   return wk_pad_at(here, &arguments);
+}
+inline wk_sort_result wk_sort(wk_tensor *x, int axis, wk_sort_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  return wk_sort_at(here, &arguments);
+}
+inline wk_tensor *wk_argsort(wk_tensor *x, int axis, wk_argsort_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  return wk_argsort_at(here, &arguments);
+}
+inline wk_top_k_result wk_top_k(wk_tensor *x, int64_t k, int axis, wk_top_k_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.k = k;
+  arguments.axis = axis;
+  return wk_top_k_at(here, &arguments);
+}
+inline wk_kth_value_result wk_kth_value(wk_tensor *x, int64_t k, int axis, wk_kth_value_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.k = k;
+  arguments.axis = axis;
+  return wk_kth_value_at(here, &arguments);
+}
+inline wk_median_result wk_median(wk_tensor *x, int axis, wk_median_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  return wk_median_at(here, &arguments);
+}
+inline wk_nan_median_result wk_nan_median(wk_tensor *x, int axis, wk_nan_median_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  return wk_nan_median_at(here, &arguments);
+}
+inline wk_mode_result wk_mode(wk_tensor *x, int axis, wk_mode_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  return wk_mode_at(here, &arguments);
+}
+inline wk_tensor *wk_quantile(wk_tensor *x, double level, int axis, wk_quantile_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.level = level;
+  arguments.axis = axis;
+  return wk_quantile_at(here, &arguments);
+}
+inline wk_tensor *wk_nan_quantile(wk_tensor *x, double level, int axis, wk_nan_quantile_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.level = level;
+  arguments.axis = axis;
+  return wk_nan_quantile_at(here, &arguments);
+}
+inline wk_unique_result wk_unique(wk_tensor *x, wk_unique_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_unique_at(here, &arguments);
+}
+inline wk_unique_consecutive_result wk_unique_consecutive(wk_tensor *x, wk_unique_consecutive_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_unique_consecutive_at(here, &arguments);
+}
+inline wk_tensor *wk_search_sorted(wk_tensor *sorted, wk_tensor *values, wk_search_sorted_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.sorted = sorted;
+  arguments.values = values;
+  return wk_search_sorted_at(here, &arguments);
+}
+inline wk_tensor *wk_bucketize(wk_tensor *values, wk_tensor *boundaries, wk_bucketize_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.values = values;
+  arguments.boundaries = boundaries;
+  return wk_bucketize_at(here, &arguments);
+}
+inline wk_tensor *wk_is_in(wk_tensor *x, wk_tensor *y, wk_is_in_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_is_in_at(here, &arguments);
+}
+inline wk_tensor *wk_bin_count(wk_tensor *x, wk_bin_count_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_bin_count_at(here, &arguments);
+}
+inline wk_tensor *wk_histogram(wk_tensor *x, int64_t bins, wk_histogram_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.bins = bins;
+  return wk_histogram_at(here, &arguments);
 }
 inline wk_tensor *wk_max_pool2d(wk_tensor *x, wk_max_pool2d_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {

@@ -40,4 +40,19 @@ static inline uint64_t wk_random_below(uint64_t word, uint64_t bound) {
   return (uint64_t)(((__uint128_t)word * bound) >> 64);
 }
 
+/* Fills `order` with 0 .. count - 1 in the random order of (seed, stream), whose words are counted
+ * from `offset`: Fisher and Yates' shuffle, from the end, as Durstenfeld gave it (1964). */
+static inline void wk_shuffle_order(uint64_t seed, uint64_t stream, uint64_t offset, int64_t count,
+                                    int64_t *order) {
+  for (int64_t i = 0; i < count; i++) order[i] = i;
+  for (int64_t i = count - 1; i > 0; i--) {
+    const wk_philox_block block = wk_philox(seed, offset + (uint64_t)i, stream);
+    const uint64_t word = (uint64_t)block.word[0] << 32 | block.word[1];
+    const int64_t j = (int64_t)wk_random_below(word, (uint64_t)i + 1);
+    const int64_t swapped = order[i];
+    order[i] = order[j];
+    order[j] = swapped;
+  }
+}
+
 #endif

@@ -266,7 +266,11 @@ static void describe_inputs(const wk_call *call) {
   if (used) wk_error_add_shapes(text);
 }
 
+/* Whether a composite is running: what fails in its hidden parts is told as a failure of its own. */
+static _Thread_local bool in_composite;
+
 static void explain_failure(const wk_call *call) {
+  if (in_composite && call->op->hidden) return;
   wk_error_add_op(call->op->name);
   if (wk_current_module) wk_error_add_module(wk_current_module);
   wk_error_add_place(call->here);
@@ -277,8 +281,11 @@ static void explain_failure(const wk_call *call) {
 static wk_status run_composite(wk_call *call) {
   wk_scope scope = wk_scope_open();
   const wk_place *const place_before = wk_place_above;
+  const bool nested = in_composite;
   wk_place_above = &call->here;
+  in_composite = true;
   wk_status status = call->op->composite(call);
+  in_composite = nested;
   wk_place_above = place_before;
   if (status != WK_OK) wk_error_rise();
   for (int i = 0; i < call->op->output_count; i++) {
@@ -302,6 +309,7 @@ static bool is_recorded(const wk_call *call) {
 static bool is_taken_apart(const wk_call *call) {
   const wk_op *op = call->op;
   if (!op->infer || !wk_kernel_exists(call_device(call), op->id)) return true;
+  if (op->is_native && !op->is_native(call)) return true;
   return !op->vjp && is_recorded(call);
 }
 
@@ -335,7 +343,8 @@ static wk_status run_promoted(wk_call *call) {
 }
 
 /* The call's inputs: the fields of the arguments, and behind them the tensors of a list. Without
- * other inputs the list is used where it is. Returns how many there are, or -1. */
+ * other inputs the list is used where it is. What is neither that nor fits in `few` is allocated.
+ * Returns how many there are, or -1. */
 static int gather_inputs(const wk_op *op, const char *arguments, wk_tensor **few,
                          wk_tensor ***inputs) {
   *inputs = few;
@@ -356,11 +365,14 @@ static int gather_inputs(const wk_op *op, const char *arguments, wk_tensor **few
   const int count = single + (int)list.count;
   if (single == 0) {
     *inputs = list.item;
-  } else if (count > WK_MAX_INPUTS) {
-    return -1;
-  } else {
-    memcpy(few + single, list.item, list.count * sizeof *few);
+    return count;
   }
+  if (count > WK_MAX_INPUTS) {
+    *inputs = wk_allocate((size_t)count * sizeof **inputs);
+    if (!*inputs) return -1;
+    for (int i = 0; i < single && i < WK_MAX_INPUTS; i++) (*inputs)[i] = few[i];
+  }
+  if (list.count > 0) memcpy(*inputs + single, list.item, list.count * sizeof *few);
   return count;
 }
 
@@ -373,16 +385,19 @@ wk_status wk_op_run(const wk_op *op, wk_place here, const void *arguments, wk_te
   wk_status status = wk_settings_resolve(&op->settings, op->name, arguments, resolved);
   if (status == WK_OK) {
     call.input_count = gather_inputs(op, resolved, few, &call.inputs);
-    if (call.input_count < 0) status = wk_fail(WK_ERROR_ARGUMENT, "too many tensors");
+    if (call.input_count < 0) {
+      if (!wk_failed()) wk_fail(WK_ERROR_ARGUMENT, "too many tensors");
+      status = wk_error_status();
+      call.input_count = 0;
+    }
   }
   if (status == WK_OK) {
     const bool mixed = wk_must_promote(op, call.inputs, call.input_count);
     status = mixed ? run_promoted(&call) : run_call(&call);
   }
-  if (status != WK_OK) {
-    explain_failure(&call);
-    return status;
-  }
+  if (status != WK_OK) explain_failure(&call);
+  if (op->input_count > 1 && call.input_count > WK_MAX_INPUTS) wk_deallocate(call.inputs);
+  if (status != WK_OK) return status;
   for (int i = 0; i < op->output_count; i++) outputs[i] = call.outputs[i];
   return WK_OK;
 }

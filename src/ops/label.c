@@ -5,12 +5,13 @@
 
 #include "base/error.h"
 
-wk_status wk_labels_check(const wk_operand *labels, int64_t classes) {
-  const int64_t stride = labels->layout.strides[0] * (int64_t)sizeof(int64_t);
-  for (int64_t i = 0; i < labels->layout.dims[0]; i++) {
+wk_status wk_labels_check(const wk_operand *labels, int64_t classes, double ignored) {
+  const int64_t count = wk_layout_count(&labels->layout);
+  for (int64_t i = 0; i < count; i++) {
     int64_t label;
-    memcpy(&label, labels->data + i * stride, sizeof label);
-    if (label >= 0 && label < classes) continue;
+    const int64_t position = wk_layout_position(&labels->layout, i);
+    memcpy(&label, labels->data + position * (int64_t)sizeof label, sizeof label);
+    if ((label >= 0 && label < classes) || (double)label == ignored) continue;
     wk_fail(WK_ERROR_INDEX, "label %lld at position %lld is not one of 0 .. %lld", (long long)label,
             (long long)i, (long long)classes - 1);
     wk_error_add_hint("labels are class numbers counted from 0, and the logits have %lld columns",

@@ -4,8 +4,9 @@
 
 #include "ops/kernel.h"
 
-/* Raises WK_ERROR_INDEX, with the position, the value and the valid range, unless every label [N]
- * i64 is from 0 to classes - 1. For kernels of ops that take labels. */
-wk_status wk_labels_check(const wk_operand *labels, int64_t classes);
+/* Raises WK_ERROR_INDEX, with the position, the value and the valid range, unless every label, i64
+ * of any sizes, is from 0 to classes - 1 or `ignored` (-INFINITY: none is). For kernels of ops that
+ * take labels. */
+wk_status wk_labels_check(const wk_operand *labels, int64_t classes, double ignored);
 
 #endif

@@ -1,18 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Matrix products. */
+#include "ops/matmul.h"
+
 #include "base/error.h"
-#include "ops/records.gen.h"
+#include "ops/build.h"
+
+/* x's or y's layout as a matrix: a vector is one row, or one column. */
+static wk_layout as_matrix(const wk_layout *layout, bool row) {
+  wk_layout matrix = *layout;
+  if (layout->rank != 1) return matrix;
+  const int kept = row ? 1 : 0;
+  matrix.rank = 2;
+  matrix.dims[kept] = layout->dims[0], matrix.strides[kept] = layout->strides[0];
+  matrix.dims[1 - kept] = 1, matrix.strides[1 - kept] = 0;
+  return matrix;
+}
+
+wk_matmul_operands wk_matmul_as_matrices(const wk_kernel_call *call) {
+  wk_matmul_operands o = {call->inputs[0], call->inputs[1], call->outputs[0]};
+  o.x.layout = as_matrix(&call->inputs[0].layout, true);
+  o.y.layout = as_matrix(&call->inputs[1].layout, false);
+  wk_layout *z = &o.z.layout;
+  const bool row = call->inputs[0].layout.rank == 1, column = call->inputs[1].layout.rank == 1;
+  if (column) z->dims[z->rank++] = 1;
+  if (row) {
+    z->dims[z->rank] = z->dims[z->rank - 1];
+    z->dims[z->rank++ - 1] = 1;
+  }
+  wk_layout_set_strides(z);
+  return o;
+}
 
 static wk_status check_matrices(const wk_layout *x, const wk_layout *y) {
-  if (x->rank < 2 || y->rank < 2) {
-    wk_fail(WK_ERROR_SHAPE, "both need two dimensions at least");
-    wk_error_add_hint("wk_reshape makes a vector of n elements a matrix [1, n] or [n, 1]");
+  if (x->rank < 1 || y->rank < 1) {
+    wk_fail(WK_ERROR_SHAPE, "both need one dimension at least");
+    wk_error_add_hint("wk_multiply multiplies by a single number");
     return WK_ERROR_SHAPE;
   }
-  const int64_t inner_x = x->dims[x->rank - 1], inner_y = y->dims[y->rank - 2];
-  if (inner_x == inner_y) return WK_OK;
-  wk_fail(WK_ERROR_SHAPE, "x's dimension %d (%lld) must equal y's dimension %d (%lld)", x->rank - 1,
-          (long long)inner_x, y->rank - 2, (long long)inner_y);
+  const int axis_x = x->rank - 1, axis_y = y->rank == 1 ? 0 : y->rank - 2;
+  if (x->dims[axis_x] == y->dims[axis_y]) return WK_OK;
+  wk_fail(WK_ERROR_SHAPE, "x's dimension %d (%lld) must equal y's dimension %d (%lld)", axis_x,
+          (long long)x->dims[axis_x], axis_y, (long long)y->dims[axis_y]);
   wk_error_add_hint("wk_permute(y, WK_AXES(1, 0)) transposes a matrix");
   return WK_ERROR_SHAPE;
 }
@@ -23,28 +51,39 @@ wk_status wk_infer_matmul(wk_call *call) {
   if (status != WK_OK) return status;
   /* The axes in front broadcast: join the shapes with the matrix axes taken off. */
   wk_tensor front_x = {.layout = *x}, front_y = {.layout = *y};
-  front_x.layout.rank -= 2, front_y.layout.rank -= 2;
+  front_x.layout.rank = x->rank > 2 ? x->rank - 2 : 0;
+  front_y.layout.rank = y->rank > 2 ? y->rank - 2 : 0;
   wk_layout joint;
   status = wk_broadcast_layouts((wk_tensor *[]){&front_x, &front_y}, 2, &joint);
   if (status != WK_OK) return status;
-  joint.dims[joint.rank] = x->dims[x->rank - 2];
-  joint.dims[joint.rank + 1] = y->dims[y->rank - 1];
-  return wk_infer_output(call, x->dtype, joint.rank + 2, joint.dims);
+  if (x->rank > 1) joint.dims[joint.rank++] = x->dims[x->rank - 2];
+  if (y->rank > 1) joint.dims[joint.rank++] = y->dims[y->rank - 1];
+  return wk_infer_output(call, x->dtype, joint.rank, joint.dims);
 }
 
-static wk_tensor *transpose(wk_tensor *x) {
-  const int rank = wk_tensor_rank(x);
-  wk_axes axes = {.count = rank};
-  for (int i = 0; i < rank; i++) axes.axis[i] = i;
-  if (rank >= 2) axes.axis[rank - 2] = rank - 1, axes.axis[rank - 1] = rank - 2;
-  return wk_permute(x, axes);
-}
-
-/* Gradients come out with the broadcast axes; autograd sums them away. */
+/* Gradients come out with the broadcast axes; autograd sums them away. With a vector among the
+ * operands all are made matrices first, and the gradient is reshaped at the end. */
 wk_status wk_vjp_matmul(wk_vjp *vjp) {
-  wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_matmul(g, transpose(vjp->inputs[1]));
-  if (vjp->needed[1]) vjp->input_gradients[1] = wk_matmul(transpose(vjp->inputs[0]), g);
+  wk_tensor *g = vjp->output_gradients[0], *x = vjp->inputs[0], *y = vjp->inputs[1];
+  const wk_layout *xs = &vjp->input_layouts[0], *ys = &vjp->input_layouts[1];
+  if (ys->rank == 1) {
+    g = wk_add_axis(g, g->layout.rank);
+    y = wk_add_axis(y, 1);
+  }
+  if (xs->rank == 1) {
+    if (g) g = wk_add_axis(g, g->layout.rank - 1);
+    x = wk_add_axis(x, 0);
+  }
+  if (vjp->needed[0]) {
+    wk_tensor *gradient = wk_matmul(g, wk_transposed(y));
+    if (xs->rank == 1) gradient = wk_drop_axis(gradient, gradient ? gradient->layout.rank - 2 : 0);
+    vjp->input_gradients[0] = gradient;
+  }
+  if (vjp->needed[1]) {
+    wk_tensor *gradient = wk_matmul(wk_transposed(x), g);
+    if (ys->rank == 1) gradient = wk_drop_axis(gradient, gradient ? gradient->layout.rank - 1 : 0);
+    vjp->input_gradients[1] = gradient;
+  }
   return wk_error_status();
 }
 
@@ -77,7 +116,7 @@ wk_status wk_composite_linear(wk_call *call) {
     rows.dims[0] = 1;
     for (int i = 0; i < rank - 1; i++) rows.dims[0] *= x->layout.dims[i];
   }
-  wk_tensor *y = wk_matmul(rank == 2 ? x : wk_reshape(x, rows), transpose(weight));
+  wk_tensor *y = wk_matmul(rank == 2 ? x : wk_reshape(x, rows), wk_transposed(weight));
   if (bias) y = wk_add(y, bias);
   result.dims[rank - 1] = weight->layout.dims[0];
   call->outputs[0] = rank == 2 ? y : wk_reshape(y, result);

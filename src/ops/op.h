@@ -66,6 +66,9 @@ typedef struct wk_op {
   wk_status (*composite)(wk_call *call); /* NULL for a primitive. One with an infer runs as a kernel
                                           * where there is one, unless it has no gradient rule and
                                           * is to be recorded: then it is taken apart */
+  bool (*is_native)(const wk_call *call); /* of such a composite: whether this call may run as a
+                                           * kernel; NULL: every one. Inputs are checked for dtype
+                                           * only */
   wk_status (*vjp)(wk_vjp *vjp);         /* NULL: no gradient */
   uint32_t gradient_reads_inputs;        /* bit i: the gradient needs input i */
   uint32_t gradient_reads_outputs;

@@ -4,28 +4,91 @@
 
 #include "ops/records.gen.h"
 
+wk_status wk_composite_gelu_exact_gradient_x(wk_call *call) {
+  call->outputs[0] = wk_multiply(call->inputs[0], wk_add(wk_multiply(wk_scalar(0.5), wk_erfc(wk_multiply(wk_scalar(-0.7071067811865476), call->inputs[1]))), wk_multiply(wk_multiply(call->inputs[1], wk_scalar(0.3989422804014327)), wk_exp(wk_multiply(wk_multiply(wk_scalar(-0.5), call->inputs[1]), call->inputs[1])))));
+  return wk_error_status();
+}
+
+wk_status wk_composite_gelu_tanh_gradient_x(wk_call *call) {
+  call->outputs[0] = wk_multiply(call->inputs[0], wk_add(wk_sigmoid(wk_multiply(wk_scalar(1.5957691216057308), wk_add(call->inputs[1], wk_multiply(wk_multiply(wk_multiply(wk_scalar(0.044715), call->inputs[1]), call->inputs[1]), call->inputs[1])))), wk_multiply(wk_multiply(call->inputs[1], wk_multiply(wk_sigmoid(wk_multiply(wk_scalar(1.5957691216057308), wk_add(call->inputs[1], wk_multiply(wk_multiply(wk_multiply(wk_scalar(0.044715), call->inputs[1]), call->inputs[1]), call->inputs[1])))), wk_subtract(wk_scalar(1.0), wk_sigmoid(wk_multiply(wk_scalar(1.5957691216057308), wk_add(call->inputs[1], wk_multiply(wk_multiply(wk_multiply(wk_scalar(0.044715), call->inputs[1]), call->inputs[1]), call->inputs[1]))))))), wk_add(wk_scalar(1.5957691216057308), wk_multiply(wk_multiply(wk_scalar(0.21406447086), call->inputs[1]), call->inputs[1])))));
+  return wk_error_status();
+}
+
+wk_status wk_composite_silu_gradient_x(wk_call *call) {
+  call->outputs[0] = wk_multiply(call->inputs[0], wk_multiply(wk_sigmoid(call->inputs[1]), wk_add(wk_scalar(1.0), wk_multiply(call->inputs[1], wk_subtract(wk_scalar(1.0), wk_sigmoid(call->inputs[1]))))));
+  return wk_error_status();
+}
+
+wk_status wk_composite_elu_gradient_x(wk_call *call) {
+  const wk_elu_gradient_x_arguments *a = call->arguments;
+  call->outputs[0] = wk_where(wk_greater(call->inputs[1], wk_scalar(0.0)), call->inputs[0], wk_multiply(wk_multiply(call->inputs[0], wk_scalar(a->alpha)), wk_exp(call->inputs[1])));
+  return wk_error_status();
+}
+
+wk_status wk_composite_leaky_relu_gradient_x(wk_call *call) {
+  const wk_leaky_relu_gradient_x_arguments *a = call->arguments;
+  call->outputs[0] = wk_where(wk_greater(call->inputs[1], wk_scalar(0.0)), call->inputs[0], wk_multiply(wk_scalar(a->negative_slope), call->inputs[0]));
+  return wk_error_status();
+}
+
+wk_status wk_composite_prelu_gradient_x(wk_call *call) {
+  call->outputs[0] = wk_where(wk_greater(call->inputs[1], wk_scalar(0.0)), call->inputs[0], wk_multiply(call->inputs[2], call->inputs[0]));
+  return wk_error_status();
+}
+
+wk_status wk_composite_prelu_gradient_weight(wk_call *call) {
+  call->outputs[0] = wk_where(wk_greater(call->inputs[1], wk_scalar(0.0)), wk_scalar(0.0), wk_multiply(call->inputs[0], call->inputs[1]));
+  return wk_error_status();
+}
+
+wk_status wk_composite_relu6_gradient_x(wk_call *call) {
+  call->outputs[0] = wk_where(wk_logical_and(wk_greater(call->inputs[1], wk_scalar(0.0)), wk_less(call->inputs[1], wk_scalar(6.0))), call->inputs[0], wk_scalar(0.0));
+  return wk_error_status();
+}
+
+wk_status wk_composite_hardsigmoid_gradient_x(wk_call *call) {
+  call->outputs[0] = wk_where(wk_logical_and(wk_greater(call->inputs[1], wk_scalar(-3.0)), wk_less(call->inputs[1], wk_scalar(3.0))), wk_divide(call->inputs[0], wk_scalar(6.0)), wk_scalar(0.0));
+  return wk_error_status();
+}
+
+wk_status wk_composite_hardswish_gradient_x(wk_call *call) {
+  call->outputs[0] = wk_where(wk_less_equal(call->inputs[1], wk_scalar(-3.0)), wk_scalar(0.0), wk_where(wk_less(call->inputs[1], wk_scalar(3.0)), wk_multiply(call->inputs[0], wk_add(wk_divide(call->inputs[1], wk_scalar(3.0)), wk_scalar(0.5))), call->inputs[0]));
+  return wk_error_status();
+}
+
+wk_status wk_composite_softplus_gradient_x(wk_call *call) {
+  const wk_softplus_gradient_x_arguments *a = call->arguments;
+  call->outputs[0] = wk_where(wk_greater(wk_multiply(call->inputs[1], wk_scalar(a->beta)), wk_scalar(a->threshold)), call->inputs[0], wk_multiply(call->inputs[0], wk_sigmoid(wk_multiply(call->inputs[1], wk_scalar(a->beta)))));
+  return wk_error_status();
+}
+
+wk_status wk_composite_log_sigmoid_gradient_x(wk_call *call) {
+  call->outputs[0] = wk_multiply(call->inputs[0], wk_sigmoid(wk_negative(call->inputs[1])));
+  return wk_error_status();
+}
+
 wk_status wk_composite_divide_gradient_y(wk_call *call) {
   call->outputs[0] = wk_divide(wk_multiply(wk_negative(call->inputs[0]), call->inputs[1]), wk_multiply(call->inputs[2], call->inputs[2]));
   return wk_error_status();
 }
 
 wk_status wk_composite_maximum_gradient_x(wk_call *call) {
-  call->outputs[0] = wk_where(wk_greater(call->inputs[1], call->inputs[2]), call->inputs[0], wk_where(wk_equal(call->inputs[1], call->inputs[2]), wk_multiply(wk_scalar(0.5), call->inputs[0]), wk_multiply(wk_scalar(0.0), call->inputs[0])));
+  call->outputs[0] = wk_where(wk_greater(call->inputs[1], call->inputs[2]), call->inputs[0], wk_where(wk_equal(call->inputs[1], call->inputs[2]), wk_multiply(wk_scalar(0.5), call->inputs[0]), wk_scalar(0.0)));
   return wk_error_status();
 }
 
 wk_status wk_composite_maximum_gradient_y(wk_call *call) {
-  call->outputs[0] = wk_where(wk_greater(call->inputs[2], call->inputs[1]), call->inputs[0], wk_where(wk_equal(call->inputs[1], call->inputs[2]), wk_multiply(wk_scalar(0.5), call->inputs[0]), wk_multiply(wk_scalar(0.0), call->inputs[0])));
+  call->outputs[0] = wk_where(wk_greater(call->inputs[2], call->inputs[1]), call->inputs[0], wk_where(wk_equal(call->inputs[1], call->inputs[2]), wk_multiply(wk_scalar(0.5), call->inputs[0]), wk_scalar(0.0)));
   return wk_error_status();
 }
 
 wk_status wk_composite_minimum_gradient_x(wk_call *call) {
-  call->outputs[0] = wk_where(wk_less(call->inputs[1], call->inputs[2]), call->inputs[0], wk_where(wk_equal(call->inputs[1], call->inputs[2]), wk_multiply(wk_scalar(0.5), call->inputs[0]), wk_multiply(wk_scalar(0.0), call->inputs[0])));
+  call->outputs[0] = wk_where(wk_less(call->inputs[1], call->inputs[2]), call->inputs[0], wk_where(wk_equal(call->inputs[1], call->inputs[2]), wk_multiply(wk_scalar(0.5), call->inputs[0]), wk_scalar(0.0)));
   return wk_error_status();
 }
 
 wk_status wk_composite_minimum_gradient_y(wk_call *call) {
-  call->outputs[0] = wk_where(wk_less(call->inputs[2], call->inputs[1]), call->inputs[0], wk_where(wk_equal(call->inputs[1], call->inputs[2]), wk_multiply(wk_scalar(0.5), call->inputs[0]), wk_multiply(wk_scalar(0.0), call->inputs[0])));
+  call->outputs[0] = wk_where(wk_less(call->inputs[2], call->inputs[1]), call->inputs[0], wk_where(wk_equal(call->inputs[1], call->inputs[2]), wk_multiply(wk_scalar(0.5), call->inputs[0]), wk_scalar(0.0)));
   return wk_error_status();
 }
 
@@ -35,7 +98,7 @@ wk_status wk_composite_sqrt_gradient_x(wk_call *call) {
 }
 
 wk_status wk_composite_relu_gradient_x(wk_call *call) {
-  call->outputs[0] = wk_where(wk_greater(call->inputs[1], wk_scalar(0.0)), call->inputs[0], wk_multiply(wk_scalar(0.0), call->inputs[0]));
+  call->outputs[0] = wk_where(wk_greater(call->inputs[1], wk_scalar(0.0)), call->inputs[0], wk_scalar(0.0));
   return wk_error_status();
 }
 
@@ -50,11 +113,103 @@ wk_status wk_composite_tanh_gradient_x(wk_call *call) {
 }
 
 wk_status wk_composite_where_gradient_x(wk_call *call) {
-  call->outputs[0] = wk_where(call->inputs[1], call->inputs[0], wk_multiply(wk_scalar(0.0), call->inputs[0]));
+  call->outputs[0] = wk_where(call->inputs[1], call->inputs[0], wk_scalar(0.0));
   return wk_error_status();
 }
 
 wk_status wk_composite_where_gradient_y(wk_call *call) {
-  call->outputs[0] = wk_where(call->inputs[1], wk_multiply(wk_scalar(0.0), call->inputs[0]), call->inputs[0]);
+  call->outputs[0] = wk_where(call->inputs[1], wk_scalar(0.0), call->inputs[0]);
+  return wk_error_status();
+}
+
+wk_status wk_composite_reciprocal_gradient_x(wk_call *call) {
+  call->outputs[0] = wk_multiply(wk_multiply(wk_negative(call->inputs[0]), call->inputs[1]), call->inputs[1]);
+  return wk_error_status();
+}
+
+wk_status wk_composite_square_gradient_x(wk_call *call) {
+  call->outputs[0] = wk_multiply(wk_multiply(wk_scalar(2.0), call->inputs[0]), call->inputs[1]);
+  return wk_error_status();
+}
+
+wk_status wk_composite_abs_gradient_x(wk_call *call) {
+  call->outputs[0] = wk_multiply(call->inputs[0], wk_sign(call->inputs[1]));
+  return wk_error_status();
+}
+
+wk_status wk_composite_rsqrt_gradient_x(wk_call *call) {
+  call->outputs[0] = wk_multiply(wk_multiply(wk_scalar(-0.5), call->inputs[0]), wk_multiply(wk_multiply(call->inputs[1], call->inputs[1]), call->inputs[1]));
+  return wk_error_status();
+}
+
+wk_status wk_composite_sin_gradient_x(wk_call *call) {
+  call->outputs[0] = wk_multiply(call->inputs[0], wk_cos(call->inputs[1]));
+  return wk_error_status();
+}
+
+wk_status wk_composite_cos_gradient_x(wk_call *call) {
+  call->outputs[0] = wk_multiply(wk_negative(call->inputs[0]), wk_sin(call->inputs[1]));
+  return wk_error_status();
+}
+
+wk_status wk_composite_erf_gradient_x(wk_call *call) {
+  call->outputs[0] = wk_multiply(wk_multiply(wk_scalar(1.1283791670955126), call->inputs[0]), wk_exp(wk_negative(wk_multiply(call->inputs[1], call->inputs[1]))));
+  return wk_error_status();
+}
+
+wk_status wk_composite_frac(wk_call *call) {
+  call->outputs[0] = wk_subtract(call->inputs[0], wk_trunc(call->inputs[0]));
+  return wk_error_status();
+}
+
+wk_status wk_composite_clamp_gradient_x(wk_call *call) {
+  const wk_clamp_gradient_x_arguments *a = call->arguments;
+  call->outputs[0] = wk_where(wk_logical_and(wk_greater_equal(call->inputs[1], wk_scalar(a->min)), wk_less_equal(call->inputs[1], wk_scalar(a->max))), call->inputs[0], wk_scalar(0.0));
+  return wk_error_status();
+}
+
+wk_status wk_composite_masked_fill_gradient_x(wk_call *call) {
+  call->outputs[0] = wk_where(call->inputs[1], wk_scalar(0.0), call->inputs[0]);
+  return wk_error_status();
+}
+
+wk_status wk_composite_logaddexp2(wk_call *call) {
+  call->outputs[0] = wk_divide(wk_logaddexp(wk_multiply(call->inputs[0], wk_scalar(0.6931471805599453)), wk_multiply(call->inputs[1], wk_scalar(0.6931471805599453))), wk_scalar(0.6931471805599453));
+  return wk_error_status();
+}
+
+wk_status wk_composite_fmax(wk_call *call) {
+  call->outputs[0] = wk_where(wk_not_equal(call->inputs[1], call->inputs[1]), call->inputs[0], wk_where(wk_not_equal(call->inputs[0], call->inputs[0]), call->inputs[1], wk_maximum(call->inputs[0], call->inputs[1])));
+  return wk_error_status();
+}
+
+wk_status wk_composite_fmin(wk_call *call) {
+  call->outputs[0] = wk_where(wk_not_equal(call->inputs[1], call->inputs[1]), call->inputs[0], wk_where(wk_not_equal(call->inputs[0], call->inputs[0]), call->inputs[1], wk_minimum(call->inputs[0], call->inputs[1])));
+  return wk_error_status();
+}
+
+wk_status wk_composite_squared_difference(wk_call *call) {
+  call->outputs[0] = wk_square(wk_subtract(call->inputs[0], call->inputs[1]));
+  return wk_error_status();
+}
+
+wk_status wk_composite_deg2rad(wk_call *call) {
+  call->outputs[0] = wk_multiply(call->inputs[0], wk_scalar(0.017453292519943295));
+  return wk_error_status();
+}
+
+wk_status wk_composite_rad2deg(wk_call *call) {
+  call->outputs[0] = wk_multiply(call->inputs[0], wk_scalar(57.29577951308232));
+  return wk_error_status();
+}
+
+wk_status wk_composite_signbit(wk_call *call) {
+  call->outputs[0] = wk_less(wk_copysign(wk_scalar(1.0), call->inputs[0]), wk_scalar(0.0));
+  return wk_error_status();
+}
+
+wk_status wk_composite_is_close(wk_call *call) {
+  const wk_is_close_arguments *a = call->arguments;
+  call->outputs[0] = wk_logical_or(wk_logical_or(wk_equal(call->inputs[0], call->inputs[1]), wk_logical_and(wk_logical_and(wk_not_equal(wk_scalar(a->equal_nan), wk_scalar(0.0)), wk_not_equal(call->inputs[0], call->inputs[0])), wk_not_equal(call->inputs[1], call->inputs[1]))), wk_logical_and(wk_is_finite(wk_subtract(call->inputs[0], call->inputs[1])), wk_less_equal(wk_abs(wk_subtract(call->inputs[0], call->inputs[1])), wk_add(wk_scalar(a->absolute), wk_multiply(wk_scalar(a->relative), wk_abs(call->inputs[1]))))));
   return wk_error_status();
 }

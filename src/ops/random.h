@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "base/random.h"
+#include "ops/op.h"
 
 /* Evenly spread over [low, high). */
 static inline float wk_random_uniform_f32(uint64_t seed, uint64_t index, double low, double high) {
@@ -31,6 +32,23 @@ static inline double wk_random_normal(uint64_t seed, uint64_t index, double mean
   const double radius = sqrt(-2 * log(first));
   return mean + deviation * (radius * (index & 1 ? sin(angle) : cos(angle)));
 }
+
+/* Evenly spread over [0, 1). */
+static inline double wk_random_unit(uint64_t seed, uint64_t index) {
+  const wk_philox_block block = wk_philox(seed, index, 1);
+  return wk_random_unit_double(block.word[0], block.word[1]);
+}
+
+/* Evenly spread over low .. high - 1. */
+static inline int64_t wk_random_integer(uint64_t seed, uint64_t index, int64_t low, int64_t high) {
+  const wk_philox_block block = wk_philox(seed, index, 1);
+  const uint64_t word = (uint64_t)block.word[0] << 32 | block.word[1];
+  return (int64_t)((uint64_t)low + wk_random_below(word, (uint64_t)high - (uint64_t)low));
+}
+
+/* Element `index` of the result of a random op whose results are real and depend on nothing but its
+ * settings: normal, exponential and so on. f32 rounds it, floats of 16 bits round that. */
+double wk_random_real(const wk_op *op, const void *arguments, int64_t index);
 
 /* Dropout: whether the element is kept, and what it is then multiplied by; for f32 that is rounded
  * before the product, which is rounded too. */

@@ -5,6 +5,180 @@
 #include "ops/records.gen.h"
 #include "tensor/enums.gen.h"
 
+static const wk_op_input inputs_gelu_exact[] = {
+    {"x", offsetof(wk_gelu_exact_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_gelu_exact_gradient_x[] = {
+    {"g", offsetof(wk_gelu_exact_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_gelu_exact_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_gelu_tanh[] = {
+    {"x", offsetof(wk_gelu_tanh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_gelu_tanh_gradient_x[] = {
+    {"g", offsetof(wk_gelu_tanh_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_gelu_tanh_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_gelu[] = {
+    {"x", offsetof(wk_gelu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_gelu[] = {
+    {"approximate", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gelu_arguments, approximate),
+     0.0, -INFINITY, INFINITY, "0.5 x (1 + tanh(0.7978845608 (x + 0.044715 x^3)))",
+     NULL},
+};
+static const wk_op_input inputs_silu[] = {
+    {"x", offsetof(wk_silu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_silu_gradient_x[] = {
+    {"g", offsetof(wk_silu_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_silu_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_elu[] = {
+    {"x", offsetof(wk_elu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_elu[] = {
+    {"alpha", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_elu_arguments, alpha),
+     1.0, -INFINITY, INFINITY, "minus what the result tends to",
+     NULL},
+};
+static const wk_op_input inputs_elu_gradient_x[] = {
+    {"g", offsetof(wk_elu_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_elu_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_elu_gradient_x[] = {
+    {"alpha", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_elu_gradient_x_arguments, alpha),
+     1.0, -INFINITY, INFINITY, "minus what the result tends to",
+     NULL},
+};
+static const wk_op_input inputs_celu[] = {
+    {"x", offsetof(wk_celu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_celu[] = {
+    {"alpha", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_celu_arguments, alpha),
+     1.0, -INFINITY, INFINITY, "minus what the result tends to",
+     NULL},
+};
+static const wk_op_input inputs_selu[] = {
+    {"x", offsetof(wk_selu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_leaky_relu[] = {
+    {"x", offsetof(wk_leaky_relu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_leaky_relu[] = {
+    {"negative_slope", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_leaky_relu_arguments, negative_slope),
+     0.01, -INFINITY, INFINITY, "below 0",
+     NULL},
+};
+static const wk_op_input inputs_leaky_relu_gradient_x[] = {
+    {"g", offsetof(wk_leaky_relu_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_leaky_relu_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_leaky_relu_gradient_x[] = {
+    {"negative_slope", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_leaky_relu_gradient_x_arguments, negative_slope),
+     0.01, -INFINITY, INFINITY, "below 0",
+     NULL},
+};
+static const wk_op_input inputs_prelu[] = {
+    {"x", offsetof(wk_prelu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_prelu_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_prelu_gradient_x[] = {
+    {"g", offsetof(wk_prelu_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_prelu_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_prelu_gradient_x_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_prelu_gradient_weight[] = {
+    {"g", offsetof(wk_prelu_gradient_weight_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_prelu_gradient_weight_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_relu6[] = {
+    {"x", offsetof(wk_relu6_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_relu6_gradient_x[] = {
+    {"g", offsetof(wk_relu6_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_relu6_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_hardtanh[] = {
+    {"x", offsetof(wk_hardtanh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_hardsigmoid[] = {
+    {"x", offsetof(wk_hardsigmoid_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_hardsigmoid_gradient_x[] = {
+    {"g", offsetof(wk_hardsigmoid_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_hardsigmoid_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_hardswish[] = {
+    {"x", offsetof(wk_hardswish_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_hardswish_gradient_x[] = {
+    {"g", offsetof(wk_hardswish_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_hardswish_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_mish[] = {
+    {"x", offsetof(wk_mish_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_softplus[] = {
+    {"x", offsetof(wk_softplus_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_softplus[] = {
+    {"beta", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_softplus_arguments, beta),
+     1.0, -INFINITY, INFINITY, "how sharp the bend is",
+     NULL},
+    {"threshold", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_softplus_arguments, threshold),
+     20.0, -INFINITY, INFINITY, "beyond which it is a line",
+     NULL},
+};
+static const wk_op_input inputs_softplus_gradient_x[] = {
+    {"g", offsetof(wk_softplus_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_softplus_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_softplus_gradient_x[] = {
+    {"beta", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_softplus_gradient_x_arguments, beta),
+     1.0, -INFINITY, INFINITY, "how sharp the bend is",
+     NULL},
+    {"threshold", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_softplus_gradient_x_arguments, threshold),
+     20.0, -INFINITY, INFINITY, "beyond which it is a line",
+     NULL},
+};
+static const wk_op_input inputs_softsign[] = {
+    {"x", offsetof(wk_softsign_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_log_sigmoid[] = {
+    {"x", offsetof(wk_log_sigmoid_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_log_sigmoid_gradient_x[] = {
+    {"g", offsetof(wk_log_sigmoid_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_log_sigmoid_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_hardshrink[] = {
+    {"x", offsetof(wk_hardshrink_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_hardshrink[] = {
+    {"bound", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_hardshrink_arguments, bound),
+     0.5, -INFINITY, INFINITY, "where it begins",
+     NULL},
+};
+static const wk_op_input inputs_softshrink[] = {
+    {"x", offsetof(wk_softshrink_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_softshrink[] = {
+    {"bound", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_softshrink_arguments, bound),
+     0.5, -INFINITY, INFINITY, "where it begins",
+     NULL},
+};
+static const wk_op_input inputs_tanhshrink[] = {
+    {"x", offsetof(wk_tanhshrink_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_glu[] = {
+    {"x", offsetof(wk_glu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_glu[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_glu_arguments, axis),
+     0.0, -INFINITY, INFINITY, "which is halved; its size is even",
+     NULL},
+};
 static const wk_attribute attributes_full[] = {
     {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_full_arguments, shape),
      0.0, -INFINITY, INFINITY, "sizes of the result",
@@ -36,82 +210,262 @@ static const wk_attribute attributes_arange[] = {
      0.0, -INFINITY, INFINITY, "cpu if not given",
      NULL},
 };
-static const wk_attribute attributes_uniform[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_uniform_arguments, shape),
+static const wk_attribute attributes_zeros[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_zeros_arguments, shape),
      0.0, -INFINITY, INFINITY, "sizes of the result",
      NULL},
-    {"low", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_uniform_arguments, low),
-     0.0, -INFINITY, INFINITY, "the least",
-     NULL},
-    {"high", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_uniform_arguments, high),
-     1.0, -INFINITY, INFINITY, "just above the largest",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_uniform_arguments, dtype),
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_zeros_arguments, dtype),
      0.0, -INFINITY, INFINITY, "f32 if not given",
      NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_uniform_arguments, device),
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_zeros_arguments, device),
      0.0, -INFINITY, INFINITY, "cpu if not given",
      NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_uniform_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_uniform_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_uniform_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_uniform_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
 };
-static const wk_attribute attributes_normal[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_normal_arguments, shape),
+static const wk_attribute attributes_ones[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_ones_arguments, shape),
      0.0, -INFINITY, INFINITY, "sizes of the result",
      NULL},
-    {"mean", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_normal_arguments, mean),
-     0.0, -INFINITY, INFINITY, "of the distribution",
-     NULL},
-    {"deviation", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_normal_arguments, deviation),
-     1.0, 0.0, INFINITY, "standard deviation",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_normal_arguments, dtype),
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_ones_arguments, dtype),
      0.0, -INFINITY, INFINITY, "f32 if not given",
      NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_normal_arguments, device),
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_ones_arguments, device),
      0.0, -INFINITY, INFINITY, "cpu if not given",
      NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_normal_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+};
+static const wk_op_input inputs_full_like[] = {
+    {"x", offsetof(wk_full_like_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_full_like[] = {
+    {"value", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_full_like_arguments, value),
+     0.0, -INFINITY, INFINITY, "of every element",
      NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_normal_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_normal_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_normal_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_full_like_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "that of x if not given",
      NULL},
 };
-static const wk_op_input inputs_dropout[] = {
-    {"x", offsetof(wk_dropout_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+static const wk_op_input inputs_zeros_like[] = {
+    {"x", offsetof(wk_zeros_like_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
-static const wk_attribute attributes_dropout[] = {
-    {"rate", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_dropout_arguments, rate),
-     0.0, 0.0, 0.999999, "probability of zero",
+static const wk_attribute attributes_zeros_like[] = {
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_zeros_like_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "that of x if not given",
      NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_dropout_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+};
+static const wk_op_input inputs_ones_like[] = {
+    {"x", offsetof(wk_ones_like_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_ones_like[] = {
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_ones_like_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "that of x if not given",
      NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_dropout_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+};
+static const wk_op_input inputs_empty_like[] = {
+    {"x", offsetof(wk_empty_like_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_empty_like[] = {
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_empty_like_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "that of x if not given",
      NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_dropout_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
+};
+static const wk_attribute attributes_eye[] = {
+    {"rows", WK_ATTRIBUTE_INT, true, offsetof(wk_eye_arguments, rows),
+     0.0, 0.0, INFINITY, "of the matrix",
      NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_dropout_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
+    {"columns", WK_ATTRIBUTE_INT, false, offsetof(wk_eye_arguments, columns),
+     0.0, 0.0, INFINITY, "as many as rows if not given",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_eye_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_eye_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+};
+static const wk_attribute attributes_linspace[] = {
+    {"start", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_linspace_arguments, start),
+     0.0, -INFINITY, INFINITY, "the first",
+     NULL},
+    {"end", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_linspace_arguments, end),
+     0.0, -INFINITY, INFINITY, "the last",
+     NULL},
+    {"count", WK_ATTRIBUTE_INT, true, offsetof(wk_linspace_arguments, count),
+     0.0, 0.0, INFINITY, "of elements",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_linspace_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_linspace_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+};
+static const wk_attribute attributes_logspace[] = {
+    {"start", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_logspace_arguments, start),
+     0.0, -INFINITY, INFINITY, "the first exponent",
+     NULL},
+    {"end", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_logspace_arguments, end),
+     0.0, -INFINITY, INFINITY, "the last exponent",
+     NULL},
+    {"count", WK_ATTRIBUTE_INT, true, offsetof(wk_logspace_arguments, count),
+     0.0, 0.0, INFINITY, "of elements",
+     NULL},
+    {"base", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_logspace_arguments, base),
+     10.0, -INFINITY, INFINITY, "what is raised",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_logspace_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_logspace_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+};
+static const wk_attribute attributes_range[] = {
+    {"start", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_range_arguments, start),
+     0.0, -INFINITY, INFINITY, "the first",
+     NULL},
+    {"end", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_range_arguments, end),
+     0.0, -INFINITY, INFINITY, "none reaches it",
+     NULL},
+    {"step", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_range_arguments, step),
+     1.0, -INFINITY, INFINITY, "from one to the next",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_range_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_range_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+};
+static const wk_op_input inputs_tril[] = {
+    {"x", offsetof(wk_tril_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_tril[] = {
+    {"diagonal", WK_ATTRIBUTE_INT, false, offsetof(wk_tril_arguments, diagonal),
+     0.0, -INFINITY, INFINITY, "0: the main one; above 0: that many places to the right",
+     NULL},
+};
+static const wk_op_input inputs_triu[] = {
+    {"x", offsetof(wk_triu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_triu[] = {
+    {"diagonal", WK_ATTRIBUTE_INT, false, offsetof(wk_triu_arguments, diagonal),
+     0.0, -INFINITY, INFINITY, "0: the main one; above 0: that many places to the right",
+     NULL},
+};
+static const wk_attribute attributes_tril_indices[] = {
+    {"rows", WK_ATTRIBUTE_INT, true, offsetof(wk_tril_indices_arguments, rows),
+     0.0, 0.0, INFINITY, "of the matrix",
+     NULL},
+    {"columns", WK_ATTRIBUTE_INT, true, offsetof(wk_tril_indices_arguments, columns),
+     0.0, 0.0, INFINITY, "of the matrix",
+     NULL},
+    {"diagonal", WK_ATTRIBUTE_INT, false, offsetof(wk_tril_indices_arguments, diagonal),
+     0.0, -INFINITY, INFINITY, "0: the main one; above 0: that many places to the right",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_tril_indices_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+};
+static const wk_attribute attributes_triu_indices[] = {
+    {"rows", WK_ATTRIBUTE_INT, true, offsetof(wk_triu_indices_arguments, rows),
+     0.0, 0.0, INFINITY, "of the matrix",
+     NULL},
+    {"columns", WK_ATTRIBUTE_INT, true, offsetof(wk_triu_indices_arguments, columns),
+     0.0, 0.0, INFINITY, "of the matrix",
+     NULL},
+    {"diagonal", WK_ATTRIBUTE_INT, false, offsetof(wk_triu_indices_arguments, diagonal),
+     0.0, -INFINITY, INFINITY, "0: the main one; above 0: that many places to the right",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_triu_indices_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+};
+static const wk_op_input inputs_one_hot[] = {
+    {"x", offsetof(wk_one_hot_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_attribute attributes_one_hot[] = {
+    {"classes", WK_ATTRIBUTE_INT, true, offsetof(wk_one_hot_arguments, classes),
+     0.0, 0.0, INFINITY, "size of the new axis",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_one_hot_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "i64 if not given",
+     NULL},
+};
+static const wk_op_input inputs_clone[] = {
+    {"x", offsetof(wk_clone_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_sequence_mask[] = {
+    {"x", offsetof(wk_sequence_mask_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_attribute attributes_sequence_mask[] = {
+    {"count", WK_ATTRIBUTE_INT, true, offsetof(wk_sequence_mask_arguments, count),
+     0.0, 0.0, INFINITY, "size of the new axis",
+     NULL},
+};
+static const wk_op_input inputs_cumulative_sum[] = {
+    {"x", offsetof(wk_cumulative_sum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_cumulative_sum[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_cumulative_sum_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_cumulative_sum_arguments, reverse),
+     0.0, -INFINITY, INFINITY, "from the end to the beginning",
+     NULL},
+    {"exclusive", WK_ATTRIBUTE_BOOL, false, offsetof(wk_cumulative_sum_arguments, exclusive),
+     0.0, -INFINITY, INFINITY, "leave out the element itself: the first result is that of no elements",
+     NULL},
+};
+static const wk_op_input inputs_cumulative_product[] = {
+    {"x", offsetof(wk_cumulative_product_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_cumulative_product[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_cumulative_product_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_cumulative_product_arguments, reverse),
+     0.0, -INFINITY, INFINITY, "from the end to the beginning",
+     NULL},
+    {"exclusive", WK_ATTRIBUTE_BOOL, false, offsetof(wk_cumulative_product_arguments, exclusive),
+     0.0, -INFINITY, INFINITY, "leave out the element itself: the first result is that of no elements",
+     NULL},
+};
+static const wk_op_input inputs_cumulative_max[] = {
+    {"x", offsetof(wk_cumulative_max_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_cumulative_max[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_cumulative_max_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+};
+static const wk_op_input inputs_cumulative_min[] = {
+    {"x", offsetof(wk_cumulative_min_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_cumulative_min[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_cumulative_min_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+};
+static const wk_op_input inputs_log_cumulative_sum_exp[] = {
+    {"x", offsetof(wk_log_cumulative_sum_exp_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_log_cumulative_sum_exp[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_log_cumulative_sum_exp_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_log_cumulative_sum_exp_arguments, reverse),
+     0.0, -INFINITY, INFINITY, "from the end to the beginning",
+     NULL},
+};
+static const wk_op_input inputs_linear_recurrence[] = {
+    {"a", offsetof(wk_linear_recurrence_arguments, a), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"b", offsetof(wk_linear_recurrence_arguments, b), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_linear_recurrence[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_linear_recurrence_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_linear_recurrence_arguments, reverse),
+     0.0, -INFINITY, INFINITY, "from the end to the beginning",
      NULL},
 };
 static const wk_op_input inputs_gather[] = {
@@ -174,9 +528,446 @@ static const wk_attribute attributes_index_select[] = {
      0.0, -INFINITY, INFINITY, "along which",
      NULL},
 };
+static const wk_op_input inputs_dot[] = {
+    {"x", offsetof(wk_dot_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_dot_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_inner[] = {
+    {"x", offsetof(wk_inner_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_inner_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_outer[] = {
+    {"x", offsetof(wk_outer_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_outer_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_vector_dot[] = {
+    {"x", offsetof(wk_vector_dot_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_vector_dot_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_attribute attributes_vector_dot[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_vector_dot_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+};
+static const wk_op_input inputs_add_matmul[] = {
+    {"addend", offsetof(wk_add_matmul_arguments, addend), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_add_matmul_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_add_matmul_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_add_matmul[] = {
+    {"alpha", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_add_matmul_arguments, alpha),
+     1.0, -INFINITY, INFINITY, "factor of the product",
+     NULL},
+    {"beta", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_add_matmul_arguments, beta),
+     1.0, -INFINITY, INFINITY, "factor of the addend; with WK_EXACTLY_ZERO it is not looked at",
+     NULL},
+};
+static const wk_op_input inputs_tensordot[] = {
+    {"x", offsetof(wk_tensordot_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_tensordot_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_attribute attributes_tensordot[] = {
+    {"axes_x", WK_ATTRIBUTE_AXES, false, offsetof(wk_tensordot_arguments, axes_x),
+     0.0, -INFINITY, INFINITY, "of x, to sum over",
+     NULL},
+    {"axes_y", WK_ATTRIBUTE_AXES, false, offsetof(wk_tensordot_arguments, axes_y),
+     0.0, -INFINITY, INFINITY, "of y, in the same order",
+     NULL},
+};
+static const wk_op_input inputs_einsum[] = {
+    {"tensors", offsetof(wk_einsum_arguments, tensors), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_attribute attributes_einsum[] = {
+    {"equation", WK_ATTRIBUTE_TEXT, true, offsetof(wk_einsum_arguments, equation),
+     0.0, -INFINITY, INFINITY, "what to sum",
+     NULL},
+};
+static const wk_op_input inputs_chain_matmul[] = {
+    {"matrices", offsetof(wk_chain_matmul_arguments, matrices), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_diagonal[] = {
+    {"x", offsetof(wk_diagonal_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_diagonal[] = {
+    {"offset", WK_ATTRIBUTE_INT, false, offsetof(wk_diagonal_arguments, offset),
+     0.0, -INFINITY, INFINITY, "of the diagonal: above the main one, or below if negative",
+     NULL},
+    {"axis_1", WK_ATTRIBUTE_AXIS, false, offsetof(wk_diagonal_arguments, axis_1),
+     0.0, -INFINITY, INFINITY, "the rows; the last but one if both are 0",
+     NULL},
+    {"axis_2", WK_ATTRIBUTE_AXIS, false, offsetof(wk_diagonal_arguments, axis_2),
+     0.0, -INFINITY, INFINITY, "the columns; the last if both are 0",
+     NULL},
+};
+static const wk_op_input inputs_trace[] = {
+    {"x", offsetof(wk_trace_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_lower_triangle[] = {
+    {"x", offsetof(wk_lower_triangle_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_lower_triangle[] = {
+    {"offset", WK_ATTRIBUTE_INT, false, offsetof(wk_lower_triangle_arguments, offset),
+     0.0, -INFINITY, INFINITY, "of the outermost diagonal kept: above the main one, or below if negative",
+     NULL},
+};
+static const wk_op_input inputs_upper_triangle[] = {
+    {"x", offsetof(wk_upper_triangle_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_upper_triangle[] = {
+    {"offset", WK_ATTRIBUTE_INT, false, offsetof(wk_upper_triangle_arguments, offset),
+     0.0, -INFINITY, INFINITY, "of the outermost diagonal kept: above the main one, or below if negative",
+     NULL},
+};
+static const wk_op_input inputs_kronecker[] = {
+    {"x", offsetof(wk_kronecker_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_kronecker_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_cross[] = {
+    {"x", offsetof(wk_cross_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_cross_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_attribute attributes_cross[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_cross_arguments, axis),
+     0.0, -INFINITY, INFINITY, "of size 3",
+     NULL},
+};
+static const wk_op_input inputs_cosine_similarity[] = {
+    {"x", offsetof(wk_cosine_similarity_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_cosine_similarity_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_cosine_similarity[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_cosine_similarity_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_cosine_similarity_arguments, epsilon),
+     1e-08, 0.0, INFINITY, "keeps divisors from 0",
+     NULL},
+};
+static const wk_op_input inputs_pairwise_distance[] = {
+    {"x", offsetof(wk_pairwise_distance_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_pairwise_distance_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_pairwise_distance[] = {
+    {"order", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_pairwise_distance_arguments, order),
+     2.0, -INFINITY, INFINITY, "of the norm",
+     NULL},
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_pairwise_distance_arguments, epsilon),
+     1e-06, 0.0, INFINITY, "keeps the gradient finite where x and y are equal",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_pairwise_distance_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep the axis with size 1",
+     NULL},
+};
+static const wk_op_input inputs_distances[] = {
+    {"x", offsetof(wk_distances_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_distances_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_distances[] = {
+    {"order", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_distances_arguments, order),
+     2.0, -INFINITY, INFINITY, "of the norm",
+     NULL},
+};
+static const wk_op_input inputs_matrix_power[] = {
+    {"x", offsetof(wk_matrix_power_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_matrix_power[] = {
+    {"exponent", WK_ATTRIBUTE_INT, true, offsetof(wk_matrix_power_arguments, exponent),
+     0.0, -INFINITY, INFINITY, "how many factors",
+     NULL},
+};
+static const wk_op_input inputs_mse_loss[] = {
+    {"x", offsetof(wk_mse_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"target", offsetof(wk_mse_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_mse_loss[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_mse_loss_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+};
+static const wk_op_input inputs_l1_loss[] = {
+    {"x", offsetof(wk_l1_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"target", offsetof(wk_l1_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_l1_loss[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_l1_loss_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+};
+static const wk_op_input inputs_smooth_l1_loss[] = {
+    {"x", offsetof(wk_smooth_l1_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"target", offsetof(wk_smooth_l1_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_smooth_l1_loss[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_smooth_l1_loss_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+    {"beta", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_smooth_l1_loss_arguments, beta),
+     1.0, 0.0, INFINITY, "distance from which on it is linear",
+     NULL},
+};
+static const wk_op_input inputs_huber_loss[] = {
+    {"x", offsetof(wk_huber_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"target", offsetof(wk_huber_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_huber_loss[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_huber_loss_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+    {"delta", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_huber_loss_arguments, delta),
+     1.0, 1e-300, INFINITY, "distance from which on it is linear",
+     NULL},
+};
+static const wk_op_input inputs_kl_divergence[] = {
+    {"x", offsetof(wk_kl_divergence_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"target", offsetof(wk_kl_divergence_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_kl_divergence[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_kl_divergence_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+    {"log_target", WK_ATTRIBUTE_BOOL, false, offsetof(wk_kl_divergence_arguments, log_target),
+     0.0, -INFINITY, INFINITY, "target is given as logarithm, too",
+     NULL},
+};
+static const wk_op_input inputs_binary_cross_entropy[] = {
+    {"probabilities", offsetof(wk_binary_cross_entropy_arguments, probabilities), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"target", offsetof(wk_binary_cross_entropy_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_binary_cross_entropy_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_binary_cross_entropy[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_binary_cross_entropy_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+};
+static const wk_op_input inputs_binary_cross_entropy_with_logits[] = {
+    {"logits", offsetof(wk_binary_cross_entropy_with_logits_arguments, logits), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"target", offsetof(wk_binary_cross_entropy_with_logits_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_binary_cross_entropy_with_logits_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"positive_weight", offsetof(wk_binary_cross_entropy_with_logits_arguments, positive_weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_binary_cross_entropy_with_logits[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_binary_cross_entropy_with_logits_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+};
+static const wk_op_input inputs_nll_loss[] = {
+    {"log_probabilities", offsetof(wk_nll_loss_arguments, log_probabilities), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"labels", offsetof(wk_nll_loss_arguments, labels), false, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"weight", offsetof(wk_nll_loss_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_nll_loss[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_nll_loss_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+    {"ignore_index", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_nll_loss_arguments, ignore_index),
+     -INFINITY, -INFINITY, INFINITY, "label of rows to leave out; none if not given, WK_EXACTLY_ZERO for 0",
+     NULL},
+};
+static const wk_op_input inputs_ctc_loss[] = {
+    {"log_probabilities", offsetof(wk_ctc_loss_arguments, log_probabilities), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"targets", offsetof(wk_ctc_loss_arguments, targets), false, false, false, false, 1u << WK_I64},
+    {"input_lengths", offsetof(wk_ctc_loss_arguments, input_lengths), false, false, false, false, 1u << WK_I64},
+    {"target_lengths", offsetof(wk_ctc_loss_arguments, target_lengths), false, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_ctc_loss[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_ctc_loss_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+    {"blank", WK_ATTRIBUTE_INT, false, offsetof(wk_ctc_loss_arguments, blank),
+     0.0, 0.0, INFINITY, "class that stands for no label",
+     NULL},
+    {"zero_infinity", WK_ATTRIBUTE_BOOL, false, offsetof(wk_ctc_loss_arguments, zero_infinity),
+     0.0, -INFINITY, INFINITY, "0 instead of infinity",
+     NULL},
+};
+static const wk_op_input inputs_ctc[] = {
+    {"log_probabilities", offsetof(wk_ctc_arguments, log_probabilities), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"targets", offsetof(wk_ctc_arguments, targets), false, false, false, false, 1u << WK_I64},
+    {"input_lengths", offsetof(wk_ctc_arguments, input_lengths), false, false, false, false, 1u << WK_I64},
+    {"target_lengths", offsetof(wk_ctc_arguments, target_lengths), false, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_ctc[] = {
+    {"blank", WK_ATTRIBUTE_INT, false, offsetof(wk_ctc_arguments, blank),
+     0.0, 0.0, INFINITY, "as ctc_loss",
+     NULL},
+};
+static const wk_op_input inputs_ctc_gradient[] = {
+    {"g", offsetof(wk_ctc_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"log_probabilities", offsetof(wk_ctc_gradient_arguments, log_probabilities), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"targets", offsetof(wk_ctc_gradient_arguments, targets), false, false, false, false, 1u << WK_I64},
+    {"input_lengths", offsetof(wk_ctc_gradient_arguments, input_lengths), false, false, false, false, 1u << WK_I64},
+    {"target_lengths", offsetof(wk_ctc_gradient_arguments, target_lengths), false, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_ctc_gradient[] = {
+    {"blank", WK_ATTRIBUTE_INT, false, offsetof(wk_ctc_gradient_arguments, blank),
+     0.0, 0.0, INFINITY, "as ctc_loss",
+     NULL},
+};
+static const wk_op_input inputs_hinge_embedding_loss[] = {
+    {"x", offsetof(wk_hinge_embedding_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"target", offsetof(wk_hinge_embedding_loss_arguments, target), false, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_attribute attributes_hinge_embedding_loss[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_hinge_embedding_loss_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+    {"margin", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_hinge_embedding_loss_arguments, margin),
+     1.0, -INFINITY, INFINITY, "by how much to be apart",
+     NULL},
+};
+static const wk_op_input inputs_margin_ranking_loss[] = {
+    {"x", offsetof(wk_margin_ranking_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_margin_ranking_loss_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"target", offsetof(wk_margin_ranking_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_margin_ranking_loss[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_margin_ranking_loss_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+    {"margin", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_margin_ranking_loss_arguments, margin),
+     0.0, -INFINITY, INFINITY, "by how much to be apart",
+     NULL},
+};
+static const wk_op_input inputs_triplet_margin_loss[] = {
+    {"anchor", offsetof(wk_triplet_margin_loss_arguments, anchor), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"positive", offsetof(wk_triplet_margin_loss_arguments, positive), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"negative", offsetof(wk_triplet_margin_loss_arguments, negative), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_triplet_margin_loss[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_triplet_margin_loss_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+    {"margin", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_triplet_margin_loss_arguments, margin),
+     1.0, -INFINITY, INFINITY, "by how much to be apart",
+     NULL},
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_triplet_margin_loss_arguments, epsilon),
+     1e-06, -INFINITY, INFINITY, "added to differences",
+     NULL},
+    {"swap", WK_ATTRIBUTE_BOOL, false, offsetof(wk_triplet_margin_loss_arguments, swap),
+     0.0, -INFINITY, INFINITY, "take d(positive, negative) where it is the smaller",
+     NULL},
+};
+static const wk_op_input inputs_cosine_embedding_loss[] = {
+    {"x", offsetof(wk_cosine_embedding_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_cosine_embedding_loss_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"target", offsetof(wk_cosine_embedding_loss_arguments, target), false, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_attribute attributes_cosine_embedding_loss[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_cosine_embedding_loss_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+    {"margin", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_cosine_embedding_loss_arguments, margin),
+     0.0, -INFINITY, INFINITY, "by how much to be apart",
+     NULL},
+};
+static const wk_op_input inputs_soft_margin_loss[] = {
+    {"x", offsetof(wk_soft_margin_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"target", offsetof(wk_soft_margin_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_soft_margin_loss[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_soft_margin_loss_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+};
+static const wk_op_input inputs_multi_margin_loss[] = {
+    {"x", offsetof(wk_multi_margin_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"labels", offsetof(wk_multi_margin_loss_arguments, labels), false, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"weight", offsetof(wk_multi_margin_loss_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_multi_margin_loss[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_multi_margin_loss_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+    {"margin", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_multi_margin_loss_arguments, margin),
+     1.0, -INFINITY, INFINITY, "by how much to be apart",
+     NULL},
+    {"squared", WK_ATTRIBUTE_BOOL, false, offsetof(wk_multi_margin_loss_arguments, squared),
+     0.0, -INFINITY, INFINITY, "square each term",
+     NULL},
+};
+static const wk_op_input inputs_multilabel_margin_loss[] = {
+    {"x", offsetof(wk_multilabel_margin_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"target", offsetof(wk_multilabel_margin_loss_arguments, target), false, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_multilabel_margin_loss[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_multilabel_margin_loss_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+};
+static const wk_op_input inputs_multilabel_soft_margin_loss[] = {
+    {"x", offsetof(wk_multilabel_soft_margin_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"target", offsetof(wk_multilabel_soft_margin_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_multilabel_soft_margin_loss_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_multilabel_soft_margin_loss[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_multilabel_soft_margin_loss_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+};
+static const wk_op_input inputs_poisson_nll_loss[] = {
+    {"x", offsetof(wk_poisson_nll_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"target", offsetof(wk_poisson_nll_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_poisson_nll_loss[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_poisson_nll_loss_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+    {"plain_rate", WK_ATTRIBUTE_BOOL, false, offsetof(wk_poisson_nll_loss_arguments, plain_rate),
+     0.0, -INFINITY, INFINITY, "x is the rate itself",
+     NULL},
+    {"full", WK_ATTRIBUTE_BOOL, false, offsetof(wk_poisson_nll_loss_arguments, full),
+     0.0, -INFINITY, INFINITY, "add Stirling's approximation of log(target!) where target > 1",
+     NULL},
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_poisson_nll_loss_arguments, epsilon),
+     1e-08, -INFINITY, INFINITY, "added to rates",
+     NULL},
+};
+static const wk_op_input inputs_gaussian_nll_loss[] = {
+    {"x", offsetof(wk_gaussian_nll_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"target", offsetof(wk_gaussian_nll_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"variance", offsetof(wk_gaussian_nll_loss_arguments, variance), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_gaussian_nll_loss[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_gaussian_nll_loss_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+    {"full", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gaussian_nll_loss_arguments, full),
+     0.0, -INFINITY, INFINITY, "add log(2 pi) / 2",
+     NULL},
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_gaussian_nll_loss_arguments, epsilon),
+     1e-06, -INFINITY, INFINITY, "least variance",
+     NULL},
+};
+static const wk_op_input inputs_focal_loss[] = {
+    {"logits", offsetof(wk_focal_loss_arguments, logits), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"target", offsetof(wk_focal_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_focal_loss[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_focal_loss_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+    {"alpha", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_focal_loss_arguments, alpha),
+     0.25, -INFINITY, 1.0, "weight of target 1; negative for no such weights",
+     NULL},
+    {"gamma", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_focal_loss_arguments, gamma),
+     2.0, 0.0, INFINITY, "how much what is right already counts less",
+     NULL},
+};
+static const wk_op_input inputs_dice_loss[] = {
+    {"x", offsetof(wk_dice_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"target", offsetof(wk_dice_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_dice_loss[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_dice_loss_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_dice_loss_arguments, epsilon),
+     1e-07, -INFINITY, INFINITY, "keeps the quotient of nothing at 1",
+     NULL},
+};
 static const wk_op_input inputs_matmul[] = {
-    {"x", offsetof(wk_matmul_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_matmul_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_matmul_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_matmul_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
 };
 static const wk_op_input inputs_linear[] = {
     {"x", offsetof(wk_linear_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
@@ -376,8 +1167,803 @@ static const wk_op_input inputs_not_equal[] = {
     {"x", offsetof(wk_not_equal_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
     {"y", offsetof(wk_not_equal_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
+static const wk_op_input inputs_reciprocal[] = {
+    {"x", offsetof(wk_reciprocal_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_reciprocal_gradient_x[] = {
+    {"g", offsetof(wk_reciprocal_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_reciprocal_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_square[] = {
+    {"x", offsetof(wk_square_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_square_gradient_x[] = {
+    {"g", offsetof(wk_square_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_square_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_abs[] = {
+    {"x", offsetof(wk_abs_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_abs_gradient_x[] = {
+    {"g", offsetof(wk_abs_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_abs_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_sign[] = {
+    {"x", offsetof(wk_sign_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_rsqrt[] = {
+    {"x", offsetof(wk_rsqrt_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_rsqrt_gradient_x[] = {
+    {"g", offsetof(wk_rsqrt_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_rsqrt_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_power[] = {
+    {"x", offsetof(wk_power_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"exponent", offsetof(wk_power_arguments, exponent), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_exp2[] = {
+    {"x", offsetof(wk_exp2_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_expm1[] = {
+    {"x", offsetof(wk_expm1_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_log1p[] = {
+    {"x", offsetof(wk_log1p_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_log2[] = {
+    {"x", offsetof(wk_log2_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_log10[] = {
+    {"x", offsetof(wk_log10_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_sin[] = {
+    {"x", offsetof(wk_sin_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_sin_gradient_x[] = {
+    {"g", offsetof(wk_sin_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_sin_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_cos[] = {
+    {"x", offsetof(wk_cos_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_cos_gradient_x[] = {
+    {"g", offsetof(wk_cos_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_cos_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_tan[] = {
+    {"x", offsetof(wk_tan_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_asin[] = {
+    {"x", offsetof(wk_asin_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_acos[] = {
+    {"x", offsetof(wk_acos_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_atan[] = {
+    {"x", offsetof(wk_atan_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_atan2[] = {
+    {"y", offsetof(wk_atan2_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_atan2_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_sinh[] = {
+    {"x", offsetof(wk_sinh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_cosh[] = {
+    {"x", offsetof(wk_cosh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_asinh[] = {
+    {"x", offsetof(wk_asinh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_acosh[] = {
+    {"x", offsetof(wk_acosh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_atanh[] = {
+    {"x", offsetof(wk_atanh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_erf[] = {
+    {"x", offsetof(wk_erf_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_erf_gradient_x[] = {
+    {"g", offsetof(wk_erf_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_erf_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_erfc[] = {
+    {"x", offsetof(wk_erfc_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_erfinv[] = {
+    {"x", offsetof(wk_erfinv_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_lgamma[] = {
+    {"x", offsetof(wk_lgamma_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_digamma[] = {
+    {"x", offsetof(wk_digamma_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_trigamma[] = {
+    {"x", offsetof(wk_trigamma_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_cbrt[] = {
+    {"x", offsetof(wk_cbrt_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_floor[] = {
+    {"x", offsetof(wk_floor_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_ceil[] = {
+    {"x", offsetof(wk_ceil_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_round[] = {
+    {"x", offsetof(wk_round_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_trunc[] = {
+    {"x", offsetof(wk_trunc_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_frac[] = {
+    {"x", offsetof(wk_frac_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_clamp[] = {
+    {"x", offsetof(wk_clamp_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_attribute attributes_clamp[] = {
+    {"min", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_clamp_arguments, min),
+     0.0, -INFINITY, INFINITY, "the least result; -INFINITY: none",
+     NULL},
+    {"max", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_clamp_arguments, max),
+     0.0, -INFINITY, INFINITY, "the largest result; INFINITY: none",
+     NULL},
+};
+static const wk_op_input inputs_clamp_gradient_x[] = {
+    {"g", offsetof(wk_clamp_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_clamp_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_clamp_gradient_x[] = {
+    {"min", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_clamp_gradient_x_arguments, min),
+     0.0, -INFINITY, INFINITY, "the least result; -INFINITY: none",
+     NULL},
+    {"max", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_clamp_gradient_x_arguments, max),
+     0.0, -INFINITY, INFINITY, "the largest result; INFINITY: none",
+     NULL},
+};
+static const wk_op_input inputs_lerp[] = {
+    {"x", offsetof(wk_lerp_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_lerp_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_lerp_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_addcmul[] = {
+    {"x", offsetof(wk_addcmul_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_addcmul_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"z", offsetof(wk_addcmul_arguments, z), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_addcmul[] = {
+    {"scale", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_addcmul_arguments, scale),
+     1.0, -INFINITY, INFINITY, "of the product",
+     NULL},
+};
+static const wk_op_input inputs_addcdiv[] = {
+    {"x", offsetof(wk_addcdiv_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_addcdiv_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"z", offsetof(wk_addcdiv_arguments, z), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_addcdiv[] = {
+    {"scale", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_addcdiv_arguments, scale),
+     1.0, -INFINITY, INFINITY, "of the quotient",
+     NULL},
+};
+static const wk_op_input inputs_masked_fill[] = {
+    {"x", offsetof(wk_masked_fill_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"mask", offsetof(wk_masked_fill_arguments, mask), false, false, false, false, 1u << WK_BOOL},
+};
+static const wk_attribute attributes_masked_fill[] = {
+    {"value", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_masked_fill_arguments, value),
+     0.0, -INFINITY, INFINITY, "what is written; for integers its fraction is dropped",
+     NULL},
+};
+static const wk_op_input inputs_masked_fill_gradient_x[] = {
+    {"g", offsetof(wk_masked_fill_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"mask", offsetof(wk_masked_fill_gradient_x_arguments, mask), false, false, false, false, 1u << WK_BOOL},
+};
+static const wk_op_input inputs_floor_divide[] = {
+    {"x", offsetof(wk_floor_divide_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_floor_divide_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_remainder[] = {
+    {"x", offsetof(wk_remainder_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_remainder_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_fmod[] = {
+    {"x", offsetof(wk_fmod_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_fmod_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_hypot[] = {
+    {"x", offsetof(wk_hypot_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_hypot_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_logaddexp[] = {
+    {"x", offsetof(wk_logaddexp_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_logaddexp_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_logaddexp2[] = {
+    {"x", offsetof(wk_logaddexp2_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_logaddexp2_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_xlogy[] = {
+    {"x", offsetof(wk_xlogy_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_xlogy_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_copysign[] = {
+    {"x", offsetof(wk_copysign_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_copysign_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_heaviside[] = {
+    {"x", offsetof(wk_heaviside_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_heaviside_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_fmax[] = {
+    {"x", offsetof(wk_fmax_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_fmax_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_fmin[] = {
+    {"x", offsetof(wk_fmin_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_fmin_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_squared_difference[] = {
+    {"x", offsetof(wk_squared_difference_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_squared_difference_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_divide_no_nan[] = {
+    {"x", offsetof(wk_divide_no_nan_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_divide_no_nan_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_sinc[] = {
+    {"x", offsetof(wk_sinc_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_logit[] = {
+    {"x", offsetof(wk_logit_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_logit[] = {
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_logit_arguments, epsilon),
+     0.0, 0.0, 0.5, "how near x may come to 0 and 1",
+     NULL},
+};
+static const wk_op_input inputs_deg2rad[] = {
+    {"x", offsetof(wk_deg2rad_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_rad2deg[] = {
+    {"x", offsetof(wk_rad2deg_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_threshold[] = {
+    {"x", offsetof(wk_threshold_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_attribute attributes_threshold[] = {
+    {"threshold", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_threshold_arguments, threshold),
+     0.0, -INFINITY, INFINITY, "what stays is above it",
+     NULL},
+    {"value", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_threshold_arguments, value),
+     0.0, -INFINITY, INFINITY, "of all that does not stay",
+     NULL},
+};
+static const wk_op_input inputs_float_power[] = {
+    {"x", offsetof(wk_float_power_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"exponent", offsetof(wk_float_power_arguments, exponent), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_signbit[] = {
+    {"x", offsetof(wk_signbit_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_nan_to_num[] = {
+    {"x", offsetof(wk_nan_to_num_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_nan_to_num[] = {
+    {"nan", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_nan_to_num_arguments, nan),
+     0.0, -INFINITY, INFINITY, "in place of NaN",
+     NULL},
+    {"positive_infinity", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_nan_to_num_arguments, positive_infinity),
+     0.0, -INFINITY, INFINITY, "in place of infinity; the largest finite number if not given (-0.0 for zero)",
+     NULL},
+    {"negative_infinity", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_nan_to_num_arguments, negative_infinity),
+     0.0, -INFINITY, INFINITY, "in place of -infinity; the least finite number if not given (-0.0 for zero)",
+     NULL},
+};
+static const wk_op_input inputs_is_nan[] = {
+    {"x", offsetof(wk_is_nan_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_is_infinite[] = {
+    {"x", offsetof(wk_is_infinite_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_is_finite[] = {
+    {"x", offsetof(wk_is_finite_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_is_close[] = {
+    {"x", offsetof(wk_is_close_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_is_close_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_attribute attributes_is_close[] = {
+    {"relative", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_is_close_arguments, relative),
+     1e-05, -INFINITY, INFINITY, "tolerance as a fraction of |y| (-0.0 for none)",
+     NULL},
+    {"absolute", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_is_close_arguments, absolute),
+     1e-08, -INFINITY, INFINITY, "tolerance besides (-0.0 for none)",
+     NULL},
+    {"equal_nan", WK_ATTRIBUTE_BOOL, false, offsetof(wk_is_close_arguments, equal_nan),
+     0.0, -INFINITY, INFINITY, "NaN is close to NaN",
+     NULL},
+};
+static const wk_op_input inputs_logical_and[] = {
+    {"x", offsetof(wk_logical_and_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"y", offsetof(wk_logical_and_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_logical_or[] = {
+    {"x", offsetof(wk_logical_or_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"y", offsetof(wk_logical_or_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_logical_xor[] = {
+    {"x", offsetof(wk_logical_xor_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"y", offsetof(wk_logical_xor_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_logical_not[] = {
+    {"x", offsetof(wk_logical_not_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_bitwise_and[] = {
+    {"x", offsetof(wk_bitwise_and_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"y", offsetof(wk_bitwise_and_arguments, y), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_bitwise_or[] = {
+    {"x", offsetof(wk_bitwise_or_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"y", offsetof(wk_bitwise_or_arguments, y), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_bitwise_xor[] = {
+    {"x", offsetof(wk_bitwise_xor_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"y", offsetof(wk_bitwise_xor_arguments, y), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_bitwise_not[] = {
+    {"x", offsetof(wk_bitwise_not_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_left_shift[] = {
+    {"x", offsetof(wk_left_shift_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_left_shift_arguments, y), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_right_shift[] = {
+    {"x", offsetof(wk_right_shift_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_right_shift_arguments, y), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_attribute attributes_uniform[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_uniform_arguments, shape),
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
+    {"low", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_uniform_arguments, low),
+     0.0, -INFINITY, INFINITY, "the least",
+     NULL},
+    {"high", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_uniform_arguments, high),
+     1.0, -INFINITY, INFINITY, "just above the largest",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_uniform_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_uniform_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_uniform_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_uniform_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_uniform_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_uniform_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_attribute attributes_normal[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_normal_arguments, shape),
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
+    {"mean", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_normal_arguments, mean),
+     0.0, -INFINITY, INFINITY, "of the distribution",
+     NULL},
+    {"deviation", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_normal_arguments, deviation),
+     1.0, 0.0, INFINITY, "standard deviation",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_normal_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_normal_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_normal_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_normal_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_normal_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_normal_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_op_input inputs_dropout[] = {
+    {"x", offsetof(wk_dropout_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_dropout[] = {
+    {"rate", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_dropout_arguments, rate),
+     0.0, 0.0, 0.999999, "probability of zero",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_dropout_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_dropout_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_dropout_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_dropout_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_attribute attributes_random_integers[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_random_integers_arguments, shape),
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
+    {"high", WK_ATTRIBUTE_INT, true, offsetof(wk_random_integers_arguments, high),
+     0.0, -INFINITY, INFINITY, "just above the largest",
+     NULL},
+    {"low", WK_ATTRIBUTE_INT, false, offsetof(wk_random_integers_arguments, low),
+     0.0, -INFINITY, INFINITY, "the least",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_random_integers_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "i64 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_random_integers_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_random_integers_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_random_integers_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_integers_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_integers_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_op_input inputs_bernoulli[] = {
+    {"x", offsetof(wk_bernoulli_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_bernoulli[] = {
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_bernoulli_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_bernoulli_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_bernoulli_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_bernoulli_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_attribute attributes_random_mask[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_random_mask_arguments, shape),
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
+    {"probability", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_random_mask_arguments, probability),
+     0.0, 0.0, 1.0, "of true",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_random_mask_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "bool if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_random_mask_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_random_mask_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_random_mask_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_mask_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_mask_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_attribute attributes_random_permutation[] = {
+    {"count", WK_ATTRIBUTE_INT, true, offsetof(wk_random_permutation_arguments, count),
+     0.0, 0.0, INFINITY, "of elements",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_random_permutation_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "i64 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_random_permutation_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_random_permutation_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_random_permutation_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_permutation_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_permutation_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_op_input inputs_multinomial[] = {
+    {"x", offsetof(wk_multinomial_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_multinomial[] = {
+    {"count", WK_ATTRIBUTE_INT, true, offsetof(wk_multinomial_arguments, count),
+     0.0, 1.0, INFINITY, "places drawn for each row",
+     NULL},
+    {"replacement", WK_ATTRIBUTE_BOOL, false, offsetof(wk_multinomial_arguments, replacement),
+     0.0, -INFINITY, INFINITY, "a place may be drawn again",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_multinomial_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_multinomial_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_multinomial_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_multinomial_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_op_input inputs_categorical[] = {
+    {"x", offsetof(wk_categorical_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_categorical[] = {
+    {"count", WK_ATTRIBUTE_INT, true, offsetof(wk_categorical_arguments, count),
+     0.0, 1.0, INFINITY, "places drawn for each row",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_categorical_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_categorical_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_categorical_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_categorical_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_attribute attributes_exponential[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_exponential_arguments, shape),
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
+    {"rate", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_exponential_arguments, rate),
+     1.0, 1e-300, INFINITY, "1 / mean",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_exponential_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_exponential_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_exponential_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_exponential_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_exponential_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_exponential_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_attribute attributes_truncated_normal[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_truncated_normal_arguments, shape),
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
+    {"low", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_truncated_normal_arguments, low),
+     0.0, -INFINITY, INFINITY, "the least",
+     NULL},
+    {"high", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_truncated_normal_arguments, high),
+     0.0, -INFINITY, INFINITY, "the largest",
+     NULL},
+    {"mean", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_truncated_normal_arguments, mean),
+     0.0, -INFINITY, INFINITY, "before cutting",
+     NULL},
+    {"deviation", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_truncated_normal_arguments, deviation),
+     1.0, 0.0, INFINITY, "before cutting",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_truncated_normal_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_truncated_normal_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_truncated_normal_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_truncated_normal_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_truncated_normal_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_truncated_normal_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_attribute attributes_log_normal[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_log_normal_arguments, shape),
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
+    {"mean", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_log_normal_arguments, mean),
+     0.0, -INFINITY, INFINITY, "of the logarithm",
+     NULL},
+    {"deviation", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_log_normal_arguments, deviation),
+     1.0, 0.0, INFINITY, "of the logarithm",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_log_normal_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_log_normal_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_log_normal_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_log_normal_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_log_normal_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_log_normal_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_attribute attributes_cauchy[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_cauchy_arguments, shape),
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
+    {"median", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_cauchy_arguments, median),
+     0.0, -INFINITY, INFINITY, "half are above it",
+     NULL},
+    {"scale", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_cauchy_arguments, scale),
+     1.0, 0.0, INFINITY, "half are nearer to the median",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_cauchy_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_cauchy_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_cauchy_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_cauchy_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_cauchy_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_cauchy_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_attribute attributes_geometric[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_geometric_arguments, shape),
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
+    {"probability", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_geometric_arguments, probability),
+     0.0, 1e-09, 1.0, "of success",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_geometric_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_geometric_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_geometric_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_geometric_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_geometric_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_geometric_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_attribute attributes_gumbel[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_gumbel_arguments, shape),
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_gumbel_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_gumbel_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_gumbel_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gumbel_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_gumbel_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_gumbel_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_op_input inputs_uniform_like[] = {
+    {"x", offsetof(wk_uniform_like_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_uniform_like[] = {
+    {"low", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_uniform_like_arguments, low),
+     0.0, -INFINITY, INFINITY, "the least",
+     NULL},
+    {"high", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_uniform_like_arguments, high),
+     1.0, -INFINITY, INFINITY, "just above the largest",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_uniform_like_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "that of x if not given",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_uniform_like_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_uniform_like_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_uniform_like_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_uniform_like_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_op_input inputs_normal_like[] = {
+    {"x", offsetof(wk_normal_like_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_normal_like[] = {
+    {"mean", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_normal_like_arguments, mean),
+     0.0, -INFINITY, INFINITY, "of the distribution",
+     NULL},
+    {"deviation", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_normal_like_arguments, deviation),
+     1.0, 0.0, INFINITY, "standard deviation",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_normal_like_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "that of x if not given",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_normal_like_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_normal_like_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_normal_like_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_normal_like_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
 static const wk_op_input inputs_sum[] = {
-    {"x", offsetof(wk_sum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", offsetof(wk_sum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
 static const wk_attribute attributes_sum[] = {
     {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_sum_arguments, axes),
@@ -398,8 +1984,19 @@ static const wk_attribute attributes_mean[] = {
      0.0, -INFINITY, INFINITY, "keep them with size 1",
      NULL},
 };
+static const wk_op_input inputs_product[] = {
+    {"x", offsetof(wk_product_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_product[] = {
+    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_product_arguments, axes),
+     0.0, -INFINITY, INFINITY, "which to multiply over; all if not given",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_product_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep them with size 1",
+     NULL},
+};
 static const wk_op_input inputs_max[] = {
-    {"x", offsetof(wk_max_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", offsetof(wk_max_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
 static const wk_attribute attributes_max[] = {
     {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_max_arguments, axes),
@@ -409,8 +2006,19 @@ static const wk_attribute attributes_max[] = {
      0.0, -INFINITY, INFINITY, "keep them with size 1",
      NULL},
 };
+static const wk_op_input inputs_min[] = {
+    {"x", offsetof(wk_min_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_min[] = {
+    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_min_arguments, axes),
+     0.0, -INFINITY, INFINITY, "which to search; all if not given",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_min_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep them with size 1",
+     NULL},
+};
 static const wk_op_input inputs_argmax[] = {
-    {"x", offsetof(wk_argmax_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", offsetof(wk_argmax_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
 static const wk_attribute attributes_argmax[] = {
     {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_argmax_arguments, axis),
@@ -420,28 +2028,266 @@ static const wk_attribute attributes_argmax[] = {
      0.0, -INFINITY, INFINITY, "keep it with size 1",
      NULL},
 };
+static const wk_op_input inputs_argmin[] = {
+    {"x", offsetof(wk_argmin_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_argmin[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_argmin_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which to search",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_argmin_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep it with size 1",
+     NULL},
+};
+static const wk_op_input inputs_all[] = {
+    {"x", offsetof(wk_all_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_all[] = {
+    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_all_arguments, axes),
+     0.0, -INFINITY, INFINITY, "which to look along; all if not given",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_all_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep them with size 1",
+     NULL},
+};
+static const wk_op_input inputs_any[] = {
+    {"x", offsetof(wk_any_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_any[] = {
+    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_any_arguments, axes),
+     0.0, -INFINITY, INFINITY, "which to look along; all if not given",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_any_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep them with size 1",
+     NULL},
+};
+static const wk_op_input inputs_variance[] = {
+    {"x", offsetof(wk_variance_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_variance[] = {
+    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_variance_arguments, axes),
+     0.0, -INFINITY, INFINITY, "which to look along; all if not given",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_variance_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep them with size 1",
+     NULL},
+    {"population", WK_ATTRIBUTE_BOOL, false, offsetof(wk_variance_arguments, population),
+     0.0, -INFINITY, INFINITY, "divide by the number of elements, not by one less",
+     NULL},
+};
+static const wk_op_input inputs_standard_deviation[] = {
+    {"x", offsetof(wk_standard_deviation_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_standard_deviation[] = {
+    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_standard_deviation_arguments, axes),
+     0.0, -INFINITY, INFINITY, "which to look along; all if not given",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_standard_deviation_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep them with size 1",
+     NULL},
+    {"population", WK_ATTRIBUTE_BOOL, false, offsetof(wk_standard_deviation_arguments, population),
+     0.0, -INFINITY, INFINITY, "divide by the number of elements, not by one less",
+     NULL},
+};
+static const wk_op_input inputs_moments[] = {
+    {"x", offsetof(wk_moments_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_moments[] = {
+    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_moments_arguments, axes),
+     0.0, -INFINITY, INFINITY, "which to look along; all if not given",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_moments_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep them with size 1",
+     NULL},
+    {"population", WK_ATTRIBUTE_BOOL, false, offsetof(wk_moments_arguments, population),
+     0.0, -INFINITY, INFINITY, "divide by the number of elements, not by one less",
+     NULL},
+};
+static const wk_op_input inputs_log_sum_exp[] = {
+    {"x", offsetof(wk_log_sum_exp_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_log_sum_exp[] = {
+    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_log_sum_exp_arguments, axes),
+     0.0, -INFINITY, INFINITY, "which to sum over; all if not given",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_log_sum_exp_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep them with size 1",
+     NULL},
+};
+static const wk_op_input inputs_norm[] = {
+    {"x", offsetof(wk_norm_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_norm[] = {
+    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_norm_arguments, axes),
+     0.0, -INFINITY, INFINITY, "which make up a vector; all if not given",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_norm_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep them with size 1",
+     NULL},
+    {"order", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_norm_arguments, order),
+     2.0, -INFINITY, INFINITY, "p; infinities and WK_EXACTLY_ZERO are possible",
+     NULL},
+};
+static const wk_op_input inputs_count_nonzero[] = {
+    {"x", offsetof(wk_count_nonzero_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_count_nonzero[] = {
+    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_count_nonzero_arguments, axes),
+     0.0, -INFINITY, INFINITY, "which to count over; all if not given",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_count_nonzero_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep them with size 1",
+     NULL},
+};
+static const wk_op_input inputs_nan_sum[] = {
+    {"x", offsetof(wk_nan_sum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_nan_sum[] = {
+    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_nan_sum_arguments, axes),
+     0.0, -INFINITY, INFINITY, "which to sum over; all if not given",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_nan_sum_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep them with size 1",
+     NULL},
+};
+static const wk_op_input inputs_nan_mean[] = {
+    {"x", offsetof(wk_nan_mean_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_nan_mean[] = {
+    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_nan_mean_arguments, axes),
+     0.0, -INFINITY, INFINITY, "which to average over; all if not given",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_nan_mean_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep them with size 1",
+     NULL},
+};
+static const wk_op_input inputs_min_max[] = {
+    {"x", offsetof(wk_min_max_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_min_max[] = {
+    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_min_max_arguments, axes),
+     0.0, -INFINITY, INFINITY, "which to search; all if not given",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_min_max_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep them with size 1",
+     NULL},
+};
+static const wk_op_input inputs_max_with_index[] = {
+    {"x", offsetof(wk_max_with_index_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_max_with_index[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_max_with_index_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which to search",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_with_index_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep it with size 1",
+     NULL},
+};
+static const wk_op_input inputs_min_with_index[] = {
+    {"x", offsetof(wk_min_with_index_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_min_with_index[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_min_with_index_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which to search",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_min_with_index_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep it with size 1",
+     NULL},
+};
+static const wk_op_input inputs_all_equal[] = {
+    {"x", offsetof(wk_all_equal_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"y", offsetof(wk_all_equal_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_all_close[] = {
+    {"x", offsetof(wk_all_close_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_all_close_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_all_close[] = {
+    {"relative", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_all_close_arguments, relative),
+     1e-05, 0.0, INFINITY, "tolerance as a part of y",
+     NULL},
+    {"absolute", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_all_close_arguments, absolute),
+     1e-08, 0.0, INFINITY, "tolerance besides",
+     NULL},
+    {"equal_nan", WK_ATTRIBUTE_BOOL, false, offsetof(wk_all_close_arguments, equal_nan),
+     0.0, -INFINITY, INFINITY, "count NaN as close to NaN",
+     NULL},
+};
 static const wk_op_input inputs_softmax[] = {
     {"x", offsetof(wk_softmax_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_softmax[] = {
+    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_softmax_arguments, axes),
+     0.0, -INFINITY, INFINITY, "the last if not given",
+     NULL},
 };
 static const wk_op_input inputs_softmax_gradient[] = {
     {"g", offsetof(wk_softmax_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
     {"y", offsetof(wk_softmax_gradient_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
+static const wk_attribute attributes_softmax_gradient[] = {
+    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_softmax_gradient_arguments, axes),
+     0.0, -INFINITY, INFINITY, "as softmax",
+     NULL},
+};
 static const wk_op_input inputs_log_softmax[] = {
     {"x", offsetof(wk_log_softmax_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_log_softmax[] = {
+    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_log_softmax_arguments, axes),
+     0.0, -INFINITY, INFINITY, "the last if not given",
+     NULL},
 };
 static const wk_op_input inputs_log_softmax_gradient[] = {
     {"g", offsetof(wk_log_softmax_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
     {"y", offsetof(wk_log_softmax_gradient_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
+static const wk_attribute attributes_log_softmax_gradient[] = {
+    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_log_softmax_gradient_arguments, axes),
+     0.0, -INFINITY, INFINITY, "as log_softmax",
+     NULL},
+};
 static const wk_op_input inputs_cross_entropy[] = {
     {"logits", offsetof(wk_cross_entropy_arguments, logits), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"labels", offsetof(wk_cross_entropy_arguments, labels), false, false, false, false, 1u << WK_I64},
+    {"labels", offsetof(wk_cross_entropy_arguments, labels), false, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"weight", offsetof(wk_cross_entropy_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_cross_entropy[] = {
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_cross_entropy_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "mean if not given",
+     wk_names_of_reduction},
+    {"ignore_index", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_cross_entropy_arguments, ignore_index),
+     -INFINITY, -INFINITY, INFINITY, "label of rows to leave out; none if not given, WK_EXACTLY_ZERO for 0",
+     NULL},
+    {"label_smoothing", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_cross_entropy_arguments, label_smoothing),
+     0.0, 0.0, 1.0, "share of the probability that is spread over all classes",
+     NULL},
 };
 static const wk_op_input inputs_cross_entropy_gradient[] = {
     {"g", offsetof(wk_cross_entropy_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
     {"logits", offsetof(wk_cross_entropy_gradient_arguments, logits), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
     {"labels", offsetof(wk_cross_entropy_gradient_arguments, labels), false, false, false, false, 1u << WK_I64},
+};
+static const wk_op_input inputs_pick_label[] = {
+    {"x", offsetof(wk_pick_label_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"labels", offsetof(wk_pick_label_arguments, labels), false, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_pick_label[] = {
+    {"ignore_index", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_pick_label_arguments, ignore_index),
+     -INFINITY, -INFINITY, INFINITY, "as cross_entropy",
+     NULL},
+};
+static const wk_op_input inputs_spread_label[] = {
+    {"g", offsetof(wk_spread_label_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"labels", offsetof(wk_spread_label_arguments, labels), false, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_spread_label[] = {
+    {"classes", WK_ATTRIBUTE_INT, true, offsetof(wk_spread_label_arguments, classes),
+     0.0, 0.0, INFINITY, "size of the result's last axis",
+     NULL},
+    {"ignore_index", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_spread_label_arguments, ignore_index),
+     -INFINITY, -INFINITY, INFINITY, "as cross_entropy",
+     NULL},
 };
 static const wk_op_input inputs_reshape[] = {
     {"x", offsetof(wk_reshape_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
@@ -597,6 +2443,174 @@ static const wk_attribute attributes_pad[] = {
      0.0, -INFINITY, INFINITY, "of the new elements",
      NULL},
 };
+static const wk_op_input inputs_sort[] = {
+    {"x", offsetof(wk_sort_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_sort[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_sort_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"descending", WK_ATTRIBUTE_BOOL, false, offsetof(wk_sort_arguments, descending),
+     0.0, -INFINITY, INFINITY, "the largest first",
+     NULL},
+};
+static const wk_op_input inputs_argsort[] = {
+    {"x", offsetof(wk_argsort_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_argsort[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_argsort_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"descending", WK_ATTRIBUTE_BOOL, false, offsetof(wk_argsort_arguments, descending),
+     0.0, -INFINITY, INFINITY, "the largest first",
+     NULL},
+};
+static const wk_op_input inputs_top_k[] = {
+    {"x", offsetof(wk_top_k_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_top_k[] = {
+    {"k", WK_ATTRIBUTE_INT, true, offsetof(wk_top_k_arguments, k),
+     0.0, 0.0, INFINITY, "how many",
+     NULL},
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_top_k_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"smallest", WK_ATTRIBUTE_BOOL, false, offsetof(wk_top_k_arguments, smallest),
+     0.0, -INFINITY, INFINITY, "the smallest instead, the smallest first",
+     NULL},
+};
+static const wk_op_input inputs_kth_value[] = {
+    {"x", offsetof(wk_kth_value_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_kth_value[] = {
+    {"k", WK_ATTRIBUTE_INT, true, offsetof(wk_kth_value_arguments, k),
+     0.0, 1.0, INFINITY, "which, from 1",
+     NULL},
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_kth_value_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_kth_value_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep the axis with size 1",
+     NULL},
+};
+static const wk_op_input inputs_median[] = {
+    {"x", offsetof(wk_median_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_median[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_median_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_median_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep the axis with size 1",
+     NULL},
+};
+static const wk_op_input inputs_nan_median[] = {
+    {"x", offsetof(wk_nan_median_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_nan_median[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_nan_median_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_nan_median_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep the axis with size 1",
+     NULL},
+};
+static const wk_op_input inputs_mode[] = {
+    {"x", offsetof(wk_mode_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_mode[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_mode_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_mode_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep the axis with size 1",
+     NULL},
+};
+static const wk_op_input inputs_quantile[] = {
+    {"x", offsetof(wk_quantile_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_quantile[] = {
+    {"level", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_quantile_arguments, level),
+     0.0, 0.0, 1.0, "part of the elements that lies below",
+     NULL},
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_quantile_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_quantile_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep the axis with size 1",
+     NULL},
+    {"method", WK_ATTRIBUTE_ENUM, false, offsetof(wk_quantile_arguments, method),
+     0.0, -INFINITY, INFINITY, "what to make of a place between two elements",
+     wk_names_of_quantile_method},
+};
+static const wk_op_input inputs_nan_quantile[] = {
+    {"x", offsetof(wk_nan_quantile_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_nan_quantile[] = {
+    {"level", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_nan_quantile_arguments, level),
+     0.0, 0.0, 1.0, "part of the elements that lies below",
+     NULL},
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_nan_quantile_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_nan_quantile_arguments, keep_dims),
+     0.0, -INFINITY, INFINITY, "keep the axis with size 1",
+     NULL},
+    {"method", WK_ATTRIBUTE_ENUM, false, offsetof(wk_nan_quantile_arguments, method),
+     0.0, -INFINITY, INFINITY, "what to make of a place between two elements",
+     wk_names_of_quantile_method},
+};
+static const wk_op_input inputs_unique[] = {
+    {"x", offsetof(wk_unique_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_unique_consecutive[] = {
+    {"x", offsetof(wk_unique_consecutive_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_search_sorted[] = {
+    {"sorted", offsetof(wk_search_sorted_arguments, sorted), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"values", offsetof(wk_search_sorted_arguments, values), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_search_sorted[] = {
+    {"right", WK_ATTRIBUTE_BOOL, false, offsetof(wk_search_sorted_arguments, right),
+     0.0, -INFINITY, INFINITY, "behind equal elements",
+     NULL},
+};
+static const wk_op_input inputs_bucketize[] = {
+    {"values", offsetof(wk_bucketize_arguments, values), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"boundaries", offsetof(wk_bucketize_arguments, boundaries), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_bucketize[] = {
+    {"right", WK_ATTRIBUTE_BOOL, false, offsetof(wk_bucketize_arguments, right),
+     0.0, -INFINITY, INFINITY, "a value equal to a boundary lies behind it",
+     NULL},
+};
+static const wk_op_input inputs_is_in[] = {
+    {"x", offsetof(wk_is_in_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"y", offsetof(wk_is_in_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_bin_count[] = {
+    {"x", offsetof(wk_bin_count_arguments, x), false, false, false, false, 1u << WK_I64},
+    {"weights", offsetof(wk_bin_count_arguments, weights), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_bin_count[] = {
+    {"minimum_length", WK_ATTRIBUTE_INT, false, offsetof(wk_bin_count_arguments, minimum_length),
+     0.0, 0.0, INFINITY, "count at least this many numbers",
+     NULL},
+};
+static const wk_op_input inputs_histogram[] = {
+    {"x", offsetof(wk_histogram_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_histogram[] = {
+    {"bins", WK_ATTRIBUTE_INT, true, offsetof(wk_histogram_arguments, bins),
+     0.0, 1.0, INFINITY, "how many",
+     NULL},
+    {"low", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_histogram_arguments, low),
+     0.0, -INFINITY, INFINITY, "of the first interval",
+     NULL},
+    {"high", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_histogram_arguments, high),
+     0.0, -INFINITY, INFINITY, "of the last interval",
+     NULL},
+};
 static const wk_op_input inputs_sgd_update[] = {
     {"value", offsetof(wk_sgd_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
     {"gradient", offsetof(wk_sgd_update_arguments, gradient), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
@@ -711,12 +2725,310 @@ static const wk_attribute attributes_average_pool2d_gradient[] = {
 const int wk_op_table_count = WK_OP_COUNT;
 
 const wk_op wk_op_table[WK_OP_COUNT] = {
+    [WK_OP_GELU_EXACT] = {
+        .name = "gelu_exact", .id = WK_OP_GELU_EXACT, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_gelu_exact, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_gelu_exact_arguments), offsetof(wk_gelu_exact_arguments, x) + sizeof(((wk_gelu_exact_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_gelu_exact,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_GELU_EXACT_GRADIENT_X] = {
+        .name = "gelu_exact_gradient_x", .id = WK_OP_GELU_EXACT_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_gelu_exact_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_gelu_exact_gradient_x_arguments), offsetof(wk_gelu_exact_gradient_x_arguments, x) + sizeof(((wk_gelu_exact_gradient_x_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_gelu_exact_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_GELU_TANH] = {
+        .name = "gelu_tanh", .id = WK_OP_GELU_TANH, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_gelu_tanh, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_gelu_tanh_arguments), offsetof(wk_gelu_tanh_arguments, x) + sizeof(((wk_gelu_tanh_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_gelu_tanh,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_GELU_TANH_GRADIENT_X] = {
+        .name = "gelu_tanh_gradient_x", .id = WK_OP_GELU_TANH_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_gelu_tanh_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_gelu_tanh_gradient_x_arguments), offsetof(wk_gelu_tanh_gradient_x_arguments, x) + sizeof(((wk_gelu_tanh_gradient_x_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_gelu_tanh_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_GELU] = {
+        .name = "gelu", .id = WK_OP_GELU, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_gelu, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_gelu, 1, sizeof(wk_gelu_arguments), offsetof(wk_gelu_arguments, x) + sizeof(((wk_gelu_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_gelu,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SILU] = {
+        .name = "silu", .id = WK_OP_SILU, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_silu, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_silu_arguments), offsetof(wk_silu_arguments, x) + sizeof(((wk_silu_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_silu,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SILU_GRADIENT_X] = {
+        .name = "silu_gradient_x", .id = WK_OP_SILU_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_silu_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_silu_gradient_x_arguments), offsetof(wk_silu_gradient_x_arguments, x) + sizeof(((wk_silu_gradient_x_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_silu_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ELU] = {
+        .name = "elu", .id = WK_OP_ELU, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_elu, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_elu, 1, sizeof(wk_elu_arguments), offsetof(wk_elu_arguments, x) + sizeof(((wk_elu_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_elu,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ELU_GRADIENT_X] = {
+        .name = "elu_gradient_x", .id = WK_OP_ELU_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_elu_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_elu_gradient_x, 1, sizeof(wk_elu_gradient_x_arguments), offsetof(wk_elu_gradient_x_arguments, x) + sizeof(((wk_elu_gradient_x_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_elu_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CELU] = {
+        .name = "celu", .id = WK_OP_CELU, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_celu, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_celu, 1, sizeof(wk_celu_arguments), offsetof(wk_celu_arguments, x) + sizeof(((wk_celu_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_celu,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SELU] = {
+        .name = "selu", .id = WK_OP_SELU, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_selu, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_selu_arguments), offsetof(wk_selu_arguments, x) + sizeof(((wk_selu_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_selu,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LEAKY_RELU] = {
+        .name = "leaky_relu", .id = WK_OP_LEAKY_RELU, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_leaky_relu, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_leaky_relu, 1, sizeof(wk_leaky_relu_arguments), offsetof(wk_leaky_relu_arguments, x) + sizeof(((wk_leaky_relu_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_leaky_relu,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LEAKY_RELU_GRADIENT_X] = {
+        .name = "leaky_relu_gradient_x", .id = WK_OP_LEAKY_RELU_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_leaky_relu_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_leaky_relu_gradient_x, 1, sizeof(wk_leaky_relu_gradient_x_arguments), offsetof(wk_leaky_relu_gradient_x_arguments, x) + sizeof(((wk_leaky_relu_gradient_x_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_leaky_relu_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_PRELU] = {
+        .name = "prelu", .id = WK_OP_PRELU, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_prelu, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_prelu_arguments), offsetof(wk_prelu_arguments, weight) + sizeof(((wk_prelu_arguments *)NULL)->weight)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_prelu,
+        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_PRELU_GRADIENT_X] = {
+        .name = "prelu_gradient_x", .id = WK_OP_PRELU_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_prelu_gradient_x, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_prelu_gradient_x_arguments), offsetof(wk_prelu_gradient_x_arguments, weight) + sizeof(((wk_prelu_gradient_x_arguments *)NULL)->weight)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_prelu_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_PRELU_GRADIENT_WEIGHT] = {
+        .name = "prelu_gradient_weight", .id = WK_OP_PRELU_GRADIENT_WEIGHT, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_prelu_gradient_weight, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_prelu_gradient_weight_arguments), offsetof(wk_prelu_gradient_weight_arguments, x) + sizeof(((wk_prelu_gradient_weight_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_prelu_gradient_weight,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_RELU6] = {
+        .name = "relu6", .id = WK_OP_RELU6, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_relu6, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_relu6_arguments), offsetof(wk_relu6_arguments, x) + sizeof(((wk_relu6_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_relu6,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_RELU6_GRADIENT_X] = {
+        .name = "relu6_gradient_x", .id = WK_OP_RELU6_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_relu6_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_relu6_gradient_x_arguments), offsetof(wk_relu6_gradient_x_arguments, x) + sizeof(((wk_relu6_gradient_x_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_relu6_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_HARDTANH] = {
+        .name = "hardtanh", .id = WK_OP_HARDTANH, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_hardtanh, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_hardtanh_arguments), offsetof(wk_hardtanh_arguments, x) + sizeof(((wk_hardtanh_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_hardtanh,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_HARDSIGMOID] = {
+        .name = "hardsigmoid", .id = WK_OP_HARDSIGMOID, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_hardsigmoid, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_hardsigmoid_arguments), offsetof(wk_hardsigmoid_arguments, x) + sizeof(((wk_hardsigmoid_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_hardsigmoid,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_HARDSIGMOID_GRADIENT_X] = {
+        .name = "hardsigmoid_gradient_x", .id = WK_OP_HARDSIGMOID_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_hardsigmoid_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_hardsigmoid_gradient_x_arguments), offsetof(wk_hardsigmoid_gradient_x_arguments, x) + sizeof(((wk_hardsigmoid_gradient_x_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_hardsigmoid_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_HARDSWISH] = {
+        .name = "hardswish", .id = WK_OP_HARDSWISH, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_hardswish, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_hardswish_arguments), offsetof(wk_hardswish_arguments, x) + sizeof(((wk_hardswish_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_hardswish,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_HARDSWISH_GRADIENT_X] = {
+        .name = "hardswish_gradient_x", .id = WK_OP_HARDSWISH_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_hardswish_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_hardswish_gradient_x_arguments), offsetof(wk_hardswish_gradient_x_arguments, x) + sizeof(((wk_hardswish_gradient_x_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_hardswish_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MISH] = {
+        .name = "mish", .id = WK_OP_MISH, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_mish, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_mish_arguments), offsetof(wk_mish_arguments, x) + sizeof(((wk_mish_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_mish,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SOFTPLUS] = {
+        .name = "softplus", .id = WK_OP_SOFTPLUS, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_softplus, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_softplus, 2, sizeof(wk_softplus_arguments), offsetof(wk_softplus_arguments, x) + sizeof(((wk_softplus_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_softplus,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SOFTPLUS_GRADIENT_X] = {
+        .name = "softplus_gradient_x", .id = WK_OP_SOFTPLUS_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_softplus_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_softplus_gradient_x, 2, sizeof(wk_softplus_gradient_x_arguments), offsetof(wk_softplus_gradient_x_arguments, x) + sizeof(((wk_softplus_gradient_x_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_softplus_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SOFTSIGN] = {
+        .name = "softsign", .id = WK_OP_SOFTSIGN, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_softsign, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_softsign_arguments), offsetof(wk_softsign_arguments, x) + sizeof(((wk_softsign_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_softsign,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LOG_SIGMOID] = {
+        .name = "log_sigmoid", .id = WK_OP_LOG_SIGMOID, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_log_sigmoid, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_log_sigmoid_arguments), offsetof(wk_log_sigmoid_arguments, x) + sizeof(((wk_log_sigmoid_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_log_sigmoid,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LOG_SIGMOID_GRADIENT_X] = {
+        .name = "log_sigmoid_gradient_x", .id = WK_OP_LOG_SIGMOID_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_log_sigmoid_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_log_sigmoid_gradient_x_arguments), offsetof(wk_log_sigmoid_gradient_x_arguments, x) + sizeof(((wk_log_sigmoid_gradient_x_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_log_sigmoid_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_HARDSHRINK] = {
+        .name = "hardshrink", .id = WK_OP_HARDSHRINK, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_hardshrink, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_hardshrink, 1, sizeof(wk_hardshrink_arguments), offsetof(wk_hardshrink_arguments, x) + sizeof(((wk_hardshrink_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_hardshrink,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SOFTSHRINK] = {
+        .name = "softshrink", .id = WK_OP_SOFTSHRINK, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_softshrink, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_softshrink, 1, sizeof(wk_softshrink_arguments), offsetof(wk_softshrink_arguments, x) + sizeof(((wk_softshrink_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_softshrink,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_TANHSHRINK] = {
+        .name = "tanhshrink", .id = WK_OP_TANHSHRINK, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_tanhshrink, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_tanhshrink_arguments), offsetof(wk_tanhshrink_arguments, x) + sizeof(((wk_tanhshrink_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_tanhshrink,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_GLU] = {
+        .name = "glu", .id = WK_OP_GLU, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_glu, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_glu, 1, sizeof(wk_glu_arguments), offsetof(wk_glu_arguments, axis) + sizeof(((wk_glu_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_glu,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_FULL] = {
         .name = "full", .id = WK_OP_FULL, .class = WK_CLASS_CREATION, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_full, 4, sizeof(wk_full_arguments), offsetof(wk_full_arguments, value) + sizeof(((wk_full_arguments *)NULL)->value)},
         .infer = wk_infer_full, .composite = NULL,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_ARANGE] = {
@@ -725,38 +3037,223 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_arange, 5, sizeof(wk_arange_arguments), offsetof(wk_arange_arguments, count) + sizeof(((wk_arange_arguments *)NULL)->count)},
         .infer = wk_infer_arange, .composite = NULL,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_UNIFORM] = {
-        .name = "uniform", .id = WK_OP_UNIFORM, .class = WK_CLASS_RANDOM, .hidden = false,
+    [WK_OP_ZEROS] = {
+        .name = "zeros", .id = WK_OP_ZEROS, .class = WK_CLASS_CREATION, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_uniform, 9, sizeof(wk_uniform_arguments), offsetof(wk_uniform_arguments, shape) + sizeof(((wk_uniform_arguments *)NULL)->shape)},
-        .infer = wk_infer_uniform, .composite = NULL,
+        .settings = {attributes_zeros, 3, sizeof(wk_zeros_arguments), offsetof(wk_zeros_arguments, shape) + sizeof(((wk_zeros_arguments *)NULL)->shape)},
+        .infer = NULL, .composite = wk_composite_zeros,
+        .is_native = NULL,
         .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_uniform_arguments, generator)},
-    [WK_OP_NORMAL] = {
-        .name = "normal", .id = WK_OP_NORMAL, .class = WK_CLASS_RANDOM, .hidden = false,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ONES] = {
+        .name = "ones", .id = WK_OP_ONES, .class = WK_CLASS_CREATION, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_normal, 9, sizeof(wk_normal_arguments), offsetof(wk_normal_arguments, shape) + sizeof(((wk_normal_arguments *)NULL)->shape)},
-        .infer = wk_infer_normal, .composite = NULL,
+        .settings = {attributes_ones, 3, sizeof(wk_ones_arguments), offsetof(wk_ones_arguments, shape) + sizeof(((wk_ones_arguments *)NULL)->shape)},
+        .infer = NULL, .composite = wk_composite_ones,
+        .is_native = NULL,
         .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_normal_arguments, generator)},
-    [WK_OP_DROPOUT] = {
-        .name = "dropout", .id = WK_OP_DROPOUT, .class = WK_CLASS_RANDOM, .hidden = false,
-        .inputs = inputs_dropout, .input_count = 1, .output_count = 1,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_FULL_LIKE] = {
+        .name = "full_like", .id = WK_OP_FULL_LIKE, .class = WK_CLASS_CREATION, .hidden = false,
+        .inputs = inputs_full_like, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_dropout, 5, sizeof(wk_dropout_arguments), offsetof(wk_dropout_arguments, rate) + sizeof(((wk_dropout_arguments *)NULL)->rate)},
-        .infer = wk_infer_dropout, .composite = NULL,
-        .vjp = wk_vjp_dropout,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_dropout_arguments, generator)},
+        .settings = {attributes_full_like, 2, sizeof(wk_full_like_arguments), offsetof(wk_full_like_arguments, value) + sizeof(((wk_full_like_arguments *)NULL)->value)},
+        .infer = NULL, .composite = wk_composite_full_like,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ZEROS_LIKE] = {
+        .name = "zeros_like", .id = WK_OP_ZEROS_LIKE, .class = WK_CLASS_CREATION, .hidden = false,
+        .inputs = inputs_zeros_like, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_zeros_like, 1, sizeof(wk_zeros_like_arguments), offsetof(wk_zeros_like_arguments, x) + sizeof(((wk_zeros_like_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_zeros_like,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ONES_LIKE] = {
+        .name = "ones_like", .id = WK_OP_ONES_LIKE, .class = WK_CLASS_CREATION, .hidden = false,
+        .inputs = inputs_ones_like, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_ones_like, 1, sizeof(wk_ones_like_arguments), offsetof(wk_ones_like_arguments, x) + sizeof(((wk_ones_like_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_ones_like,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_EMPTY_LIKE] = {
+        .name = "empty_like", .id = WK_OP_EMPTY_LIKE, .class = WK_CLASS_CREATION, .hidden = false,
+        .inputs = inputs_empty_like, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_empty_like, 1, sizeof(wk_empty_like_arguments), offsetof(wk_empty_like_arguments, x) + sizeof(((wk_empty_like_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_empty_like,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_EYE] = {
+        .name = "eye", .id = WK_OP_EYE, .class = WK_CLASS_CREATION, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_eye, 4, sizeof(wk_eye_arguments), offsetof(wk_eye_arguments, rows) + sizeof(((wk_eye_arguments *)NULL)->rows)},
+        .infer = NULL, .composite = wk_composite_eye,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LINSPACE] = {
+        .name = "linspace", .id = WK_OP_LINSPACE, .class = WK_CLASS_CREATION, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_linspace, 5, sizeof(wk_linspace_arguments), offsetof(wk_linspace_arguments, count) + sizeof(((wk_linspace_arguments *)NULL)->count)},
+        .infer = wk_infer_linspace, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LOGSPACE] = {
+        .name = "logspace", .id = WK_OP_LOGSPACE, .class = WK_CLASS_CREATION, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_logspace, 6, sizeof(wk_logspace_arguments), offsetof(wk_logspace_arguments, count) + sizeof(((wk_logspace_arguments *)NULL)->count)},
+        .infer = NULL, .composite = wk_composite_logspace,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_RANGE] = {
+        .name = "range", .id = WK_OP_RANGE, .class = WK_CLASS_CREATION, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_range, 5, sizeof(wk_range_arguments), offsetof(wk_range_arguments, end) + sizeof(((wk_range_arguments *)NULL)->end)},
+        .infer = NULL, .composite = wk_composite_range,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_TRIL] = {
+        .name = "tril", .id = WK_OP_TRIL, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_tril, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_tril, 1, sizeof(wk_tril_arguments), offsetof(wk_tril_arguments, x) + sizeof(((wk_tril_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_tril,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_TRIU] = {
+        .name = "triu", .id = WK_OP_TRIU, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_triu, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_triu, 1, sizeof(wk_triu_arguments), offsetof(wk_triu_arguments, x) + sizeof(((wk_triu_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_triu,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_TRIL_INDICES] = {
+        .name = "tril_indices", .id = WK_OP_TRIL_INDICES, .class = WK_CLASS_CREATION, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_I64, .promotes = false,
+        .settings = {attributes_tril_indices, 4, sizeof(wk_tril_indices_arguments), offsetof(wk_tril_indices_arguments, columns) + sizeof(((wk_tril_indices_arguments *)NULL)->columns)},
+        .infer = NULL, .composite = wk_composite_tril_indices,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_TRIU_INDICES] = {
+        .name = "triu_indices", .id = WK_OP_TRIU_INDICES, .class = WK_CLASS_CREATION, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_I64, .promotes = false,
+        .settings = {attributes_triu_indices, 4, sizeof(wk_triu_indices_arguments), offsetof(wk_triu_indices_arguments, columns) + sizeof(((wk_triu_indices_arguments *)NULL)->columns)},
+        .infer = NULL, .composite = wk_composite_triu_indices,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ONE_HOT] = {
+        .name = "one_hot", .id = WK_OP_ONE_HOT, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_one_hot, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_one_hot, 2, sizeof(wk_one_hot_arguments), offsetof(wk_one_hot_arguments, classes) + sizeof(((wk_one_hot_arguments *)NULL)->classes)},
+        .infer = NULL, .composite = wk_composite_one_hot,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CLONE] = {
+        .name = "clone", .id = WK_OP_CLONE, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_clone, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_clone_arguments), offsetof(wk_clone_arguments, x) + sizeof(((wk_clone_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_clone,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SEQUENCE_MASK] = {
+        .name = "sequence_mask", .id = WK_OP_SEQUENCE_MASK, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_sequence_mask, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = false,
+        .settings = {attributes_sequence_mask, 1, sizeof(wk_sequence_mask_arguments), offsetof(wk_sequence_mask_arguments, count) + sizeof(((wk_sequence_mask_arguments *)NULL)->count)},
+        .infer = NULL, .composite = wk_composite_sequence_mask,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CUMULATIVE_SUM] = {
+        .name = "cumulative_sum", .id = WK_OP_CUMULATIVE_SUM, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_cumulative_sum, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_cumulative_sum, 3, sizeof(wk_cumulative_sum_arguments), offsetof(wk_cumulative_sum_arguments, axis) + sizeof(((wk_cumulative_sum_arguments *)NULL)->axis)},
+        .infer = wk_infer_cumulative_sum, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_cumulative_sum,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CUMULATIVE_PRODUCT] = {
+        .name = "cumulative_product", .id = WK_OP_CUMULATIVE_PRODUCT, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_cumulative_product, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_cumulative_product, 3, sizeof(wk_cumulative_product_arguments), offsetof(wk_cumulative_product_arguments, axis) + sizeof(((wk_cumulative_product_arguments *)NULL)->axis)},
+        .infer = wk_infer_cumulative_product, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_cumulative_product,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CUMULATIVE_MAX] = {
+        .name = "cumulative_max", .id = WK_OP_CUMULATIVE_MAX, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_cumulative_max, .input_count = 1, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_cumulative_max, 1, sizeof(wk_cumulative_max_arguments), offsetof(wk_cumulative_max_arguments, axis) + sizeof(((wk_cumulative_max_arguments *)NULL)->axis)},
+        .infer = wk_infer_cumulative_max, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_cumulative_max,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 2, .random_key = 0},
+    [WK_OP_CUMULATIVE_MIN] = {
+        .name = "cumulative_min", .id = WK_OP_CUMULATIVE_MIN, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_cumulative_min, .input_count = 1, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_cumulative_min, 1, sizeof(wk_cumulative_min_arguments), offsetof(wk_cumulative_min_arguments, axis) + sizeof(((wk_cumulative_min_arguments *)NULL)->axis)},
+        .infer = wk_infer_cumulative_min, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_cumulative_min,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 2, .random_key = 0},
+    [WK_OP_LOG_CUMULATIVE_SUM_EXP] = {
+        .name = "log_cumulative_sum_exp", .id = WK_OP_LOG_CUMULATIVE_SUM_EXP, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_log_cumulative_sum_exp, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_log_cumulative_sum_exp, 2, sizeof(wk_log_cumulative_sum_exp_arguments), offsetof(wk_log_cumulative_sum_exp_arguments, axis) + sizeof(((wk_log_cumulative_sum_exp_arguments *)NULL)->axis)},
+        .infer = wk_infer_log_cumulative_sum_exp, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_log_cumulative_sum_exp,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_LINEAR_RECURRENCE] = {
+        .name = "linear_recurrence", .id = WK_OP_LINEAR_RECURRENCE, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_linear_recurrence, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_linear_recurrence, 2, sizeof(wk_linear_recurrence_arguments), offsetof(wk_linear_recurrence_arguments, axis) + sizeof(((wk_linear_recurrence_arguments *)NULL)->axis)},
+        .infer = wk_infer_linear_recurrence, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_linear_recurrence,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 1, .random_key = 0},
     [WK_OP_GATHER] = {
         .name = "gather", .id = WK_OP_GATHER, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_gather, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_gather, 1, sizeof(wk_gather_arguments), offsetof(wk_gather_arguments, axis) + sizeof(((wk_gather_arguments *)NULL)->axis)},
         .infer = wk_infer_gather, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_gather,
         .gradient_reads_inputs = 2, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_SCATTER] = {
@@ -765,6 +3262,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_scatter, 1, sizeof(wk_scatter_arguments), offsetof(wk_scatter_arguments, axis) + sizeof(((wk_scatter_arguments *)NULL)->axis)},
         .infer = wk_infer_scatter, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_scatter,
         .gradient_reads_inputs = 2, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_SCATTER_ADD] = {
@@ -773,6 +3271,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_scatter_add, 1, sizeof(wk_scatter_add_arguments), offsetof(wk_scatter_add_arguments, axis) + sizeof(((wk_scatter_add_arguments *)NULL)->axis)},
         .infer = wk_infer_scatter_add, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_scatter_add,
         .gradient_reads_inputs = 2, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_INDEX_GET] = {
@@ -781,6 +3280,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_index_get, 1, sizeof(wk_index_get_arguments), offsetof(wk_index_get_arguments, indices) + sizeof(((wk_index_get_arguments *)NULL)->indices)},
         .infer = wk_infer_index_get, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_index_get,
         .gradient_reads_inputs = 2, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_INDEX_PUT] = {
@@ -789,6 +3289,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_index_put, 2, sizeof(wk_index_put_arguments), offsetof(wk_index_put_arguments, indices) + sizeof(((wk_index_put_arguments *)NULL)->indices)},
         .infer = wk_infer_index_put, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_index_put,
         .gradient_reads_inputs = 4, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_INDEX_SELECT] = {
@@ -797,6 +3298,376 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_index_select, 1, sizeof(wk_index_select_arguments), offsetof(wk_index_select_arguments, axis) + sizeof(((wk_index_select_arguments *)NULL)->axis)},
         .infer = NULL, .composite = wk_composite_index_select,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_DOT] = {
+        .name = "dot", .id = WK_OP_DOT, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_dot, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_dot_arguments), offsetof(wk_dot_arguments, y) + sizeof(((wk_dot_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_dot,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_INNER] = {
+        .name = "inner", .id = WK_OP_INNER, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_inner, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_inner_arguments), offsetof(wk_inner_arguments, y) + sizeof(((wk_inner_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_inner,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_OUTER] = {
+        .name = "outer", .id = WK_OP_OUTER, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_outer, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_outer_arguments), offsetof(wk_outer_arguments, y) + sizeof(((wk_outer_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_outer,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_VECTOR_DOT] = {
+        .name = "vector_dot", .id = WK_OP_VECTOR_DOT, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_vector_dot, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_vector_dot, 1, sizeof(wk_vector_dot_arguments), offsetof(wk_vector_dot_arguments, axis) + sizeof(((wk_vector_dot_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_vector_dot,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ADD_MATMUL] = {
+        .name = "add_matmul", .id = WK_OP_ADD_MATMUL, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_add_matmul, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_add_matmul, 2, sizeof(wk_add_matmul_arguments), offsetof(wk_add_matmul_arguments, y) + sizeof(((wk_add_matmul_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_add_matmul,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_TENSORDOT] = {
+        .name = "tensordot", .id = WK_OP_TENSORDOT, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_tensordot, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_tensordot, 2, sizeof(wk_tensordot_arguments), offsetof(wk_tensordot_arguments, y) + sizeof(((wk_tensordot_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_tensordot,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_EINSUM] = {
+        .name = "einsum", .id = WK_OP_EINSUM, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_einsum, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_einsum, 1, sizeof(wk_einsum_arguments), offsetof(wk_einsum_arguments, equation) + sizeof(((wk_einsum_arguments *)NULL)->equation)},
+        .infer = NULL, .composite = wk_composite_einsum,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CHAIN_MATMUL] = {
+        .name = "chain_matmul", .id = WK_OP_CHAIN_MATMUL, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_chain_matmul, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_chain_matmul_arguments), offsetof(wk_chain_matmul_arguments, matrices) + sizeof(((wk_chain_matmul_arguments *)NULL)->matrices)},
+        .infer = NULL, .composite = wk_composite_chain_matmul,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_DIAGONAL] = {
+        .name = "diagonal", .id = WK_OP_DIAGONAL, .class = WK_CLASS_VIEW, .hidden = false,
+        .inputs = inputs_diagonal, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_diagonal, 3, sizeof(wk_diagonal_arguments), offsetof(wk_diagonal_arguments, x) + sizeof(((wk_diagonal_arguments *)NULL)->x)},
+        .infer = wk_infer_diagonal, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_diagonal,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_TRACE] = {
+        .name = "trace", .id = WK_OP_TRACE, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_trace, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_trace_arguments), offsetof(wk_trace_arguments, x) + sizeof(((wk_trace_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_trace,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LOWER_TRIANGLE] = {
+        .name = "lower_triangle", .id = WK_OP_LOWER_TRIANGLE, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_lower_triangle, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_lower_triangle, 1, sizeof(wk_lower_triangle_arguments), offsetof(wk_lower_triangle_arguments, x) + sizeof(((wk_lower_triangle_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_lower_triangle,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_UPPER_TRIANGLE] = {
+        .name = "upper_triangle", .id = WK_OP_UPPER_TRIANGLE, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_upper_triangle, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_upper_triangle, 1, sizeof(wk_upper_triangle_arguments), offsetof(wk_upper_triangle_arguments, x) + sizeof(((wk_upper_triangle_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_upper_triangle,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_KRONECKER] = {
+        .name = "kronecker", .id = WK_OP_KRONECKER, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_kronecker, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_kronecker_arguments), offsetof(wk_kronecker_arguments, y) + sizeof(((wk_kronecker_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_kronecker,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CROSS] = {
+        .name = "cross", .id = WK_OP_CROSS, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_cross, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_cross, 1, sizeof(wk_cross_arguments), offsetof(wk_cross_arguments, axis) + sizeof(((wk_cross_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_cross,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_COSINE_SIMILARITY] = {
+        .name = "cosine_similarity", .id = WK_OP_COSINE_SIMILARITY, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_cosine_similarity, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_cosine_similarity, 2, sizeof(wk_cosine_similarity_arguments), offsetof(wk_cosine_similarity_arguments, axis) + sizeof(((wk_cosine_similarity_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_cosine_similarity,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_PAIRWISE_DISTANCE] = {
+        .name = "pairwise_distance", .id = WK_OP_PAIRWISE_DISTANCE, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_pairwise_distance, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_pairwise_distance, 3, sizeof(wk_pairwise_distance_arguments), offsetof(wk_pairwise_distance_arguments, y) + sizeof(((wk_pairwise_distance_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_pairwise_distance,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_DISTANCES] = {
+        .name = "distances", .id = WK_OP_DISTANCES, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_distances, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_distances, 1, sizeof(wk_distances_arguments), offsetof(wk_distances_arguments, y) + sizeof(((wk_distances_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_distances,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MATRIX_POWER] = {
+        .name = "matrix_power", .id = WK_OP_MATRIX_POWER, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_matrix_power, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_matrix_power, 1, sizeof(wk_matrix_power_arguments), offsetof(wk_matrix_power_arguments, exponent) + sizeof(((wk_matrix_power_arguments *)NULL)->exponent)},
+        .infer = NULL, .composite = wk_composite_matrix_power,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MSE_LOSS] = {
+        .name = "mse_loss", .id = WK_OP_MSE_LOSS, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_mse_loss, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_mse_loss, 1, sizeof(wk_mse_loss_arguments), offsetof(wk_mse_loss_arguments, target) + sizeof(((wk_mse_loss_arguments *)NULL)->target)},
+        .infer = NULL, .composite = wk_composite_mse_loss,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_L1_LOSS] = {
+        .name = "l1_loss", .id = WK_OP_L1_LOSS, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_l1_loss, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_l1_loss, 1, sizeof(wk_l1_loss_arguments), offsetof(wk_l1_loss_arguments, target) + sizeof(((wk_l1_loss_arguments *)NULL)->target)},
+        .infer = NULL, .composite = wk_composite_l1_loss,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SMOOTH_L1_LOSS] = {
+        .name = "smooth_l1_loss", .id = WK_OP_SMOOTH_L1_LOSS, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_smooth_l1_loss, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_smooth_l1_loss, 2, sizeof(wk_smooth_l1_loss_arguments), offsetof(wk_smooth_l1_loss_arguments, target) + sizeof(((wk_smooth_l1_loss_arguments *)NULL)->target)},
+        .infer = NULL, .composite = wk_composite_smooth_l1_loss,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_HUBER_LOSS] = {
+        .name = "huber_loss", .id = WK_OP_HUBER_LOSS, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_huber_loss, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_huber_loss, 2, sizeof(wk_huber_loss_arguments), offsetof(wk_huber_loss_arguments, target) + sizeof(((wk_huber_loss_arguments *)NULL)->target)},
+        .infer = NULL, .composite = wk_composite_huber_loss,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_KL_DIVERGENCE] = {
+        .name = "kl_divergence", .id = WK_OP_KL_DIVERGENCE, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_kl_divergence, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_kl_divergence, 2, sizeof(wk_kl_divergence_arguments), offsetof(wk_kl_divergence_arguments, target) + sizeof(((wk_kl_divergence_arguments *)NULL)->target)},
+        .infer = NULL, .composite = wk_composite_kl_divergence,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_BINARY_CROSS_ENTROPY] = {
+        .name = "binary_cross_entropy", .id = WK_OP_BINARY_CROSS_ENTROPY, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_binary_cross_entropy, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_binary_cross_entropy, 1, sizeof(wk_binary_cross_entropy_arguments), offsetof(wk_binary_cross_entropy_arguments, target) + sizeof(((wk_binary_cross_entropy_arguments *)NULL)->target)},
+        .infer = NULL, .composite = wk_composite_binary_cross_entropy,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_BINARY_CROSS_ENTROPY_WITH_LOGITS] = {
+        .name = "binary_cross_entropy_with_logits", .id = WK_OP_BINARY_CROSS_ENTROPY_WITH_LOGITS, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_binary_cross_entropy_with_logits, .input_count = 4, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_binary_cross_entropy_with_logits, 1, sizeof(wk_binary_cross_entropy_with_logits_arguments), offsetof(wk_binary_cross_entropy_with_logits_arguments, target) + sizeof(((wk_binary_cross_entropy_with_logits_arguments *)NULL)->target)},
+        .infer = NULL, .composite = wk_composite_binary_cross_entropy_with_logits,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_NLL_LOSS] = {
+        .name = "nll_loss", .id = WK_OP_NLL_LOSS, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_nll_loss, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_nll_loss, 2, sizeof(wk_nll_loss_arguments), offsetof(wk_nll_loss_arguments, labels) + sizeof(((wk_nll_loss_arguments *)NULL)->labels)},
+        .infer = NULL, .composite = wk_composite_nll_loss,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CTC_LOSS] = {
+        .name = "ctc_loss", .id = WK_OP_CTC_LOSS, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_ctc_loss, .input_count = 4, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_ctc_loss, 3, sizeof(wk_ctc_loss_arguments), offsetof(wk_ctc_loss_arguments, target_lengths) + sizeof(((wk_ctc_loss_arguments *)NULL)->target_lengths)},
+        .infer = NULL, .composite = wk_composite_ctc_loss,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CTC] = {
+        .name = "ctc", .id = WK_OP_CTC, .class = WK_CLASS_ROW, .hidden = true,
+        .inputs = inputs_ctc, .input_count = 4, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_ctc, 1, sizeof(wk_ctc_arguments), offsetof(wk_ctc_arguments, target_lengths) + sizeof(((wk_ctc_arguments *)NULL)->target_lengths)},
+        .infer = wk_infer_ctc, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_ctc,
+        .gradient_reads_inputs = 15, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CTC_GRADIENT] = {
+        .name = "ctc_gradient", .id = WK_OP_CTC_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
+        .inputs = inputs_ctc_gradient, .input_count = 5, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_ctc_gradient, 1, sizeof(wk_ctc_gradient_arguments), offsetof(wk_ctc_gradient_arguments, target_lengths) + sizeof(((wk_ctc_gradient_arguments *)NULL)->target_lengths)},
+        .infer = wk_infer_ctc_gradient, .composite = wk_composite_ctc_gradient,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_HINGE_EMBEDDING_LOSS] = {
+        .name = "hinge_embedding_loss", .id = WK_OP_HINGE_EMBEDDING_LOSS, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_hinge_embedding_loss, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_hinge_embedding_loss, 2, sizeof(wk_hinge_embedding_loss_arguments), offsetof(wk_hinge_embedding_loss_arguments, target) + sizeof(((wk_hinge_embedding_loss_arguments *)NULL)->target)},
+        .infer = NULL, .composite = wk_composite_hinge_embedding_loss,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MARGIN_RANKING_LOSS] = {
+        .name = "margin_ranking_loss", .id = WK_OP_MARGIN_RANKING_LOSS, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_margin_ranking_loss, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_margin_ranking_loss, 2, sizeof(wk_margin_ranking_loss_arguments), offsetof(wk_margin_ranking_loss_arguments, target) + sizeof(((wk_margin_ranking_loss_arguments *)NULL)->target)},
+        .infer = NULL, .composite = wk_composite_margin_ranking_loss,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_TRIPLET_MARGIN_LOSS] = {
+        .name = "triplet_margin_loss", .id = WK_OP_TRIPLET_MARGIN_LOSS, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_triplet_margin_loss, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_triplet_margin_loss, 4, sizeof(wk_triplet_margin_loss_arguments), offsetof(wk_triplet_margin_loss_arguments, negative) + sizeof(((wk_triplet_margin_loss_arguments *)NULL)->negative)},
+        .infer = NULL, .composite = wk_composite_triplet_margin_loss,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_COSINE_EMBEDDING_LOSS] = {
+        .name = "cosine_embedding_loss", .id = WK_OP_COSINE_EMBEDDING_LOSS, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_cosine_embedding_loss, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_cosine_embedding_loss, 2, sizeof(wk_cosine_embedding_loss_arguments), offsetof(wk_cosine_embedding_loss_arguments, target) + sizeof(((wk_cosine_embedding_loss_arguments *)NULL)->target)},
+        .infer = NULL, .composite = wk_composite_cosine_embedding_loss,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SOFT_MARGIN_LOSS] = {
+        .name = "soft_margin_loss", .id = WK_OP_SOFT_MARGIN_LOSS, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_soft_margin_loss, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_soft_margin_loss, 1, sizeof(wk_soft_margin_loss_arguments), offsetof(wk_soft_margin_loss_arguments, target) + sizeof(((wk_soft_margin_loss_arguments *)NULL)->target)},
+        .infer = NULL, .composite = wk_composite_soft_margin_loss,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MULTI_MARGIN_LOSS] = {
+        .name = "multi_margin_loss", .id = WK_OP_MULTI_MARGIN_LOSS, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_multi_margin_loss, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_multi_margin_loss, 3, sizeof(wk_multi_margin_loss_arguments), offsetof(wk_multi_margin_loss_arguments, labels) + sizeof(((wk_multi_margin_loss_arguments *)NULL)->labels)},
+        .infer = NULL, .composite = wk_composite_multi_margin_loss,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MULTILABEL_MARGIN_LOSS] = {
+        .name = "multilabel_margin_loss", .id = WK_OP_MULTILABEL_MARGIN_LOSS, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_multilabel_margin_loss, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_multilabel_margin_loss, 1, sizeof(wk_multilabel_margin_loss_arguments), offsetof(wk_multilabel_margin_loss_arguments, target) + sizeof(((wk_multilabel_margin_loss_arguments *)NULL)->target)},
+        .infer = NULL, .composite = wk_composite_multilabel_margin_loss,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MULTILABEL_SOFT_MARGIN_LOSS] = {
+        .name = "multilabel_soft_margin_loss", .id = WK_OP_MULTILABEL_SOFT_MARGIN_LOSS, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_multilabel_soft_margin_loss, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_multilabel_soft_margin_loss, 1, sizeof(wk_multilabel_soft_margin_loss_arguments), offsetof(wk_multilabel_soft_margin_loss_arguments, target) + sizeof(((wk_multilabel_soft_margin_loss_arguments *)NULL)->target)},
+        .infer = NULL, .composite = wk_composite_multilabel_soft_margin_loss,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_POISSON_NLL_LOSS] = {
+        .name = "poisson_nll_loss", .id = WK_OP_POISSON_NLL_LOSS, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_poisson_nll_loss, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_poisson_nll_loss, 4, sizeof(wk_poisson_nll_loss_arguments), offsetof(wk_poisson_nll_loss_arguments, target) + sizeof(((wk_poisson_nll_loss_arguments *)NULL)->target)},
+        .infer = NULL, .composite = wk_composite_poisson_nll_loss,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_GAUSSIAN_NLL_LOSS] = {
+        .name = "gaussian_nll_loss", .id = WK_OP_GAUSSIAN_NLL_LOSS, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_gaussian_nll_loss, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_gaussian_nll_loss, 3, sizeof(wk_gaussian_nll_loss_arguments), offsetof(wk_gaussian_nll_loss_arguments, variance) + sizeof(((wk_gaussian_nll_loss_arguments *)NULL)->variance)},
+        .infer = NULL, .composite = wk_composite_gaussian_nll_loss,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_FOCAL_LOSS] = {
+        .name = "focal_loss", .id = WK_OP_FOCAL_LOSS, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_focal_loss, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_focal_loss, 3, sizeof(wk_focal_loss_arguments), offsetof(wk_focal_loss_arguments, target) + sizeof(((wk_focal_loss_arguments *)NULL)->target)},
+        .infer = NULL, .composite = wk_composite_focal_loss,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_DICE_LOSS] = {
+        .name = "dice_loss", .id = WK_OP_DICE_LOSS, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_dice_loss, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_dice_loss, 2, sizeof(wk_dice_loss_arguments), offsetof(wk_dice_loss_arguments, target) + sizeof(((wk_dice_loss_arguments *)NULL)->target)},
+        .infer = NULL, .composite = wk_composite_dice_loss,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_MATMUL] = {
@@ -805,6 +3676,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_matmul_arguments), offsetof(wk_matmul_arguments, y) + sizeof(((wk_matmul_arguments *)NULL)->y)},
         .infer = wk_infer_matmul, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_matmul,
         .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_LINEAR] = {
@@ -813,6 +3685,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_linear_arguments), offsetof(wk_linear_arguments, weight) + sizeof(((wk_linear_arguments *)NULL)->weight)},
         .infer = NULL, .composite = wk_composite_linear,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_CONV2D] = {
@@ -821,6 +3694,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_conv2d, 5, sizeof(wk_conv2d_arguments), offsetof(wk_conv2d_arguments, weight) + sizeof(((wk_conv2d_arguments *)NULL)->weight)},
         .infer = wk_infer_conv2d, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_conv2d,
         .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_CONV2D_DATA_GRADIENT] = {
@@ -829,6 +3703,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_conv2d_data_gradient, 6, sizeof(wk_conv2d_data_gradient_arguments), offsetof(wk_conv2d_data_gradient_arguments, shape) + sizeof(((wk_conv2d_data_gradient_arguments *)NULL)->shape)},
         .infer = wk_infer_conv2d_data_gradient, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_conv2d_data_gradient,
         .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_CONV2D_WEIGHT_GRADIENT] = {
@@ -837,6 +3712,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_conv2d_weight_gradient, 6, sizeof(wk_conv2d_weight_gradient_arguments), offsetof(wk_conv2d_weight_gradient_arguments, shape) + sizeof(((wk_conv2d_weight_gradient_arguments *)NULL)->shape)},
         .infer = wk_infer_conv2d_weight_gradient, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_conv2d_weight_gradient,
         .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_ADD] = {
@@ -845,6 +3721,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_add_arguments), offsetof(wk_add_arguments, y) + sizeof(((wk_add_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_add,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_SUBTRACT] = {
@@ -853,6 +3730,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_subtract_arguments), offsetof(wk_subtract_arguments, y) + sizeof(((wk_subtract_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_subtract,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_MULTIPLY] = {
@@ -861,6 +3739,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_multiply_arguments), offsetof(wk_multiply_arguments, y) + sizeof(((wk_multiply_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_multiply,
         .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_DIVIDE] = {
@@ -869,6 +3748,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_divide_arguments), offsetof(wk_divide_arguments, y) + sizeof(((wk_divide_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_divide,
         .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_DIVIDE_GRADIENT_Y] = {
@@ -877,6 +3757,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_divide_gradient_y_arguments), offsetof(wk_divide_gradient_y_arguments, y) + sizeof(((wk_divide_gradient_y_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = wk_composite_divide_gradient_y,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_MAXIMUM] = {
@@ -885,6 +3766,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_maximum_arguments), offsetof(wk_maximum_arguments, y) + sizeof(((wk_maximum_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_maximum,
         .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_MAXIMUM_GRADIENT_X] = {
@@ -893,6 +3775,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_maximum_gradient_x_arguments), offsetof(wk_maximum_gradient_x_arguments, y) + sizeof(((wk_maximum_gradient_x_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = wk_composite_maximum_gradient_x,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_MAXIMUM_GRADIENT_Y] = {
@@ -901,6 +3784,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_maximum_gradient_y_arguments), offsetof(wk_maximum_gradient_y_arguments, y) + sizeof(((wk_maximum_gradient_y_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = wk_composite_maximum_gradient_y,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_MINIMUM] = {
@@ -909,6 +3793,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_minimum_arguments), offsetof(wk_minimum_arguments, y) + sizeof(((wk_minimum_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_minimum,
         .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_MINIMUM_GRADIENT_X] = {
@@ -917,6 +3802,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_minimum_gradient_x_arguments), offsetof(wk_minimum_gradient_x_arguments, y) + sizeof(((wk_minimum_gradient_x_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = wk_composite_minimum_gradient_x,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_MINIMUM_GRADIENT_Y] = {
@@ -925,6 +3811,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_minimum_gradient_y_arguments), offsetof(wk_minimum_gradient_y_arguments, y) + sizeof(((wk_minimum_gradient_y_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = wk_composite_minimum_gradient_y,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_NEGATIVE] = {
@@ -933,6 +3820,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_negative_arguments), offsetof(wk_negative_arguments, x) + sizeof(((wk_negative_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_negative,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_EXP] = {
@@ -941,6 +3829,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_exp_arguments), offsetof(wk_exp_arguments, x) + sizeof(((wk_exp_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_exp,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
     [WK_OP_LOG] = {
@@ -949,6 +3838,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_log_arguments), offsetof(wk_log_arguments, x) + sizeof(((wk_log_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_log,
         .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_SQRT] = {
@@ -957,6 +3847,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_sqrt_arguments), offsetof(wk_sqrt_arguments, x) + sizeof(((wk_sqrt_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_sqrt,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
     [WK_OP_SQRT_GRADIENT_X] = {
@@ -965,6 +3856,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_sqrt_gradient_x_arguments), offsetof(wk_sqrt_gradient_x_arguments, y) + sizeof(((wk_sqrt_gradient_x_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = wk_composite_sqrt_gradient_x,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_RELU] = {
@@ -973,6 +3865,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_relu_arguments), offsetof(wk_relu_arguments, x) + sizeof(((wk_relu_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_relu,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
     [WK_OP_RELU_GRADIENT_X] = {
@@ -981,6 +3874,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_relu_gradient_x_arguments), offsetof(wk_relu_gradient_x_arguments, y) + sizeof(((wk_relu_gradient_x_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = wk_composite_relu_gradient_x,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_SIGMOID] = {
@@ -989,6 +3883,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_sigmoid_arguments), offsetof(wk_sigmoid_arguments, x) + sizeof(((wk_sigmoid_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_sigmoid,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
     [WK_OP_SIGMOID_GRADIENT_X] = {
@@ -997,6 +3892,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_sigmoid_gradient_x_arguments), offsetof(wk_sigmoid_gradient_x_arguments, y) + sizeof(((wk_sigmoid_gradient_x_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = wk_composite_sigmoid_gradient_x,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_TANH] = {
@@ -1005,6 +3901,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_tanh_arguments), offsetof(wk_tanh_arguments, x) + sizeof(((wk_tanh_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_tanh,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
     [WK_OP_TANH_GRADIENT_X] = {
@@ -1013,6 +3910,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_tanh_gradient_x_arguments), offsetof(wk_tanh_gradient_x_arguments, y) + sizeof(((wk_tanh_gradient_x_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = wk_composite_tanh_gradient_x,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_WHERE] = {
@@ -1021,6 +3919,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_where_arguments), offsetof(wk_where_arguments, y) + sizeof(((wk_where_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_where,
         .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_WHERE_GRADIENT_X] = {
@@ -1029,6 +3928,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_where_gradient_x_arguments), offsetof(wk_where_gradient_x_arguments, condition) + sizeof(((wk_where_gradient_x_arguments *)NULL)->condition)},
         .infer = wk_infer_pointwise, .composite = wk_composite_where_gradient_x,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_WHERE_GRADIENT_Y] = {
@@ -1037,6 +3937,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_where_gradient_y_arguments), offsetof(wk_where_gradient_y_arguments, condition) + sizeof(((wk_where_gradient_y_arguments *)NULL)->condition)},
         .infer = wk_infer_pointwise, .composite = wk_composite_where_gradient_y,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_EQUAL] = {
@@ -1045,6 +3946,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_BOOL, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_equal_arguments), offsetof(wk_equal_arguments, y) + sizeof(((wk_equal_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_GREATER] = {
@@ -1053,6 +3955,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_BOOL, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_greater_arguments), offsetof(wk_greater_arguments, y) + sizeof(((wk_greater_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_LESS] = {
@@ -1061,6 +3964,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_BOOL, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_less_arguments), offsetof(wk_less_arguments, y) + sizeof(((wk_less_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_LESS_EQUAL] = {
@@ -1069,6 +3973,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_BOOL, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_less_equal_arguments), offsetof(wk_less_equal_arguments, y) + sizeof(((wk_less_equal_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_GREATER_EQUAL] = {
@@ -1077,6 +3982,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_BOOL, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_greater_equal_arguments), offsetof(wk_greater_equal_arguments, y) + sizeof(((wk_greater_equal_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_NOT_EQUAL] = {
@@ -1085,14 +3991,925 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_BOOL, .promotes = true,
         .settings = {NULL, 0, sizeof(wk_not_equal_arguments), offsetof(wk_not_equal_arguments, y) + sizeof(((wk_not_equal_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_RECIPROCAL] = {
+        .name = "reciprocal", .id = WK_OP_RECIPROCAL, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_reciprocal, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_reciprocal_arguments), offsetof(wk_reciprocal_arguments, x) + sizeof(((wk_reciprocal_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_reciprocal,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_RECIPROCAL_GRADIENT_X] = {
+        .name = "reciprocal_gradient_x", .id = WK_OP_RECIPROCAL_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_reciprocal_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_reciprocal_gradient_x_arguments), offsetof(wk_reciprocal_gradient_x_arguments, y) + sizeof(((wk_reciprocal_gradient_x_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_reciprocal_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SQUARE] = {
+        .name = "square", .id = WK_OP_SQUARE, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_square, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_square_arguments), offsetof(wk_square_arguments, x) + sizeof(((wk_square_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_square,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SQUARE_GRADIENT_X] = {
+        .name = "square_gradient_x", .id = WK_OP_SQUARE_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_square_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_square_gradient_x_arguments), offsetof(wk_square_gradient_x_arguments, x) + sizeof(((wk_square_gradient_x_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_square_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ABS] = {
+        .name = "abs", .id = WK_OP_ABS, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_abs, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_abs_arguments), offsetof(wk_abs_arguments, x) + sizeof(((wk_abs_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_abs,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ABS_GRADIENT_X] = {
+        .name = "abs_gradient_x", .id = WK_OP_ABS_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_abs_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_abs_gradient_x_arguments), offsetof(wk_abs_gradient_x_arguments, x) + sizeof(((wk_abs_gradient_x_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_abs_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SIGN] = {
+        .name = "sign", .id = WK_OP_SIGN, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_sign, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_sign_arguments), offsetof(wk_sign_arguments, x) + sizeof(((wk_sign_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_sign,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_RSQRT] = {
+        .name = "rsqrt", .id = WK_OP_RSQRT, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_rsqrt, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_rsqrt_arguments), offsetof(wk_rsqrt_arguments, x) + sizeof(((wk_rsqrt_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_rsqrt,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_RSQRT_GRADIENT_X] = {
+        .name = "rsqrt_gradient_x", .id = WK_OP_RSQRT_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_rsqrt_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_rsqrt_gradient_x_arguments), offsetof(wk_rsqrt_gradient_x_arguments, y) + sizeof(((wk_rsqrt_gradient_x_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_rsqrt_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_POWER] = {
+        .name = "power", .id = WK_OP_POWER, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_power, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_power_arguments), offsetof(wk_power_arguments, exponent) + sizeof(((wk_power_arguments *)NULL)->exponent)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_power,
+        .gradient_reads_inputs = 3, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_EXP2] = {
+        .name = "exp2", .id = WK_OP_EXP2, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_exp2, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_exp2_arguments), offsetof(wk_exp2_arguments, x) + sizeof(((wk_exp2_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_exp2,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_EXPM1] = {
+        .name = "expm1", .id = WK_OP_EXPM1, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_expm1, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_expm1_arguments), offsetof(wk_expm1_arguments, x) + sizeof(((wk_expm1_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_expm1,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_LOG1P] = {
+        .name = "log1p", .id = WK_OP_LOG1P, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_log1p, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_log1p_arguments), offsetof(wk_log1p_arguments, x) + sizeof(((wk_log1p_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_log1p,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LOG2] = {
+        .name = "log2", .id = WK_OP_LOG2, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_log2, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_log2_arguments), offsetof(wk_log2_arguments, x) + sizeof(((wk_log2_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_log2,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LOG10] = {
+        .name = "log10", .id = WK_OP_LOG10, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_log10, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_log10_arguments), offsetof(wk_log10_arguments, x) + sizeof(((wk_log10_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_log10,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SIN] = {
+        .name = "sin", .id = WK_OP_SIN, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_sin, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_sin_arguments), offsetof(wk_sin_arguments, x) + sizeof(((wk_sin_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_sin,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SIN_GRADIENT_X] = {
+        .name = "sin_gradient_x", .id = WK_OP_SIN_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_sin_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_sin_gradient_x_arguments), offsetof(wk_sin_gradient_x_arguments, x) + sizeof(((wk_sin_gradient_x_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_sin_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_COS] = {
+        .name = "cos", .id = WK_OP_COS, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_cos, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_cos_arguments), offsetof(wk_cos_arguments, x) + sizeof(((wk_cos_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_cos,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_COS_GRADIENT_X] = {
+        .name = "cos_gradient_x", .id = WK_OP_COS_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_cos_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_cos_gradient_x_arguments), offsetof(wk_cos_gradient_x_arguments, x) + sizeof(((wk_cos_gradient_x_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_cos_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_TAN] = {
+        .name = "tan", .id = WK_OP_TAN, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_tan, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_tan_arguments), offsetof(wk_tan_arguments, x) + sizeof(((wk_tan_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_tan,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_ASIN] = {
+        .name = "asin", .id = WK_OP_ASIN, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_asin, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_asin_arguments), offsetof(wk_asin_arguments, x) + sizeof(((wk_asin_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_asin,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ACOS] = {
+        .name = "acos", .id = WK_OP_ACOS, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_acos, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_acos_arguments), offsetof(wk_acos_arguments, x) + sizeof(((wk_acos_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_acos,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ATAN] = {
+        .name = "atan", .id = WK_OP_ATAN, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_atan, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_atan_arguments), offsetof(wk_atan_arguments, x) + sizeof(((wk_atan_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_atan,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ATAN2] = {
+        .name = "atan2", .id = WK_OP_ATAN2, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_atan2, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_atan2_arguments), offsetof(wk_atan2_arguments, x) + sizeof(((wk_atan2_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_atan2,
+        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SINH] = {
+        .name = "sinh", .id = WK_OP_SINH, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_sinh, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_sinh_arguments), offsetof(wk_sinh_arguments, x) + sizeof(((wk_sinh_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_sinh,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_COSH] = {
+        .name = "cosh", .id = WK_OP_COSH, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_cosh, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_cosh_arguments), offsetof(wk_cosh_arguments, x) + sizeof(((wk_cosh_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_cosh,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ASINH] = {
+        .name = "asinh", .id = WK_OP_ASINH, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_asinh, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_asinh_arguments), offsetof(wk_asinh_arguments, x) + sizeof(((wk_asinh_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_asinh,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ACOSH] = {
+        .name = "acosh", .id = WK_OP_ACOSH, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_acosh, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_acosh_arguments), offsetof(wk_acosh_arguments, x) + sizeof(((wk_acosh_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_acosh,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ATANH] = {
+        .name = "atanh", .id = WK_OP_ATANH, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_atanh, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_atanh_arguments), offsetof(wk_atanh_arguments, x) + sizeof(((wk_atanh_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_atanh,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ERF] = {
+        .name = "erf", .id = WK_OP_ERF, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_erf, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_erf_arguments), offsetof(wk_erf_arguments, x) + sizeof(((wk_erf_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_erf,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ERF_GRADIENT_X] = {
+        .name = "erf_gradient_x", .id = WK_OP_ERF_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_erf_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_erf_gradient_x_arguments), offsetof(wk_erf_gradient_x_arguments, x) + sizeof(((wk_erf_gradient_x_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_erf_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ERFC] = {
+        .name = "erfc", .id = WK_OP_ERFC, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_erfc, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_erfc_arguments), offsetof(wk_erfc_arguments, x) + sizeof(((wk_erfc_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_erfc,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ERFINV] = {
+        .name = "erfinv", .id = WK_OP_ERFINV, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_erfinv, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_erfinv_arguments), offsetof(wk_erfinv_arguments, x) + sizeof(((wk_erfinv_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_erfinv,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_LGAMMA] = {
+        .name = "lgamma", .id = WK_OP_LGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_lgamma, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_lgamma_arguments), offsetof(wk_lgamma_arguments, x) + sizeof(((wk_lgamma_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_lgamma,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_DIGAMMA] = {
+        .name = "digamma", .id = WK_OP_DIGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_digamma, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_digamma_arguments), offsetof(wk_digamma_arguments, x) + sizeof(((wk_digamma_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_digamma,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_TRIGAMMA] = {
+        .name = "trigamma", .id = WK_OP_TRIGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_trigamma, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_trigamma_arguments), offsetof(wk_trigamma_arguments, x) + sizeof(((wk_trigamma_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CBRT] = {
+        .name = "cbrt", .id = WK_OP_CBRT, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_cbrt, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_cbrt_arguments), offsetof(wk_cbrt_arguments, x) + sizeof(((wk_cbrt_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_cbrt,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_FLOOR] = {
+        .name = "floor", .id = WK_OP_FLOOR, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_floor, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_floor_arguments), offsetof(wk_floor_arguments, x) + sizeof(((wk_floor_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_floor,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CEIL] = {
+        .name = "ceil", .id = WK_OP_CEIL, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_ceil, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_ceil_arguments), offsetof(wk_ceil_arguments, x) + sizeof(((wk_ceil_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_ceil,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ROUND] = {
+        .name = "round", .id = WK_OP_ROUND, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_round, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_round_arguments), offsetof(wk_round_arguments, x) + sizeof(((wk_round_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_round,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_TRUNC] = {
+        .name = "trunc", .id = WK_OP_TRUNC, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_trunc, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_trunc_arguments), offsetof(wk_trunc_arguments, x) + sizeof(((wk_trunc_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_trunc,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_FRAC] = {
+        .name = "frac", .id = WK_OP_FRAC, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_frac, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_frac_arguments), offsetof(wk_frac_arguments, x) + sizeof(((wk_frac_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_frac,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CLAMP] = {
+        .name = "clamp", .id = WK_OP_CLAMP, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_clamp, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_clamp, 2, sizeof(wk_clamp_arguments), offsetof(wk_clamp_arguments, max) + sizeof(((wk_clamp_arguments *)NULL)->max)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_clamp,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CLAMP_GRADIENT_X] = {
+        .name = "clamp_gradient_x", .id = WK_OP_CLAMP_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_clamp_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_clamp_gradient_x, 2, sizeof(wk_clamp_gradient_x_arguments), offsetof(wk_clamp_gradient_x_arguments, max) + sizeof(((wk_clamp_gradient_x_arguments *)NULL)->max)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_clamp_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LERP] = {
+        .name = "lerp", .id = WK_OP_LERP, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_lerp, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_lerp_arguments), offsetof(wk_lerp_arguments, weight) + sizeof(((wk_lerp_arguments *)NULL)->weight)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_lerp,
+        .gradient_reads_inputs = 7, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ADDCMUL] = {
+        .name = "addcmul", .id = WK_OP_ADDCMUL, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_addcmul, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_addcmul, 1, sizeof(wk_addcmul_arguments), offsetof(wk_addcmul_arguments, z) + sizeof(((wk_addcmul_arguments *)NULL)->z)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_addcmul,
+        .gradient_reads_inputs = 6, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ADDCDIV] = {
+        .name = "addcdiv", .id = WK_OP_ADDCDIV, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_addcdiv, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_addcdiv, 1, sizeof(wk_addcdiv_arguments), offsetof(wk_addcdiv_arguments, z) + sizeof(((wk_addcdiv_arguments *)NULL)->z)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_addcdiv,
+        .gradient_reads_inputs = 6, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MASKED_FILL] = {
+        .name = "masked_fill", .id = WK_OP_MASKED_FILL, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_masked_fill, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_masked_fill, 1, sizeof(wk_masked_fill_arguments), offsetof(wk_masked_fill_arguments, value) + sizeof(((wk_masked_fill_arguments *)NULL)->value)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_masked_fill,
+        .gradient_reads_inputs = 2, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MASKED_FILL_GRADIENT_X] = {
+        .name = "masked_fill_gradient_x", .id = WK_OP_MASKED_FILL_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_masked_fill_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_masked_fill_gradient_x_arguments), offsetof(wk_masked_fill_gradient_x_arguments, mask) + sizeof(((wk_masked_fill_gradient_x_arguments *)NULL)->mask)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_masked_fill_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_FLOOR_DIVIDE] = {
+        .name = "floor_divide", .id = WK_OP_FLOOR_DIVIDE, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_floor_divide, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_floor_divide_arguments), offsetof(wk_floor_divide_arguments, y) + sizeof(((wk_floor_divide_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_floor_divide,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_REMAINDER] = {
+        .name = "remainder", .id = WK_OP_REMAINDER, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_remainder, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_remainder_arguments), offsetof(wk_remainder_arguments, y) + sizeof(((wk_remainder_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_remainder,
+        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_FMOD] = {
+        .name = "fmod", .id = WK_OP_FMOD, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_fmod, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_fmod_arguments), offsetof(wk_fmod_arguments, y) + sizeof(((wk_fmod_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_fmod,
+        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_HYPOT] = {
+        .name = "hypot", .id = WK_OP_HYPOT, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_hypot, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_hypot_arguments), offsetof(wk_hypot_arguments, y) + sizeof(((wk_hypot_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_hypot,
+        .gradient_reads_inputs = 3, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_LOGADDEXP] = {
+        .name = "logaddexp", .id = WK_OP_LOGADDEXP, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_logaddexp, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_logaddexp_arguments), offsetof(wk_logaddexp_arguments, y) + sizeof(((wk_logaddexp_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_logaddexp,
+        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LOGADDEXP2] = {
+        .name = "logaddexp2", .id = WK_OP_LOGADDEXP2, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_logaddexp2, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_logaddexp2_arguments), offsetof(wk_logaddexp2_arguments, y) + sizeof(((wk_logaddexp2_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_logaddexp2,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_XLOGY] = {
+        .name = "xlogy", .id = WK_OP_XLOGY, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_xlogy, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_xlogy_arguments), offsetof(wk_xlogy_arguments, y) + sizeof(((wk_xlogy_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_xlogy,
+        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_COPYSIGN] = {
+        .name = "copysign", .id = WK_OP_COPYSIGN, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_copysign, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_copysign_arguments), offsetof(wk_copysign_arguments, y) + sizeof(((wk_copysign_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_copysign,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_HEAVISIDE] = {
+        .name = "heaviside", .id = WK_OP_HEAVISIDE, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_heaviside, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_heaviside_arguments), offsetof(wk_heaviside_arguments, y) + sizeof(((wk_heaviside_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_FMAX] = {
+        .name = "fmax", .id = WK_OP_FMAX, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_fmax, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_fmax_arguments), offsetof(wk_fmax_arguments, y) + sizeof(((wk_fmax_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_fmax,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_FMIN] = {
+        .name = "fmin", .id = WK_OP_FMIN, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_fmin, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_fmin_arguments), offsetof(wk_fmin_arguments, y) + sizeof(((wk_fmin_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_fmin,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SQUARED_DIFFERENCE] = {
+        .name = "squared_difference", .id = WK_OP_SQUARED_DIFFERENCE, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_squared_difference, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_squared_difference_arguments), offsetof(wk_squared_difference_arguments, y) + sizeof(((wk_squared_difference_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_squared_difference,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_DIVIDE_NO_NAN] = {
+        .name = "divide_no_nan", .id = WK_OP_DIVIDE_NO_NAN, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_divide_no_nan, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_divide_no_nan_arguments), offsetof(wk_divide_no_nan_arguments, y) + sizeof(((wk_divide_no_nan_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_divide_no_nan,
+        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SINC] = {
+        .name = "sinc", .id = WK_OP_SINC, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_sinc, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_sinc_arguments), offsetof(wk_sinc_arguments, x) + sizeof(((wk_sinc_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_sinc,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_LOGIT] = {
+        .name = "logit", .id = WK_OP_LOGIT, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_logit, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_logit, 1, sizeof(wk_logit_arguments), offsetof(wk_logit_arguments, x) + sizeof(((wk_logit_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_logit,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_DEG2RAD] = {
+        .name = "deg2rad", .id = WK_OP_DEG2RAD, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_deg2rad, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_deg2rad_arguments), offsetof(wk_deg2rad_arguments, x) + sizeof(((wk_deg2rad_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_deg2rad,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_RAD2DEG] = {
+        .name = "rad2deg", .id = WK_OP_RAD2DEG, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_rad2deg, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_rad2deg_arguments), offsetof(wk_rad2deg_arguments, x) + sizeof(((wk_rad2deg_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_rad2deg,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_THRESHOLD] = {
+        .name = "threshold", .id = WK_OP_THRESHOLD, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_threshold, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_threshold, 2, sizeof(wk_threshold_arguments), offsetof(wk_threshold_arguments, value) + sizeof(((wk_threshold_arguments *)NULL)->value)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_threshold,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_FLOAT_POWER] = {
+        .name = "float_power", .id = WK_OP_FLOAT_POWER, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_float_power, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_float_power_arguments), offsetof(wk_float_power_arguments, exponent) + sizeof(((wk_float_power_arguments *)NULL)->exponent)},
+        .infer = NULL, .composite = wk_composite_float_power,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SIGNBIT] = {
+        .name = "signbit", .id = WK_OP_SIGNBIT, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_signbit, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_signbit_arguments), offsetof(wk_signbit_arguments, x) + sizeof(((wk_signbit_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_signbit,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_NAN_TO_NUM] = {
+        .name = "nan_to_num", .id = WK_OP_NAN_TO_NUM, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_nan_to_num, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_nan_to_num, 3, sizeof(wk_nan_to_num_arguments), offsetof(wk_nan_to_num_arguments, x) + sizeof(((wk_nan_to_num_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_nan_to_num,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_IS_NAN] = {
+        .name = "is_nan", .id = WK_OP_IS_NAN, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_is_nan, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_is_nan_arguments), offsetof(wk_is_nan_arguments, x) + sizeof(((wk_is_nan_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_IS_INFINITE] = {
+        .name = "is_infinite", .id = WK_OP_IS_INFINITE, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_is_infinite, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_is_infinite_arguments), offsetof(wk_is_infinite_arguments, x) + sizeof(((wk_is_infinite_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_IS_FINITE] = {
+        .name = "is_finite", .id = WK_OP_IS_FINITE, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_is_finite, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_is_finite_arguments), offsetof(wk_is_finite_arguments, x) + sizeof(((wk_is_finite_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_IS_CLOSE] = {
+        .name = "is_close", .id = WK_OP_IS_CLOSE, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_is_close, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {attributes_is_close, 3, sizeof(wk_is_close_arguments), offsetof(wk_is_close_arguments, y) + sizeof(((wk_is_close_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_is_close,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LOGICAL_AND] = {
+        .name = "logical_and", .id = WK_OP_LOGICAL_AND, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_logical_and, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_logical_and_arguments), offsetof(wk_logical_and_arguments, y) + sizeof(((wk_logical_and_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LOGICAL_OR] = {
+        .name = "logical_or", .id = WK_OP_LOGICAL_OR, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_logical_or, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_logical_or_arguments), offsetof(wk_logical_or_arguments, y) + sizeof(((wk_logical_or_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LOGICAL_XOR] = {
+        .name = "logical_xor", .id = WK_OP_LOGICAL_XOR, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_logical_xor, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_logical_xor_arguments), offsetof(wk_logical_xor_arguments, y) + sizeof(((wk_logical_xor_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LOGICAL_NOT] = {
+        .name = "logical_not", .id = WK_OP_LOGICAL_NOT, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_logical_not, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_logical_not_arguments), offsetof(wk_logical_not_arguments, x) + sizeof(((wk_logical_not_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_BITWISE_AND] = {
+        .name = "bitwise_and", .id = WK_OP_BITWISE_AND, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_bitwise_and, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_bitwise_and_arguments), offsetof(wk_bitwise_and_arguments, y) + sizeof(((wk_bitwise_and_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_BITWISE_OR] = {
+        .name = "bitwise_or", .id = WK_OP_BITWISE_OR, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_bitwise_or, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_bitwise_or_arguments), offsetof(wk_bitwise_or_arguments, y) + sizeof(((wk_bitwise_or_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_BITWISE_XOR] = {
+        .name = "bitwise_xor", .id = WK_OP_BITWISE_XOR, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_bitwise_xor, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_bitwise_xor_arguments), offsetof(wk_bitwise_xor_arguments, y) + sizeof(((wk_bitwise_xor_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_BITWISE_NOT] = {
+        .name = "bitwise_not", .id = WK_OP_BITWISE_NOT, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_bitwise_not, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_bitwise_not_arguments), offsetof(wk_bitwise_not_arguments, x) + sizeof(((wk_bitwise_not_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_bitwise_not,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LEFT_SHIFT] = {
+        .name = "left_shift", .id = WK_OP_LEFT_SHIFT, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_left_shift, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_left_shift_arguments), offsetof(wk_left_shift_arguments, y) + sizeof(((wk_left_shift_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_RIGHT_SHIFT] = {
+        .name = "right_shift", .id = WK_OP_RIGHT_SHIFT, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_right_shift, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_right_shift_arguments), offsetof(wk_right_shift_arguments, y) + sizeof(((wk_right_shift_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_UNIFORM] = {
+        .name = "uniform", .id = WK_OP_UNIFORM, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_uniform, 9, sizeof(wk_uniform_arguments), offsetof(wk_uniform_arguments, shape) + sizeof(((wk_uniform_arguments *)NULL)->shape)},
+        .infer = wk_infer_uniform, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_uniform_arguments, generator)},
+    [WK_OP_NORMAL] = {
+        .name = "normal", .id = WK_OP_NORMAL, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_normal, 9, sizeof(wk_normal_arguments), offsetof(wk_normal_arguments, shape) + sizeof(((wk_normal_arguments *)NULL)->shape)},
+        .infer = wk_infer_normal, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_normal_arguments, generator)},
+    [WK_OP_DROPOUT] = {
+        .name = "dropout", .id = WK_OP_DROPOUT, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = inputs_dropout, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_dropout, 5, sizeof(wk_dropout_arguments), offsetof(wk_dropout_arguments, rate) + sizeof(((wk_dropout_arguments *)NULL)->rate)},
+        .infer = wk_infer_dropout, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_dropout,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_dropout_arguments, generator)},
+    [WK_OP_RANDOM_INTEGERS] = {
+        .name = "random_integers", .id = WK_OP_RANDOM_INTEGERS, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_random_integers, 9, sizeof(wk_random_integers_arguments), offsetof(wk_random_integers_arguments, high) + sizeof(((wk_random_integers_arguments *)NULL)->high)},
+        .infer = wk_infer_random_integers, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_random_integers_arguments, generator)},
+    [WK_OP_BERNOULLI] = {
+        .name = "bernoulli", .id = WK_OP_BERNOULLI, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = inputs_bernoulli, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_bernoulli, 4, sizeof(wk_bernoulli_arguments), offsetof(wk_bernoulli_arguments, x) + sizeof(((wk_bernoulli_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_bernoulli,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_bernoulli_arguments, generator)},
+    [WK_OP_RANDOM_MASK] = {
+        .name = "random_mask", .id = WK_OP_RANDOM_MASK, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_random_mask, 8, sizeof(wk_random_mask_arguments), offsetof(wk_random_mask_arguments, probability) + sizeof(((wk_random_mask_arguments *)NULL)->probability)},
+        .infer = NULL, .composite = wk_composite_random_mask,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_random_mask_arguments, generator)},
+    [WK_OP_RANDOM_PERMUTATION] = {
+        .name = "random_permutation", .id = WK_OP_RANDOM_PERMUTATION, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_random_permutation, 7, sizeof(wk_random_permutation_arguments), offsetof(wk_random_permutation_arguments, count) + sizeof(((wk_random_permutation_arguments *)NULL)->count)},
+        .infer = wk_infer_random_permutation, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_random_permutation_arguments, generator)},
+    [WK_OP_MULTINOMIAL] = {
+        .name = "multinomial", .id = WK_OP_MULTINOMIAL, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = inputs_multinomial, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_I64, .promotes = false,
+        .settings = {attributes_multinomial, 6, sizeof(wk_multinomial_arguments), offsetof(wk_multinomial_arguments, count) + sizeof(((wk_multinomial_arguments *)NULL)->count)},
+        .infer = wk_infer_multinomial, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_multinomial_arguments, generator)},
+    [WK_OP_CATEGORICAL] = {
+        .name = "categorical", .id = WK_OP_CATEGORICAL, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = inputs_categorical, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_I64, .promotes = false,
+        .settings = {attributes_categorical, 5, sizeof(wk_categorical_arguments), offsetof(wk_categorical_arguments, count) + sizeof(((wk_categorical_arguments *)NULL)->count)},
+        .infer = NULL, .composite = wk_composite_categorical,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_categorical_arguments, generator)},
+    [WK_OP_EXPONENTIAL] = {
+        .name = "exponential", .id = WK_OP_EXPONENTIAL, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_exponential, 8, sizeof(wk_exponential_arguments), offsetof(wk_exponential_arguments, shape) + sizeof(((wk_exponential_arguments *)NULL)->shape)},
+        .infer = wk_infer_exponential, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_exponential_arguments, generator)},
+    [WK_OP_TRUNCATED_NORMAL] = {
+        .name = "truncated_normal", .id = WK_OP_TRUNCATED_NORMAL, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_truncated_normal, 11, sizeof(wk_truncated_normal_arguments), offsetof(wk_truncated_normal_arguments, high) + sizeof(((wk_truncated_normal_arguments *)NULL)->high)},
+        .infer = wk_infer_truncated_normal, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_truncated_normal_arguments, generator)},
+    [WK_OP_LOG_NORMAL] = {
+        .name = "log_normal", .id = WK_OP_LOG_NORMAL, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_log_normal, 9, sizeof(wk_log_normal_arguments), offsetof(wk_log_normal_arguments, shape) + sizeof(((wk_log_normal_arguments *)NULL)->shape)},
+        .infer = wk_infer_log_normal, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_log_normal_arguments, generator)},
+    [WK_OP_CAUCHY] = {
+        .name = "cauchy", .id = WK_OP_CAUCHY, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_cauchy, 9, sizeof(wk_cauchy_arguments), offsetof(wk_cauchy_arguments, shape) + sizeof(((wk_cauchy_arguments *)NULL)->shape)},
+        .infer = wk_infer_cauchy, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_cauchy_arguments, generator)},
+    [WK_OP_GEOMETRIC] = {
+        .name = "geometric", .id = WK_OP_GEOMETRIC, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_geometric, 8, sizeof(wk_geometric_arguments), offsetof(wk_geometric_arguments, probability) + sizeof(((wk_geometric_arguments *)NULL)->probability)},
+        .infer = wk_infer_geometric, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_geometric_arguments, generator)},
+    [WK_OP_GUMBEL] = {
+        .name = "gumbel", .id = WK_OP_GUMBEL, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_gumbel, 7, sizeof(wk_gumbel_arguments), offsetof(wk_gumbel_arguments, shape) + sizeof(((wk_gumbel_arguments *)NULL)->shape)},
+        .infer = wk_infer_gumbel, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_gumbel_arguments, generator)},
+    [WK_OP_UNIFORM_LIKE] = {
+        .name = "uniform_like", .id = WK_OP_UNIFORM_LIKE, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = inputs_uniform_like, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_uniform_like, 7, sizeof(wk_uniform_like_arguments), offsetof(wk_uniform_like_arguments, x) + sizeof(((wk_uniform_like_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_uniform_like,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_uniform_like_arguments, generator)},
+    [WK_OP_NORMAL_LIKE] = {
+        .name = "normal_like", .id = WK_OP_NORMAL_LIKE, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = inputs_normal_like, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_normal_like, 7, sizeof(wk_normal_like_arguments), offsetof(wk_normal_like_arguments, x) + sizeof(((wk_normal_like_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_normal_like,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_normal_like_arguments, generator)},
     [WK_OP_SUM] = {
         .name = "sum", .id = WK_OP_SUM, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_sum, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_sum, 2, sizeof(wk_sum_arguments), offsetof(wk_sum_arguments, x) + sizeof(((wk_sum_arguments *)NULL)->x)},
         .infer = wk_infer_sum, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_sum,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_MEAN] = {
@@ -1101,15 +4918,35 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_mean, 2, sizeof(wk_mean_arguments), offsetof(wk_mean_arguments, x) + sizeof(((wk_mean_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_mean,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_PRODUCT] = {
+        .name = "product", .id = WK_OP_PRODUCT, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_product, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_product, 2, sizeof(wk_product_arguments), offsetof(wk_product_arguments, x) + sizeof(((wk_product_arguments *)NULL)->x)},
+        .infer = wk_infer_product, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_product,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_MAX] = {
         .name = "max", .id = WK_OP_MAX, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_max, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_max, 2, sizeof(wk_max_arguments), offsetof(wk_max_arguments, x) + sizeof(((wk_max_arguments *)NULL)->x)},
         .infer = wk_infer_max, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_max,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_MIN] = {
+        .name = "min", .id = WK_OP_MIN, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_min, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_min, 2, sizeof(wk_min_arguments), offsetof(wk_min_arguments, x) + sizeof(((wk_min_arguments *)NULL)->x)},
+        .infer = wk_infer_min, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_min,
         .gradient_reads_inputs = 1, .gradient_reads_outputs = 1, .random_key = 0},
     [WK_OP_ARGMAX] = {
         .name = "argmax", .id = WK_OP_ARGMAX, .class = WK_CLASS_REDUCTION, .hidden = false,
@@ -1117,46 +4954,196 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_I64, .promotes = false,
         .settings = {attributes_argmax, 2, sizeof(wk_argmax_arguments), offsetof(wk_argmax_arguments, axis) + sizeof(((wk_argmax_arguments *)NULL)->axis)},
         .infer = wk_infer_argmax, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ARGMIN] = {
+        .name = "argmin", .id = WK_OP_ARGMIN, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_argmin, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_I64, .promotes = false,
+        .settings = {attributes_argmin, 2, sizeof(wk_argmin_arguments), offsetof(wk_argmin_arguments, axis) + sizeof(((wk_argmin_arguments *)NULL)->axis)},
+        .infer = wk_infer_argmin, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ALL] = {
+        .name = "all", .id = WK_OP_ALL, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_all, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = false,
+        .settings = {attributes_all, 2, sizeof(wk_all_arguments), offsetof(wk_all_arguments, x) + sizeof(((wk_all_arguments *)NULL)->x)},
+        .infer = wk_infer_all, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ANY] = {
+        .name = "any", .id = WK_OP_ANY, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_any, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = false,
+        .settings = {attributes_any, 2, sizeof(wk_any_arguments), offsetof(wk_any_arguments, x) + sizeof(((wk_any_arguments *)NULL)->x)},
+        .infer = wk_infer_any, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_VARIANCE] = {
+        .name = "variance", .id = WK_OP_VARIANCE, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_variance, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_variance, 3, sizeof(wk_variance_arguments), offsetof(wk_variance_arguments, x) + sizeof(((wk_variance_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_variance,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_STANDARD_DEVIATION] = {
+        .name = "standard_deviation", .id = WK_OP_STANDARD_DEVIATION, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_standard_deviation, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_standard_deviation, 3, sizeof(wk_standard_deviation_arguments), offsetof(wk_standard_deviation_arguments, x) + sizeof(((wk_standard_deviation_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_standard_deviation,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MOMENTS] = {
+        .name = "moments", .id = WK_OP_MOMENTS, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_moments, .input_count = 1, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_moments, 3, sizeof(wk_moments_arguments), offsetof(wk_moments_arguments, x) + sizeof(((wk_moments_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_moments,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LOG_SUM_EXP] = {
+        .name = "log_sum_exp", .id = WK_OP_LOG_SUM_EXP, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_log_sum_exp, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_log_sum_exp, 2, sizeof(wk_log_sum_exp_arguments), offsetof(wk_log_sum_exp_arguments, x) + sizeof(((wk_log_sum_exp_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_log_sum_exp,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_NORM] = {
+        .name = "norm", .id = WK_OP_NORM, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_norm, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_norm, 3, sizeof(wk_norm_arguments), offsetof(wk_norm_arguments, x) + sizeof(((wk_norm_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_norm,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_COUNT_NONZERO] = {
+        .name = "count_nonzero", .id = WK_OP_COUNT_NONZERO, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_count_nonzero, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_I64, .promotes = false,
+        .settings = {attributes_count_nonzero, 2, sizeof(wk_count_nonzero_arguments), offsetof(wk_count_nonzero_arguments, x) + sizeof(((wk_count_nonzero_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_count_nonzero,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_NAN_SUM] = {
+        .name = "nan_sum", .id = WK_OP_NAN_SUM, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_nan_sum, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_nan_sum, 2, sizeof(wk_nan_sum_arguments), offsetof(wk_nan_sum_arguments, x) + sizeof(((wk_nan_sum_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_nan_sum,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_NAN_MEAN] = {
+        .name = "nan_mean", .id = WK_OP_NAN_MEAN, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_nan_mean, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_nan_mean, 2, sizeof(wk_nan_mean_arguments), offsetof(wk_nan_mean_arguments, x) + sizeof(((wk_nan_mean_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_nan_mean,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MIN_MAX] = {
+        .name = "min_max", .id = WK_OP_MIN_MAX, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_min_max, .input_count = 1, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_min_max, 2, sizeof(wk_min_max_arguments), offsetof(wk_min_max_arguments, x) + sizeof(((wk_min_max_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_min_max,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MAX_WITH_INDEX] = {
+        .name = "max_with_index", .id = WK_OP_MAX_WITH_INDEX, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_max_with_index, .input_count = 1, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_max_with_index, 2, sizeof(wk_max_with_index_arguments), offsetof(wk_max_with_index_arguments, axis) + sizeof(((wk_max_with_index_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_max_with_index,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MIN_WITH_INDEX] = {
+        .name = "min_with_index", .id = WK_OP_MIN_WITH_INDEX, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_min_with_index, .input_count = 1, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_min_with_index, 2, sizeof(wk_min_with_index_arguments), offsetof(wk_min_with_index_arguments, axis) + sizeof(((wk_min_with_index_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_min_with_index,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ALL_EQUAL] = {
+        .name = "all_equal", .id = WK_OP_ALL_EQUAL, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_all_equal, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_all_equal_arguments), offsetof(wk_all_equal_arguments, y) + sizeof(((wk_all_equal_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_all_equal,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ALL_CLOSE] = {
+        .name = "all_close", .id = WK_OP_ALL_CLOSE, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_all_close, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {attributes_all_close, 3, sizeof(wk_all_close_arguments), offsetof(wk_all_close_arguments, y) + sizeof(((wk_all_close_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_all_close,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_SOFTMAX] = {
         .name = "softmax", .id = WK_OP_SOFTMAX, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_softmax, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_softmax_arguments), offsetof(wk_softmax_arguments, x) + sizeof(((wk_softmax_arguments *)NULL)->x)},
+        .settings = {attributes_softmax, 1, sizeof(wk_softmax_arguments), offsetof(wk_softmax_arguments, x) + sizeof(((wk_softmax_arguments *)NULL)->x)},
         .infer = wk_infer_softmax, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_softmax,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
     [WK_OP_SOFTMAX_GRADIENT] = {
         .name = "softmax_gradient", .id = WK_OP_SOFTMAX_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_softmax_gradient, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_softmax_gradient_arguments), offsetof(wk_softmax_gradient_arguments, y) + sizeof(((wk_softmax_gradient_arguments *)NULL)->y)},
-        .infer = wk_infer_softmax_gradient, .composite = NULL,
+        .settings = {attributes_softmax_gradient, 1, sizeof(wk_softmax_gradient_arguments), offsetof(wk_softmax_gradient_arguments, y) + sizeof(((wk_softmax_gradient_arguments *)NULL)->y)},
+        .infer = wk_infer_softmax_gradient, .composite = wk_composite_softmax_gradient,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_LOG_SOFTMAX] = {
         .name = "log_softmax", .id = WK_OP_LOG_SOFTMAX, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_log_softmax, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_log_softmax_arguments), offsetof(wk_log_softmax_arguments, x) + sizeof(((wk_log_softmax_arguments *)NULL)->x)},
+        .settings = {attributes_log_softmax, 1, sizeof(wk_log_softmax_arguments), offsetof(wk_log_softmax_arguments, x) + sizeof(((wk_log_softmax_arguments *)NULL)->x)},
         .infer = wk_infer_log_softmax, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_log_softmax,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
     [WK_OP_LOG_SOFTMAX_GRADIENT] = {
         .name = "log_softmax_gradient", .id = WK_OP_LOG_SOFTMAX_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_log_softmax_gradient, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_log_softmax_gradient_arguments), offsetof(wk_log_softmax_gradient_arguments, y) + sizeof(((wk_log_softmax_gradient_arguments *)NULL)->y)},
-        .infer = wk_infer_log_softmax_gradient, .composite = NULL,
+        .settings = {attributes_log_softmax_gradient, 1, sizeof(wk_log_softmax_gradient_arguments), offsetof(wk_log_softmax_gradient_arguments, y) + sizeof(((wk_log_softmax_gradient_arguments *)NULL)->y)},
+        .infer = wk_infer_log_softmax_gradient, .composite = wk_composite_log_softmax_gradient,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_CROSS_ENTROPY] = {
         .name = "cross_entropy", .id = WK_OP_CROSS_ENTROPY, .class = WK_CLASS_ROW, .hidden = false,
-        .inputs = inputs_cross_entropy, .input_count = 2, .output_count = 1,
+        .inputs = inputs_cross_entropy, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_cross_entropy_arguments), offsetof(wk_cross_entropy_arguments, labels) + sizeof(((wk_cross_entropy_arguments *)NULL)->labels)},
-        .infer = wk_infer_cross_entropy, .composite = NULL,
+        .settings = {attributes_cross_entropy, 3, sizeof(wk_cross_entropy_arguments), offsetof(wk_cross_entropy_arguments, labels) + sizeof(((wk_cross_entropy_arguments *)NULL)->labels)},
+        .infer = wk_infer_cross_entropy, .composite = wk_composite_cross_entropy,
+        .is_native = wk_is_native_cross_entropy,
         .vjp = wk_vjp_cross_entropy,
         .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_CROSS_ENTROPY_GRADIENT] = {
@@ -1164,15 +5151,35 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .inputs = inputs_cross_entropy_gradient, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_cross_entropy_gradient_arguments), offsetof(wk_cross_entropy_gradient_arguments, labels) + sizeof(((wk_cross_entropy_gradient_arguments *)NULL)->labels)},
-        .infer = wk_infer_cross_entropy_gradient, .composite = NULL,
+        .infer = wk_infer_cross_entropy_gradient, .composite = wk_composite_cross_entropy_gradient,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_PICK_LABEL] = {
+        .name = "pick_label", .id = WK_OP_PICK_LABEL, .class = WK_CLASS_ROW, .hidden = true,
+        .inputs = inputs_pick_label, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_pick_label, 1, sizeof(wk_pick_label_arguments), offsetof(wk_pick_label_arguments, labels) + sizeof(((wk_pick_label_arguments *)NULL)->labels)},
+        .infer = wk_infer_pick_label, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_pick_label,
+        .gradient_reads_inputs = 2, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SPREAD_LABEL] = {
+        .name = "spread_label", .id = WK_OP_SPREAD_LABEL, .class = WK_CLASS_ROW, .hidden = true,
+        .inputs = inputs_spread_label, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_spread_label, 2, sizeof(wk_spread_label_arguments), offsetof(wk_spread_label_arguments, classes) + sizeof(((wk_spread_label_arguments *)NULL)->classes)},
+        .infer = wk_infer_spread_label, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_spread_label,
+        .gradient_reads_inputs = 2, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_RESHAPE] = {
         .name = "reshape", .id = WK_OP_RESHAPE, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_reshape, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_reshape, 1, sizeof(wk_reshape_arguments), offsetof(wk_reshape_arguments, shape) + sizeof(((wk_reshape_arguments *)NULL)->shape)},
         .infer = wk_infer_reshape, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_reshape,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_FLATTEN] = {
@@ -1181,6 +5188,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_flatten, 1, sizeof(wk_flatten_arguments), offsetof(wk_flatten_arguments, axis) + sizeof(((wk_flatten_arguments *)NULL)->axis)},
         .infer = NULL, .composite = wk_composite_flatten,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_PERMUTE] = {
@@ -1189,6 +5197,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_permute, 1, sizeof(wk_permute_arguments), offsetof(wk_permute_arguments, axes) + sizeof(((wk_permute_arguments *)NULL)->axes)},
         .infer = wk_infer_permute, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_permute,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_BROADCAST_TO] = {
@@ -1197,6 +5206,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_broadcast_to, 1, sizeof(wk_broadcast_to_arguments), offsetof(wk_broadcast_to_arguments, shape) + sizeof(((wk_broadcast_to_arguments *)NULL)->shape)},
         .infer = wk_infer_broadcast_to, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_broadcast_to,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_SLICE] = {
@@ -1205,6 +5215,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_slice, 4, sizeof(wk_slice_arguments), offsetof(wk_slice_arguments, end) + sizeof(((wk_slice_arguments *)NULL)->end)},
         .infer = wk_infer_slice, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_slice,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_SLICE_UPDATE] = {
@@ -1213,6 +5224,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_slice_update, 4, sizeof(wk_slice_update_arguments), offsetof(wk_slice_update_arguments, end) + sizeof(((wk_slice_update_arguments *)NULL)->end)},
         .infer = wk_infer_slice_update, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_slice_update,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_SQUEEZE] = {
@@ -1221,6 +5233,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_squeeze, 1, sizeof(wk_squeeze_arguments), offsetof(wk_squeeze_arguments, x) + sizeof(((wk_squeeze_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_squeeze,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_UNSQUEEZE] = {
@@ -1229,6 +5242,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_unsqueeze, 1, sizeof(wk_unsqueeze_arguments), offsetof(wk_unsqueeze_arguments, axis) + sizeof(((wk_unsqueeze_arguments *)NULL)->axis)},
         .infer = NULL, .composite = wk_composite_unsqueeze,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_TRANSPOSE] = {
@@ -1237,6 +5251,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_transpose, 2, sizeof(wk_transpose_arguments), offsetof(wk_transpose_arguments, axis2) + sizeof(((wk_transpose_arguments *)NULL)->axis2)},
         .infer = NULL, .composite = wk_composite_transpose,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_SELECT] = {
@@ -1245,6 +5260,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_select, 2, sizeof(wk_select_arguments), offsetof(wk_select_arguments, index) + sizeof(((wk_select_arguments *)NULL)->index)},
         .infer = NULL, .composite = wk_composite_select,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_FLIP] = {
@@ -1253,6 +5269,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_flip, 1, sizeof(wk_flip_arguments), offsetof(wk_flip_arguments, x) + sizeof(((wk_flip_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_flip,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_STACK] = {
@@ -1261,6 +5278,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {attributes_stack, 1, sizeof(wk_stack_arguments), offsetof(wk_stack_arguments, axis) + sizeof(((wk_stack_arguments *)NULL)->axis)},
         .infer = NULL, .composite = wk_composite_stack,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_CONTIGUOUS] = {
@@ -1269,6 +5287,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_contiguous_arguments), offsetof(wk_contiguous_arguments, x) + sizeof(((wk_contiguous_arguments *)NULL)->x)},
         .infer = wk_infer_contiguous, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_contiguous,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_CAST] = {
@@ -1277,6 +5296,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_cast, 1, sizeof(wk_cast_arguments), offsetof(wk_cast_arguments, dtype) + sizeof(((wk_cast_arguments *)NULL)->dtype)},
         .infer = wk_infer_cast, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_cast,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_CONCATENATE] = {
@@ -1285,6 +5305,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
         .settings = {attributes_concatenate, 1, sizeof(wk_concatenate_arguments), offsetof(wk_concatenate_arguments, axis) + sizeof(((wk_concatenate_arguments *)NULL)->axis)},
         .infer = wk_infer_concatenate, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_concatenate,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_PAD] = {
@@ -1293,7 +5314,152 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_pad, 3, sizeof(wk_pad_arguments), offsetof(wk_pad_arguments, after) + sizeof(((wk_pad_arguments *)NULL)->after)},
         .infer = wk_infer_pad, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_pad,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SORT] = {
+        .name = "sort", .id = WK_OP_SORT, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_sort, .input_count = 1, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_sort, 2, sizeof(wk_sort_arguments), offsetof(wk_sort_arguments, axis) + sizeof(((wk_sort_arguments *)NULL)->axis)},
+        .infer = wk_infer_sort, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_sort,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 2, .random_key = 0},
+    [WK_OP_ARGSORT] = {
+        .name = "argsort", .id = WK_OP_ARGSORT, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_argsort, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_I64, .promotes = false,
+        .settings = {attributes_argsort, 2, sizeof(wk_argsort_arguments), offsetof(wk_argsort_arguments, axis) + sizeof(((wk_argsort_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_argsort,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_TOP_K] = {
+        .name = "top_k", .id = WK_OP_TOP_K, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_top_k, .input_count = 1, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_top_k, 3, sizeof(wk_top_k_arguments), offsetof(wk_top_k_arguments, axis) + sizeof(((wk_top_k_arguments *)NULL)->axis)},
+        .infer = wk_infer_top_k, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_top_k,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 2, .random_key = 0},
+    [WK_OP_KTH_VALUE] = {
+        .name = "kth_value", .id = WK_OP_KTH_VALUE, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_kth_value, .input_count = 1, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_kth_value, 3, sizeof(wk_kth_value_arguments), offsetof(wk_kth_value_arguments, axis) + sizeof(((wk_kth_value_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_kth_value,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MEDIAN] = {
+        .name = "median", .id = WK_OP_MEDIAN, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_median, .input_count = 1, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_median, 2, sizeof(wk_median_arguments), offsetof(wk_median_arguments, axis) + sizeof(((wk_median_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_median,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_NAN_MEDIAN] = {
+        .name = "nan_median", .id = WK_OP_NAN_MEDIAN, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_nan_median, .input_count = 1, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_nan_median, 2, sizeof(wk_nan_median_arguments), offsetof(wk_nan_median_arguments, axis) + sizeof(((wk_nan_median_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_nan_median,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MODE] = {
+        .name = "mode", .id = WK_OP_MODE, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_mode, .input_count = 1, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_mode, 2, sizeof(wk_mode_arguments), offsetof(wk_mode_arguments, axis) + sizeof(((wk_mode_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_mode,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_QUANTILE] = {
+        .name = "quantile", .id = WK_OP_QUANTILE, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_quantile, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_quantile, 4, sizeof(wk_quantile_arguments), offsetof(wk_quantile_arguments, axis) + sizeof(((wk_quantile_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_quantile,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_NAN_QUANTILE] = {
+        .name = "nan_quantile", .id = WK_OP_NAN_QUANTILE, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_nan_quantile, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_nan_quantile, 4, sizeof(wk_nan_quantile_arguments), offsetof(wk_nan_quantile_arguments, axis) + sizeof(((wk_nan_quantile_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_nan_quantile,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_UNIQUE] = {
+        .name = "unique", .id = WK_OP_UNIQUE, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_unique, .input_count = 1, .output_count = 3,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_unique_arguments), offsetof(wk_unique_arguments, x) + sizeof(((wk_unique_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_unique,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_UNIQUE_CONSECUTIVE] = {
+        .name = "unique_consecutive", .id = WK_OP_UNIQUE_CONSECUTIVE, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_unique_consecutive, .input_count = 1, .output_count = 3,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_unique_consecutive_arguments), offsetof(wk_unique_consecutive_arguments, x) + sizeof(((wk_unique_consecutive_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_unique_consecutive,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SEARCH_SORTED] = {
+        .name = "search_sorted", .id = WK_OP_SEARCH_SORTED, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_search_sorted, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_I64, .promotes = true,
+        .settings = {attributes_search_sorted, 1, sizeof(wk_search_sorted_arguments), offsetof(wk_search_sorted_arguments, values) + sizeof(((wk_search_sorted_arguments *)NULL)->values)},
+        .infer = wk_infer_search_sorted, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_BUCKETIZE] = {
+        .name = "bucketize", .id = WK_OP_BUCKETIZE, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_bucketize, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_I64, .promotes = true,
+        .settings = {attributes_bucketize, 1, sizeof(wk_bucketize_arguments), offsetof(wk_bucketize_arguments, boundaries) + sizeof(((wk_bucketize_arguments *)NULL)->boundaries)},
+        .infer = NULL, .composite = wk_composite_bucketize,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_IS_IN] = {
+        .name = "is_in", .id = WK_OP_IS_IN, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_is_in, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_is_in_arguments), offsetof(wk_is_in_arguments, y) + sizeof(((wk_is_in_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_is_in,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_BIN_COUNT] = {
+        .name = "bin_count", .id = WK_OP_BIN_COUNT, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_bin_count, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_bin_count, 1, sizeof(wk_bin_count_arguments), offsetof(wk_bin_count_arguments, x) + sizeof(((wk_bin_count_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_bin_count,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_HISTOGRAM] = {
+        .name = "histogram", .id = WK_OP_HISTOGRAM, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_histogram, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_histogram, 3, sizeof(wk_histogram_arguments), offsetof(wk_histogram_arguments, bins) + sizeof(((wk_histogram_arguments *)NULL)->bins)},
+        .infer = NULL, .composite = wk_composite_histogram,
+        .is_native = NULL,
+        .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_SGD_UPDATE] = {
         .name = "sgd_update", .id = WK_OP_SGD_UPDATE, .class = WK_CLASS_UPDATE, .hidden = true,
@@ -1301,6 +5467,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_sgd_update, 3, sizeof(wk_sgd_update_arguments), offsetof(wk_sgd_update_arguments, weight_decay) + sizeof(((wk_sgd_update_arguments *)NULL)->weight_decay)},
         .infer = wk_infer_update, .composite = NULL,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_ADAM_UPDATE] = {
@@ -1309,6 +5476,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_adam_update, 6, sizeof(wk_adam_update_arguments), offsetof(wk_adam_update_arguments, weight_decay) + sizeof(((wk_adam_update_arguments *)NULL)->weight_decay)},
         .infer = wk_infer_update, .composite = NULL,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_COPY_UPDATE] = {
@@ -1317,6 +5485,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_copy_update_arguments), offsetof(wk_copy_update_arguments, source) + sizeof(((wk_copy_update_arguments *)NULL)->source)},
         .infer = wk_infer_update, .composite = NULL,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_ADD_UPDATE] = {
@@ -1325,6 +5494,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_add_update_arguments), offsetof(wk_add_update_arguments, source) + sizeof(((wk_add_update_arguments *)NULL)->source)},
         .infer = wk_infer_update, .composite = NULL,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_MAX_POOL2D] = {
@@ -1333,6 +5503,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_max_pool2d, 3, sizeof(wk_max_pool2d_arguments), offsetof(wk_max_pool2d_arguments, window) + sizeof(((wk_max_pool2d_arguments *)NULL)->window)},
         .infer = wk_infer_max_pool2d, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_max_pool2d,
         .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_MAX_POOL2D_GRADIENT] = {
@@ -1341,6 +5512,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_max_pool2d_gradient, 3, sizeof(wk_max_pool2d_gradient_arguments), offsetof(wk_max_pool2d_gradient_arguments, window) + sizeof(((wk_max_pool2d_gradient_arguments *)NULL)->window)},
         .infer = wk_infer_max_pool2d_gradient, .composite = NULL,
+        .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_AVERAGE_POOL2D] = {
@@ -1349,6 +5521,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_average_pool2d, 3, sizeof(wk_average_pool2d_arguments), offsetof(wk_average_pool2d_arguments, window) + sizeof(((wk_average_pool2d_arguments *)NULL)->window)},
         .infer = wk_infer_average_pool2d, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_average_pool2d,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_AVERAGE_POOL2D_GRADIENT] = {
@@ -1357,10 +5530,87 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_average_pool2d_gradient, 4, sizeof(wk_average_pool2d_gradient_arguments), offsetof(wk_average_pool2d_gradient_arguments, window) + sizeof(((wk_average_pool2d_gradient_arguments *)NULL)->window)},
         .infer = wk_infer_average_pool2d_gradient, .composite = NULL,
+        .is_native = NULL,
         .vjp = wk_vjp_average_pool2d_gradient,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
 };
 
+
+wk_tensor *wk_gelu_at(wk_place here, const wk_gelu_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GELU], here, arguments);
+}
+
+wk_tensor *wk_silu_at(wk_place here, const wk_silu_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SILU], here, arguments);
+}
+
+wk_tensor *wk_elu_at(wk_place here, const wk_elu_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ELU], here, arguments);
+}
+
+wk_tensor *wk_celu_at(wk_place here, const wk_celu_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CELU], here, arguments);
+}
+
+wk_tensor *wk_selu_at(wk_place here, const wk_selu_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SELU], here, arguments);
+}
+
+wk_tensor *wk_leaky_relu_at(wk_place here, const wk_leaky_relu_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LEAKY_RELU], here, arguments);
+}
+
+wk_tensor *wk_prelu_at(wk_place here, const wk_prelu_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_PRELU], here, arguments);
+}
+
+wk_tensor *wk_relu6_at(wk_place here, const wk_relu6_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_RELU6], here, arguments);
+}
+
+wk_tensor *wk_hardtanh_at(wk_place here, const wk_hardtanh_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_HARDTANH], here, arguments);
+}
+
+wk_tensor *wk_hardsigmoid_at(wk_place here, const wk_hardsigmoid_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_HARDSIGMOID], here, arguments);
+}
+
+wk_tensor *wk_hardswish_at(wk_place here, const wk_hardswish_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_HARDSWISH], here, arguments);
+}
+
+wk_tensor *wk_mish_at(wk_place here, const wk_mish_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MISH], here, arguments);
+}
+
+wk_tensor *wk_softplus_at(wk_place here, const wk_softplus_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SOFTPLUS], here, arguments);
+}
+
+wk_tensor *wk_softsign_at(wk_place here, const wk_softsign_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SOFTSIGN], here, arguments);
+}
+
+wk_tensor *wk_log_sigmoid_at(wk_place here, const wk_log_sigmoid_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LOG_SIGMOID], here, arguments);
+}
+
+wk_tensor *wk_hardshrink_at(wk_place here, const wk_hardshrink_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_HARDSHRINK], here, arguments);
+}
+
+wk_tensor *wk_softshrink_at(wk_place here, const wk_softshrink_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SOFTSHRINK], here, arguments);
+}
+
+wk_tensor *wk_tanhshrink_at(wk_place here, const wk_tanhshrink_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TANHSHRINK], here, arguments);
+}
+
+wk_tensor *wk_glu_at(wk_place here, const wk_glu_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GLU], here, arguments);
+}
 
 wk_tensor *wk_full_at(wk_place here, const wk_full_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_FULL], here, arguments);
@@ -1369,44 +5619,101 @@ wk_tensor *wk_full_at(wk_place here, const wk_full_arguments *arguments) {
 wk_tensor *wk_arange_at(wk_place here, const wk_arange_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_ARANGE], here, arguments);
 }
-_Static_assert(offsetof(wk_uniform_arguments, keyed) - offsetof(wk_uniform_arguments, generator) ==
-                   offsetof(wk_random_key, keyed),
-               "the key's fields stand together");
-_Static_assert(offsetof(wk_uniform_arguments, seed) - offsetof(wk_uniform_arguments, generator) ==
-                   offsetof(wk_random_key, seed),
-               "the key's fields stand together");
-_Static_assert(offsetof(wk_uniform_arguments, offset) - offsetof(wk_uniform_arguments, generator) ==
-                   offsetof(wk_random_key, offset),
-               "the key's fields stand together");
 
-wk_tensor *wk_uniform_at(wk_place here, const wk_uniform_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_UNIFORM], here, arguments);
+wk_tensor *wk_zeros_at(wk_place here, const wk_zeros_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ZEROS], here, arguments);
 }
-_Static_assert(offsetof(wk_normal_arguments, keyed) - offsetof(wk_normal_arguments, generator) ==
-                   offsetof(wk_random_key, keyed),
-               "the key's fields stand together");
-_Static_assert(offsetof(wk_normal_arguments, seed) - offsetof(wk_normal_arguments, generator) ==
-                   offsetof(wk_random_key, seed),
-               "the key's fields stand together");
-_Static_assert(offsetof(wk_normal_arguments, offset) - offsetof(wk_normal_arguments, generator) ==
-                   offsetof(wk_random_key, offset),
-               "the key's fields stand together");
 
-wk_tensor *wk_normal_at(wk_place here, const wk_normal_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_NORMAL], here, arguments);
+wk_tensor *wk_ones_at(wk_place here, const wk_ones_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ONES], here, arguments);
 }
-_Static_assert(offsetof(wk_dropout_arguments, keyed) - offsetof(wk_dropout_arguments, generator) ==
-                   offsetof(wk_random_key, keyed),
-               "the key's fields stand together");
-_Static_assert(offsetof(wk_dropout_arguments, seed) - offsetof(wk_dropout_arguments, generator) ==
-                   offsetof(wk_random_key, seed),
-               "the key's fields stand together");
-_Static_assert(offsetof(wk_dropout_arguments, offset) - offsetof(wk_dropout_arguments, generator) ==
-                   offsetof(wk_random_key, offset),
-               "the key's fields stand together");
 
-wk_tensor *wk_dropout_at(wk_place here, const wk_dropout_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_DROPOUT], here, arguments);
+wk_tensor *wk_full_like_at(wk_place here, const wk_full_like_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_FULL_LIKE], here, arguments);
+}
+
+wk_tensor *wk_zeros_like_at(wk_place here, const wk_zeros_like_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ZEROS_LIKE], here, arguments);
+}
+
+wk_tensor *wk_ones_like_at(wk_place here, const wk_ones_like_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ONES_LIKE], here, arguments);
+}
+
+wk_tensor *wk_empty_like_at(wk_place here, const wk_empty_like_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_EMPTY_LIKE], here, arguments);
+}
+
+wk_tensor *wk_eye_at(wk_place here, const wk_eye_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_EYE], here, arguments);
+}
+
+wk_tensor *wk_linspace_at(wk_place here, const wk_linspace_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LINSPACE], here, arguments);
+}
+
+wk_tensor *wk_logspace_at(wk_place here, const wk_logspace_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LOGSPACE], here, arguments);
+}
+
+wk_tensor *wk_range_at(wk_place here, const wk_range_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_RANGE], here, arguments);
+}
+
+wk_tensor *wk_tril_at(wk_place here, const wk_tril_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TRIL], here, arguments);
+}
+
+wk_tensor *wk_triu_at(wk_place here, const wk_triu_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TRIU], here, arguments);
+}
+
+wk_tensor *wk_tril_indices_at(wk_place here, const wk_tril_indices_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TRIL_INDICES], here, arguments);
+}
+
+wk_tensor *wk_triu_indices_at(wk_place here, const wk_triu_indices_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TRIU_INDICES], here, arguments);
+}
+
+wk_tensor *wk_one_hot_at(wk_place here, const wk_one_hot_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ONE_HOT], here, arguments);
+}
+
+wk_tensor *wk_clone_at(wk_place here, const wk_clone_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CLONE], here, arguments);
+}
+
+wk_tensor *wk_sequence_mask_at(wk_place here, const wk_sequence_mask_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SEQUENCE_MASK], here, arguments);
+}
+
+wk_tensor *wk_cumulative_sum_at(wk_place here, const wk_cumulative_sum_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CUMULATIVE_SUM], here, arguments);
+}
+
+wk_tensor *wk_cumulative_product_at(wk_place here, const wk_cumulative_product_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CUMULATIVE_PRODUCT], here, arguments);
+}
+
+wk_cumulative_max_result wk_cumulative_max_at(wk_place here, const wk_cumulative_max_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_CUMULATIVE_MAX], here, arguments, results);
+  return (wk_cumulative_max_result){results[0], results[1]};
+}
+
+wk_cumulative_min_result wk_cumulative_min_at(wk_place here, const wk_cumulative_min_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_CUMULATIVE_MIN], here, arguments, results);
+  return (wk_cumulative_min_result){results[0], results[1]};
+}
+
+wk_tensor *wk_log_cumulative_sum_exp_at(wk_place here, const wk_log_cumulative_sum_exp_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LOG_CUMULATIVE_SUM_EXP], here, arguments);
+}
+
+wk_tensor *wk_linear_recurrence_at(wk_place here, const wk_linear_recurrence_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LINEAR_RECURRENCE], here, arguments);
 }
 
 wk_tensor *wk_gather_at(wk_place here, const wk_gather_arguments *arguments) {
@@ -1431,6 +5738,162 @@ wk_tensor *wk_index_put_at(wk_place here, const wk_index_put_arguments *argument
 
 wk_tensor *wk_index_select_at(wk_place here, const wk_index_select_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_SELECT], here, arguments);
+}
+
+wk_tensor *wk_dot_at(wk_place here, const wk_dot_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_DOT], here, arguments);
+}
+
+wk_tensor *wk_inner_at(wk_place here, const wk_inner_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_INNER], here, arguments);
+}
+
+wk_tensor *wk_outer_at(wk_place here, const wk_outer_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_OUTER], here, arguments);
+}
+
+wk_tensor *wk_vector_dot_at(wk_place here, const wk_vector_dot_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_VECTOR_DOT], here, arguments);
+}
+
+wk_tensor *wk_add_matmul_at(wk_place here, const wk_add_matmul_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ADD_MATMUL], here, arguments);
+}
+
+wk_tensor *wk_tensordot_at(wk_place here, const wk_tensordot_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TENSORDOT], here, arguments);
+}
+
+wk_tensor *wk_einsum_at(wk_place here, const wk_einsum_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_EINSUM], here, arguments);
+}
+
+wk_tensor *wk_chain_matmul_at(wk_place here, const wk_chain_matmul_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CHAIN_MATMUL], here, arguments);
+}
+
+wk_tensor *wk_diagonal_at(wk_place here, const wk_diagonal_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_DIAGONAL], here, arguments);
+}
+
+wk_tensor *wk_trace_at(wk_place here, const wk_trace_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TRACE], here, arguments);
+}
+
+wk_tensor *wk_lower_triangle_at(wk_place here, const wk_lower_triangle_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LOWER_TRIANGLE], here, arguments);
+}
+
+wk_tensor *wk_upper_triangle_at(wk_place here, const wk_upper_triangle_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_UPPER_TRIANGLE], here, arguments);
+}
+
+wk_tensor *wk_kronecker_at(wk_place here, const wk_kronecker_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_KRONECKER], here, arguments);
+}
+
+wk_tensor *wk_cross_at(wk_place here, const wk_cross_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CROSS], here, arguments);
+}
+
+wk_tensor *wk_cosine_similarity_at(wk_place here, const wk_cosine_similarity_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_COSINE_SIMILARITY], here, arguments);
+}
+
+wk_tensor *wk_pairwise_distance_at(wk_place here, const wk_pairwise_distance_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_PAIRWISE_DISTANCE], here, arguments);
+}
+
+wk_tensor *wk_distances_at(wk_place here, const wk_distances_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_DISTANCES], here, arguments);
+}
+
+wk_tensor *wk_matrix_power_at(wk_place here, const wk_matrix_power_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MATRIX_POWER], here, arguments);
+}
+
+wk_tensor *wk_mse_loss_at(wk_place here, const wk_mse_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MSE_LOSS], here, arguments);
+}
+
+wk_tensor *wk_l1_loss_at(wk_place here, const wk_l1_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_L1_LOSS], here, arguments);
+}
+
+wk_tensor *wk_smooth_l1_loss_at(wk_place here, const wk_smooth_l1_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SMOOTH_L1_LOSS], here, arguments);
+}
+
+wk_tensor *wk_huber_loss_at(wk_place here, const wk_huber_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_HUBER_LOSS], here, arguments);
+}
+
+wk_tensor *wk_kl_divergence_at(wk_place here, const wk_kl_divergence_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_KL_DIVERGENCE], here, arguments);
+}
+
+wk_tensor *wk_binary_cross_entropy_at(wk_place here, const wk_binary_cross_entropy_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_BINARY_CROSS_ENTROPY], here, arguments);
+}
+
+wk_tensor *wk_binary_cross_entropy_with_logits_at(wk_place here, const wk_binary_cross_entropy_with_logits_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_BINARY_CROSS_ENTROPY_WITH_LOGITS], here, arguments);
+}
+
+wk_tensor *wk_nll_loss_at(wk_place here, const wk_nll_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_NLL_LOSS], here, arguments);
+}
+
+wk_tensor *wk_ctc_loss_at(wk_place here, const wk_ctc_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CTC_LOSS], here, arguments);
+}
+
+wk_tensor *wk_hinge_embedding_loss_at(wk_place here, const wk_hinge_embedding_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_HINGE_EMBEDDING_LOSS], here, arguments);
+}
+
+wk_tensor *wk_margin_ranking_loss_at(wk_place here, const wk_margin_ranking_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MARGIN_RANKING_LOSS], here, arguments);
+}
+
+wk_tensor *wk_triplet_margin_loss_at(wk_place here, const wk_triplet_margin_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TRIPLET_MARGIN_LOSS], here, arguments);
+}
+
+wk_tensor *wk_cosine_embedding_loss_at(wk_place here, const wk_cosine_embedding_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_COSINE_EMBEDDING_LOSS], here, arguments);
+}
+
+wk_tensor *wk_soft_margin_loss_at(wk_place here, const wk_soft_margin_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SOFT_MARGIN_LOSS], here, arguments);
+}
+
+wk_tensor *wk_multi_margin_loss_at(wk_place here, const wk_multi_margin_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MULTI_MARGIN_LOSS], here, arguments);
+}
+
+wk_tensor *wk_multilabel_margin_loss_at(wk_place here, const wk_multilabel_margin_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MULTILABEL_MARGIN_LOSS], here, arguments);
+}
+
+wk_tensor *wk_multilabel_soft_margin_loss_at(wk_place here, const wk_multilabel_soft_margin_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MULTILABEL_SOFT_MARGIN_LOSS], here, arguments);
+}
+
+wk_tensor *wk_poisson_nll_loss_at(wk_place here, const wk_poisson_nll_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_POISSON_NLL_LOSS], here, arguments);
+}
+
+wk_tensor *wk_gaussian_nll_loss_at(wk_place here, const wk_gaussian_nll_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GAUSSIAN_NLL_LOSS], here, arguments);
+}
+
+wk_tensor *wk_focal_loss_at(wk_place here, const wk_focal_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_FOCAL_LOSS], here, arguments);
+}
+
+wk_tensor *wk_dice_loss_at(wk_place here, const wk_dice_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_DICE_LOSS], here, arguments);
 }
 
 wk_tensor *wk_matmul_at(wk_place here, const wk_matmul_arguments *arguments) {
@@ -1525,6 +5988,527 @@ wk_tensor *wk_not_equal_at(wk_place here, const wk_not_equal_arguments *argument
   return wk_op_run_in_scope(&wk_op_table[WK_OP_NOT_EQUAL], here, arguments);
 }
 
+wk_tensor *wk_reciprocal_at(wk_place here, const wk_reciprocal_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_RECIPROCAL], here, arguments);
+}
+
+wk_tensor *wk_square_at(wk_place here, const wk_square_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SQUARE], here, arguments);
+}
+
+wk_tensor *wk_abs_at(wk_place here, const wk_abs_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ABS], here, arguments);
+}
+
+wk_tensor *wk_sign_at(wk_place here, const wk_sign_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SIGN], here, arguments);
+}
+
+wk_tensor *wk_rsqrt_at(wk_place here, const wk_rsqrt_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_RSQRT], here, arguments);
+}
+
+wk_tensor *wk_power_at(wk_place here, const wk_power_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_POWER], here, arguments);
+}
+
+wk_tensor *wk_exp2_at(wk_place here, const wk_exp2_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_EXP2], here, arguments);
+}
+
+wk_tensor *wk_expm1_at(wk_place here, const wk_expm1_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_EXPM1], here, arguments);
+}
+
+wk_tensor *wk_log1p_at(wk_place here, const wk_log1p_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LOG1P], here, arguments);
+}
+
+wk_tensor *wk_log2_at(wk_place here, const wk_log2_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LOG2], here, arguments);
+}
+
+wk_tensor *wk_log10_at(wk_place here, const wk_log10_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LOG10], here, arguments);
+}
+
+wk_tensor *wk_sin_at(wk_place here, const wk_sin_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SIN], here, arguments);
+}
+
+wk_tensor *wk_cos_at(wk_place here, const wk_cos_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_COS], here, arguments);
+}
+
+wk_tensor *wk_tan_at(wk_place here, const wk_tan_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TAN], here, arguments);
+}
+
+wk_tensor *wk_asin_at(wk_place here, const wk_asin_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ASIN], here, arguments);
+}
+
+wk_tensor *wk_acos_at(wk_place here, const wk_acos_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ACOS], here, arguments);
+}
+
+wk_tensor *wk_atan_at(wk_place here, const wk_atan_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ATAN], here, arguments);
+}
+
+wk_tensor *wk_atan2_at(wk_place here, const wk_atan2_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ATAN2], here, arguments);
+}
+
+wk_tensor *wk_sinh_at(wk_place here, const wk_sinh_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SINH], here, arguments);
+}
+
+wk_tensor *wk_cosh_at(wk_place here, const wk_cosh_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_COSH], here, arguments);
+}
+
+wk_tensor *wk_asinh_at(wk_place here, const wk_asinh_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ASINH], here, arguments);
+}
+
+wk_tensor *wk_acosh_at(wk_place here, const wk_acosh_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ACOSH], here, arguments);
+}
+
+wk_tensor *wk_atanh_at(wk_place here, const wk_atanh_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ATANH], here, arguments);
+}
+
+wk_tensor *wk_erf_at(wk_place here, const wk_erf_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ERF], here, arguments);
+}
+
+wk_tensor *wk_erfc_at(wk_place here, const wk_erfc_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ERFC], here, arguments);
+}
+
+wk_tensor *wk_erfinv_at(wk_place here, const wk_erfinv_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ERFINV], here, arguments);
+}
+
+wk_tensor *wk_lgamma_at(wk_place here, const wk_lgamma_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LGAMMA], here, arguments);
+}
+
+wk_tensor *wk_digamma_at(wk_place here, const wk_digamma_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_DIGAMMA], here, arguments);
+}
+
+wk_tensor *wk_trigamma_at(wk_place here, const wk_trigamma_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TRIGAMMA], here, arguments);
+}
+
+wk_tensor *wk_cbrt_at(wk_place here, const wk_cbrt_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CBRT], here, arguments);
+}
+
+wk_tensor *wk_floor_at(wk_place here, const wk_floor_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_FLOOR], here, arguments);
+}
+
+wk_tensor *wk_ceil_at(wk_place here, const wk_ceil_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CEIL], here, arguments);
+}
+
+wk_tensor *wk_round_at(wk_place here, const wk_round_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ROUND], here, arguments);
+}
+
+wk_tensor *wk_trunc_at(wk_place here, const wk_trunc_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TRUNC], here, arguments);
+}
+
+wk_tensor *wk_frac_at(wk_place here, const wk_frac_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_FRAC], here, arguments);
+}
+
+wk_tensor *wk_clamp_at(wk_place here, const wk_clamp_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CLAMP], here, arguments);
+}
+
+wk_tensor *wk_lerp_at(wk_place here, const wk_lerp_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LERP], here, arguments);
+}
+
+wk_tensor *wk_addcmul_at(wk_place here, const wk_addcmul_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ADDCMUL], here, arguments);
+}
+
+wk_tensor *wk_addcdiv_at(wk_place here, const wk_addcdiv_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ADDCDIV], here, arguments);
+}
+
+wk_tensor *wk_masked_fill_at(wk_place here, const wk_masked_fill_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MASKED_FILL], here, arguments);
+}
+
+wk_tensor *wk_floor_divide_at(wk_place here, const wk_floor_divide_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_FLOOR_DIVIDE], here, arguments);
+}
+
+wk_tensor *wk_remainder_at(wk_place here, const wk_remainder_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_REMAINDER], here, arguments);
+}
+
+wk_tensor *wk_fmod_at(wk_place here, const wk_fmod_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_FMOD], here, arguments);
+}
+
+wk_tensor *wk_hypot_at(wk_place here, const wk_hypot_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_HYPOT], here, arguments);
+}
+
+wk_tensor *wk_logaddexp_at(wk_place here, const wk_logaddexp_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LOGADDEXP], here, arguments);
+}
+
+wk_tensor *wk_logaddexp2_at(wk_place here, const wk_logaddexp2_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LOGADDEXP2], here, arguments);
+}
+
+wk_tensor *wk_xlogy_at(wk_place here, const wk_xlogy_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_XLOGY], here, arguments);
+}
+
+wk_tensor *wk_copysign_at(wk_place here, const wk_copysign_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_COPYSIGN], here, arguments);
+}
+
+wk_tensor *wk_heaviside_at(wk_place here, const wk_heaviside_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_HEAVISIDE], here, arguments);
+}
+
+wk_tensor *wk_fmax_at(wk_place here, const wk_fmax_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_FMAX], here, arguments);
+}
+
+wk_tensor *wk_fmin_at(wk_place here, const wk_fmin_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_FMIN], here, arguments);
+}
+
+wk_tensor *wk_squared_difference_at(wk_place here, const wk_squared_difference_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SQUARED_DIFFERENCE], here, arguments);
+}
+
+wk_tensor *wk_divide_no_nan_at(wk_place here, const wk_divide_no_nan_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_DIVIDE_NO_NAN], here, arguments);
+}
+
+wk_tensor *wk_sinc_at(wk_place here, const wk_sinc_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SINC], here, arguments);
+}
+
+wk_tensor *wk_logit_at(wk_place here, const wk_logit_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LOGIT], here, arguments);
+}
+
+wk_tensor *wk_deg2rad_at(wk_place here, const wk_deg2rad_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_DEG2RAD], here, arguments);
+}
+
+wk_tensor *wk_rad2deg_at(wk_place here, const wk_rad2deg_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_RAD2DEG], here, arguments);
+}
+
+wk_tensor *wk_threshold_at(wk_place here, const wk_threshold_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_THRESHOLD], here, arguments);
+}
+
+wk_tensor *wk_float_power_at(wk_place here, const wk_float_power_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_FLOAT_POWER], here, arguments);
+}
+
+wk_tensor *wk_signbit_at(wk_place here, const wk_signbit_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SIGNBIT], here, arguments);
+}
+
+wk_tensor *wk_nan_to_num_at(wk_place here, const wk_nan_to_num_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_NAN_TO_NUM], here, arguments);
+}
+
+wk_tensor *wk_is_nan_at(wk_place here, const wk_is_nan_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_IS_NAN], here, arguments);
+}
+
+wk_tensor *wk_is_infinite_at(wk_place here, const wk_is_infinite_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_IS_INFINITE], here, arguments);
+}
+
+wk_tensor *wk_is_finite_at(wk_place here, const wk_is_finite_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_IS_FINITE], here, arguments);
+}
+
+wk_tensor *wk_is_close_at(wk_place here, const wk_is_close_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_IS_CLOSE], here, arguments);
+}
+
+wk_tensor *wk_logical_and_at(wk_place here, const wk_logical_and_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LOGICAL_AND], here, arguments);
+}
+
+wk_tensor *wk_logical_or_at(wk_place here, const wk_logical_or_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LOGICAL_OR], here, arguments);
+}
+
+wk_tensor *wk_logical_xor_at(wk_place here, const wk_logical_xor_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LOGICAL_XOR], here, arguments);
+}
+
+wk_tensor *wk_logical_not_at(wk_place here, const wk_logical_not_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LOGICAL_NOT], here, arguments);
+}
+
+wk_tensor *wk_bitwise_and_at(wk_place here, const wk_bitwise_and_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_BITWISE_AND], here, arguments);
+}
+
+wk_tensor *wk_bitwise_or_at(wk_place here, const wk_bitwise_or_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_BITWISE_OR], here, arguments);
+}
+
+wk_tensor *wk_bitwise_xor_at(wk_place here, const wk_bitwise_xor_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_BITWISE_XOR], here, arguments);
+}
+
+wk_tensor *wk_bitwise_not_at(wk_place here, const wk_bitwise_not_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_BITWISE_NOT], here, arguments);
+}
+
+wk_tensor *wk_left_shift_at(wk_place here, const wk_left_shift_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LEFT_SHIFT], here, arguments);
+}
+
+wk_tensor *wk_right_shift_at(wk_place here, const wk_right_shift_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_RIGHT_SHIFT], here, arguments);
+}
+_Static_assert(offsetof(wk_uniform_arguments, keyed) - offsetof(wk_uniform_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_uniform_arguments, seed) - offsetof(wk_uniform_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_uniform_arguments, offset) - offsetof(wk_uniform_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_uniform_at(wk_place here, const wk_uniform_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_UNIFORM], here, arguments);
+}
+_Static_assert(offsetof(wk_normal_arguments, keyed) - offsetof(wk_normal_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_normal_arguments, seed) - offsetof(wk_normal_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_normal_arguments, offset) - offsetof(wk_normal_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_normal_at(wk_place here, const wk_normal_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_NORMAL], here, arguments);
+}
+_Static_assert(offsetof(wk_dropout_arguments, keyed) - offsetof(wk_dropout_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_dropout_arguments, seed) - offsetof(wk_dropout_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_dropout_arguments, offset) - offsetof(wk_dropout_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_dropout_at(wk_place here, const wk_dropout_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_DROPOUT], here, arguments);
+}
+_Static_assert(offsetof(wk_random_integers_arguments, keyed) - offsetof(wk_random_integers_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_random_integers_arguments, seed) - offsetof(wk_random_integers_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_random_integers_arguments, offset) - offsetof(wk_random_integers_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_random_integers_at(wk_place here, const wk_random_integers_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_RANDOM_INTEGERS], here, arguments);
+}
+_Static_assert(offsetof(wk_bernoulli_arguments, keyed) - offsetof(wk_bernoulli_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_bernoulli_arguments, seed) - offsetof(wk_bernoulli_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_bernoulli_arguments, offset) - offsetof(wk_bernoulli_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_bernoulli_at(wk_place here, const wk_bernoulli_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_BERNOULLI], here, arguments);
+}
+_Static_assert(offsetof(wk_random_mask_arguments, keyed) - offsetof(wk_random_mask_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_random_mask_arguments, seed) - offsetof(wk_random_mask_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_random_mask_arguments, offset) - offsetof(wk_random_mask_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_random_mask_at(wk_place here, const wk_random_mask_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_RANDOM_MASK], here, arguments);
+}
+_Static_assert(offsetof(wk_random_permutation_arguments, keyed) - offsetof(wk_random_permutation_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_random_permutation_arguments, seed) - offsetof(wk_random_permutation_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_random_permutation_arguments, offset) - offsetof(wk_random_permutation_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_random_permutation_at(wk_place here, const wk_random_permutation_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_RANDOM_PERMUTATION], here, arguments);
+}
+_Static_assert(offsetof(wk_multinomial_arguments, keyed) - offsetof(wk_multinomial_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_multinomial_arguments, seed) - offsetof(wk_multinomial_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_multinomial_arguments, offset) - offsetof(wk_multinomial_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_multinomial_at(wk_place here, const wk_multinomial_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MULTINOMIAL], here, arguments);
+}
+_Static_assert(offsetof(wk_categorical_arguments, keyed) - offsetof(wk_categorical_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_categorical_arguments, seed) - offsetof(wk_categorical_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_categorical_arguments, offset) - offsetof(wk_categorical_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_categorical_at(wk_place here, const wk_categorical_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CATEGORICAL], here, arguments);
+}
+_Static_assert(offsetof(wk_exponential_arguments, keyed) - offsetof(wk_exponential_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_exponential_arguments, seed) - offsetof(wk_exponential_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_exponential_arguments, offset) - offsetof(wk_exponential_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_exponential_at(wk_place here, const wk_exponential_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_EXPONENTIAL], here, arguments);
+}
+_Static_assert(offsetof(wk_truncated_normal_arguments, keyed) - offsetof(wk_truncated_normal_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_truncated_normal_arguments, seed) - offsetof(wk_truncated_normal_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_truncated_normal_arguments, offset) - offsetof(wk_truncated_normal_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_truncated_normal_at(wk_place here, const wk_truncated_normal_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TRUNCATED_NORMAL], here, arguments);
+}
+_Static_assert(offsetof(wk_log_normal_arguments, keyed) - offsetof(wk_log_normal_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_log_normal_arguments, seed) - offsetof(wk_log_normal_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_log_normal_arguments, offset) - offsetof(wk_log_normal_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_log_normal_at(wk_place here, const wk_log_normal_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LOG_NORMAL], here, arguments);
+}
+_Static_assert(offsetof(wk_cauchy_arguments, keyed) - offsetof(wk_cauchy_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_cauchy_arguments, seed) - offsetof(wk_cauchy_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_cauchy_arguments, offset) - offsetof(wk_cauchy_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_cauchy_at(wk_place here, const wk_cauchy_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CAUCHY], here, arguments);
+}
+_Static_assert(offsetof(wk_geometric_arguments, keyed) - offsetof(wk_geometric_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_geometric_arguments, seed) - offsetof(wk_geometric_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_geometric_arguments, offset) - offsetof(wk_geometric_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_geometric_at(wk_place here, const wk_geometric_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GEOMETRIC], here, arguments);
+}
+_Static_assert(offsetof(wk_gumbel_arguments, keyed) - offsetof(wk_gumbel_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_gumbel_arguments, seed) - offsetof(wk_gumbel_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_gumbel_arguments, offset) - offsetof(wk_gumbel_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_gumbel_at(wk_place here, const wk_gumbel_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GUMBEL], here, arguments);
+}
+_Static_assert(offsetof(wk_uniform_like_arguments, keyed) - offsetof(wk_uniform_like_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_uniform_like_arguments, seed) - offsetof(wk_uniform_like_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_uniform_like_arguments, offset) - offsetof(wk_uniform_like_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_uniform_like_at(wk_place here, const wk_uniform_like_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_UNIFORM_LIKE], here, arguments);
+}
+_Static_assert(offsetof(wk_normal_like_arguments, keyed) - offsetof(wk_normal_like_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_normal_like_arguments, seed) - offsetof(wk_normal_like_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_normal_like_arguments, offset) - offsetof(wk_normal_like_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_normal_like_at(wk_place here, const wk_normal_like_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_NORMAL_LIKE], here, arguments);
+}
+
 wk_tensor *wk_sum_at(wk_place here, const wk_sum_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_SUM], here, arguments);
 }
@@ -1533,12 +6517,92 @@ wk_tensor *wk_mean_at(wk_place here, const wk_mean_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_MEAN], here, arguments);
 }
 
+wk_tensor *wk_product_at(wk_place here, const wk_product_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_PRODUCT], here, arguments);
+}
+
 wk_tensor *wk_max_at(wk_place here, const wk_max_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_MAX], here, arguments);
 }
 
+wk_tensor *wk_min_at(wk_place here, const wk_min_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MIN], here, arguments);
+}
+
 wk_tensor *wk_argmax_at(wk_place here, const wk_argmax_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_ARGMAX], here, arguments);
+}
+
+wk_tensor *wk_argmin_at(wk_place here, const wk_argmin_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ARGMIN], here, arguments);
+}
+
+wk_tensor *wk_all_at(wk_place here, const wk_all_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ALL], here, arguments);
+}
+
+wk_tensor *wk_any_at(wk_place here, const wk_any_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ANY], here, arguments);
+}
+
+wk_tensor *wk_variance_at(wk_place here, const wk_variance_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_VARIANCE], here, arguments);
+}
+
+wk_tensor *wk_standard_deviation_at(wk_place here, const wk_standard_deviation_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_STANDARD_DEVIATION], here, arguments);
+}
+
+wk_moments_result wk_moments_at(wk_place here, const wk_moments_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_MOMENTS], here, arguments, results);
+  return (wk_moments_result){results[0], results[1]};
+}
+
+wk_tensor *wk_log_sum_exp_at(wk_place here, const wk_log_sum_exp_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LOG_SUM_EXP], here, arguments);
+}
+
+wk_tensor *wk_norm_at(wk_place here, const wk_norm_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_NORM], here, arguments);
+}
+
+wk_tensor *wk_count_nonzero_at(wk_place here, const wk_count_nonzero_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_COUNT_NONZERO], here, arguments);
+}
+
+wk_tensor *wk_nan_sum_at(wk_place here, const wk_nan_sum_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_NAN_SUM], here, arguments);
+}
+
+wk_tensor *wk_nan_mean_at(wk_place here, const wk_nan_mean_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_NAN_MEAN], here, arguments);
+}
+
+wk_min_max_result wk_min_max_at(wk_place here, const wk_min_max_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_MIN_MAX], here, arguments, results);
+  return (wk_min_max_result){results[0], results[1]};
+}
+
+wk_max_with_index_result wk_max_with_index_at(wk_place here, const wk_max_with_index_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_MAX_WITH_INDEX], here, arguments, results);
+  return (wk_max_with_index_result){results[0], results[1]};
+}
+
+wk_min_with_index_result wk_min_with_index_at(wk_place here, const wk_min_with_index_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_MIN_WITH_INDEX], here, arguments, results);
+  return (wk_min_with_index_result){results[0], results[1]};
+}
+
+wk_tensor *wk_all_equal_at(wk_place here, const wk_all_equal_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ALL_EQUAL], here, arguments);
+}
+
+wk_tensor *wk_all_close_at(wk_place here, const wk_all_close_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ALL_CLOSE], here, arguments);
 }
 
 wk_tensor *wk_softmax_at(wk_place here, const wk_softmax_arguments *arguments) {
@@ -1615,6 +6679,86 @@ wk_tensor *wk_concatenate_at(wk_place here, const wk_concatenate_arguments *argu
 
 wk_tensor *wk_pad_at(wk_place here, const wk_pad_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_PAD], here, arguments);
+}
+
+wk_sort_result wk_sort_at(wk_place here, const wk_sort_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_SORT], here, arguments, results);
+  return (wk_sort_result){results[0], results[1]};
+}
+
+wk_tensor *wk_argsort_at(wk_place here, const wk_argsort_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ARGSORT], here, arguments);
+}
+
+wk_top_k_result wk_top_k_at(wk_place here, const wk_top_k_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_TOP_K], here, arguments, results);
+  return (wk_top_k_result){results[0], results[1]};
+}
+
+wk_kth_value_result wk_kth_value_at(wk_place here, const wk_kth_value_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_KTH_VALUE], here, arguments, results);
+  return (wk_kth_value_result){results[0], results[1]};
+}
+
+wk_median_result wk_median_at(wk_place here, const wk_median_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_MEDIAN], here, arguments, results);
+  return (wk_median_result){results[0], results[1]};
+}
+
+wk_nan_median_result wk_nan_median_at(wk_place here, const wk_nan_median_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_NAN_MEDIAN], here, arguments, results);
+  return (wk_nan_median_result){results[0], results[1]};
+}
+
+wk_mode_result wk_mode_at(wk_place here, const wk_mode_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_MODE], here, arguments, results);
+  return (wk_mode_result){results[0], results[1]};
+}
+
+wk_tensor *wk_quantile_at(wk_place here, const wk_quantile_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_QUANTILE], here, arguments);
+}
+
+wk_tensor *wk_nan_quantile_at(wk_place here, const wk_nan_quantile_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_NAN_QUANTILE], here, arguments);
+}
+
+wk_unique_result wk_unique_at(wk_place here, const wk_unique_arguments *arguments) {
+  wk_tensor *results[3];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_UNIQUE], here, arguments, results);
+  return (wk_unique_result){results[0], results[1], results[2]};
+}
+
+wk_unique_consecutive_result wk_unique_consecutive_at(wk_place here, const wk_unique_consecutive_arguments *arguments) {
+  wk_tensor *results[3];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_UNIQUE_CONSECUTIVE], here, arguments, results);
+  return (wk_unique_consecutive_result){results[0], results[1], results[2]};
+}
+
+wk_tensor *wk_search_sorted_at(wk_place here, const wk_search_sorted_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SEARCH_SORTED], here, arguments);
+}
+
+wk_tensor *wk_bucketize_at(wk_place here, const wk_bucketize_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_BUCKETIZE], here, arguments);
+}
+
+wk_tensor *wk_is_in_at(wk_place here, const wk_is_in_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_IS_IN], here, arguments);
+}
+
+wk_tensor *wk_bin_count_at(wk_place here, const wk_bin_count_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_BIN_COUNT], here, arguments);
+}
+
+wk_tensor *wk_histogram_at(wk_place here, const wk_histogram_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_HISTOGRAM], here, arguments);
 }
 
 wk_tensor *wk_max_pool2d_at(wk_place here, const wk_max_pool2d_arguments *arguments) {

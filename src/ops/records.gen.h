@@ -6,96 +6,514 @@
 #include "ops/dispatch.h"
 
 enum {
-  WK_OP_FULL = 0,
-  WK_OP_ARANGE = 1,
-  WK_OP_UNIFORM = 2,
-  WK_OP_NORMAL = 3,
-  WK_OP_DROPOUT = 4,
-  WK_OP_GATHER = 5,
-  WK_OP_SCATTER = 6,
-  WK_OP_SCATTER_ADD = 7,
-  WK_OP_INDEX_GET = 8,
-  WK_OP_INDEX_PUT = 9,
-  WK_OP_INDEX_SELECT = 10,
-  WK_OP_MATMUL = 11,
-  WK_OP_LINEAR = 12,
-  WK_OP_CONV2D = 13,
-  WK_OP_CONV2D_DATA_GRADIENT = 14,
-  WK_OP_CONV2D_WEIGHT_GRADIENT = 15,
-  WK_OP_ADD = 16,
-  WK_OP_SUBTRACT = 17,
-  WK_OP_MULTIPLY = 18,
-  WK_OP_DIVIDE = 19,
-  WK_OP_DIVIDE_GRADIENT_Y = 20,
-  WK_OP_MAXIMUM = 21,
-  WK_OP_MAXIMUM_GRADIENT_X = 22,
-  WK_OP_MAXIMUM_GRADIENT_Y = 23,
-  WK_OP_MINIMUM = 24,
-  WK_OP_MINIMUM_GRADIENT_X = 25,
-  WK_OP_MINIMUM_GRADIENT_Y = 26,
-  WK_OP_NEGATIVE = 27,
-  WK_OP_EXP = 28,
-  WK_OP_LOG = 29,
-  WK_OP_SQRT = 30,
-  WK_OP_SQRT_GRADIENT_X = 31,
-  WK_OP_RELU = 32,
-  WK_OP_RELU_GRADIENT_X = 33,
-  WK_OP_SIGMOID = 34,
-  WK_OP_SIGMOID_GRADIENT_X = 35,
-  WK_OP_TANH = 36,
-  WK_OP_TANH_GRADIENT_X = 37,
-  WK_OP_WHERE = 38,
-  WK_OP_WHERE_GRADIENT_X = 39,
-  WK_OP_WHERE_GRADIENT_Y = 40,
-  WK_OP_EQUAL = 41,
-  WK_OP_GREATER = 42,
-  WK_OP_LESS = 43,
-  WK_OP_LESS_EQUAL = 44,
-  WK_OP_GREATER_EQUAL = 45,
-  WK_OP_NOT_EQUAL = 46,
-  WK_OP_SUM = 47,
-  WK_OP_MEAN = 48,
-  WK_OP_MAX = 49,
-  WK_OP_ARGMAX = 50,
-  WK_OP_SOFTMAX = 51,
-  WK_OP_SOFTMAX_GRADIENT = 52,
-  WK_OP_LOG_SOFTMAX = 53,
-  WK_OP_LOG_SOFTMAX_GRADIENT = 54,
-  WK_OP_CROSS_ENTROPY = 55,
-  WK_OP_CROSS_ENTROPY_GRADIENT = 56,
-  WK_OP_RESHAPE = 57,
-  WK_OP_FLATTEN = 58,
-  WK_OP_PERMUTE = 59,
-  WK_OP_BROADCAST_TO = 60,
-  WK_OP_SLICE = 61,
-  WK_OP_SLICE_UPDATE = 62,
-  WK_OP_SQUEEZE = 63,
-  WK_OP_UNSQUEEZE = 64,
-  WK_OP_TRANSPOSE = 65,
-  WK_OP_SELECT = 66,
-  WK_OP_FLIP = 67,
-  WK_OP_STACK = 68,
-  WK_OP_CONTIGUOUS = 69,
-  WK_OP_CAST = 70,
-  WK_OP_CONCATENATE = 71,
-  WK_OP_PAD = 72,
-  WK_OP_SGD_UPDATE = 73,
-  WK_OP_ADAM_UPDATE = 74,
-  WK_OP_COPY_UPDATE = 75,
-  WK_OP_ADD_UPDATE = 76,
-  WK_OP_MAX_POOL2D = 77,
-  WK_OP_MAX_POOL2D_GRADIENT = 78,
-  WK_OP_AVERAGE_POOL2D = 79,
-  WK_OP_AVERAGE_POOL2D_GRADIENT = 80,
-  WK_OP_COUNT = 81
+  WK_OP_GELU_EXACT = 0,
+  WK_OP_GELU_EXACT_GRADIENT_X = 1,
+  WK_OP_GELU_TANH = 2,
+  WK_OP_GELU_TANH_GRADIENT_X = 3,
+  WK_OP_GELU = 4,
+  WK_OP_SILU = 5,
+  WK_OP_SILU_GRADIENT_X = 6,
+  WK_OP_ELU = 7,
+  WK_OP_ELU_GRADIENT_X = 8,
+  WK_OP_CELU = 9,
+  WK_OP_SELU = 10,
+  WK_OP_LEAKY_RELU = 11,
+  WK_OP_LEAKY_RELU_GRADIENT_X = 12,
+  WK_OP_PRELU = 13,
+  WK_OP_PRELU_GRADIENT_X = 14,
+  WK_OP_PRELU_GRADIENT_WEIGHT = 15,
+  WK_OP_RELU6 = 16,
+  WK_OP_RELU6_GRADIENT_X = 17,
+  WK_OP_HARDTANH = 18,
+  WK_OP_HARDSIGMOID = 19,
+  WK_OP_HARDSIGMOID_GRADIENT_X = 20,
+  WK_OP_HARDSWISH = 21,
+  WK_OP_HARDSWISH_GRADIENT_X = 22,
+  WK_OP_MISH = 23,
+  WK_OP_SOFTPLUS = 24,
+  WK_OP_SOFTPLUS_GRADIENT_X = 25,
+  WK_OP_SOFTSIGN = 26,
+  WK_OP_LOG_SIGMOID = 27,
+  WK_OP_LOG_SIGMOID_GRADIENT_X = 28,
+  WK_OP_HARDSHRINK = 29,
+  WK_OP_SOFTSHRINK = 30,
+  WK_OP_TANHSHRINK = 31,
+  WK_OP_GLU = 32,
+  WK_OP_FULL = 33,
+  WK_OP_ARANGE = 34,
+  WK_OP_ZEROS = 35,
+  WK_OP_ONES = 36,
+  WK_OP_FULL_LIKE = 37,
+  WK_OP_ZEROS_LIKE = 38,
+  WK_OP_ONES_LIKE = 39,
+  WK_OP_EMPTY_LIKE = 40,
+  WK_OP_EYE = 41,
+  WK_OP_LINSPACE = 42,
+  WK_OP_LOGSPACE = 43,
+  WK_OP_RANGE = 44,
+  WK_OP_TRIL = 45,
+  WK_OP_TRIU = 46,
+  WK_OP_TRIL_INDICES = 47,
+  WK_OP_TRIU_INDICES = 48,
+  WK_OP_ONE_HOT = 49,
+  WK_OP_CLONE = 50,
+  WK_OP_SEQUENCE_MASK = 51,
+  WK_OP_CUMULATIVE_SUM = 52,
+  WK_OP_CUMULATIVE_PRODUCT = 53,
+  WK_OP_CUMULATIVE_MAX = 54,
+  WK_OP_CUMULATIVE_MIN = 55,
+  WK_OP_LOG_CUMULATIVE_SUM_EXP = 56,
+  WK_OP_LINEAR_RECURRENCE = 57,
+  WK_OP_GATHER = 58,
+  WK_OP_SCATTER = 59,
+  WK_OP_SCATTER_ADD = 60,
+  WK_OP_INDEX_GET = 61,
+  WK_OP_INDEX_PUT = 62,
+  WK_OP_INDEX_SELECT = 63,
+  WK_OP_DOT = 64,
+  WK_OP_INNER = 65,
+  WK_OP_OUTER = 66,
+  WK_OP_VECTOR_DOT = 67,
+  WK_OP_ADD_MATMUL = 68,
+  WK_OP_TENSORDOT = 69,
+  WK_OP_EINSUM = 70,
+  WK_OP_CHAIN_MATMUL = 71,
+  WK_OP_DIAGONAL = 72,
+  WK_OP_TRACE = 73,
+  WK_OP_LOWER_TRIANGLE = 74,
+  WK_OP_UPPER_TRIANGLE = 75,
+  WK_OP_KRONECKER = 76,
+  WK_OP_CROSS = 77,
+  WK_OP_COSINE_SIMILARITY = 78,
+  WK_OP_PAIRWISE_DISTANCE = 79,
+  WK_OP_DISTANCES = 80,
+  WK_OP_MATRIX_POWER = 81,
+  WK_OP_MSE_LOSS = 82,
+  WK_OP_L1_LOSS = 83,
+  WK_OP_SMOOTH_L1_LOSS = 84,
+  WK_OP_HUBER_LOSS = 85,
+  WK_OP_KL_DIVERGENCE = 86,
+  WK_OP_BINARY_CROSS_ENTROPY = 87,
+  WK_OP_BINARY_CROSS_ENTROPY_WITH_LOGITS = 88,
+  WK_OP_NLL_LOSS = 89,
+  WK_OP_CTC_LOSS = 90,
+  WK_OP_CTC = 91,
+  WK_OP_CTC_GRADIENT = 92,
+  WK_OP_HINGE_EMBEDDING_LOSS = 93,
+  WK_OP_MARGIN_RANKING_LOSS = 94,
+  WK_OP_TRIPLET_MARGIN_LOSS = 95,
+  WK_OP_COSINE_EMBEDDING_LOSS = 96,
+  WK_OP_SOFT_MARGIN_LOSS = 97,
+  WK_OP_MULTI_MARGIN_LOSS = 98,
+  WK_OP_MULTILABEL_MARGIN_LOSS = 99,
+  WK_OP_MULTILABEL_SOFT_MARGIN_LOSS = 100,
+  WK_OP_POISSON_NLL_LOSS = 101,
+  WK_OP_GAUSSIAN_NLL_LOSS = 102,
+  WK_OP_FOCAL_LOSS = 103,
+  WK_OP_DICE_LOSS = 104,
+  WK_OP_MATMUL = 105,
+  WK_OP_LINEAR = 106,
+  WK_OP_CONV2D = 107,
+  WK_OP_CONV2D_DATA_GRADIENT = 108,
+  WK_OP_CONV2D_WEIGHT_GRADIENT = 109,
+  WK_OP_ADD = 110,
+  WK_OP_SUBTRACT = 111,
+  WK_OP_MULTIPLY = 112,
+  WK_OP_DIVIDE = 113,
+  WK_OP_DIVIDE_GRADIENT_Y = 114,
+  WK_OP_MAXIMUM = 115,
+  WK_OP_MAXIMUM_GRADIENT_X = 116,
+  WK_OP_MAXIMUM_GRADIENT_Y = 117,
+  WK_OP_MINIMUM = 118,
+  WK_OP_MINIMUM_GRADIENT_X = 119,
+  WK_OP_MINIMUM_GRADIENT_Y = 120,
+  WK_OP_NEGATIVE = 121,
+  WK_OP_EXP = 122,
+  WK_OP_LOG = 123,
+  WK_OP_SQRT = 124,
+  WK_OP_SQRT_GRADIENT_X = 125,
+  WK_OP_RELU = 126,
+  WK_OP_RELU_GRADIENT_X = 127,
+  WK_OP_SIGMOID = 128,
+  WK_OP_SIGMOID_GRADIENT_X = 129,
+  WK_OP_TANH = 130,
+  WK_OP_TANH_GRADIENT_X = 131,
+  WK_OP_WHERE = 132,
+  WK_OP_WHERE_GRADIENT_X = 133,
+  WK_OP_WHERE_GRADIENT_Y = 134,
+  WK_OP_EQUAL = 135,
+  WK_OP_GREATER = 136,
+  WK_OP_LESS = 137,
+  WK_OP_LESS_EQUAL = 138,
+  WK_OP_GREATER_EQUAL = 139,
+  WK_OP_NOT_EQUAL = 140,
+  WK_OP_RECIPROCAL = 141,
+  WK_OP_RECIPROCAL_GRADIENT_X = 142,
+  WK_OP_SQUARE = 143,
+  WK_OP_SQUARE_GRADIENT_X = 144,
+  WK_OP_ABS = 145,
+  WK_OP_ABS_GRADIENT_X = 146,
+  WK_OP_SIGN = 147,
+  WK_OP_RSQRT = 148,
+  WK_OP_RSQRT_GRADIENT_X = 149,
+  WK_OP_POWER = 150,
+  WK_OP_EXP2 = 151,
+  WK_OP_EXPM1 = 152,
+  WK_OP_LOG1P = 153,
+  WK_OP_LOG2 = 154,
+  WK_OP_LOG10 = 155,
+  WK_OP_SIN = 156,
+  WK_OP_SIN_GRADIENT_X = 157,
+  WK_OP_COS = 158,
+  WK_OP_COS_GRADIENT_X = 159,
+  WK_OP_TAN = 160,
+  WK_OP_ASIN = 161,
+  WK_OP_ACOS = 162,
+  WK_OP_ATAN = 163,
+  WK_OP_ATAN2 = 164,
+  WK_OP_SINH = 165,
+  WK_OP_COSH = 166,
+  WK_OP_ASINH = 167,
+  WK_OP_ACOSH = 168,
+  WK_OP_ATANH = 169,
+  WK_OP_ERF = 170,
+  WK_OP_ERF_GRADIENT_X = 171,
+  WK_OP_ERFC = 172,
+  WK_OP_ERFINV = 173,
+  WK_OP_LGAMMA = 174,
+  WK_OP_DIGAMMA = 175,
+  WK_OP_TRIGAMMA = 176,
+  WK_OP_CBRT = 177,
+  WK_OP_FLOOR = 178,
+  WK_OP_CEIL = 179,
+  WK_OP_ROUND = 180,
+  WK_OP_TRUNC = 181,
+  WK_OP_FRAC = 182,
+  WK_OP_CLAMP = 183,
+  WK_OP_CLAMP_GRADIENT_X = 184,
+  WK_OP_LERP = 185,
+  WK_OP_ADDCMUL = 186,
+  WK_OP_ADDCDIV = 187,
+  WK_OP_MASKED_FILL = 188,
+  WK_OP_MASKED_FILL_GRADIENT_X = 189,
+  WK_OP_FLOOR_DIVIDE = 190,
+  WK_OP_REMAINDER = 191,
+  WK_OP_FMOD = 192,
+  WK_OP_HYPOT = 193,
+  WK_OP_LOGADDEXP = 194,
+  WK_OP_LOGADDEXP2 = 195,
+  WK_OP_XLOGY = 196,
+  WK_OP_COPYSIGN = 197,
+  WK_OP_HEAVISIDE = 198,
+  WK_OP_FMAX = 199,
+  WK_OP_FMIN = 200,
+  WK_OP_SQUARED_DIFFERENCE = 201,
+  WK_OP_DIVIDE_NO_NAN = 202,
+  WK_OP_SINC = 203,
+  WK_OP_LOGIT = 204,
+  WK_OP_DEG2RAD = 205,
+  WK_OP_RAD2DEG = 206,
+  WK_OP_THRESHOLD = 207,
+  WK_OP_FLOAT_POWER = 208,
+  WK_OP_SIGNBIT = 209,
+  WK_OP_NAN_TO_NUM = 210,
+  WK_OP_IS_NAN = 211,
+  WK_OP_IS_INFINITE = 212,
+  WK_OP_IS_FINITE = 213,
+  WK_OP_IS_CLOSE = 214,
+  WK_OP_LOGICAL_AND = 215,
+  WK_OP_LOGICAL_OR = 216,
+  WK_OP_LOGICAL_XOR = 217,
+  WK_OP_LOGICAL_NOT = 218,
+  WK_OP_BITWISE_AND = 219,
+  WK_OP_BITWISE_OR = 220,
+  WK_OP_BITWISE_XOR = 221,
+  WK_OP_BITWISE_NOT = 222,
+  WK_OP_LEFT_SHIFT = 223,
+  WK_OP_RIGHT_SHIFT = 224,
+  WK_OP_UNIFORM = 225,
+  WK_OP_NORMAL = 226,
+  WK_OP_DROPOUT = 227,
+  WK_OP_RANDOM_INTEGERS = 228,
+  WK_OP_BERNOULLI = 229,
+  WK_OP_RANDOM_MASK = 230,
+  WK_OP_RANDOM_PERMUTATION = 231,
+  WK_OP_MULTINOMIAL = 232,
+  WK_OP_CATEGORICAL = 233,
+  WK_OP_EXPONENTIAL = 234,
+  WK_OP_TRUNCATED_NORMAL = 235,
+  WK_OP_LOG_NORMAL = 236,
+  WK_OP_CAUCHY = 237,
+  WK_OP_GEOMETRIC = 238,
+  WK_OP_GUMBEL = 239,
+  WK_OP_UNIFORM_LIKE = 240,
+  WK_OP_NORMAL_LIKE = 241,
+  WK_OP_SUM = 242,
+  WK_OP_MEAN = 243,
+  WK_OP_PRODUCT = 244,
+  WK_OP_MAX = 245,
+  WK_OP_MIN = 246,
+  WK_OP_ARGMAX = 247,
+  WK_OP_ARGMIN = 248,
+  WK_OP_ALL = 249,
+  WK_OP_ANY = 250,
+  WK_OP_VARIANCE = 251,
+  WK_OP_STANDARD_DEVIATION = 252,
+  WK_OP_MOMENTS = 253,
+  WK_OP_LOG_SUM_EXP = 254,
+  WK_OP_NORM = 255,
+  WK_OP_COUNT_NONZERO = 256,
+  WK_OP_NAN_SUM = 257,
+  WK_OP_NAN_MEAN = 258,
+  WK_OP_MIN_MAX = 259,
+  WK_OP_MAX_WITH_INDEX = 260,
+  WK_OP_MIN_WITH_INDEX = 261,
+  WK_OP_ALL_EQUAL = 262,
+  WK_OP_ALL_CLOSE = 263,
+  WK_OP_SOFTMAX = 264,
+  WK_OP_SOFTMAX_GRADIENT = 265,
+  WK_OP_LOG_SOFTMAX = 266,
+  WK_OP_LOG_SOFTMAX_GRADIENT = 267,
+  WK_OP_CROSS_ENTROPY = 268,
+  WK_OP_CROSS_ENTROPY_GRADIENT = 269,
+  WK_OP_PICK_LABEL = 270,
+  WK_OP_SPREAD_LABEL = 271,
+  WK_OP_RESHAPE = 272,
+  WK_OP_FLATTEN = 273,
+  WK_OP_PERMUTE = 274,
+  WK_OP_BROADCAST_TO = 275,
+  WK_OP_SLICE = 276,
+  WK_OP_SLICE_UPDATE = 277,
+  WK_OP_SQUEEZE = 278,
+  WK_OP_UNSQUEEZE = 279,
+  WK_OP_TRANSPOSE = 280,
+  WK_OP_SELECT = 281,
+  WK_OP_FLIP = 282,
+  WK_OP_STACK = 283,
+  WK_OP_CONTIGUOUS = 284,
+  WK_OP_CAST = 285,
+  WK_OP_CONCATENATE = 286,
+  WK_OP_PAD = 287,
+  WK_OP_SORT = 288,
+  WK_OP_ARGSORT = 289,
+  WK_OP_TOP_K = 290,
+  WK_OP_KTH_VALUE = 291,
+  WK_OP_MEDIAN = 292,
+  WK_OP_NAN_MEDIAN = 293,
+  WK_OP_MODE = 294,
+  WK_OP_QUANTILE = 295,
+  WK_OP_NAN_QUANTILE = 296,
+  WK_OP_UNIQUE = 297,
+  WK_OP_UNIQUE_CONSECUTIVE = 298,
+  WK_OP_SEARCH_SORTED = 299,
+  WK_OP_BUCKETIZE = 300,
+  WK_OP_IS_IN = 301,
+  WK_OP_BIN_COUNT = 302,
+  WK_OP_HISTOGRAM = 303,
+  WK_OP_SGD_UPDATE = 304,
+  WK_OP_ADAM_UPDATE = 305,
+  WK_OP_COPY_UPDATE = 306,
+  WK_OP_ADD_UPDATE = 307,
+  WK_OP_MAX_POOL2D = 308,
+  WK_OP_MAX_POOL2D_GRADIENT = 309,
+  WK_OP_AVERAGE_POOL2D = 310,
+  WK_OP_AVERAGE_POOL2D_GRADIENT = 311,
+  WK_OP_COUNT = 312
 };
 
+typedef struct wk_gelu_exact_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_gelu_exact_arguments;
+#define wk_gelu_exact(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_GELU_EXACT], WK_HERE, \
+                     &(wk_gelu_exact_arguments){.struct_size = sizeof(wk_gelu_exact_arguments), __VA_ARGS__})
+
+wk_status wk_vjp_gelu_exact(wk_vjp *vjp);
+typedef struct wk_gelu_exact_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+} wk_gelu_exact_gradient_x_arguments;
+#define wk_gelu_exact_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_GELU_EXACT_GRADIENT_X], WK_HERE, \
+                     &(wk_gelu_exact_gradient_x_arguments){.struct_size = sizeof(wk_gelu_exact_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_gelu_exact_gradient_x(wk_call *call);
+typedef struct wk_gelu_tanh_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_gelu_tanh_arguments;
+#define wk_gelu_tanh(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_GELU_TANH], WK_HERE, \
+                     &(wk_gelu_tanh_arguments){.struct_size = sizeof(wk_gelu_tanh_arguments), __VA_ARGS__})
+
+wk_status wk_vjp_gelu_tanh(wk_vjp *vjp);
+typedef struct wk_gelu_tanh_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+} wk_gelu_tanh_gradient_x_arguments;
+#define wk_gelu_tanh_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_GELU_TANH_GRADIENT_X], WK_HERE, \
+                     &(wk_gelu_tanh_gradient_x_arguments){.struct_size = sizeof(wk_gelu_tanh_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_gelu_tanh_gradient_x(wk_call *call);
+wk_status wk_composite_gelu(wk_call *call);
+wk_status wk_vjp_silu(wk_vjp *vjp);
+typedef struct wk_silu_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+} wk_silu_gradient_x_arguments;
+#define wk_silu_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_SILU_GRADIENT_X], WK_HERE, \
+                     &(wk_silu_gradient_x_arguments){.struct_size = sizeof(wk_silu_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_silu_gradient_x(wk_call *call);
+wk_status wk_vjp_elu(wk_vjp *vjp);
+typedef struct wk_elu_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+  double alpha; /* minus what the result tends to */
+} wk_elu_gradient_x_arguments;
+#define wk_elu_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_ELU_GRADIENT_X], WK_HERE, \
+                     &(wk_elu_gradient_x_arguments){.struct_size = sizeof(wk_elu_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_elu_gradient_x(wk_call *call);
+wk_status wk_vjp_celu(wk_vjp *vjp);
+wk_status wk_vjp_selu(wk_vjp *vjp);
+wk_status wk_vjp_leaky_relu(wk_vjp *vjp);
+typedef struct wk_leaky_relu_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+  double negative_slope; /* below 0 */
+} wk_leaky_relu_gradient_x_arguments;
+#define wk_leaky_relu_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_LEAKY_RELU_GRADIENT_X], WK_HERE, \
+                     &(wk_leaky_relu_gradient_x_arguments){.struct_size = sizeof(wk_leaky_relu_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_leaky_relu_gradient_x(wk_call *call);
+wk_status wk_vjp_prelu(wk_vjp *vjp);
+typedef struct wk_prelu_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+  wk_tensor *weight;
+} wk_prelu_gradient_x_arguments;
+#define wk_prelu_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_PRELU_GRADIENT_X], WK_HERE, \
+                     &(wk_prelu_gradient_x_arguments){.struct_size = sizeof(wk_prelu_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_prelu_gradient_x(wk_call *call);
+typedef struct wk_prelu_gradient_weight_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+} wk_prelu_gradient_weight_arguments;
+#define wk_prelu_gradient_weight(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_PRELU_GRADIENT_WEIGHT], WK_HERE, \
+                     &(wk_prelu_gradient_weight_arguments){.struct_size = sizeof(wk_prelu_gradient_weight_arguments), __VA_ARGS__})
+
+wk_status wk_composite_prelu_gradient_weight(wk_call *call);
+wk_status wk_vjp_relu6(wk_vjp *vjp);
+typedef struct wk_relu6_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+} wk_relu6_gradient_x_arguments;
+#define wk_relu6_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_RELU6_GRADIENT_X], WK_HERE, \
+                     &(wk_relu6_gradient_x_arguments){.struct_size = sizeof(wk_relu6_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_relu6_gradient_x(wk_call *call);
+wk_status wk_vjp_hardtanh(wk_vjp *vjp);
+wk_status wk_vjp_hardsigmoid(wk_vjp *vjp);
+typedef struct wk_hardsigmoid_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+} wk_hardsigmoid_gradient_x_arguments;
+#define wk_hardsigmoid_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_HARDSIGMOID_GRADIENT_X], WK_HERE, \
+                     &(wk_hardsigmoid_gradient_x_arguments){.struct_size = sizeof(wk_hardsigmoid_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_hardsigmoid_gradient_x(wk_call *call);
+wk_status wk_vjp_hardswish(wk_vjp *vjp);
+typedef struct wk_hardswish_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+} wk_hardswish_gradient_x_arguments;
+#define wk_hardswish_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_HARDSWISH_GRADIENT_X], WK_HERE, \
+                     &(wk_hardswish_gradient_x_arguments){.struct_size = sizeof(wk_hardswish_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_hardswish_gradient_x(wk_call *call);
+wk_status wk_vjp_mish(wk_vjp *vjp);
+wk_status wk_vjp_softplus(wk_vjp *vjp);
+typedef struct wk_softplus_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+  double beta; /* how sharp the bend is */
+  double threshold; /* beyond which it is a line */
+} wk_softplus_gradient_x_arguments;
+#define wk_softplus_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_SOFTPLUS_GRADIENT_X], WK_HERE, \
+                     &(wk_softplus_gradient_x_arguments){.struct_size = sizeof(wk_softplus_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_softplus_gradient_x(wk_call *call);
+wk_status wk_vjp_softsign(wk_vjp *vjp);
+wk_status wk_vjp_log_sigmoid(wk_vjp *vjp);
+typedef struct wk_log_sigmoid_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+} wk_log_sigmoid_gradient_x_arguments;
+#define wk_log_sigmoid_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_LOG_SIGMOID_GRADIENT_X], WK_HERE, \
+                     &(wk_log_sigmoid_gradient_x_arguments){.struct_size = sizeof(wk_log_sigmoid_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_log_sigmoid_gradient_x(wk_call *call);
+wk_status wk_vjp_hardshrink(wk_vjp *vjp);
+wk_status wk_vjp_softshrink(wk_vjp *vjp);
+wk_status wk_vjp_tanhshrink(wk_vjp *vjp);
+wk_status wk_composite_glu(wk_call *call);
 wk_status wk_infer_full(wk_call *call);
 wk_status wk_infer_arange(wk_call *call);
-wk_status wk_infer_uniform(wk_call *call);
-wk_status wk_infer_normal(wk_call *call);
-wk_status wk_infer_dropout(wk_call *call);
-wk_status wk_vjp_dropout(wk_vjp *vjp);
+wk_status wk_composite_zeros(wk_call *call);
+wk_status wk_composite_ones(wk_call *call);
+wk_status wk_composite_full_like(wk_call *call);
+wk_status wk_composite_zeros_like(wk_call *call);
+wk_status wk_composite_ones_like(wk_call *call);
+wk_status wk_composite_empty_like(wk_call *call);
+wk_status wk_composite_eye(wk_call *call);
+wk_status wk_infer_linspace(wk_call *call);
+wk_status wk_composite_logspace(wk_call *call);
+wk_status wk_composite_range(wk_call *call);
+wk_status wk_composite_tril(wk_call *call);
+wk_status wk_composite_triu(wk_call *call);
+wk_status wk_composite_tril_indices(wk_call *call);
+wk_status wk_composite_triu_indices(wk_call *call);
+wk_status wk_composite_one_hot(wk_call *call);
+wk_status wk_composite_clone(wk_call *call);
+wk_status wk_composite_sequence_mask(wk_call *call);
+wk_status wk_infer_cumulative_sum(wk_call *call);
+wk_status wk_vjp_cumulative_sum(wk_vjp *vjp);
+wk_status wk_infer_cumulative_product(wk_call *call);
+wk_status wk_vjp_cumulative_product(wk_vjp *vjp);
+wk_status wk_infer_cumulative_max(wk_call *call);
+wk_status wk_vjp_cumulative_max(wk_vjp *vjp);
+wk_status wk_infer_cumulative_min(wk_call *call);
+wk_status wk_vjp_cumulative_min(wk_vjp *vjp);
+wk_status wk_infer_log_cumulative_sum_exp(wk_call *call);
+wk_status wk_vjp_log_cumulative_sum_exp(wk_vjp *vjp);
+wk_status wk_infer_linear_recurrence(wk_call *call);
+wk_status wk_vjp_linear_recurrence(wk_vjp *vjp);
 wk_status wk_infer_gather(wk_call *call);
 wk_status wk_vjp_gather(wk_vjp *vjp);
 wk_status wk_infer_scatter(wk_call *call);
@@ -107,6 +525,75 @@ wk_status wk_vjp_index_get(wk_vjp *vjp);
 wk_status wk_infer_index_put(wk_call *call);
 wk_status wk_vjp_index_put(wk_vjp *vjp);
 wk_status wk_composite_index_select(wk_call *call);
+wk_status wk_composite_dot(wk_call *call);
+wk_status wk_composite_inner(wk_call *call);
+wk_status wk_composite_outer(wk_call *call);
+wk_status wk_composite_vector_dot(wk_call *call);
+wk_status wk_composite_add_matmul(wk_call *call);
+wk_status wk_composite_tensordot(wk_call *call);
+wk_status wk_composite_einsum(wk_call *call);
+wk_status wk_composite_chain_matmul(wk_call *call);
+wk_status wk_infer_diagonal(wk_call *call);
+wk_status wk_vjp_diagonal(wk_vjp *vjp);
+wk_status wk_composite_trace(wk_call *call);
+wk_status wk_composite_lower_triangle(wk_call *call);
+wk_status wk_composite_upper_triangle(wk_call *call);
+wk_status wk_composite_kronecker(wk_call *call);
+wk_status wk_composite_cross(wk_call *call);
+wk_status wk_composite_cosine_similarity(wk_call *call);
+wk_status wk_composite_pairwise_distance(wk_call *call);
+wk_status wk_composite_distances(wk_call *call);
+wk_status wk_composite_matrix_power(wk_call *call);
+wk_status wk_composite_mse_loss(wk_call *call);
+wk_status wk_composite_l1_loss(wk_call *call);
+wk_status wk_composite_smooth_l1_loss(wk_call *call);
+wk_status wk_composite_huber_loss(wk_call *call);
+wk_status wk_composite_kl_divergence(wk_call *call);
+wk_status wk_composite_binary_cross_entropy(wk_call *call);
+wk_status wk_composite_binary_cross_entropy_with_logits(wk_call *call);
+wk_status wk_composite_nll_loss(wk_call *call);
+wk_status wk_composite_ctc_loss(wk_call *call);
+typedef struct wk_ctc_arguments {
+  size_t struct_size;
+  wk_tensor *log_probabilities;
+  wk_tensor *targets;
+  wk_tensor *input_lengths;
+  wk_tensor *target_lengths;
+  int64_t blank; /* as ctc_loss */
+} wk_ctc_arguments;
+#define wk_ctc(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_CTC], WK_HERE, \
+                     &(wk_ctc_arguments){.struct_size = sizeof(wk_ctc_arguments), __VA_ARGS__})
+
+wk_status wk_infer_ctc(wk_call *call);
+wk_status wk_vjp_ctc(wk_vjp *vjp);
+typedef struct wk_ctc_gradient_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *log_probabilities;
+  wk_tensor *targets;
+  wk_tensor *input_lengths;
+  wk_tensor *target_lengths;
+  int64_t blank; /* as ctc_loss */
+} wk_ctc_gradient_arguments;
+#define wk_ctc_gradient(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_CTC_GRADIENT], WK_HERE, \
+                     &(wk_ctc_gradient_arguments){.struct_size = sizeof(wk_ctc_gradient_arguments), __VA_ARGS__})
+
+wk_status wk_infer_ctc_gradient(wk_call *call);
+wk_status wk_composite_ctc_gradient(wk_call *call);
+wk_status wk_composite_hinge_embedding_loss(wk_call *call);
+wk_status wk_composite_margin_ranking_loss(wk_call *call);
+wk_status wk_composite_triplet_margin_loss(wk_call *call);
+wk_status wk_composite_cosine_embedding_loss(wk_call *call);
+wk_status wk_composite_soft_margin_loss(wk_call *call);
+wk_status wk_composite_multi_margin_loss(wk_call *call);
+wk_status wk_composite_multilabel_margin_loss(wk_call *call);
+wk_status wk_composite_multilabel_soft_margin_loss(wk_call *call);
+wk_status wk_composite_poisson_nll_loss(wk_call *call);
+wk_status wk_composite_gaussian_nll_loss(wk_call *call);
+wk_status wk_composite_focal_loss(wk_call *call);
+wk_status wk_composite_dice_loss(wk_call *call);
 wk_status wk_infer_matmul(wk_call *call);
 wk_status wk_vjp_matmul(wk_vjp *vjp);
 wk_status wk_composite_linear(wk_call *call);
@@ -275,37 +762,234 @@ typedef struct wk_where_gradient_y_arguments {
                      &(wk_where_gradient_y_arguments){.struct_size = sizeof(wk_where_gradient_y_arguments), __VA_ARGS__})
 
 wk_status wk_composite_where_gradient_y(wk_call *call);
+wk_status wk_vjp_reciprocal(wk_vjp *vjp);
+typedef struct wk_reciprocal_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *y;
+} wk_reciprocal_gradient_x_arguments;
+#define wk_reciprocal_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_RECIPROCAL_GRADIENT_X], WK_HERE, \
+                     &(wk_reciprocal_gradient_x_arguments){.struct_size = sizeof(wk_reciprocal_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_reciprocal_gradient_x(wk_call *call);
+wk_status wk_vjp_square(wk_vjp *vjp);
+typedef struct wk_square_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+} wk_square_gradient_x_arguments;
+#define wk_square_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_SQUARE_GRADIENT_X], WK_HERE, \
+                     &(wk_square_gradient_x_arguments){.struct_size = sizeof(wk_square_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_square_gradient_x(wk_call *call);
+wk_status wk_vjp_abs(wk_vjp *vjp);
+typedef struct wk_abs_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+} wk_abs_gradient_x_arguments;
+#define wk_abs_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_ABS_GRADIENT_X], WK_HERE, \
+                     &(wk_abs_gradient_x_arguments){.struct_size = sizeof(wk_abs_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_abs_gradient_x(wk_call *call);
+wk_status wk_vjp_sign(wk_vjp *vjp);
+wk_status wk_vjp_rsqrt(wk_vjp *vjp);
+typedef struct wk_rsqrt_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *y;
+} wk_rsqrt_gradient_x_arguments;
+#define wk_rsqrt_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_RSQRT_GRADIENT_X], WK_HERE, \
+                     &(wk_rsqrt_gradient_x_arguments){.struct_size = sizeof(wk_rsqrt_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_rsqrt_gradient_x(wk_call *call);
+wk_status wk_vjp_power(wk_vjp *vjp);
+wk_status wk_vjp_exp2(wk_vjp *vjp);
+wk_status wk_vjp_expm1(wk_vjp *vjp);
+wk_status wk_vjp_log1p(wk_vjp *vjp);
+wk_status wk_vjp_log2(wk_vjp *vjp);
+wk_status wk_vjp_log10(wk_vjp *vjp);
+wk_status wk_vjp_sin(wk_vjp *vjp);
+typedef struct wk_sin_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+} wk_sin_gradient_x_arguments;
+#define wk_sin_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_SIN_GRADIENT_X], WK_HERE, \
+                     &(wk_sin_gradient_x_arguments){.struct_size = sizeof(wk_sin_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_sin_gradient_x(wk_call *call);
+wk_status wk_vjp_cos(wk_vjp *vjp);
+typedef struct wk_cos_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+} wk_cos_gradient_x_arguments;
+#define wk_cos_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_COS_GRADIENT_X], WK_HERE, \
+                     &(wk_cos_gradient_x_arguments){.struct_size = sizeof(wk_cos_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_cos_gradient_x(wk_call *call);
+wk_status wk_vjp_tan(wk_vjp *vjp);
+wk_status wk_vjp_asin(wk_vjp *vjp);
+wk_status wk_vjp_acos(wk_vjp *vjp);
+wk_status wk_vjp_atan(wk_vjp *vjp);
+wk_status wk_vjp_atan2(wk_vjp *vjp);
+wk_status wk_vjp_sinh(wk_vjp *vjp);
+wk_status wk_vjp_cosh(wk_vjp *vjp);
+wk_status wk_vjp_asinh(wk_vjp *vjp);
+wk_status wk_vjp_acosh(wk_vjp *vjp);
+wk_status wk_vjp_atanh(wk_vjp *vjp);
+wk_status wk_vjp_erf(wk_vjp *vjp);
+typedef struct wk_erf_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+} wk_erf_gradient_x_arguments;
+#define wk_erf_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_ERF_GRADIENT_X], WK_HERE, \
+                     &(wk_erf_gradient_x_arguments){.struct_size = sizeof(wk_erf_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_erf_gradient_x(wk_call *call);
+wk_status wk_vjp_erfc(wk_vjp *vjp);
+wk_status wk_vjp_erfinv(wk_vjp *vjp);
+wk_status wk_vjp_lgamma(wk_vjp *vjp);
+wk_status wk_vjp_digamma(wk_vjp *vjp);
+wk_status wk_vjp_cbrt(wk_vjp *vjp);
+wk_status wk_vjp_floor(wk_vjp *vjp);
+wk_status wk_vjp_ceil(wk_vjp *vjp);
+wk_status wk_vjp_round(wk_vjp *vjp);
+wk_status wk_vjp_trunc(wk_vjp *vjp);
+wk_status wk_composite_frac(wk_call *call);
+wk_status wk_vjp_clamp(wk_vjp *vjp);
+typedef struct wk_clamp_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+  double min; /* the least result; -INFINITY: none */
+  double max; /* the largest result; INFINITY: none */
+} wk_clamp_gradient_x_arguments;
+#define wk_clamp_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_CLAMP_GRADIENT_X], WK_HERE, \
+                     &(wk_clamp_gradient_x_arguments){.struct_size = sizeof(wk_clamp_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_clamp_gradient_x(wk_call *call);
+wk_status wk_vjp_lerp(wk_vjp *vjp);
+wk_status wk_vjp_addcmul(wk_vjp *vjp);
+wk_status wk_vjp_addcdiv(wk_vjp *vjp);
+wk_status wk_vjp_masked_fill(wk_vjp *vjp);
+typedef struct wk_masked_fill_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *mask;
+} wk_masked_fill_gradient_x_arguments;
+#define wk_masked_fill_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_MASKED_FILL_GRADIENT_X], WK_HERE, \
+                     &(wk_masked_fill_gradient_x_arguments){.struct_size = sizeof(wk_masked_fill_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_masked_fill_gradient_x(wk_call *call);
+wk_status wk_vjp_floor_divide(wk_vjp *vjp);
+wk_status wk_vjp_remainder(wk_vjp *vjp);
+wk_status wk_vjp_fmod(wk_vjp *vjp);
+wk_status wk_vjp_hypot(wk_vjp *vjp);
+wk_status wk_vjp_logaddexp(wk_vjp *vjp);
+wk_status wk_composite_logaddexp2(wk_call *call);
+wk_status wk_vjp_xlogy(wk_vjp *vjp);
+wk_status wk_vjp_copysign(wk_vjp *vjp);
+wk_status wk_composite_fmax(wk_call *call);
+wk_status wk_composite_fmin(wk_call *call);
+wk_status wk_composite_squared_difference(wk_call *call);
+wk_status wk_vjp_divide_no_nan(wk_vjp *vjp);
+wk_status wk_vjp_sinc(wk_vjp *vjp);
+wk_status wk_composite_logit(wk_call *call);
+wk_status wk_composite_deg2rad(wk_call *call);
+wk_status wk_composite_rad2deg(wk_call *call);
+wk_status wk_vjp_threshold(wk_vjp *vjp);
+wk_status wk_composite_float_power(wk_call *call);
+wk_status wk_composite_signbit(wk_call *call);
+wk_status wk_composite_nan_to_num(wk_call *call);
+wk_status wk_composite_is_close(wk_call *call);
+wk_status wk_composite_bitwise_not(wk_call *call);
+wk_status wk_infer_uniform(wk_call *call);
+wk_status wk_infer_normal(wk_call *call);
+wk_status wk_infer_dropout(wk_call *call);
+wk_status wk_vjp_dropout(wk_vjp *vjp);
+wk_status wk_infer_random_integers(wk_call *call);
+wk_status wk_composite_bernoulli(wk_call *call);
+wk_status wk_composite_random_mask(wk_call *call);
+wk_status wk_infer_random_permutation(wk_call *call);
+wk_status wk_infer_multinomial(wk_call *call);
+wk_status wk_composite_categorical(wk_call *call);
+wk_status wk_infer_exponential(wk_call *call);
+wk_status wk_infer_truncated_normal(wk_call *call);
+wk_status wk_infer_log_normal(wk_call *call);
+wk_status wk_infer_cauchy(wk_call *call);
+wk_status wk_infer_geometric(wk_call *call);
+wk_status wk_infer_gumbel(wk_call *call);
+wk_status wk_composite_uniform_like(wk_call *call);
+wk_status wk_composite_normal_like(wk_call *call);
 wk_status wk_infer_sum(wk_call *call);
 wk_status wk_vjp_sum(wk_vjp *vjp);
 wk_status wk_composite_mean(wk_call *call);
+wk_status wk_infer_product(wk_call *call);
+wk_status wk_vjp_product(wk_vjp *vjp);
 wk_status wk_infer_max(wk_call *call);
 wk_status wk_vjp_max(wk_vjp *vjp);
+wk_status wk_infer_min(wk_call *call);
+wk_status wk_vjp_min(wk_vjp *vjp);
 wk_status wk_infer_argmax(wk_call *call);
+wk_status wk_infer_argmin(wk_call *call);
+wk_status wk_infer_all(wk_call *call);
+wk_status wk_infer_any(wk_call *call);
+wk_status wk_composite_variance(wk_call *call);
+wk_status wk_composite_standard_deviation(wk_call *call);
+wk_status wk_composite_moments(wk_call *call);
+wk_status wk_composite_log_sum_exp(wk_call *call);
+wk_status wk_composite_norm(wk_call *call);
+wk_status wk_composite_count_nonzero(wk_call *call);
+wk_status wk_composite_nan_sum(wk_call *call);
+wk_status wk_composite_nan_mean(wk_call *call);
+wk_status wk_composite_min_max(wk_call *call);
+wk_status wk_composite_max_with_index(wk_call *call);
+wk_status wk_composite_min_with_index(wk_call *call);
+wk_status wk_composite_all_equal(wk_call *call);
+wk_status wk_composite_all_close(wk_call *call);
 wk_status wk_infer_softmax(wk_call *call);
 wk_status wk_vjp_softmax(wk_vjp *vjp);
 typedef struct wk_softmax_gradient_arguments {
   size_t struct_size;
   wk_tensor *g;
   wk_tensor *y;
+  wk_axes axes; /* as softmax */
 } wk_softmax_gradient_arguments;
 #define wk_softmax_gradient(...) \
   wk_op_run_in_scope(&wk_op_table[WK_OP_SOFTMAX_GRADIENT], WK_HERE, \
                      &(wk_softmax_gradient_arguments){.struct_size = sizeof(wk_softmax_gradient_arguments), __VA_ARGS__})
 
 wk_status wk_infer_softmax_gradient(wk_call *call);
+wk_status wk_composite_softmax_gradient(wk_call *call);
 wk_status wk_infer_log_softmax(wk_call *call);
 wk_status wk_vjp_log_softmax(wk_vjp *vjp);
 typedef struct wk_log_softmax_gradient_arguments {
   size_t struct_size;
   wk_tensor *g;
   wk_tensor *y;
+  wk_axes axes; /* as log_softmax */
 } wk_log_softmax_gradient_arguments;
 #define wk_log_softmax_gradient(...) \
   wk_op_run_in_scope(&wk_op_table[WK_OP_LOG_SOFTMAX_GRADIENT], WK_HERE, \
                      &(wk_log_softmax_gradient_arguments){.struct_size = sizeof(wk_log_softmax_gradient_arguments), __VA_ARGS__})
 
 wk_status wk_infer_log_softmax_gradient(wk_call *call);
+wk_status wk_composite_log_softmax_gradient(wk_call *call);
 wk_status wk_infer_cross_entropy(wk_call *call);
+wk_status wk_composite_cross_entropy(wk_call *call);
+bool wk_is_native_cross_entropy(const wk_call *call);
 wk_status wk_vjp_cross_entropy(wk_vjp *vjp);
 typedef struct wk_cross_entropy_gradient_arguments {
   size_t struct_size;
@@ -318,6 +1002,32 @@ typedef struct wk_cross_entropy_gradient_arguments {
                      &(wk_cross_entropy_gradient_arguments){.struct_size = sizeof(wk_cross_entropy_gradient_arguments), __VA_ARGS__})
 
 wk_status wk_infer_cross_entropy_gradient(wk_call *call);
+wk_status wk_composite_cross_entropy_gradient(wk_call *call);
+typedef struct wk_pick_label_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *labels;
+  double ignore_index; /* as cross_entropy */
+} wk_pick_label_arguments;
+#define wk_pick_label(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_PICK_LABEL], WK_HERE, \
+                     &(wk_pick_label_arguments){.struct_size = sizeof(wk_pick_label_arguments), __VA_ARGS__})
+
+wk_status wk_infer_pick_label(wk_call *call);
+wk_status wk_vjp_pick_label(wk_vjp *vjp);
+typedef struct wk_spread_label_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *labels;
+  int64_t classes; /* size of the result's last axis */
+  double ignore_index; /* as cross_entropy */
+} wk_spread_label_arguments;
+#define wk_spread_label(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_SPREAD_LABEL], WK_HERE, \
+                     &(wk_spread_label_arguments){.struct_size = sizeof(wk_spread_label_arguments), __VA_ARGS__})
+
+wk_status wk_infer_spread_label(wk_call *call);
+wk_status wk_vjp_spread_label(wk_vjp *vjp);
 wk_status wk_infer_reshape(wk_call *call);
 wk_status wk_vjp_reshape(wk_vjp *vjp);
 wk_status wk_composite_flatten(wk_call *call);
@@ -343,6 +1053,24 @@ wk_status wk_infer_concatenate(wk_call *call);
 wk_status wk_vjp_concatenate(wk_vjp *vjp);
 wk_status wk_infer_pad(wk_call *call);
 wk_status wk_vjp_pad(wk_vjp *vjp);
+wk_status wk_infer_sort(wk_call *call);
+wk_status wk_vjp_sort(wk_vjp *vjp);
+wk_status wk_composite_argsort(wk_call *call);
+wk_status wk_infer_top_k(wk_call *call);
+wk_status wk_vjp_top_k(wk_vjp *vjp);
+wk_status wk_composite_kth_value(wk_call *call);
+wk_status wk_composite_median(wk_call *call);
+wk_status wk_composite_nan_median(wk_call *call);
+wk_status wk_composite_mode(wk_call *call);
+wk_status wk_composite_quantile(wk_call *call);
+wk_status wk_composite_nan_quantile(wk_call *call);
+wk_status wk_composite_unique(wk_call *call);
+wk_status wk_composite_unique_consecutive(wk_call *call);
+wk_status wk_infer_search_sorted(wk_call *call);
+wk_status wk_composite_bucketize(wk_call *call);
+wk_status wk_composite_is_in(wk_call *call);
+wk_status wk_composite_bin_count(wk_call *call);
+wk_status wk_composite_histogram(wk_call *call);
 typedef struct wk_sgd_update_arguments {
   size_t struct_size;
   wk_tensor *value;

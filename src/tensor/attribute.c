@@ -105,6 +105,9 @@ static wk_status resolve_field(const wk_attribute *attribute, const char *what, 
   }
   case WK_ATTRIBUTE_ENUM:
     return check_enum(attribute, what, *(const int *)at);
+  case WK_ATTRIBUTE_TEXT:
+    if (*(const char **)at || !attribute->required) return WK_OK;
+    return wk_fail(WK_ERROR_ARGUMENT, "%s of %s is NULL", attribute->name, what);
   case WK_ATTRIBUTE_AXIS:
   case WK_ATTRIBUTE_BOOL:
   case WK_ATTRIBUTE_UINT:
@@ -202,6 +205,8 @@ wk_status wk_attribute_to_text(const wk_attribute *attribute, const void *settin
     return wk_text_append(text, "\"%s\"", wk_dtype_name(*(const wk_dtype *)at));
   case WK_ATTRIBUTE_ENUM:
     return wk_text_append(text, "\"%s\"", attribute->names[*(const int *)at]);
+  case WK_ATTRIBUTE_TEXT:
+    return wk_text_append(text, "\"%s\"", *(const char *const *)at);
   case WK_ATTRIBUTE_DEVICE:
   case WK_ATTRIBUTE_GENERATOR:
     return wk_text_append(text, "null");
@@ -259,6 +264,18 @@ static bool parse_enum(const wk_attribute *attribute, const char *text, int *val
   return false;
 }
 
+/* Kept for ever, as such texts are few. Without escapes. */
+static bool parse_text(const char *text, const char **value) {
+  char plain[256];
+  const size_t length = strlen(text);
+  if (length < 2 || length - 2 >= sizeof plain || text[0] != '"' || text[length - 1] != '"')
+    return false;
+  memcpy(plain, text + 1, length - 2);
+  plain[length - 2] = '\0';
+  *value = wk_intern(plain);
+  return *value != NULL;
+}
+
 static bool parse_field(const wk_attribute *attribute, void *at, const char *text) {
   int64_t integer = 0;
   switch (attribute->type) {
@@ -293,6 +310,8 @@ static bool parse_field(const wk_attribute *attribute, void *at, const char *tex
     return parse_dtype(text, at);
   case WK_ATTRIBUTE_ENUM:
     return parse_enum(attribute, text, at);
+  case WK_ATTRIBUTE_TEXT:
+    return parse_text(text, at);
   case WK_ATTRIBUTE_DEVICE:
   case WK_ATTRIBUTE_GENERATOR:
     return strcmp(text, "null") == 0;

@@ -21,7 +21,8 @@ typedef enum wk_attribute_type {
   WK_ATTRIBUTE_DTYPE,     /* wk_dtype */
   WK_ATTRIBUTE_DEVICE,    /* wk_device *, has no text */
   WK_ATTRIBUTE_GENERATOR, /* wk_generator *, has no text */
-  WK_ATTRIBUTE_ENUM       /* an enum of the public API; its value's name is its text */
+  WK_ATTRIBUTE_ENUM,      /* an enum of the public API; its value's name is its text */
+  WK_ATTRIBUTE_TEXT       /* const char *, borrowed for the call: of composites only */
 } wk_attribute_type;
 
 typedef struct wk_attribute {

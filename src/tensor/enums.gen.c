@@ -3,3 +3,4 @@
 #include "tensor/enums.gen.h"
 
 const char *const wk_names_of_reduction[] = {"mean", "sum", "none", NULL};
+const char *const wk_names_of_quantile_method[] = {"linear", "lower", "higher", "midpoint", "nearest", NULL};

@@ -6,5 +6,6 @@
 #include <stddef.h>
 
 extern const char *const wk_names_of_reduction[];
+extern const char *const wk_names_of_quantile_method[];
 
 #endif

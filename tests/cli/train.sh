@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Training, scoring and predicting on digits that Wick draws, and on folders of pictures.
 set -u
-. "$(dirname "$0")/../support/report.sh"
+support=$(realpath "$(dirname "$0")/../support")
+. "$support/report.sh"
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
+. "$support/digits.sh"
 
 run() { # $1: name, $2...: words for wick; output in ./NAME
   name=$1
@@ -17,11 +19,11 @@ run() { # $1: name, $2...: words for wick; output in ./NAME
   fi
 }
 
-run train train glyphs --limit 2000 --epochs 2 --out run
-is sizes "$(grep -o '2,000 training and 2,000 test images, 28x28x1, 10 classes' train)" \
-  '2,000 training and 2,000 test images, 28x28x1, 10 classes'
+# shellcheck disable=SC2086 # $training is several words
+run train train $data --model $model $training --out run
+is sizes "$(grep -o "$sizes, 28x28x1, 10 classes" train)" "$sizes, 28x28x1, 10 classes"
 accuracy=$(grep '^test accuracy' train)
-number_is accuracy "$(echo "$accuracy" | sed 's/test accuracy \([0-9.]*\)%.*/\1/')" '>=' 80 %
+number_is accuracy "$(echo "$accuracy" | sed 's/test accuracy \([0-9.]*\)%.*/\1/')" '>=' $bound %
 run eval eval run/model.safetensors
 is eval-accuracy "$(grep '^test accuracy' eval)" "$accuracy"
 run eval-one eval run/model.safetensors --batch-size 7 --threads 1
@@ -31,10 +33,11 @@ is eval-checkpoint-accuracy "$(grep '^test accuracy' eval-checkpoint)" "$accurac
 run eval-json eval run/model.safetensors --json
 is eval-json-lines "$(grep -c '^{.*"test_accuracy":.*}$' eval-json)" 1
 
-run again train glyphs --limit 2000 --epochs 2 --out run # a finished run is replaced
+# shellcheck disable=SC2086
+run again train $data --model $model $training --out run # a finished run is replaced
 is again-accuracy "$(grep '^test accuracy' again)" "$accuracy"
 
-run train-json train glyphs --limit 500 --epochs 2 --model mlp --optimizer sgd --json --out json
+run train-json train $data --limit 500 --epochs 2 --model mlp --optimizer sgd --json --out json
 is json-begin "$(grep -c '^{"event":"begin".*}$' train-json)" 1
 is json-epochs "$(grep -c '^{"event":"epoch".*"test_accuracy":.*}$' train-json)" 2
 is json-end "$(tail -n 1 train-json | grep -c '^{"event":"end".*"test_accuracy":.*}$')" 1
@@ -48,17 +51,17 @@ is predict-line "$(grep -c -E '^pictures/.*\.png: [0-9] [0-9.]+%, [0-9] [0-9.]+%
 run predict-json predict run/model.safetensors "$@" --json
 right=$(sed 's|.*"file":"pictures/\([0-9]\)/[^"]*","class":"\([0-9]\)".*|\1 \2|' predict-json |
   awk '$1 == $2' | wc -l)
-number_is predict-right "$right" '>=' 80 " of $#"
+number_is predict-right "$right" '>=' $bound " of $#"
 "$WICK" predict run/model.safetensors "$1" none.png >predict-none 2>&1
 is predict-none $? 1
 is predict-none-goes-on "$(grep -c -e '%$' predict-none) $(grep -c none.png predict-none)" "1 1"
 
-run train-folder train pictures --epochs 1 --batch-size 8 --out folder
+run train-folder train pictures --model $model --epochs 1 --batch-size 8 --out folder
 is folder-sizes "$(sed -n 's/^\([0-9]*\) training and \([0-9]*\) test images, 28x28x1, 10 .*/\1 \2/p' \
   train-folder | awk '{ print $1 + $2, ($1 > 70 && $1 < 90) }')" "100 1"
 run eval-folder eval folder/model.safetensors
 is eval-folder-accuracy "$(grep '^test accuracy' eval-folder)" "$(grep '^test accuracy' train-folder)"
 
-run default-folder train glyphs --limit 64 --epochs 1
-is default-folder-model "$(ls runs/glyphs-convnet/model.safetensors)" runs/glyphs-convnet/model.safetensors
+run default-folder train $data --limit 32 --epochs 1
+is default-folder-model "$(ls runs/$data-convnet/model.safetensors)" runs/$data-convnet/model.safetensors
 finish

@@ -15,7 +15,7 @@ static wk_tensor *add_null(void) { return wk_add(F32(3), NULL); }
 static wk_tensor *softmax_integer(void) { return wk_softmax(I64(1, 3)); }
 static wk_tensor *where_condition(void) { return wk_where(F32(3), F32(3), F32(3)); }
 static wk_tensor *matmul_sizes(void) { return wk_matmul(F32(3, 5), F32(4, 2)); }
-static wk_tensor *matmul_vector(void) { return wk_matmul(F32(5), F32(5, 2)); }
+static wk_tensor *matmul_number(void) { return wk_matmul(F32(5), NUMBER); }
 static wk_tensor *linear_sizes(void) { return wk_linear(F32(64, 1568), F32(10, 3136)); }
 static wk_tensor *conv2d_channels(void) { return wk_conv2d(F32(1, 5, 5, 3), F32(4, 3, 3, 2)); }
 static wk_tensor *conv2d_rank(void) { return wk_conv2d(F32(5, 5, 3), F32(4, 3, 3, 3)); }
@@ -78,7 +78,7 @@ static const wrong_call wrong_calls[] = {
     {"softmax integer", softmax_integer, WK_ERROR_DTYPE, "softmax", {"i64 [3]", "wk_cast"}},
     {"where condition", where_condition, WK_ERROR_DTYPE, "where", {"condition"}},
     {"matmul sizes", matmul_sizes, WK_ERROR_SHAPE, "matmul", {"f32 [3, 5]", "f32 [4, 2]", "(5)"}},
-    {"matmul vector", matmul_vector, WK_ERROR_SHAPE, "matmul", {"f32 [5]", "f32 [5, 2]"}},
+    {"matmul number", matmul_number, WK_ERROR_SHAPE, "matmul", {"f32 [5]", "f32 []"}},
     {"linear sizes",
      linear_sizes,
      WK_ERROR_SHAPE,

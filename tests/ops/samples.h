@@ -13,7 +13,7 @@
 
 #include <wick/tensor.h>
 
-#define WK_SAMPLE_TENSORS 8
+#define WK_SAMPLE_TENSORS 24
 #define WK_SAMPLE_SETTINGS 10
 
 typedef struct wk_sample {

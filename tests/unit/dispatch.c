@@ -130,7 +130,7 @@ static void test_call_op_by_name(void **state) {
   wk_error_clear();
   assert_int_equal(wk_call_op(WK_HERE, "adam_update", &arguments, NULL, 0), WK_ERROR_NOT_FOUND);
   wk_error_clear();
-  assert_string_equal(wk_op_name_at(0), "full");
+  assert_non_null(wk_op_find(wk_op_name_at(0)));
   assert_null(wk_op_name_at(100000));
 }
 

@@ -118,6 +118,8 @@ def internal_header(ops):
             parts.append(f"wk_status wk_infer_{op.name}(wk_call *call);\n")
         if op.composite:
             parts.append(f"wk_status wk_composite_{op.name}(wk_call *call);\n")
+        if op.selective:
+            parts.append(f"bool wk_is_native_{op.name}(const wk_call *call);\n")
         if op.has_vjp:
             parts.append(f"wk_status wk_vjp_{op.name}(wk_vjp *vjp);\n")
     parts.append("\n#endif\n")
@@ -153,6 +155,7 @@ def op_row(op):
         f"        .output_dtype = {output_dtype}, .promotes = {str(op.promotes).lower()},\n"
         f"        .settings = {settings_row(struct_name(op), 'attributes_' + op.name, op.attributes, last_required(op))},\n"
         f"        .infer = {infer_name(op)}, .composite = {'wk_composite_' + op.name if op.composite else 'NULL'},\n"
+        f"        .is_native = {'wk_is_native_' + op.name if op.selective else 'NULL'},\n"
         f"        .vjp = {'wk_vjp_' + op.name if op.has_vjp else 'NULL'},\n"
         f"        .gradient_reads_inputs = {reads_inputs}, .gradient_reads_outputs = {reads_outputs}, .random_key = {key}}},\n")
 

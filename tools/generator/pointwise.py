@@ -38,7 +38,9 @@ def gradient_call(op, target):
         return "wk_negative(g)"
     operands = {input_.name: f"vjp->inputs[{i}]" for i, input_ in enumerate(op.inputs)}
     operands |= {"g": "g", op.result_name(): "vjp->outputs[0]"}
-    if not needs_gradient_op(text):
+    if not needs_gradient_op(op, target):
+        settings = {a.name: f"wk_scalar(((const wk_{op.name}_arguments *)vjp->arguments)->{a.name})" for a in op.attributes}
+        operands = settings | operands
         return PublicPrinter(operands.get).text(text)
     used = expression.names(text)
     arguments = ["g"] if "g" in used else []
@@ -70,6 +72,12 @@ class PublicPrinter(expression.Printer):
     def condition(self, node):
         return self.print(node)
 
+    def logic(self, operator, a, b):
+        return f"wk_logical_{operator}({a}, {b})"
+
+    def negation(self, a):
+        return f"wk_logical_not({a})"
+
     def where(self, condition, a, b):
         return f"wk_where({condition}, {a}, {b})"
 
@@ -78,10 +86,11 @@ class PublicPrinter(expression.Printer):
 
 
 def composites(ops):
-    """What the hidden gradient ops stand for. They run as one kernel but where they are recorded themselves."""
+    """Public ops that stand for others, and what the hidden gradient ops stand for: these run as one kernel but
+    where they are recorded themselves."""
     parts = [NOTICE, '#include <math.h>\n\n#include "ops/records.gen.h"\n']
     for op in ops:
-        if not (op.hidden and op.composite and op.class_ == "pointwise"):
+        if not (op.composite and op.class_ == "pointwise" and op.expression):
             continue
         inputs = {i.name: f"call->inputs[{n}]" for n, i in enumerate(op.inputs)}
         settings = {a.name: f"wk_scalar(a->{a.name})" for a in op.attributes}
@@ -97,24 +106,42 @@ def gradients(ops):
     for op in ops:
         if not op.gradient:
             continue
-        parts.append(f"\nwk_status wk_vjp_{op.name}(wk_vjp *vjp) {{\n  wk_tensor *g = vjp->output_gradients[0];\n")
+        uses_g = any(text != "0" for text in op.gradient.values())
+        parts.append(f"\nwk_status wk_vjp_{op.name}(wk_vjp *vjp) {{\n"
+                     f"{'  wk_tensor *g = vjp->output_gradients[0];' if uses_g else '  (void)vjp; /* zero */'}\n")
         for i, input_ in enumerate(op.inputs):
-            if input_.name in op.gradient:
+            if op.gradient.get(input_.name, "0") != "0":
                 parts.append(f"  if (vjp->needed[{i}]) vjp->input_gradients[{i}] = {gradient_call(op, input_.name)};\n")
         parts.append("  return wk_error_status();\n}\n")
     return "".join(parts)
 
 
-# ---- reference: one double (or int64_t) function per op ----
+# ---- functions on single numbers ----
 
-class ReferencePrinter(expression.Printer):
+# What a function is called on doubles where its own name is not libm's; maths that both the reference and the cpu
+# call is in base/maths.h.
+REAL_NAMES = {"abs": "fabs", "round": "rint"} | {f: f"wk_real_{f}" for f in (
+    "sign", "power", "remainder", "floor_divide", "lgamma", "digamma", "trigamma", "erfinv", "logaddexp")}
+INTEGER_NAMES = {f: f"wk_integer_{f}" for f in (
+    "abs", "sign", "power", "remainder", "fmod", "floor_divide", "left_shift", "right_shift")}
+BIT_OPERATORS = {"bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^"}
+ROUNDINGS = ("floor", "ceil", "round", "trunc")  # nothing to do for integers
+
+
+class RealPrinter(expression.Printer):
+    """On doubles. `prefix` is that of the functions of which reference and cpu have one each."""
+
+    def __init__(self, name, prefix):
+        super().__init__(name)
+        self.prefix = prefix
+
     def call(self, function, arguments):
         own = {"sigmoid", "maximum", "minimum"}
-        return super().call(f"reference_{function}" if function in own else function, arguments)
+        return super().call(self.prefix + function if function in own else REAL_NAMES.get(function, function), arguments)
 
 
 class IntegerPrinter(expression.Printer):
-    """Wraps around instead of overflowing."""
+    """On int64_t; wraps around instead of overflowing."""
 
     def number(self, value):
         return repr(int(value))
@@ -126,20 +153,38 @@ class IntegerPrinter(expression.Printer):
         return f"(int64_t)(0 - (uint64_t){a})"
 
     def call(self, function, arguments):
-        a, b = arguments
-        return f"({a} {'>' if function == 'maximum' else '<'} {b} ? {a} : {b})"
+        if function in ROUNDINGS:
+            return arguments[0]
+        if function in BIT_OPERATORS:
+            return f"({arguments[0]} {BIT_OPERATORS[function]} {arguments[1]})"
+        if function in ("maximum", "minimum"):
+            a, b = arguments
+            return f"({a} {'>' if function == 'maximum' else '<'} {b} ? {a} : {b})"
+        return super().call(INTEGER_NAMES[function], arguments)
 
 
-def reference_function(op, printer_class, c_type, prefix):
+def used_names(op):
+    return set().union(*[expression.names(text) for _, text in assignments(op)])
+
+
+def attribute_lines(op, c_type):
+    """The attributes that the maths uses, as variables of the type it is done in."""
+    fields = [a.name for a in op.attributes if a.name in used_names(op)]
+    if not fields:
+        return "  (void)arguments;\n"
+    lines = [f"  const wk_{op.name}_arguments *a = arguments;\n"]
+    for name in fields:
+        value = {"int64_t": f"wk_integer_of_real(a->{name})", "v16f": f"v_splat((float)a->{name})"}.get(c_type, f"a->{name}")
+        lines.append(f"  const {c_type} {name} = {value};\n")
+    return "".join(lines)
+
+
+# ---- reference: one double (or int64_t) function per op ----
+
+def reference_function(op, printer, c_type, prefix):
     inputs = {i.name: n for n, i in enumerate(op.inputs)}
-    used = set().union(*[expression.names(text) for _, text in assignments(op)])
-    lines = []
-    for a in op.attributes:
-        if a.name in used:
-            lines.append(f"  const double {a.name} = ((const wk_{op.name}_arguments *)arguments)->{a.name};\n")
-    if not lines:
-        lines.append("  (void)arguments;\n")
-    printer = printer_class(lambda n: f"v[{inputs[n]}]" if n in inputs else n)
+    printer.name = lambda n: f"v[{inputs[n]}]" if n in inputs else n
+    lines = [attribute_lines(op, c_type)]
     if op.class_ == "update":
         lines += [f"  v[{inputs[t]}] = {printer.text(text)};\n" for t, text in assignments(op)]
         lines.append("  return 0;\n")
@@ -152,11 +197,13 @@ def reference(ops):
     parts = [NOTICE, '#include <math.h>\n\n#include "backend/reference/pointwise.h"\n#include "ops/records.gen.h"\n\n']
     rows = []
     for op in pointwise_ops(ops):
-        has_integers = any(d.startswith(("i", "u")) for d in dtypes(op))
-        parts.append(reference_function(op, ReferencePrinter, "double", "real"))
+        has_reals, has_integers = "f64" in dtypes(op), "i64" in dtypes(op)
+        if has_reals:
+            parts.append(reference_function(op, RealPrinter(None, "reference_"), "double", "real"))
         if has_integers:
-            parts.append(reference_function(op, IntegerPrinter, "int64_t", "integer"))
-        rows.append(f"    [{op.id}] = {{real_{op.name}, {'integer_' + op.name if has_integers else 'NULL'}}},\n")
+            parts.append(reference_function(op, IntegerPrinter(None), "int64_t", "integer"))
+        rows.append(f"    [{op.id}] = {{{'real_' + op.name if has_reals else 'NULL'}, "
+                    f"{'integer_' + op.name if has_integers else 'NULL'}}},\n")
     parts.append("const wk_reference_pointwise wk_reference_pointwise_table[WK_OP_COUNT] = {\n" + "".join(rows) + "};\n")
     return "".join(parts)
 
@@ -172,50 +219,17 @@ class VectorPrinter(expression.Printer):
     def condition(self, node):
         return super().print(node)
 
+    def logic(self, operator, a, b):
+        return f"({a} {'&' if operator == 'and' else '|'} {b})"
+
+    def negation(self, a):
+        return f"(~{a})"
+
     def where(self, condition, a, b):
         return f"v_select({condition}, {a}, {b})"
 
     def call(self, function, arguments):
         return f"v_{function}({', '.join(arguments)})"
-
-
-class ScalarPrinter(expression.Printer):
-    def __init__(self, name, dtype):
-        super().__init__(name)
-        self.dtype = dtype
-
-    def number(self, value):
-        return f"{float(value)!r}" if self.dtype in ("f32", "f64") else repr(int(value))
-
-    def binary(self, operator, a, b):
-        if self.dtype in ("f32", "f64"):
-            return super().binary(operator, a, b)
-        return f"(int64_t)((uint64_t){a} {operator} (uint64_t){b})"
-
-    def negative(self, a):
-        if self.dtype in ("f32", "f64"):
-            return super().negative(a)
-        return self.binary("-", "0", a)
-
-    def call(self, function, arguments):
-        kind = "f64" if self.dtype == "f64" else "integer"
-        own = {"sigmoid", "maximum", "minimum"}
-        if function in ("maximum", "minimum") and kind == "integer":
-            a, b = arguments
-            return f"({a} {'>' if function == 'maximum' else '<'} {b} ? {a} : {b})"
-        return super().call(f"scalar_{function}" if function in own else function, arguments)
-
-
-def attribute_lines(op, c_type, vector):
-    used = set().union(*[expression.names(text) for _, text in assignments(op)])
-    fields = [a.name for a in op.attributes if a.name in used]
-    if not fields:
-        return "  (void)arguments;\n"
-    lines = [f"  const wk_{op.name}_arguments *a = arguments;\n"]
-    for name in fields:
-        value = f"({c_type})a->{name}"
-        lines.append(f"  const v16f {name} = v_splat({value});\n" if vector else f"  const {c_type} {name} = {value};\n")
-    return "".join(lines)
 
 
 def is_truth(op, name):
@@ -241,40 +255,76 @@ def vector_kernel(op):
         store = "v_store_mask" if truth_result else "v_store"
         body.append(f"    {store}(operand[{place}], i, lanes, {target});\n")
     return (f"static void {op.name}_f32(char *const *operand, int64_t count, const void *arguments) {{\n"
-            f"{attribute_lines(op, 'float', True)}"
+            f"{attribute_lines(op, 'v16f')}"
             f"  for (int64_t i = 0; i < count; i += 16) {{\n    const int64_t lanes = count - i;\n{''.join(body)}  }}\n}}\n\n")
 
 
 def scalar_kernel(op, dtype):
+    """One element at a time; f32 in double, rounded once."""
     inputs = [i.name for i in op.inputs]
+    integer = dtype not in ("f32", "f64")
     lines = []
     for n, i in enumerate(op.inputs):
         c_type = C_SCALARS[dtype if i.same else i.dtype]
         const = "" if i.written else "const "
         lines.append(f"  {const}{c_type} *{'restrict ' if op.class_ == 'update' else ''}p{n} = ({const}{c_type} *)operand[{n}];\n")
-    printer = ScalarPrinter(lambda n: f"p{inputs.index(n)}[i]" if n in inputs else n, dtype)
+    printer = IntegerPrinter(None) if integer else RealPrinter(None, "scalar_")
+    widen = "(double)" if dtype == "f32" else ""
+    printer.name = lambda n: n if n not in inputs else f"{'' if is_truth(op, n) else widen}p{inputs.index(n)}[i]"
     body = []
     for target, text in assignments(op):
         place = inputs.index(target) if target in inputs else len(inputs)
-        out = C_SCALARS[output_dtype(op, dtype) if place == len(inputs) else dtype]
-        body.append(f"    p{place}[i] = ({out}){printer.text(text)};\n")
+        out = output_dtype(op, dtype) if place == len(inputs) else dtype
+        store = f"{printer.text(text)} != 0" if out == "bool" else f"({C_SCALARS[out]}){printer.text(text)}"
+        body.append(f"    p{place}[i] = {store};\n")
     if op.class_ != "update":
         out = C_SCALARS[output_dtype(op, dtype)]
         lines.append(f"  {out} *restrict p{len(inputs)} = ({out} *)operand[{len(inputs)}];\n")
     return (f"static void {op.name}_{dtype}(char *const *operand, int64_t count, const void *arguments) {{\n"
-            f"{attribute_lines(op, C_SCALARS[dtype], False)}{''.join(lines)}"
+            f"{attribute_lines(op, 'int64_t' if integer else 'double')}{''.join(lines)}"
             f"  for (int64_t i = 0; i < count; i++) {{\n{''.join(body)}  }}\n}}\n\n")
 
 
-def vectorised(ops):
-    parts = [NOTICE, '#include <math.h>\n\n#include "backend/cpu/isa/pointwise.h"\n#include "ops/records.gen.h"\n\n']
-    rows = []
+# What v_<function> there is in isa/pointwise.h.
+VECTOR_FUNCTIONS = {"exp", "log", "sqrt", "tanh", "sigmoid", "maximum", "minimum", "where", "abs", "sign", "floor", "ceil",
+                    "round", "trunc", "copysign"}
+
+
+def is_vectorised(op, dtype):
+    """Whether the kernel is compiled for every instruction set. What calls libm for each element gains nothing by
+    that; what is rarely used, and f64 of more than one operation, are not worth the library's size."""
+    if op.class_ == "update":
+        return True
+    used = expression.functions(op.expression)
+    if dtype == "f32":
+        return used <= VECTOR_FUNCTIONS and not op.widened and not op.gradient_in_parts
+    one = used <= {"where", "maximum", "minimum"} and expression.operations(op.expression) <= 1
+    return dtype == "f64" and one and not op.hidden
+
+
+def table(ops, name, chosen):
+    """The kernels of the (op, dtype) that are `chosen`, and a table of them by op and dtype."""
+    parts, rows = [], []
     for op in pointwise_ops(ops):
         names = []
         for dtype in dtypes(op):
-            parts.append(vector_kernel(op) if dtype == "f32" else scalar_kernel(op, dtype))
+            if not chosen(op, dtype):
+                continue
+            vector = dtype == "f32" and is_vectorised(op, dtype)
+            parts.append(vector_kernel(op) if vector else scalar_kernel(op, dtype))
             names.append(f"[{DTYPES[dtype]}] = {op.name}_{dtype}")
-        rows.append(f"    [{op.id}] = {{{', '.join(names)}}},\n")
-    parts.append("const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[WK_OP_COUNT][WK_DTYPE_LIMIT] = {\n"
-                 + "".join(rows) + "};\n")
-    return "".join(parts)
+        if names:
+            rows.append(f"    [{op.id}] = {{{', '.join(names)}}},\n")
+    return ("".join(parts) + f"const wk_pointwise_kernel {name}[WK_OP_COUNT][WK_DTYPE_LIMIT] = {{\n"
+            + "".join(rows) + "};\n")
+
+
+def vectorised(ops):
+    return (NOTICE + '#include <math.h>\n\n#include "backend/cpu/isa/pointwise.h"\n#include "ops/records.gen.h"\n\n'
+            + table(ops, "WK_ISA_NAME(wk_pointwise_table)", is_vectorised))
+
+
+def elementwise(ops):
+    """What is compiled once, for any processor."""
+    return (NOTICE + '#include <math.h>\n\n#include "backend/cpu/pointwise_scalar.h"\n#include "ops/records.gen.h"\n\n'
+            + table(ops, "wk_pointwise_table_scalar", lambda op, dtype: not is_vectorised(op, dtype)))

@@ -18,6 +18,7 @@ C_TYPES = {
     "int": "int64_t {}", "axis": "int {}", "double": "double {}", "bool": "bool {}", "uint": "uint64_t {}",
     "pair": "int64_t {}[2]", "shape": "wk_shape {}", "axes": "wk_axes {}", "dtype": "wk_dtype {}",
     "device": "wk_device *{}", "generator": "wk_generator *{}", "enum": "{enum} {}",
+    "text": "const char *{}",
 }
 RANDOM_KEY = [
     {"name": "generator", "type": "generator", "doc": "where the numbers come from; the thread's own if not given"},
@@ -50,12 +51,13 @@ class Input:
     list: bool = False
     written: bool = False
     strided: bool = False
+    own: bool = False  # may have another dtype than the inputs beside it
     shape: str = ""
 
     @property
     def same(self):
         """Shares its dtype with the other inputs so marked."""
-        return self.dtype in DTYPE_SETS
+        return self.dtype in DTYPE_SETS and not self.own
 
     def declaration(self):
         return f"wk_tensors {self.name};" if self.list else f"wk_tensor *{self.name};"
@@ -79,9 +81,13 @@ class Op:
     outputs: list = dataclasses.field(default_factory=list)
     promotes: bool = False  # mixed dtypes become the common one, as in PyTorch
     native: bool = False    # a composite that backends may run as one kernel: it has an infer, too
+    selective: bool = False  # native only for the calls that wk_is_native_<op> picks
     expression: str = ""
     steps: list = dataclasses.field(default_factory=list)
+    let: dict = dataclasses.field(default_factory=dict)  # names for parts of the expression and the gradients
     gradient: dict = dataclasses.field(default_factory=dict)
+    gradient_in_parts: bool = False  # of public ops, not of an op of one pass: for what is rarely used; implies
+    widened: bool = False  # f32 is computed in f64, by a kernel for any processor
     differentiable: bool = False
     composite: bool = False
     gradient_reads: list = dataclasses.field(default_factory=list)
@@ -96,7 +102,8 @@ class Op:
 
     @property
     def pointwise(self):
-        return self.class_ in ("pointwise", "update")
+        """Has kernels printed from its maths."""
+        return self.class_ == "update" or (self.class_ == "pointwise" and self.has_infer)
 
     @property
     def has_vjp(self):
@@ -138,10 +145,12 @@ def check_op(op):
     where = op.name
     if op.class_ not in CLASSES:
         fail(where, f"no class {op.class_}")
-    if op.class_ == "pointwise" and not op.expression:
+    if op.class_ == "pointwise" and not op.expression and not op.composite:
         fail(where, "a pointwise op needs an expression")
     if not op.samples:
         fail(where, "no samples")
+    if any(a.type == "text" for a in op.attributes) and (not op.composite or op.native):
+        fail(where, "texts are not kept for gradients: only composites have them")
     names = {i.name for i in op.inputs} | {a.name for a in op.attributes}
     for text in [op.expression] + [s.split("=", 1)[1] for s in op.steps]:
         if text and expression.names(text) - names:
@@ -167,6 +176,9 @@ def load_op(name, row):
     unknown = set(row) - {f.name for f in dataclasses.fields(Op)}
     if unknown:
         fail(name, f"unknown keys {sorted(unknown)}")
+    let = row.get("let", {})
+    row["expression"] = expression.substitute(row["expression"], let) if let else row.get("expression", "")
+    row["gradient"] = {t: expression.substitute(text, let) for t, text in row.get("gradient", {}).items()}
     op = Op(name=name, inputs=inputs, attributes=load_attributes(name, attributes), outputs=outputs, **row)
     check_op(op)
     return op
@@ -188,9 +200,10 @@ def gradient_op(op, target):
               samples=[sample], ulp=dict(f32=8, f64=8))
 
 
-def needs_gradient_op(text):
+def needs_gradient_op(op, target):
     """Passing the gradient on, its negative, or one operation on two tensors needs no kernel of its own."""
-    return text not in ("g", "-g") and not expression.is_one_operation(text)
+    text = op.gradient[target]
+    return not op.gradient_in_parts and text not in ("g", "-g", "0") and not expression.is_one_operation(text)
 
 
 def load_ops(folder):
@@ -201,7 +214,7 @@ def load_ops(folder):
         for name, row in tomllib.loads(path.read_text()).items():
             op = load_op(name, row)
             result.append(op)
-            result += [gradient_op(op, t) for t, text in op.gradient.items() if needs_gradient_op(text)]
+            result += [gradient_op(op, t) for t in op.gradient if needs_gradient_op(op, t)]
     names = [op.name for op in result]
     if len(set(names)) != len(names):
         fail("ops", "a name stands twice")

@@ -25,7 +25,7 @@ def setting_texts(op, sample):
     unknown = set(sample) - set(known) - inputs
     if unknown:
         fail(op.name, f"a sample has unknown {unknown}")
-    pairs = [(name, json.dumps(value)) for name, value in sample.items() if name in known]
+    pairs = [(name, json.dumps(value).replace("Infinity", "inf")) for name, value in sample.items() if name in known]
     if op.class_ == "random" and "keyed" not in sample:
         pairs.append(("keyed", "true"))
     return pairs

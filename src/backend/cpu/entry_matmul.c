@@ -2,6 +2,7 @@
 /* The entry of matrix products: any strides, batch axes that broadcast. */
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/kernels.h"
+#include "ops/matmul.h"
 
 /* Elements to step in an operand from one matrix of the batch to the next; `index` counts the
  * result's batch axes, to which the operand's are aligned at the last. */
@@ -27,7 +28,8 @@ static bool rows_join(const wk_layout *x, const wk_layout *y) {
 }
 
 wk_status wk_cpu_run_matmul(const wk_kernel_call *call) {
-  const wk_operand *x = &call->inputs[0], *y = &call->inputs[1], *z = &call->outputs[0];
+  const wk_matmul_operands operands = wk_matmul_as_matrices(call);
+  const wk_operand *x = &operands.x, *y = &operands.y, *z = &operands.z;
   const int rank = z->layout.rank, x_rank = x->layout.rank, y_rank = y->layout.rank;
   wk_cpu_gemm_operands product = {.m = z->layout.dims[rank - 2],
                                   .n = z->layout.dims[rank - 1],

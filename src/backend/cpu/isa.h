@@ -101,6 +101,7 @@ typedef struct wk_isa_reduce {
   void (*columns[WK_CPU_REDUCTIONS])(int64_t count, int64_t stride, int64_t columns, const void *x,
                                      void *y);
   void (*argmax)(int64_t columns, const void *x, int64_t *y, int64_t begin, int64_t end);
+  void (*argmin)(int64_t columns, const void *x, int64_t *y, int64_t begin, int64_t end);
 } wk_isa_reduce;
 
 typedef enum wk_isa_real { WK_ISA_F32, WK_ISA_F64, WK_ISA_REALS } wk_isa_real;

@@ -101,6 +101,17 @@ void wk_cpu_softmax_gradient(wk_dtype dtype, int64_t rows, int64_t columns, cons
 void wk_cpu_log_softmax_gradient(wk_dtype dtype, int64_t rows, int64_t columns, const void *y,
                                  const void *y_gradient, void *x_gradient);
 
+/* One of the four on [outer, count, inner] along the middle: x is the result's input or, for
+ * gradients, the result y, with its gradient. */
+typedef enum wk_cpu_row_function {
+  WK_CPU_SOFTMAX,
+  WK_CPU_LOG_SOFTMAX,
+  WK_CPU_SOFTMAX_GRADIENT,
+  WK_CPU_LOG_SOFTMAX_GRADIENT
+} wk_cpu_row_function;
+wk_status wk_cpu_rows(wk_cpu_row_function function, wk_dtype dtype, int64_t outer, int64_t count,
+                      int64_t inner, const void *x, const void *y_gradient, void *result);
+
 /* *loss = mean over rows of logsumexp(logits[row]) - logits[row, labels[row]]; NaN for no rows. The
  * gradient scales by *loss_gradient / rows. Labels lie in [0, columns). */
 wk_status wk_cpu_cross_entropy(wk_dtype dtype, int64_t rows, int64_t columns, const void *logits,
@@ -111,15 +122,43 @@ void wk_cpu_cross_entropy_gradient(wk_dtype dtype, int64_t rows, int64_t columns
 
 /* ---- reductions of [outer, count, inner] over the middle, to [outer, inner] ---- */
 
-/* dtype: WK_F32, WK_F64, WK_I64 or WK_I32, of input and output alike; integer sums wrap around. The
- * order of a sum is fixed by `count` and by whether inner is 1. Max propagates NaN; over no
- * elements it is -infinity or the smallest integer. */
-typedef enum wk_cpu_reduction { WK_CPU_SUM, WK_CPU_MAX, WK_CPU_REDUCTIONS } wk_cpu_reduction;
+/* dtype: WK_F32, WK_F64, WK_I64 or WK_I32, of input and output alike; integer sums and products wrap
+ * around. The order of a sum is fixed by `count` and by whether inner is 1. Max and min propagate
+ * NaN; over no elements they are infinite, or the integer that is furthest off. */
+typedef enum wk_cpu_reduction {
+  WK_CPU_SUM,
+  WK_CPU_MAX,
+  WK_CPU_MIN,
+  WK_CPU_PRODUCT,
+  WK_CPU_REDUCTIONS
+} wk_cpu_reduction;
 wk_status wk_cpu_reduce(wk_cpu_reduction reduction, wk_dtype dtype, int64_t outer, int64_t count,
                         int64_t inner, const void *x, void *y);
 
-/* Index along the last axis of [rows, columns] of the first NaN, else of the first largest value;
- * columns >= 1. dtypes as wk_cpu_reduce. */
+/* Index along the last axis of [rows, columns] of the first NaN, else of the first largest or
+ * smallest value; columns >= 1. dtypes as wk_cpu_reduce. */
 void wk_cpu_argmax(wk_dtype dtype, int64_t rows, int64_t columns, const void *x, int64_t *y);
+void wk_cpu_argmin(wk_dtype dtype, int64_t rows, int64_t columns, const void *x, int64_t *y);
+
+/* ---- along the middle of [outer, count, inner] ---- */
+
+typedef enum wk_cpu_scan { WK_CPU_SCAN_SUM, WK_CPU_SCAN_PRODUCT } wk_cpu_scan;
+
+/* dtype: WK_F32, WK_F64 or WK_I64. Added up one after the other, from the first to the last element
+ * or, reversed, back. Exclusive: without the element itself. */
+void wk_cpu_cumulate(wk_cpu_scan scan, wk_dtype dtype, int64_t outer, int64_t count, int64_t inner,
+                     bool reverse, bool exclusive, const void *x, void *y);
+
+/* y[i] = a[i] * y[i - 1] + b[i], rounded twice; a[0], or in reverse the last, is not looked at. */
+void wk_cpu_recur(wk_dtype dtype, int64_t outer, int64_t count, int64_t inner, bool reverse,
+                  const void *a, const void *b, void *y);
+
+/* ---- order in rows ---- */
+
+/* The first `taken` elements of each row [columns] of x in ascending or descending order, and where
+ * they stood; stable, NaN as the largest. dtype: any but floats of 16 bits. values and places are
+ * [rows, taken]. */
+wk_status wk_cpu_sort(wk_dtype dtype, int64_t rows, int64_t columns, int64_t taken, bool descending,
+                      const void *x, void *values, int64_t *places);
 
 #endif

@@ -30,7 +30,9 @@ static wk_dtype main_dtype(const wk_kernel_call *call) {
 }
 
 static wk_pointwise_kernel find_kernel(const wk_kernel_call *call) {
-  return wk_cpu_isa_get()->pointwise[call->op->id][wk_wide_dtype(main_dtype(call))];
+  const wk_dtype dtype = wk_wide_dtype(main_dtype(call));
+  const wk_pointwise_kernel vectorised = wk_cpu_isa_get()->pointwise[call->op->id][dtype];
+  return vectorised ? vectorised : wk_pointwise_table_scalar[call->op->id][dtype];
 }
 
 const char *wk_cpu_pointwise_refuse(const wk_kernel_call *call) {

@@ -19,6 +19,9 @@ extern const wk_pointwise_kernel wk_pointwise_table_baseline[][WK_DTYPE_LIMIT];
 extern const wk_pointwise_kernel wk_pointwise_table_avx2[][WK_DTYPE_LIMIT];
 extern const wk_pointwise_kernel wk_pointwise_table_avx512[][WK_DTYPE_LIMIT];
 
+/* Of any processor: what the tables above have no kernel for. */
+extern const wk_pointwise_kernel wk_pointwise_table_scalar[][WK_DTYPE_LIMIT];
+
 /* For the list of kernels. */
 const char *wk_cpu_pointwise_refuse(const wk_kernel_call *call);
 wk_status wk_cpu_pointwise_run(const wk_kernel_call *call);

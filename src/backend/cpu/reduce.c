@@ -116,18 +116,23 @@ wk_status wk_cpu_reduce(wk_cpu_reduction reduction, wk_dtype dtype, int64_t oute
 }
 
 typedef struct search {
-  const wk_isa_reduce *isa;
+  void (*find)(int64_t columns, const void *x, int64_t *y, int64_t begin, int64_t end);
   int64_t columns;
   const void *x;
   int64_t *y;
 } search;
 
-static void run_argmax(void *context, int64_t begin, int64_t end) {
+static void run_search(void *context, int64_t begin, int64_t end) {
   const search *s = context;
-  s->isa->argmax(s->columns, s->x, s->y, begin, end);
+  s->find(s->columns, s->x, s->y, begin, end);
 }
 
 void wk_cpu_argmax(wk_dtype dtype, int64_t rows, int64_t columns, const void *x, int64_t *y) {
-  search s = {isa_of(dtype), columns, x, y};
-  wk_parallel_for(rows, 16384 / (columns + 1) + 1, run_argmax, &s);
+  search s = {isa_of(dtype)->argmax, columns, x, y};
+  wk_parallel_for(rows, 16384 / (columns + 1) + 1, run_search, &s);
+}
+
+void wk_cpu_argmin(wk_dtype dtype, int64_t rows, int64_t columns, const void *x, int64_t *y) {
+  search s = {isa_of(dtype)->argmin, columns, x, y};
+  wk_parallel_for(rows, 16384 / (columns + 1) + 1, run_search, &s);
 }

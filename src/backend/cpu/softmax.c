@@ -63,6 +63,81 @@ void wk_cpu_log_softmax_gradient(wk_dtype dtype, int64_t rows, int64_t columns, 
   run_rows(dtype, rows, &w, run_log_softmax_gradient);
 }
 
+/* ---- along an axis that is not the last: turned, a block of neighbouring rows at a time ---- */
+
+#define BLOCK_ROWS 32
+
+typedef struct turned {
+  wk_cpu_row_function function;
+  const wk_isa_softmax *isa;
+  const wk_isa_product *moves;
+  int64_t size, count, inner, blocks;
+  const char *x, *gradient;
+  char *result, *scratch;
+} turned;
+
+static void run_block(const turned *t, int64_t rows, const void *x, const void *g, void *to) {
+  switch (t->function) {
+  case WK_CPU_SOFTMAX:
+    t->isa->softmax(t->count, x, to, 0, rows);
+    break;
+  case WK_CPU_LOG_SOFTMAX:
+    t->isa->log_softmax(t->count, x, to, 0, rows);
+    break;
+  case WK_CPU_SOFTMAX_GRADIENT:
+    t->isa->softmax_gradient(t->count, x, g, to, 0, rows);
+    break;
+  case WK_CPU_LOG_SOFTMAX_GRADIENT:
+    t->isa->log_softmax_gradient(t->count, x, g, to, 0, rows);
+    break;
+  }
+}
+
+static void run_turned(void *context, int64_t begin, int64_t end) {
+  const turned *t = context;
+  const int64_t bytes = (int64_t)wk_scratch_round((size_t)(BLOCK_ROWS * t->count * t->size));
+  char *x = t->scratch + wk_parallel_index() * 3 * bytes, *g = x + bytes, *to = g + bytes;
+  for (int64_t item = begin; item < end; item++) {
+    const int64_t first = item % t->blocks * BLOCK_ROWS;
+    const int64_t rows = t->inner - first < BLOCK_ROWS ? t->inner - first : BLOCK_ROWS;
+    const int64_t at = (item / t->blocks * t->count * t->inner + first) * t->size;
+    t->moves->transpose(x, t->count, t->x + at, t->inner, t->count, rows);
+    if (t->gradient) t->moves->transpose(g, t->count, t->gradient + at, t->inner, t->count, rows);
+    run_block(t, rows, x, g, to);
+    t->moves->transpose(t->result + at, t->inner, to, t->count, rows, t->count);
+  }
+}
+
+wk_status wk_cpu_rows(wk_cpu_row_function function, wk_dtype dtype, int64_t outer, int64_t count,
+                      int64_t inner, const void *x, const void *y_gradient, void *result) {
+  if (outer * count * inner == 0) return WK_OK;
+  if (inner == 1) {
+    work w = {.columns = count, .x = x, .y = x, .gradient = y_gradient, .result = result};
+    static void (*const run[])(void *, int64_t, int64_t) = {
+        run_softmax, run_log_softmax, run_softmax_gradient, run_log_softmax_gradient};
+    run_rows(dtype, outer, &w, run[function]);
+    return WK_OK;
+  }
+  const wk_isa_real real = wk_isa_real_of(dtype);
+  turned t = {.function = function,
+              .isa = wk_cpu_isa_get()->softmax[real],
+              .moves = wk_cpu_isa_get()->product[real],
+              .size = (int64_t)wk_isa_real_size(real),
+              .count = count,
+              .inner = inner,
+              .blocks = (inner + BLOCK_ROWS - 1) / BLOCK_ROWS,
+              .x = x,
+              .gradient = y_gradient,
+              .result = result};
+  const size_t bytes = 3 * wk_scratch_round((size_t)(BLOCK_ROWS * count * t.size));
+  t.scratch = wk_cpu_scratch((size_t)wk_thread_count() * bytes);
+  if (!t.scratch) return WK_ERROR_MEMORY;
+  wk_parallel_for(outer * t.blocks, 4096 / (count * BLOCK_ROWS) + 1, run_turned, &t);
+  return WK_OK;
+}
+
+/* ---- cross entropy ---- */
+
 static void run_cross_entropy(void *context, int64_t begin, int64_t end) {
   const work *w = context;
   w->isa->cross_entropy(w->columns, w->x, w->labels, w->result, begin, end);

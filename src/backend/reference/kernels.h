@@ -8,11 +8,13 @@
 
 wk_status wk_reference_run_pointwise(const wk_kernel_call *call); /* and optimizer updates */
 
-wk_status wk_reference_run_full(const wk_kernel_call *call);
-wk_status wk_reference_run_arange(const wk_kernel_call *call);
+wk_status wk_reference_run_creation(const wk_kernel_call *call); /* full, arange, linspace */
 
 wk_status wk_reference_run_uniform(const wk_kernel_call *call);
-wk_status wk_reference_run_normal(const wk_kernel_call *call);
+wk_status wk_reference_run_random_real(const wk_kernel_call *call); /* normal and others */
+wk_status wk_reference_run_random_integers(const wk_kernel_call *call);
+wk_status wk_reference_run_random_permutation(const wk_kernel_call *call);
+wk_status wk_reference_run_multinomial(const wk_kernel_call *call);
 wk_status wk_reference_run_dropout(const wk_kernel_call *call);
 
 wk_status wk_reference_run_matmul(const wk_kernel_call *call);
@@ -21,8 +23,24 @@ wk_status wk_reference_run_conv2d_data_gradient(const wk_kernel_call *call);
 wk_status wk_reference_run_conv2d_weight_gradient(const wk_kernel_call *call);
 
 wk_status wk_reference_run_sum(const wk_kernel_call *call);
+wk_status wk_reference_run_product(const wk_kernel_call *call);
 wk_status wk_reference_run_max(const wk_kernel_call *call);
+wk_status wk_reference_run_min(const wk_kernel_call *call);
+wk_status wk_reference_run_all(const wk_kernel_call *call);
+wk_status wk_reference_run_any(const wk_kernel_call *call);
 wk_status wk_reference_run_argmax(const wk_kernel_call *call);
+wk_status wk_reference_run_argmin(const wk_kernel_call *call);
+
+wk_status wk_reference_run_cumulative_sum(const wk_kernel_call *call);
+wk_status wk_reference_run_cumulative_product(const wk_kernel_call *call);
+wk_status wk_reference_run_cumulative_max(const wk_kernel_call *call);
+wk_status wk_reference_run_cumulative_min(const wk_kernel_call *call);
+wk_status wk_reference_run_log_cumulative_sum_exp(const wk_kernel_call *call);
+wk_status wk_reference_run_linear_recurrence(const wk_kernel_call *call);
+
+wk_status wk_reference_run_sort(const wk_kernel_call *call);
+wk_status wk_reference_run_top_k(const wk_kernel_call *call);
+wk_status wk_reference_run_search_sorted(const wk_kernel_call *call);
 
 wk_status wk_reference_run_softmax(const wk_kernel_call *call);
 wk_status wk_reference_run_softmax_gradient(const wk_kernel_call *call);
@@ -30,6 +48,11 @@ wk_status wk_reference_run_log_softmax(const wk_kernel_call *call);
 wk_status wk_reference_run_log_softmax_gradient(const wk_kernel_call *call);
 wk_status wk_reference_run_cross_entropy(const wk_kernel_call *call);
 wk_status wk_reference_run_cross_entropy_gradient(const wk_kernel_call *call);
+wk_status wk_reference_run_pick_label(const wk_kernel_call *call);
+wk_status wk_reference_run_spread_label(const wk_kernel_call *call);
+
+wk_status wk_reference_run_ctc(const wk_kernel_call *call);
+wk_status wk_reference_run_ctc_gradient(const wk_kernel_call *call);
 
 wk_status wk_reference_run_contiguous(const wk_kernel_call *call);
 wk_status wk_reference_run_cast(const wk_kernel_call *call);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/reference/element.h"
 #include "backend/reference/kernels.h"
+#include "ops/matmul.h"
 
 /* Index of an operand's element [0, ..., 0] of the matrix that belongs to the result's matrix
  * number `batch`: the axes before the last two broadcast. */
@@ -15,23 +16,40 @@ static int64_t matrix_start(const wk_layout *operand, const wk_layout *result, i
   return start;
 }
 
+/* Integers are exact, and wrap around. */
+static int64_t integer_dot(const wk_operand *x, int64_t x_index, const wk_operand *y,
+                           int64_t y_index, int64_t inner, int64_t columns) {
+  uint64_t sum = 0;
+  for (int64_t k = 0; k < inner; k++) {
+    const int64_t a = wk_element_integer(x, wk_layout_position(&x->layout, x_index + k));
+    const int64_t b = wk_element_integer(y, wk_layout_position(&y->layout, y_index + k * columns));
+    sum += (uint64_t)a * (uint64_t)b;
+  }
+  return (int64_t)sum;
+}
+
 wk_status wk_reference_run_matmul(const wk_kernel_call *call) {
-  const wk_layout *xs = &call->inputs[0].layout, *ys = &call->inputs[1].layout;
-  const wk_layout *results = &call->outputs[0].layout;
+  const wk_matmul_operands o = wk_matmul_as_matrices(call);
+  const wk_layout *xs = &o.x.layout, *ys = &o.y.layout, *results = &o.z.layout;
   const int64_t rows = xs->dims[xs->rank - 2], inner = xs->dims[xs->rank - 1];
   const int64_t columns = ys->dims[ys->rank - 1];
   const int64_t count = wk_layout_count(results);
-  WK_REALS x = wk_reals_load(&call->inputs[0]);
-  WK_REALS y = wk_reals_load(&call->inputs[1]);
+  const bool is_real = wk_element_is_real(xs->dtype);
+  WK_REALS x = wk_reals_load(&o.x);
+  WK_REALS y = wk_reals_load(&o.y);
   if (!x || !y) return wk_error_status();
 
   for (int64_t i = 0; i < count; i++) {
     const int64_t column = i % columns, row = i / columns % rows, batch = i / columns / rows;
-    const double *x_row = x + matrix_start(xs, results, batch) + row * inner;
-    const double *y_column = y + matrix_start(ys, results, batch) + column;
+    const int64_t x_row = matrix_start(xs, results, batch) + row * inner;
+    const int64_t y_column = matrix_start(ys, results, batch) + column;
+    if (!is_real) {
+      wk_element_set_integer(&o.z, i, integer_dot(&o.x, x_row, &o.y, y_column, inner, columns));
+      continue;
+    }
     double sum = 0;
-    for (int64_t k = 0; k < inner; k++) sum += x_row[k] * y_column[k * columns];
-    wk_element_set_real(&call->outputs[0], i, sum);
+    for (int64_t k = 0; k < inner; k++) sum += x[x_row + k] * y[y_column + k * columns];
+    wk_element_set_real(&o.z, i, sum);
   }
   return WK_OK;
 }

@@ -5,6 +5,172 @@
 #include "backend/reference/pointwise.h"
 #include "ops/records.gen.h"
 
+static double real_gelu_exact(double *v, const void *arguments) {
+  (void)arguments;
+  return ((0.5 * v[0]) * erfc((-0.7071067811865476 * v[0])));
+}
+
+static double real_gelu_exact_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] * ((0.5 * erfc((-0.7071067811865476 * v[1]))) + ((v[1] * 0.3989422804014327) * exp(((-0.5 * v[1]) * v[1])))));
+}
+
+static double real_gelu_tanh(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] * reference_sigmoid((1.5957691216057308 * (v[0] + (((0.044715 * v[0]) * v[0]) * v[0])))));
+}
+
+static double real_gelu_tanh_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] * (reference_sigmoid((1.5957691216057308 * (v[1] + (((0.044715 * v[1]) * v[1]) * v[1])))) + ((v[1] * (reference_sigmoid((1.5957691216057308 * (v[1] + (((0.044715 * v[1]) * v[1]) * v[1])))) * (1.0 - reference_sigmoid((1.5957691216057308 * (v[1] + (((0.044715 * v[1]) * v[1]) * v[1]))))))) * (1.5957691216057308 + ((0.21406447086 * v[1]) * v[1])))));
+}
+
+static double real_silu(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] * reference_sigmoid(v[0]));
+}
+
+static double real_silu_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] * (reference_sigmoid(v[1]) * (1.0 + (v[1] * (1.0 - reference_sigmoid(v[1]))))));
+}
+
+static double real_elu(double *v, const void *arguments) {
+  const wk_elu_arguments *a = arguments;
+  const double alpha = a->alpha;
+  return ((v[0] > 0.0) ? v[0] : (alpha * expm1(v[0])));
+}
+
+static double real_elu_gradient_x(double *v, const void *arguments) {
+  const wk_elu_gradient_x_arguments *a = arguments;
+  const double alpha = a->alpha;
+  return ((v[1] > 0.0) ? v[0] : ((v[0] * alpha) * exp(v[1])));
+}
+
+static double real_celu(double *v, const void *arguments) {
+  const wk_celu_arguments *a = arguments;
+  const double alpha = a->alpha;
+  return ((v[0] > 0.0) ? v[0] : (alpha * expm1((v[0] / alpha))));
+}
+
+static double real_selu(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] > 0.0) ? (1.0507009873554805 * v[0]) : (1.7580993408473766 * expm1(v[0])));
+}
+
+static double real_leaky_relu(double *v, const void *arguments) {
+  const wk_leaky_relu_arguments *a = arguments;
+  const double negative_slope = a->negative_slope;
+  return ((v[0] > 0.0) ? v[0] : (negative_slope * v[0]));
+}
+
+static double real_leaky_relu_gradient_x(double *v, const void *arguments) {
+  const wk_leaky_relu_gradient_x_arguments *a = arguments;
+  const double negative_slope = a->negative_slope;
+  return ((v[1] > 0.0) ? v[0] : (negative_slope * v[0]));
+}
+
+static double real_prelu(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] > 0.0) ? v[0] : (v[1] * v[0]));
+}
+
+static double real_prelu_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[1] > 0.0) ? v[0] : (v[2] * v[0]));
+}
+
+static double real_prelu_gradient_weight(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[1] > 0.0) ? 0.0 : (v[0] * v[1]));
+}
+
+static double real_relu6(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] < 0.0) ? 0.0 : ((v[0] > 6.0) ? 6.0 : v[0]));
+}
+
+static double real_relu6_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return (((v[1] > 0.0) && (v[1] < 6.0)) ? v[0] : 0.0);
+}
+
+static double real_hardtanh(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] < -1.0) ? -1.0 : ((v[0] > 1.0) ? 1.0 : v[0]));
+}
+
+static double real_hardsigmoid(double *v, const void *arguments) {
+  (void)arguments;
+  return (reference_minimum(reference_maximum((v[0] + 3.0), 0.0), 6.0) / 6.0);
+}
+
+static double real_hardsigmoid_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return (((v[1] > -3.0) && (v[1] < 3.0)) ? (v[0] / 6.0) : 0.0);
+}
+
+static double real_hardswish(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] * reference_minimum(reference_maximum((v[0] + 3.0), 0.0), 6.0)) / 6.0);
+}
+
+static double real_hardswish_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[1] <= -3.0) ? 0.0 : ((v[1] < 3.0) ? (v[0] * ((v[1] / 3.0) + 0.5)) : v[0]));
+}
+
+static double real_mish(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] * ((exp(reference_minimum(v[0], 20.0)) * (exp(reference_minimum(v[0], 20.0)) + 2.0)) / ((exp(reference_minimum(v[0], 20.0)) * (exp(reference_minimum(v[0], 20.0)) + 2.0)) + 2.0)));
+}
+
+static double real_softplus(double *v, const void *arguments) {
+  const wk_softplus_arguments *a = arguments;
+  const double beta = a->beta;
+  const double threshold = a->threshold;
+  return (((v[0] * beta) > threshold) ? v[0] : (log1p(exp((v[0] * beta))) / beta));
+}
+
+static double real_softplus_gradient_x(double *v, const void *arguments) {
+  const wk_softplus_gradient_x_arguments *a = arguments;
+  const double beta = a->beta;
+  const double threshold = a->threshold;
+  return (((v[1] * beta) > threshold) ? v[0] : (v[0] * reference_sigmoid((v[1] * beta))));
+}
+
+static double real_softsign(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] / (1.0 + fabs(v[0])));
+}
+
+static double real_log_sigmoid(double *v, const void *arguments) {
+  (void)arguments;
+  return (reference_minimum(v[0], 0.0) - log1p(exp((-fabs(v[0])))));
+}
+
+static double real_log_sigmoid_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] * reference_sigmoid((-v[1])));
+}
+
+static double real_hardshrink(double *v, const void *arguments) {
+  const wk_hardshrink_arguments *a = arguments;
+  const double bound = a->bound;
+  return ((fabs(v[0]) <= bound) ? 0.0 : v[0]);
+}
+
+static double real_softshrink(double *v, const void *arguments) {
+  const wk_softshrink_arguments *a = arguments;
+  const double bound = a->bound;
+  return ((v[0] > bound) ? (v[0] - bound) : ((v[0] < (-bound)) ? (v[0] + bound) : (0.0 * v[0])));
+}
+
+static double real_tanhshrink(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] - tanh(v[0]));
+}
+
 static double real_add(double *v, const void *arguments) {
   (void)arguments;
   return (v[0] + v[1]);
@@ -57,12 +223,12 @@ static int64_t integer_maximum(int64_t *v, const void *arguments) {
 
 static double real_maximum_gradient_x(double *v, const void *arguments) {
   (void)arguments;
-  return ((v[1] > v[2]) ? v[0] : ((v[1] == v[2]) ? (0.5 * v[0]) : (0.0 * v[0])));
+  return ((v[1] > v[2]) ? v[0] : ((v[1] == v[2]) ? (0.5 * v[0]) : 0.0));
 }
 
 static double real_maximum_gradient_y(double *v, const void *arguments) {
   (void)arguments;
-  return ((v[2] > v[1]) ? v[0] : ((v[1] == v[2]) ? (0.5 * v[0]) : (0.0 * v[0])));
+  return ((v[2] > v[1]) ? v[0] : ((v[1] == v[2]) ? (0.5 * v[0]) : 0.0));
 }
 
 static double real_minimum(double *v, const void *arguments) {
@@ -77,12 +243,12 @@ static int64_t integer_minimum(int64_t *v, const void *arguments) {
 
 static double real_minimum_gradient_x(double *v, const void *arguments) {
   (void)arguments;
-  return ((v[1] < v[2]) ? v[0] : ((v[1] == v[2]) ? (0.5 * v[0]) : (0.0 * v[0])));
+  return ((v[1] < v[2]) ? v[0] : ((v[1] == v[2]) ? (0.5 * v[0]) : 0.0));
 }
 
 static double real_minimum_gradient_y(double *v, const void *arguments) {
   (void)arguments;
-  return ((v[2] < v[1]) ? v[0] : ((v[1] == v[2]) ? (0.5 * v[0]) : (0.0 * v[0])));
+  return ((v[2] < v[1]) ? v[0] : ((v[1] == v[2]) ? (0.5 * v[0]) : 0.0));
 }
 
 static double real_negative(double *v, const void *arguments) {
@@ -122,7 +288,7 @@ static double real_relu(double *v, const void *arguments) {
 
 static double real_relu_gradient_x(double *v, const void *arguments) {
   (void)arguments;
-  return ((v[1] > 0.0) ? v[0] : (0.0 * v[0]));
+  return ((v[1] > 0.0) ? v[0] : 0.0);
 }
 
 static double real_sigmoid(double *v, const void *arguments) {
@@ -157,12 +323,12 @@ static int64_t integer_where(int64_t *v, const void *arguments) {
 
 static double real_where_gradient_x(double *v, const void *arguments) {
   (void)arguments;
-  return ((v[1] != 0) ? v[0] : (0.0 * v[0]));
+  return ((v[1] != 0) ? v[0] : 0.0);
 }
 
 static double real_where_gradient_y(double *v, const void *arguments) {
   (void)arguments;
-  return ((v[1] != 0) ? (0.0 * v[0]) : v[0]);
+  return ((v[1] != 0) ? 0.0 : v[0]);
 }
 
 static double real_equal(double *v, const void *arguments) {
@@ -225,22 +391,488 @@ static int64_t integer_not_equal(int64_t *v, const void *arguments) {
   return (v[0] != v[1]);
 }
 
+static double real_reciprocal(double *v, const void *arguments) {
+  (void)arguments;
+  return (1.0 / v[0]);
+}
+
+static double real_reciprocal_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return (((-v[0]) * v[1]) * v[1]);
+}
+
+static double real_square(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] * v[0]);
+}
+
+static int64_t integer_square(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return (int64_t)((uint64_t)v[0] * (uint64_t)v[0]);
+}
+
+static double real_square_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return ((2.0 * v[0]) * v[1]);
+}
+
+static double real_abs(double *v, const void *arguments) {
+  (void)arguments;
+  return fabs(v[0]);
+}
+
+static int64_t integer_abs(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return wk_integer_abs(v[0]);
+}
+
+static double real_abs_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] * wk_real_sign(v[1]));
+}
+
+static double real_sign(double *v, const void *arguments) {
+  (void)arguments;
+  return wk_real_sign(v[0]);
+}
+
+static int64_t integer_sign(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return wk_integer_sign(v[0]);
+}
+
+static double real_rsqrt(double *v, const void *arguments) {
+  (void)arguments;
+  return (1.0 / sqrt(v[0]));
+}
+
+static double real_rsqrt_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return ((-0.5 * v[0]) * ((v[1] * v[1]) * v[1]));
+}
+
+static double real_power(double *v, const void *arguments) {
+  (void)arguments;
+  return wk_real_power(v[0], v[1]);
+}
+
+static int64_t integer_power(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return wk_integer_power(v[0], v[1]);
+}
+
+static double real_exp2(double *v, const void *arguments) {
+  (void)arguments;
+  return exp2(v[0]);
+}
+
+static double real_expm1(double *v, const void *arguments) {
+  (void)arguments;
+  return expm1(v[0]);
+}
+
+static double real_log1p(double *v, const void *arguments) {
+  (void)arguments;
+  return log1p(v[0]);
+}
+
+static double real_log2(double *v, const void *arguments) {
+  (void)arguments;
+  return log2(v[0]);
+}
+
+static double real_log10(double *v, const void *arguments) {
+  (void)arguments;
+  return log10(v[0]);
+}
+
+static double real_sin(double *v, const void *arguments) {
+  (void)arguments;
+  return sin(v[0]);
+}
+
+static double real_sin_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] * cos(v[1]));
+}
+
+static double real_cos(double *v, const void *arguments) {
+  (void)arguments;
+  return cos(v[0]);
+}
+
+static double real_cos_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return ((-v[0]) * sin(v[1]));
+}
+
+static double real_tan(double *v, const void *arguments) {
+  (void)arguments;
+  return tan(v[0]);
+}
+
+static double real_asin(double *v, const void *arguments) {
+  (void)arguments;
+  return asin(v[0]);
+}
+
+static double real_acos(double *v, const void *arguments) {
+  (void)arguments;
+  return acos(v[0]);
+}
+
+static double real_atan(double *v, const void *arguments) {
+  (void)arguments;
+  return atan(v[0]);
+}
+
+static double real_atan2(double *v, const void *arguments) {
+  (void)arguments;
+  return atan2(v[0], v[1]);
+}
+
+static double real_sinh(double *v, const void *arguments) {
+  (void)arguments;
+  return sinh(v[0]);
+}
+
+static double real_cosh(double *v, const void *arguments) {
+  (void)arguments;
+  return cosh(v[0]);
+}
+
+static double real_asinh(double *v, const void *arguments) {
+  (void)arguments;
+  return asinh(v[0]);
+}
+
+static double real_acosh(double *v, const void *arguments) {
+  (void)arguments;
+  return acosh(v[0]);
+}
+
+static double real_atanh(double *v, const void *arguments) {
+  (void)arguments;
+  return atanh(v[0]);
+}
+
+static double real_erf(double *v, const void *arguments) {
+  (void)arguments;
+  return erf(v[0]);
+}
+
+static double real_erf_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return ((1.1283791670955126 * v[0]) * exp((-(v[1] * v[1]))));
+}
+
+static double real_erfc(double *v, const void *arguments) {
+  (void)arguments;
+  return erfc(v[0]);
+}
+
+static double real_erfinv(double *v, const void *arguments) {
+  (void)arguments;
+  return wk_real_erfinv(v[0]);
+}
+
+static double real_lgamma(double *v, const void *arguments) {
+  (void)arguments;
+  return wk_real_lgamma(v[0]);
+}
+
+static double real_digamma(double *v, const void *arguments) {
+  (void)arguments;
+  return wk_real_digamma(v[0]);
+}
+
+static double real_trigamma(double *v, const void *arguments) {
+  (void)arguments;
+  return wk_real_trigamma(v[0]);
+}
+
+static double real_cbrt(double *v, const void *arguments) {
+  (void)arguments;
+  return cbrt(v[0]);
+}
+
+static double real_floor(double *v, const void *arguments) {
+  (void)arguments;
+  return floor(v[0]);
+}
+
+static int64_t integer_floor(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return v[0];
+}
+
+static double real_ceil(double *v, const void *arguments) {
+  (void)arguments;
+  return ceil(v[0]);
+}
+
+static int64_t integer_ceil(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return v[0];
+}
+
+static double real_round(double *v, const void *arguments) {
+  (void)arguments;
+  return rint(v[0]);
+}
+
+static int64_t integer_round(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return v[0];
+}
+
+static double real_trunc(double *v, const void *arguments) {
+  (void)arguments;
+  return trunc(v[0]);
+}
+
+static int64_t integer_trunc(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return v[0];
+}
+
+static double real_clamp(double *v, const void *arguments) {
+  const wk_clamp_arguments *a = arguments;
+  const double min = a->min;
+  const double max = a->max;
+  return reference_minimum(reference_maximum(v[0], min), max);
+}
+
+static int64_t integer_clamp(int64_t *v, const void *arguments) {
+  const wk_clamp_arguments *a = arguments;
+  const int64_t min = wk_integer_of_real(a->min);
+  const int64_t max = wk_integer_of_real(a->max);
+  return ((v[0] > min ? v[0] : min) < max ? (v[0] > min ? v[0] : min) : max);
+}
+
+static double real_clamp_gradient_x(double *v, const void *arguments) {
+  const wk_clamp_gradient_x_arguments *a = arguments;
+  const double min = a->min;
+  const double max = a->max;
+  return (((v[1] >= min) && (v[1] <= max)) ? v[0] : 0.0);
+}
+
+static double real_lerp(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[2] < 0.5) ? (v[0] + (v[2] * (v[1] - v[0]))) : (v[1] - ((v[1] - v[0]) * (1.0 - v[2]))));
+}
+
+static double real_addcmul(double *v, const void *arguments) {
+  const wk_addcmul_arguments *a = arguments;
+  const double scale = a->scale;
+  return (v[0] + ((scale * v[1]) * v[2]));
+}
+
+static double real_addcdiv(double *v, const void *arguments) {
+  const wk_addcdiv_arguments *a = arguments;
+  const double scale = a->scale;
+  return (v[0] + ((scale * v[1]) / v[2]));
+}
+
+static double real_masked_fill(double *v, const void *arguments) {
+  const wk_masked_fill_arguments *a = arguments;
+  const double value = a->value;
+  return ((v[1] != 0) ? value : v[0]);
+}
+
+static int64_t integer_masked_fill(int64_t *v, const void *arguments) {
+  const wk_masked_fill_arguments *a = arguments;
+  const int64_t value = wk_integer_of_real(a->value);
+  return ((v[1] != 0) ? value : v[0]);
+}
+
+static double real_masked_fill_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[1] != 0) ? 0.0 : v[0]);
+}
+
+static double real_floor_divide(double *v, const void *arguments) {
+  (void)arguments;
+  return wk_real_floor_divide(v[0], v[1]);
+}
+
+static int64_t integer_floor_divide(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return wk_integer_floor_divide(v[0], v[1]);
+}
+
+static double real_remainder(double *v, const void *arguments) {
+  (void)arguments;
+  return wk_real_remainder(v[0], v[1]);
+}
+
+static int64_t integer_remainder(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return wk_integer_remainder(v[0], v[1]);
+}
+
+static double real_fmod(double *v, const void *arguments) {
+  (void)arguments;
+  return fmod(v[0], v[1]);
+}
+
+static int64_t integer_fmod(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return wk_integer_fmod(v[0], v[1]);
+}
+
+static double real_hypot(double *v, const void *arguments) {
+  (void)arguments;
+  return hypot(v[0], v[1]);
+}
+
+static double real_logaddexp(double *v, const void *arguments) {
+  (void)arguments;
+  return wk_real_logaddexp(v[0], v[1]);
+}
+
+static double real_xlogy(double *v, const void *arguments) {
+  (void)arguments;
+  return (((v[0] == 0.0) && (v[1] == v[1])) ? 0.0 : (v[0] * log(v[1])));
+}
+
+static double real_copysign(double *v, const void *arguments) {
+  (void)arguments;
+  return copysign(v[0], v[1]);
+}
+
+static double real_heaviside(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] == 0.0) ? v[1] : ((v[0] > 0.0) ? 1.0 : 0.0));
+}
+
+static int64_t integer_heaviside(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] == 0) ? v[1] : ((v[0] > 0) ? 1 : 0));
+}
+
+static double real_divide_no_nan(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[1] == 0.0) ? 0.0 : (v[0] / v[1]));
+}
+
+static double real_sinc(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] == 0.0) ? 1.0 : (sin((3.141592653589793 * v[0])) / (3.141592653589793 * v[0])));
+}
+
+static double real_threshold(double *v, const void *arguments) {
+  const wk_threshold_arguments *a = arguments;
+  const double threshold = a->threshold;
+  const double value = a->value;
+  return ((v[0] <= threshold) ? value : v[0]);
+}
+
+static int64_t integer_threshold(int64_t *v, const void *arguments) {
+  const wk_threshold_arguments *a = arguments;
+  const int64_t threshold = wk_integer_of_real(a->threshold);
+  const int64_t value = wk_integer_of_real(a->value);
+  return ((v[0] <= threshold) ? value : v[0]);
+}
+
+static double real_is_nan(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] != v[0]);
+}
+
+static double real_is_infinite(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] == v[0]) && ((v[0] - v[0]) != 0.0));
+}
+
+static double real_is_finite(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] - v[0]) == 0.0);
+}
+
+static double real_logical_and(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] != 0.0) && (v[1] != 0.0));
+}
+
+static int64_t integer_logical_and(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] != 0) && (v[1] != 0));
+}
+
+static double real_logical_or(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] != 0.0) || (v[1] != 0.0));
+}
+
+static int64_t integer_logical_or(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] != 0) || (v[1] != 0));
+}
+
+static double real_logical_xor(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] != 0.0) != (v[1] != 0.0));
+}
+
+static int64_t integer_logical_xor(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] != 0) != (v[1] != 0));
+}
+
+static double real_logical_not(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] == 0.0);
+}
+
+static int64_t integer_logical_not(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] == 0);
+}
+
+static int64_t integer_bitwise_and(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] & v[1]);
+}
+
+static int64_t integer_bitwise_or(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] | v[1]);
+}
+
+static int64_t integer_bitwise_xor(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] ^ v[1]);
+}
+
+static int64_t integer_left_shift(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return wk_integer_left_shift(v[0], v[1]);
+}
+
+static int64_t integer_right_shift(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return wk_integer_right_shift(v[0], v[1]);
+}
+
 static double real_sgd_update(double *v, const void *arguments) {
-  const double learning_rate = ((const wk_sgd_update_arguments *)arguments)->learning_rate;
-  const double momentum = ((const wk_sgd_update_arguments *)arguments)->momentum;
-  const double weight_decay = ((const wk_sgd_update_arguments *)arguments)->weight_decay;
+  const wk_sgd_update_arguments *a = arguments;
+  const double learning_rate = a->learning_rate;
+  const double momentum = a->momentum;
+  const double weight_decay = a->weight_decay;
   v[2] = ((momentum * v[2]) + (v[1] + (weight_decay * v[0])));
   v[0] = (v[0] - (learning_rate * v[2]));
   return 0;
 }
 
 static double real_adam_update(double *v, const void *arguments) {
-  const double step_size = ((const wk_adam_update_arguments *)arguments)->step_size;
-  const double correction = ((const wk_adam_update_arguments *)arguments)->correction;
-  const double beta1 = ((const wk_adam_update_arguments *)arguments)->beta1;
-  const double beta2 = ((const wk_adam_update_arguments *)arguments)->beta2;
-  const double epsilon = ((const wk_adam_update_arguments *)arguments)->epsilon;
-  const double weight_decay = ((const wk_adam_update_arguments *)arguments)->weight_decay;
+  const wk_adam_update_arguments *a = arguments;
+  const double step_size = a->step_size;
+  const double correction = a->correction;
+  const double beta1 = a->beta1;
+  const double beta2 = a->beta2;
+  const double epsilon = a->epsilon;
+  const double weight_decay = a->weight_decay;
   v[2] = ((beta1 * v[2]) + ((1.0 - beta1) * (v[1] + (weight_decay * v[0]))));
   v[3] = ((beta2 * v[3]) + ((1.0 - beta2) * ((v[1] + (weight_decay * v[0])) * (v[1] + (weight_decay * v[0])))));
   v[0] = (v[0] - ((step_size * v[2]) / ((sqrt(v[3]) * correction) + epsilon)));
@@ -260,6 +892,37 @@ static double real_add_update(double *v, const void *arguments) {
 }
 
 const wk_reference_pointwise wk_reference_pointwise_table[WK_OP_COUNT] = {
+    [WK_OP_GELU_EXACT] = {real_gelu_exact, NULL},
+    [WK_OP_GELU_EXACT_GRADIENT_X] = {real_gelu_exact_gradient_x, NULL},
+    [WK_OP_GELU_TANH] = {real_gelu_tanh, NULL},
+    [WK_OP_GELU_TANH_GRADIENT_X] = {real_gelu_tanh_gradient_x, NULL},
+    [WK_OP_SILU] = {real_silu, NULL},
+    [WK_OP_SILU_GRADIENT_X] = {real_silu_gradient_x, NULL},
+    [WK_OP_ELU] = {real_elu, NULL},
+    [WK_OP_ELU_GRADIENT_X] = {real_elu_gradient_x, NULL},
+    [WK_OP_CELU] = {real_celu, NULL},
+    [WK_OP_SELU] = {real_selu, NULL},
+    [WK_OP_LEAKY_RELU] = {real_leaky_relu, NULL},
+    [WK_OP_LEAKY_RELU_GRADIENT_X] = {real_leaky_relu_gradient_x, NULL},
+    [WK_OP_PRELU] = {real_prelu, NULL},
+    [WK_OP_PRELU_GRADIENT_X] = {real_prelu_gradient_x, NULL},
+    [WK_OP_PRELU_GRADIENT_WEIGHT] = {real_prelu_gradient_weight, NULL},
+    [WK_OP_RELU6] = {real_relu6, NULL},
+    [WK_OP_RELU6_GRADIENT_X] = {real_relu6_gradient_x, NULL},
+    [WK_OP_HARDTANH] = {real_hardtanh, NULL},
+    [WK_OP_HARDSIGMOID] = {real_hardsigmoid, NULL},
+    [WK_OP_HARDSIGMOID_GRADIENT_X] = {real_hardsigmoid_gradient_x, NULL},
+    [WK_OP_HARDSWISH] = {real_hardswish, NULL},
+    [WK_OP_HARDSWISH_GRADIENT_X] = {real_hardswish_gradient_x, NULL},
+    [WK_OP_MISH] = {real_mish, NULL},
+    [WK_OP_SOFTPLUS] = {real_softplus, NULL},
+    [WK_OP_SOFTPLUS_GRADIENT_X] = {real_softplus_gradient_x, NULL},
+    [WK_OP_SOFTSIGN] = {real_softsign, NULL},
+    [WK_OP_LOG_SIGMOID] = {real_log_sigmoid, NULL},
+    [WK_OP_LOG_SIGMOID_GRADIENT_X] = {real_log_sigmoid_gradient_x, NULL},
+    [WK_OP_HARDSHRINK] = {real_hardshrink, NULL},
+    [WK_OP_SOFTSHRINK] = {real_softshrink, NULL},
+    [WK_OP_TANHSHRINK] = {real_tanhshrink, NULL},
     [WK_OP_ADD] = {real_add, integer_add},
     [WK_OP_SUBTRACT] = {real_subtract, integer_subtract},
     [WK_OP_MULTIPLY] = {real_multiply, integer_multiply},
@@ -291,6 +954,77 @@ const wk_reference_pointwise wk_reference_pointwise_table[WK_OP_COUNT] = {
     [WK_OP_LESS_EQUAL] = {real_less_equal, integer_less_equal},
     [WK_OP_GREATER_EQUAL] = {real_greater_equal, integer_greater_equal},
     [WK_OP_NOT_EQUAL] = {real_not_equal, integer_not_equal},
+    [WK_OP_RECIPROCAL] = {real_reciprocal, NULL},
+    [WK_OP_RECIPROCAL_GRADIENT_X] = {real_reciprocal_gradient_x, NULL},
+    [WK_OP_SQUARE] = {real_square, integer_square},
+    [WK_OP_SQUARE_GRADIENT_X] = {real_square_gradient_x, NULL},
+    [WK_OP_ABS] = {real_abs, integer_abs},
+    [WK_OP_ABS_GRADIENT_X] = {real_abs_gradient_x, NULL},
+    [WK_OP_SIGN] = {real_sign, integer_sign},
+    [WK_OP_RSQRT] = {real_rsqrt, NULL},
+    [WK_OP_RSQRT_GRADIENT_X] = {real_rsqrt_gradient_x, NULL},
+    [WK_OP_POWER] = {real_power, integer_power},
+    [WK_OP_EXP2] = {real_exp2, NULL},
+    [WK_OP_EXPM1] = {real_expm1, NULL},
+    [WK_OP_LOG1P] = {real_log1p, NULL},
+    [WK_OP_LOG2] = {real_log2, NULL},
+    [WK_OP_LOG10] = {real_log10, NULL},
+    [WK_OP_SIN] = {real_sin, NULL},
+    [WK_OP_SIN_GRADIENT_X] = {real_sin_gradient_x, NULL},
+    [WK_OP_COS] = {real_cos, NULL},
+    [WK_OP_COS_GRADIENT_X] = {real_cos_gradient_x, NULL},
+    [WK_OP_TAN] = {real_tan, NULL},
+    [WK_OP_ASIN] = {real_asin, NULL},
+    [WK_OP_ACOS] = {real_acos, NULL},
+    [WK_OP_ATAN] = {real_atan, NULL},
+    [WK_OP_ATAN2] = {real_atan2, NULL},
+    [WK_OP_SINH] = {real_sinh, NULL},
+    [WK_OP_COSH] = {real_cosh, NULL},
+    [WK_OP_ASINH] = {real_asinh, NULL},
+    [WK_OP_ACOSH] = {real_acosh, NULL},
+    [WK_OP_ATANH] = {real_atanh, NULL},
+    [WK_OP_ERF] = {real_erf, NULL},
+    [WK_OP_ERF_GRADIENT_X] = {real_erf_gradient_x, NULL},
+    [WK_OP_ERFC] = {real_erfc, NULL},
+    [WK_OP_ERFINV] = {real_erfinv, NULL},
+    [WK_OP_LGAMMA] = {real_lgamma, NULL},
+    [WK_OP_DIGAMMA] = {real_digamma, NULL},
+    [WK_OP_TRIGAMMA] = {real_trigamma, NULL},
+    [WK_OP_CBRT] = {real_cbrt, NULL},
+    [WK_OP_FLOOR] = {real_floor, integer_floor},
+    [WK_OP_CEIL] = {real_ceil, integer_ceil},
+    [WK_OP_ROUND] = {real_round, integer_round},
+    [WK_OP_TRUNC] = {real_trunc, integer_trunc},
+    [WK_OP_CLAMP] = {real_clamp, integer_clamp},
+    [WK_OP_CLAMP_GRADIENT_X] = {real_clamp_gradient_x, NULL},
+    [WK_OP_LERP] = {real_lerp, NULL},
+    [WK_OP_ADDCMUL] = {real_addcmul, NULL},
+    [WK_OP_ADDCDIV] = {real_addcdiv, NULL},
+    [WK_OP_MASKED_FILL] = {real_masked_fill, integer_masked_fill},
+    [WK_OP_MASKED_FILL_GRADIENT_X] = {real_masked_fill_gradient_x, NULL},
+    [WK_OP_FLOOR_DIVIDE] = {real_floor_divide, integer_floor_divide},
+    [WK_OP_REMAINDER] = {real_remainder, integer_remainder},
+    [WK_OP_FMOD] = {real_fmod, integer_fmod},
+    [WK_OP_HYPOT] = {real_hypot, NULL},
+    [WK_OP_LOGADDEXP] = {real_logaddexp, NULL},
+    [WK_OP_XLOGY] = {real_xlogy, NULL},
+    [WK_OP_COPYSIGN] = {real_copysign, NULL},
+    [WK_OP_HEAVISIDE] = {real_heaviside, integer_heaviside},
+    [WK_OP_DIVIDE_NO_NAN] = {real_divide_no_nan, NULL},
+    [WK_OP_SINC] = {real_sinc, NULL},
+    [WK_OP_THRESHOLD] = {real_threshold, integer_threshold},
+    [WK_OP_IS_NAN] = {real_is_nan, NULL},
+    [WK_OP_IS_INFINITE] = {real_is_infinite, NULL},
+    [WK_OP_IS_FINITE] = {real_is_finite, NULL},
+    [WK_OP_LOGICAL_AND] = {real_logical_and, integer_logical_and},
+    [WK_OP_LOGICAL_OR] = {real_logical_or, integer_logical_or},
+    [WK_OP_LOGICAL_XOR] = {real_logical_xor, integer_logical_xor},
+    [WK_OP_LOGICAL_NOT] = {real_logical_not, integer_logical_not},
+    [WK_OP_BITWISE_AND] = {NULL, integer_bitwise_and},
+    [WK_OP_BITWISE_OR] = {NULL, integer_bitwise_or},
+    [WK_OP_BITWISE_XOR] = {NULL, integer_bitwise_xor},
+    [WK_OP_LEFT_SHIFT] = {NULL, integer_left_shift},
+    [WK_OP_RIGHT_SHIFT] = {NULL, integer_right_shift},
     [WK_OP_SGD_UPDATE] = {real_sgd_update, NULL},
     [WK_OP_ADAM_UPDATE] = {real_adam_update, NULL},
     [WK_OP_COPY_UPDATE] = {real_copy_update, NULL},

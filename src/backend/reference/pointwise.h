@@ -7,6 +7,8 @@
 #include <math.h>
 #include <stdint.h>
 
+#include "base/maths.h"
+
 /* `v` holds the inputs' elements in order (bool as 0 or 1). A pointwise op returns its result; an
  * update changes the elements that it writes. NULL: the op does not take such dtypes. */
 typedef struct wk_reference_pointwise {
@@ -16,7 +18,7 @@ typedef struct wk_reference_pointwise {
 
 extern const wk_reference_pointwise wk_reference_pointwise_table[]; /* by op id */
 
-/* What the records' expressions may call beside libm. */
+/* What the records' expressions may call beside libm and base/maths.h. */
 
 /* exp is only taken of what is not positive, so that nothing overflows and no digits are lost. */
 static inline double reference_sigmoid(double x) {

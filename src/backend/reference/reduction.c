@@ -11,7 +11,7 @@
 typedef struct gathered {
   double real;
   int64_t integer;
-  int64_t place; /* argmax: where the largest was */
+  int64_t place; /* max, min and their places: where it was, or -1 */
 } gathered;
 
 typedef void (*gather)(gathered *into, double real, int64_t integer, int64_t place);
@@ -68,10 +68,22 @@ static wk_status store(const wk_kernel_call *call, gathered *all) {
   return WK_OK;
 }
 
+static wk_status store_places(const wk_kernel_call *call, gathered *all) {
+  const int64_t results = wk_layout_count(&call->outputs[0].layout);
+  for (int64_t i = 0; all && i < results; i++) all[i].integer = all[i].place;
+  return store(call, all);
+}
+
 static void take_sum(gathered *into, double real, int64_t integer, int64_t place) {
   (void)place;
   into->real += real;
   into->integer = (int64_t)((uint64_t)into->integer + (uint64_t)integer);
+}
+
+static void take_product(gathered *into, double real, int64_t integer, int64_t place) {
+  (void)place;
+  into->real *= real;
+  into->integer = (int64_t)((uint64_t)into->integer * (uint64_t)integer);
 }
 
 /* The first NaN is larger than all, and the first of equal ones stays. */
@@ -81,22 +93,61 @@ static void take_max(gathered *into, double real, int64_t integer, int64_t place
     *into = (gathered){real, integer, place};
 }
 
-static const gathered lowest = {-INFINITY, INT64_MIN, -1};
+/* Here it is smaller than all. */
+static void take_min(gathered *into, double real, int64_t integer, int64_t place) {
+  const bool first = into->place < 0;
+  if (first || real < into->real || (isnan(real) && !isnan(into->real)) || integer < into->integer)
+    *into = (gathered){real, integer, place};
+}
+
+static void take_all(gathered *into, double real, int64_t integer, int64_t place) {
+  (void)place;
+  into->integer = into->integer && (real != 0 || integer != 0);
+}
+
+static void take_any(gathered *into, double real, int64_t integer, int64_t place) {
+  (void)place;
+  into->integer = into->integer || real != 0 || integer != 0;
+}
+
+static const gathered nothing = {0, 0, -1};
 
 wk_status wk_reference_run_sum(const wk_kernel_call *call) {
   const wk_sum_arguments *a = call->arguments;
   return store(call, reduce(call, &a->axes, (gathered){0, 0, 0}, take_sum));
 }
 
+wk_status wk_reference_run_product(const wk_kernel_call *call) {
+  const wk_product_arguments *a = call->arguments;
+  return store(call, reduce(call, &a->axes, (gathered){1, 1, 0}, take_product));
+}
+
 wk_status wk_reference_run_max(const wk_kernel_call *call) {
   const wk_max_arguments *a = call->arguments;
-  return store(call, reduce(call, &a->axes, lowest, take_max));
+  return store(call, reduce(call, &a->axes, nothing, take_max));
+}
+
+wk_status wk_reference_run_min(const wk_kernel_call *call) {
+  const wk_min_arguments *a = call->arguments;
+  return store(call, reduce(call, &a->axes, nothing, take_min));
+}
+
+wk_status wk_reference_run_all(const wk_kernel_call *call) {
+  const wk_all_arguments *a = call->arguments;
+  return store(call, reduce(call, &a->axes, (gathered){0, 1, 0}, take_all));
+}
+
+wk_status wk_reference_run_any(const wk_kernel_call *call) {
+  const wk_any_arguments *a = call->arguments;
+  return store(call, reduce(call, &a->axes, (gathered){0, 0, 0}, take_any));
 }
 
 wk_status wk_reference_run_argmax(const wk_kernel_call *call) {
   const wk_argmax_arguments *a = call->arguments;
-  const int64_t results = wk_layout_count(&call->outputs[0].layout);
-  gathered *all = reduce(call, &(wk_axes){1, {a->axis}}, lowest, take_max);
-  for (int64_t i = 0; all && i < results; i++) all[i].integer = all[i].place;
-  return store(call, all);
+  return store_places(call, reduce(call, &(wk_axes){1, {a->axis}}, nothing, take_max));
+}
+
+wk_status wk_reference_run_argmin(const wk_kernel_call *call) {
+  const wk_argmin_arguments *a = call->arguments;
+  return store_places(call, reduce(call, &(wk_axes){1, {a->axis}}, nothing, take_min));
 }

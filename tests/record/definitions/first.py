@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
-from words import philox, unit_double, word
+from words import word
 
 
 def pair(value, default):
@@ -64,25 +64,6 @@ def pad(a, x):
     return F.pad(x, amounts, value=a.get("value", 0))
 
 
-def normal(a, count):
-    mean, deviation = a.get("mean", 0.0), a.get("deviation", 1.0)
-    values = []
-    for i in range(count):
-        index = a.get("offset", 0) + i
-        even = index & ~1
-        u1 = (word(a["seed"], even) + 0.5) * 2.0**-32
-        angle = 2 * math.pi * (word(a["seed"], even + 1) * 2.0**-32)
-        radius = math.sqrt(-2 * math.log(u1))
-        values.append(mean + deviation * radius * (math.sin(angle) if index & 1 else math.cos(angle)))
-    return torch.tensor(values, dtype=torch.float64)
-
-
-def uniform(a, count):
-    low, high = a.get("low", 0.0), a.get("high", 1.0)
-    blocks = [philox(a["seed"], a.get("offset", 0) + i, 1) for i in range(count)]
-    return torch.tensor([low + (high - low) * unit_double(b[0], b[1]) for b in blocks], dtype=torch.float64)
-
-
 def dropout(a, x):
     flat = x.flatten()
     rate = float(np.float32(a["rate"]))
@@ -124,17 +105,11 @@ OPS = {
     "max_pool2d_gradient": lambda a, g, x: gradient_of(lambda v: max_pool(a, v), x, g),
     "average_pool2d_gradient": lambda a, g: gradient_of(
         lambda v: average_pool(a, v), torch.zeros(a["shape"], dtype=g.dtype), g),
-    "softmax": lambda a, x: torch.softmax(x, -1), "log_softmax": lambda a, x: torch.log_softmax(x, -1),
-    "softmax_gradient": lambda a, g, y: torch.ops.aten._softmax_backward_data(g, y, -1, g.dtype),
-    "log_softmax_gradient": lambda a, g, y: torch.ops.aten._log_softmax_backward_data(g, y, -1, g.dtype),
-    "cross_entropy": lambda a, x, labels: F.cross_entropy(x, labels),
-    "cross_entropy_gradient": lambda a, g, x, labels: gradient_of(lambda v: F.cross_entropy(v, labels), x, g),
     "reshape": lambda a, x: x.reshape(a["shape"]), "flatten": lambda a, x: x.flatten(a["axis"]),
     "permute": lambda a, x: x.permute(*a["axes"]), "broadcast_to": lambda a, x: x.broadcast_to(a["shape"]),
     "contiguous": lambda a, x: x, "cast": cast,
     "concatenate": lambda a, *x: torch.cat(x, a["axis"]), "pad": pad,
     "full": lambda a: torch.full(a["shape"], float(a["value"]), dtype=torch.float64),
     "arange": lambda a: a.get("start", 0) + a.get("step", 1) * torch.arange(a["count"], dtype=torch.float64),
-    "uniform": lambda a: uniform(a, math.prod(a["shape"])), "normal": lambda a: normal(a, math.prod(a["shape"])),
     "dropout": dropout, "sgd_update": sgd,
 }

@@ -5,6 +5,204 @@
 #include "backend/cpu/isa/pointwise.h"
 #include "ops/records.gen.h"
 
+static void gelu_tanh_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f x = v_load(operand[0], i, lanes);
+    const v16f result = (x * v_sigmoid((v_splat(1.5957691216057308f) * (x + (((v_splat(0.044715f) * x) * x) * x)))));
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void gelu_tanh_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f g = v_load(operand[0], i, lanes);
+    const v16f x = v_load(operand[1], i, lanes);
+    const v16f result = (g * (v_sigmoid((v_splat(1.5957691216057308f) * (x + (((v_splat(0.044715f) * x) * x) * x)))) + ((x * (v_sigmoid((v_splat(1.5957691216057308f) * (x + (((v_splat(0.044715f) * x) * x) * x)))) * (v_splat(1.0f) - v_sigmoid((v_splat(1.5957691216057308f) * (x + (((v_splat(0.044715f) * x) * x) * x))))))) * (v_splat(1.5957691216057308f) + ((v_splat(0.21406447086f) * x) * x)))));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void silu_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f x = v_load(operand[0], i, lanes);
+    const v16f result = (x * v_sigmoid(x));
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void silu_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f g = v_load(operand[0], i, lanes);
+    const v16f x = v_load(operand[1], i, lanes);
+    const v16f result = (g * (v_sigmoid(x) * (v_splat(1.0f) + (x * (v_splat(1.0f) - v_sigmoid(x))))));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void elu_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_elu_gradient_x_arguments *a = arguments;
+  const v16f alpha = v_splat((float)a->alpha);
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f g = v_load(operand[0], i, lanes);
+    const v16f x = v_load(operand[1], i, lanes);
+    const v16f result = v_select((x > v_splat(0.0f)), g, ((g * alpha) * v_exp(x)));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void leaky_relu_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_leaky_relu_arguments *a = arguments;
+  const v16f negative_slope = v_splat((float)a->negative_slope);
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f x = v_load(operand[0], i, lanes);
+    const v16f result = v_select((x > v_splat(0.0f)), x, (negative_slope * x));
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void leaky_relu_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_leaky_relu_gradient_x_arguments *a = arguments;
+  const v16f negative_slope = v_splat((float)a->negative_slope);
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f g = v_load(operand[0], i, lanes);
+    const v16f x = v_load(operand[1], i, lanes);
+    const v16f result = v_select((x > v_splat(0.0f)), g, (negative_slope * g));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void prelu_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f x = v_load(operand[0], i, lanes);
+    const v16f weight = v_load(operand[1], i, lanes);
+    const v16f result = v_select((x > v_splat(0.0f)), x, (weight * x));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void prelu_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f g = v_load(operand[0], i, lanes);
+    const v16f x = v_load(operand[1], i, lanes);
+    const v16f weight = v_load(operand[2], i, lanes);
+    const v16f result = v_select((x > v_splat(0.0f)), g, (weight * g));
+    v_store(operand[3], i, lanes, result);
+  }
+}
+
+static void prelu_gradient_weight_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f g = v_load(operand[0], i, lanes);
+    const v16f x = v_load(operand[1], i, lanes);
+    const v16f result = v_select((x > v_splat(0.0f)), v_splat(0.0f), (g * x));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void relu6_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f x = v_load(operand[0], i, lanes);
+    const v16f result = v_select((x < v_splat(0.0f)), v_splat(0.0f), v_select((x > v_splat(6.0f)), v_splat(6.0f), x));
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void relu6_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f g = v_load(operand[0], i, lanes);
+    const v16f x = v_load(operand[1], i, lanes);
+    const v16f result = v_select(((x > v_splat(0.0f)) & (x < v_splat(6.0f))), g, v_splat(0.0f));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void hardsigmoid_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f x = v_load(operand[0], i, lanes);
+    const v16f result = (v_minimum(v_maximum((x + v_splat(3.0f)), v_splat(0.0f)), v_splat(6.0f)) / v_splat(6.0f));
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void hardsigmoid_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f g = v_load(operand[0], i, lanes);
+    const v16f x = v_load(operand[1], i, lanes);
+    const v16f result = v_select(((x > v_splat(-3.0f)) & (x < v_splat(3.0f))), (g / v_splat(6.0f)), v_splat(0.0f));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void hardswish_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f x = v_load(operand[0], i, lanes);
+    const v16f result = ((x * v_minimum(v_maximum((x + v_splat(3.0f)), v_splat(0.0f)), v_splat(6.0f))) / v_splat(6.0f));
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void hardswish_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f g = v_load(operand[0], i, lanes);
+    const v16f x = v_load(operand[1], i, lanes);
+    const v16f result = v_select((x <= v_splat(-3.0f)), v_splat(0.0f), v_select((x < v_splat(3.0f)), (g * ((x / v_splat(3.0f)) + v_splat(0.5f))), g));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void softplus_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_softplus_gradient_x_arguments *a = arguments;
+  const v16f beta = v_splat((float)a->beta);
+  const v16f threshold = v_splat((float)a->threshold);
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f g = v_load(operand[0], i, lanes);
+    const v16f x = v_load(operand[1], i, lanes);
+    const v16f result = v_select(((x * beta) > threshold), g, (g * v_sigmoid((x * beta))));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void log_sigmoid_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f g = v_load(operand[0], i, lanes);
+    const v16f x = v_load(operand[1], i, lanes);
+    const v16f result = (g * v_sigmoid((-x)));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
 static void add_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += 16) {
@@ -23,16 +221,6 @@ static void add_f64(char *const *operand, int64_t count, const void *arguments) 
   double *restrict p2 = (double *)operand[2];
   for (int64_t i = 0; i < count; i++) {
     p2[i] = (double)(p0[i] + p1[i]);
-  }
-}
-
-static void add_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  int64_t *restrict p2 = (int64_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int64_t)(int64_t)((uint64_t)p0[i] + (uint64_t)p1[i]);
   }
 }
 
@@ -57,16 +245,6 @@ static void subtract_f64(char *const *operand, int64_t count, const void *argume
   }
 }
 
-static void subtract_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  int64_t *restrict p2 = (int64_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int64_t)(int64_t)((uint64_t)p0[i] - (uint64_t)p1[i]);
-  }
-}
-
 static void multiply_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += 16) {
@@ -85,16 +263,6 @@ static void multiply_f64(char *const *operand, int64_t count, const void *argume
   double *restrict p2 = (double *)operand[2];
   for (int64_t i = 0; i < count; i++) {
     p2[i] = (double)(p0[i] * p1[i]);
-  }
-}
-
-static void multiply_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  int64_t *restrict p2 = (int64_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int64_t)(int64_t)((uint64_t)p0[i] * (uint64_t)p1[i]);
   }
 }
 
@@ -131,17 +299,6 @@ static void divide_gradient_y_f32(char *const *operand, int64_t count, const voi
   }
 }
 
-static void divide_gradient_y_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  const double *p2 = (const double *)operand[2];
-  double *restrict p3 = (double *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (double)(((-p0[i]) * p1[i]) / (p2[i] * p2[i]));
-  }
-}
-
 static void maximum_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += 16) {
@@ -163,16 +320,6 @@ static void maximum_f64(char *const *operand, int64_t count, const void *argumen
   }
 }
 
-static void maximum_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  int64_t *restrict p2 = (int64_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int64_t)(p0[i] > p1[i] ? p0[i] : p1[i]);
-  }
-}
-
 static void maximum_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += 16) {
@@ -180,19 +327,8 @@ static void maximum_gradient_x_f32(char *const *operand, int64_t count, const vo
     const v16f g = v_load(operand[0], i, lanes);
     const v16f x = v_load(operand[1], i, lanes);
     const v16f y = v_load(operand[2], i, lanes);
-    const v16f result = v_select((x > y), g, v_select((x == y), (v_splat(0.5f) * g), (v_splat(0.0f) * g)));
+    const v16f result = v_select((x > y), g, v_select((x == y), (v_splat(0.5f) * g), v_splat(0.0f)));
     v_store(operand[3], i, lanes, result);
-  }
-}
-
-static void maximum_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  const double *p2 = (const double *)operand[2];
-  double *restrict p3 = (double *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (double)((p1[i] > p2[i]) ? p0[i] : ((p1[i] == p2[i]) ? (0.5 * p0[i]) : (0.0 * p0[i])));
   }
 }
 
@@ -203,19 +339,8 @@ static void maximum_gradient_y_f32(char *const *operand, int64_t count, const vo
     const v16f g = v_load(operand[0], i, lanes);
     const v16f x = v_load(operand[1], i, lanes);
     const v16f y = v_load(operand[2], i, lanes);
-    const v16f result = v_select((y > x), g, v_select((x == y), (v_splat(0.5f) * g), (v_splat(0.0f) * g)));
+    const v16f result = v_select((y > x), g, v_select((x == y), (v_splat(0.5f) * g), v_splat(0.0f)));
     v_store(operand[3], i, lanes, result);
-  }
-}
-
-static void maximum_gradient_y_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  const double *p2 = (const double *)operand[2];
-  double *restrict p3 = (double *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (double)((p2[i] > p1[i]) ? p0[i] : ((p1[i] == p2[i]) ? (0.5 * p0[i]) : (0.0 * p0[i])));
   }
 }
 
@@ -240,16 +365,6 @@ static void minimum_f64(char *const *operand, int64_t count, const void *argumen
   }
 }
 
-static void minimum_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  int64_t *restrict p2 = (int64_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int64_t)(p0[i] < p1[i] ? p0[i] : p1[i]);
-  }
-}
-
 static void minimum_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += 16) {
@@ -257,19 +372,8 @@ static void minimum_gradient_x_f32(char *const *operand, int64_t count, const vo
     const v16f g = v_load(operand[0], i, lanes);
     const v16f x = v_load(operand[1], i, lanes);
     const v16f y = v_load(operand[2], i, lanes);
-    const v16f result = v_select((x < y), g, v_select((x == y), (v_splat(0.5f) * g), (v_splat(0.0f) * g)));
+    const v16f result = v_select((x < y), g, v_select((x == y), (v_splat(0.5f) * g), v_splat(0.0f)));
     v_store(operand[3], i, lanes, result);
-  }
-}
-
-static void minimum_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  const double *p2 = (const double *)operand[2];
-  double *restrict p3 = (double *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (double)((p1[i] < p2[i]) ? p0[i] : ((p1[i] == p2[i]) ? (0.5 * p0[i]) : (0.0 * p0[i])));
   }
 }
 
@@ -280,19 +384,8 @@ static void minimum_gradient_y_f32(char *const *operand, int64_t count, const vo
     const v16f g = v_load(operand[0], i, lanes);
     const v16f x = v_load(operand[1], i, lanes);
     const v16f y = v_load(operand[2], i, lanes);
-    const v16f result = v_select((y < x), g, v_select((x == y), (v_splat(0.5f) * g), (v_splat(0.0f) * g)));
+    const v16f result = v_select((y < x), g, v_select((x == y), (v_splat(0.5f) * g), v_splat(0.0f)));
     v_store(operand[3], i, lanes, result);
-  }
-}
-
-static void minimum_gradient_y_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  const double *p2 = (const double *)operand[2];
-  double *restrict p3 = (double *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (double)((p2[i] < p1[i]) ? p0[i] : ((p1[i] == p2[i]) ? (0.5 * p0[i]) : (0.0 * p0[i])));
   }
 }
 
@@ -315,15 +408,6 @@ static void negative_f64(char *const *operand, int64_t count, const void *argume
   }
 }
 
-static void negative_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  int64_t *restrict p1 = (int64_t *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (int64_t)(int64_t)((uint64_t)0 - (uint64_t)p0[i]);
-  }
-}
-
 static void exp_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += 16) {
@@ -331,15 +415,6 @@ static void exp_f32(char *const *operand, int64_t count, const void *arguments) 
     const v16f x = v_load(operand[0], i, lanes);
     const v16f result = v_exp(x);
     v_store(operand[1], i, lanes, result);
-  }
-}
-
-static void exp_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)exp(p0[i]);
   }
 }
 
@@ -353,15 +428,6 @@ static void log_f32(char *const *operand, int64_t count, const void *arguments) 
   }
 }
 
-static void log_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)log(p0[i]);
-  }
-}
-
 static void sqrt_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += 16) {
@@ -369,15 +435,6 @@ static void sqrt_f32(char *const *operand, int64_t count, const void *arguments)
     const v16f x = v_load(operand[0], i, lanes);
     const v16f result = v_sqrt(x);
     v_store(operand[1], i, lanes, result);
-  }
-}
-
-static void sqrt_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)sqrt(p0[i]);
   }
 }
 
@@ -392,16 +449,6 @@ static void sqrt_gradient_x_f32(char *const *operand, int64_t count, const void 
   }
 }
 
-static void sqrt_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)(p0[i] / (2.0 * p1[i]));
-  }
-}
-
 static void relu_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += 16) {
@@ -412,33 +459,14 @@ static void relu_f32(char *const *operand, int64_t count, const void *arguments)
   }
 }
 
-static void relu_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)((p0[i] < 0.0) ? 0.0 : p0[i]);
-  }
-}
-
 static void relu_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += 16) {
     const int64_t lanes = count - i;
     const v16f g = v_load(operand[0], i, lanes);
     const v16f y = v_load(operand[1], i, lanes);
-    const v16f result = v_select((y > v_splat(0.0f)), g, (v_splat(0.0f) * g));
+    const v16f result = v_select((y > v_splat(0.0f)), g, v_splat(0.0f));
     v_store(operand[2], i, lanes, result);
-  }
-}
-
-static void relu_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)((p1[i] > 0.0) ? p0[i] : (0.0 * p0[i]));
   }
 }
 
@@ -449,15 +477,6 @@ static void sigmoid_f32(char *const *operand, int64_t count, const void *argumen
     const v16f x = v_load(operand[0], i, lanes);
     const v16f result = v_sigmoid(x);
     v_store(operand[1], i, lanes, result);
-  }
-}
-
-static void sigmoid_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)scalar_sigmoid(p0[i]);
   }
 }
 
@@ -472,16 +491,6 @@ static void sigmoid_gradient_x_f32(char *const *operand, int64_t count, const vo
   }
 }
 
-static void sigmoid_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)((p0[i] * p1[i]) * (1.0 - p1[i]));
-  }
-}
-
 static void tanh_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += 16) {
@@ -489,15 +498,6 @@ static void tanh_f32(char *const *operand, int64_t count, const void *arguments)
     const v16f x = v_load(operand[0], i, lanes);
     const v16f result = v_tanh(x);
     v_store(operand[1], i, lanes, result);
-  }
-}
-
-static void tanh_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)tanh(p0[i]);
   }
 }
 
@@ -509,16 +509,6 @@ static void tanh_gradient_x_f32(char *const *operand, int64_t count, const void 
     const v16f y = v_load(operand[1], i, lanes);
     const v16f result = (g * (v_splat(1.0f) - (y * y)));
     v_store(operand[2], i, lanes, result);
-  }
-}
-
-static void tanh_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)(p0[i] * (1.0 - (p1[i] * p1[i])));
   }
 }
 
@@ -545,46 +535,14 @@ static void where_f64(char *const *operand, int64_t count, const void *arguments
   }
 }
 
-static void where_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  const int64_t *p2 = (const int64_t *)operand[2];
-  int64_t *restrict p3 = (int64_t *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (int64_t)((p0[i] != 0) ? p1[i] : p2[i]);
-  }
-}
-
-static void where_bool(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  const uint8_t *p2 = (const uint8_t *)operand[2];
-  uint8_t *restrict p3 = (uint8_t *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (uint8_t)((p0[i] != 0) ? p1[i] : p2[i]);
-  }
-}
-
 static void where_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += 16) {
     const int64_t lanes = count - i;
     const v16f g = v_load(operand[0], i, lanes);
     const v16i condition = v_load_mask(operand[1], i, lanes);
-    const v16f result = v_select(condition, g, (v_splat(0.0f) * g));
+    const v16f result = v_select(condition, g, v_splat(0.0f));
     v_store(operand[2], i, lanes, result);
-  }
-}
-
-static void where_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)((p1[i] != 0) ? p0[i] : (0.0 * p0[i]));
   }
 }
 
@@ -594,18 +552,8 @@ static void where_gradient_y_f32(char *const *operand, int64_t count, const void
     const int64_t lanes = count - i;
     const v16f g = v_load(operand[0], i, lanes);
     const v16i condition = v_load_mask(operand[1], i, lanes);
-    const v16f result = v_select(condition, (v_splat(0.0f) * g), g);
+    const v16f result = v_select(condition, v_splat(0.0f), g);
     v_store(operand[2], i, lanes, result);
-  }
-}
-
-static void where_gradient_y_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)((p1[i] != 0) ? (0.0 * p0[i]) : p0[i]);
   }
 }
 
@@ -626,27 +574,7 @@ static void equal_f64(char *const *operand, int64_t count, const void *arguments
   const double *p1 = (const double *)operand[1];
   uint8_t *restrict p2 = (uint8_t *)operand[2];
   for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] == p1[i]);
-  }
-}
-
-static void equal_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] == p1[i]);
-  }
-}
-
-static void equal_bool(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] == p1[i]);
+    p2[i] = (p0[i] == p1[i]) != 0;
   }
 }
 
@@ -667,17 +595,7 @@ static void greater_f64(char *const *operand, int64_t count, const void *argumen
   const double *p1 = (const double *)operand[1];
   uint8_t *restrict p2 = (uint8_t *)operand[2];
   for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] > p1[i]);
-  }
-}
-
-static void greater_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] > p1[i]);
+    p2[i] = (p0[i] > p1[i]) != 0;
   }
 }
 
@@ -698,17 +616,7 @@ static void less_f64(char *const *operand, int64_t count, const void *arguments)
   const double *p1 = (const double *)operand[1];
   uint8_t *restrict p2 = (uint8_t *)operand[2];
   for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] < p1[i]);
-  }
-}
-
-static void less_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] < p1[i]);
+    p2[i] = (p0[i] < p1[i]) != 0;
   }
 }
 
@@ -729,17 +637,7 @@ static void less_equal_f64(char *const *operand, int64_t count, const void *argu
   const double *p1 = (const double *)operand[1];
   uint8_t *restrict p2 = (uint8_t *)operand[2];
   for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] <= p1[i]);
-  }
-}
-
-static void less_equal_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] <= p1[i]);
+    p2[i] = (p0[i] <= p1[i]) != 0;
   }
 }
 
@@ -760,17 +658,7 @@ static void greater_equal_f64(char *const *operand, int64_t count, const void *a
   const double *p1 = (const double *)operand[1];
   uint8_t *restrict p2 = (uint8_t *)operand[2];
   for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] >= p1[i]);
-  }
-}
-
-static void greater_equal_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] >= p1[i]);
+    p2[i] = (p0[i] >= p1[i]) != 0;
   }
 }
 
@@ -791,27 +679,247 @@ static void not_equal_f64(char *const *operand, int64_t count, const void *argum
   const double *p1 = (const double *)operand[1];
   uint8_t *restrict p2 = (uint8_t *)operand[2];
   for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] != p1[i]);
+    p2[i] = (p0[i] != p1[i]) != 0;
   }
 }
 
-static void not_equal_i64(char *const *operand, int64_t count, const void *arguments) {
+static void reciprocal_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f x = v_load(operand[0], i, lanes);
+    const v16f result = (v_splat(1.0f) / x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void reciprocal_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  double *restrict p1 = (double *)operand[1];
   for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] != p1[i]);
+    p1[i] = (double)(1.0 / p0[i]);
   }
 }
 
-static void not_equal_bool(char *const *operand, int64_t count, const void *arguments) {
+static void reciprocal_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f g = v_load(operand[0], i, lanes);
+    const v16f y = v_load(operand[1], i, lanes);
+    const v16f result = (((-g) * y) * y);
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void square_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f x = v_load(operand[0], i, lanes);
+    const v16f result = (x * x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void square_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  double *restrict p1 = (double *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p1[i] = (double)(p0[i] * p0[i]);
+  }
+}
+
+static void square_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f g = v_load(operand[0], i, lanes);
+    const v16f x = v_load(operand[1], i, lanes);
+    const v16f result = ((v_splat(2.0f) * g) * x);
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void abs_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f x = v_load(operand[0], i, lanes);
+    const v16f result = v_abs(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void abs_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f g = v_load(operand[0], i, lanes);
+    const v16f x = v_load(operand[1], i, lanes);
+    const v16f result = (g * v_sign(x));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void sign_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f x = v_load(operand[0], i, lanes);
+    const v16f result = v_sign(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void rsqrt_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f x = v_load(operand[0], i, lanes);
+    const v16f result = (v_splat(1.0f) / v_sqrt(x));
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void rsqrt_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f g = v_load(operand[0], i, lanes);
+    const v16f y = v_load(operand[1], i, lanes);
+    const v16f result = ((v_splat(-0.5f) * g) * ((y * y) * y));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void erf_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f g = v_load(operand[0], i, lanes);
+    const v16f x = v_load(operand[1], i, lanes);
+    const v16f result = ((v_splat(1.1283791670955126f) * g) * v_exp((-(x * x))));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void floor_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f x = v_load(operand[0], i, lanes);
+    const v16f result = v_floor(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void ceil_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f x = v_load(operand[0], i, lanes);
+    const v16f result = v_ceil(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void round_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f x = v_load(operand[0], i, lanes);
+    const v16f result = v_round(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void trunc_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f x = v_load(operand[0], i, lanes);
+    const v16f result = v_trunc(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void clamp_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_clamp_arguments *a = arguments;
+  const v16f min = v_splat((float)a->min);
+  const v16f max = v_splat((float)a->max);
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f x = v_load(operand[0], i, lanes);
+    const v16f result = v_minimum(v_maximum(x, min), max);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void clamp_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_clamp_gradient_x_arguments *a = arguments;
+  const v16f min = v_splat((float)a->min);
+  const v16f max = v_splat((float)a->max);
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f g = v_load(operand[0], i, lanes);
+    const v16f x = v_load(operand[1], i, lanes);
+    const v16f result = v_select(((x >= min) & (x <= max)), g, v_splat(0.0f));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void masked_fill_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_masked_fill_arguments *a = arguments;
+  const v16f value = v_splat((float)a->value);
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f x = v_load(operand[0], i, lanes);
+    const v16i mask = v_load_mask(operand[1], i, lanes);
+    const v16f result = v_select(mask, value, x);
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void masked_fill_f64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_masked_fill_arguments *a = arguments;
+  const double value = a->value;
+  const double *p0 = (const double *)operand[0];
   const uint8_t *p1 = (const uint8_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
+  double *restrict p2 = (double *)operand[2];
   for (int64_t i = 0; i < count; i++) {
-    p2[i] = (uint8_t)(p0[i] != p1[i]);
+    p2[i] = (double)((p1[i] != 0) ? value : p0[i]);
+  }
+}
+
+static void masked_fill_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += 16) {
+    const int64_t lanes = count - i;
+    const v16f g = v_load(operand[0], i, lanes);
+    const v16i mask = v_load_mask(operand[1], i, lanes);
+    const v16f result = v_select(mask, v_splat(0.0f), g);
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void is_nan_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  uint8_t *restrict p1 = (uint8_t *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p1[i] = (p0[i] != p0[i]) != 0;
+  }
+}
+
+static void logical_not_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  uint8_t *restrict p1 = (uint8_t *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p1[i] = (p0[i] == 0.0) != 0;
   }
 }
 
@@ -834,9 +942,9 @@ static void sgd_update_f32(char *const *operand, int64_t count, const void *argu
 
 static void sgd_update_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_sgd_update_arguments *a = arguments;
-  const double learning_rate = (double)a->learning_rate;
-  const double momentum = (double)a->momentum;
-  const double weight_decay = (double)a->weight_decay;
+  const double learning_rate = a->learning_rate;
+  const double momentum = a->momentum;
+  const double weight_decay = a->weight_decay;
   double *restrict p0 = (double *)operand[0];
   const double *restrict p1 = (const double *)operand[1];
   double *restrict p2 = (double *)operand[2];
@@ -871,12 +979,12 @@ static void adam_update_f32(char *const *operand, int64_t count, const void *arg
 
 static void adam_update_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_adam_update_arguments *a = arguments;
-  const double step_size = (double)a->step_size;
-  const double correction = (double)a->correction;
-  const double beta1 = (double)a->beta1;
-  const double beta2 = (double)a->beta2;
-  const double epsilon = (double)a->epsilon;
-  const double weight_decay = (double)a->weight_decay;
+  const double step_size = a->step_size;
+  const double correction = a->correction;
+  const double beta1 = a->beta1;
+  const double beta2 = a->beta2;
+  const double epsilon = a->epsilon;
+  const double weight_decay = a->weight_decay;
   double *restrict p0 = (double *)operand[0];
   const double *restrict p1 = (const double *)operand[1];
   double *restrict p2 = (double *)operand[2];
@@ -929,37 +1037,75 @@ static void add_update_f64(char *const *operand, int64_t count, const void *argu
 }
 
 const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[WK_OP_COUNT][WK_DTYPE_LIMIT] = {
-    [WK_OP_ADD] = {[WK_F32] = add_f32, [WK_F64] = add_f64, [WK_I64] = add_i64},
-    [WK_OP_SUBTRACT] = {[WK_F32] = subtract_f32, [WK_F64] = subtract_f64, [WK_I64] = subtract_i64},
-    [WK_OP_MULTIPLY] = {[WK_F32] = multiply_f32, [WK_F64] = multiply_f64, [WK_I64] = multiply_i64},
+    [WK_OP_GELU_TANH] = {[WK_F32] = gelu_tanh_f32},
+    [WK_OP_GELU_TANH_GRADIENT_X] = {[WK_F32] = gelu_tanh_gradient_x_f32},
+    [WK_OP_SILU] = {[WK_F32] = silu_f32},
+    [WK_OP_SILU_GRADIENT_X] = {[WK_F32] = silu_gradient_x_f32},
+    [WK_OP_ELU_GRADIENT_X] = {[WK_F32] = elu_gradient_x_f32},
+    [WK_OP_LEAKY_RELU] = {[WK_F32] = leaky_relu_f32},
+    [WK_OP_LEAKY_RELU_GRADIENT_X] = {[WK_F32] = leaky_relu_gradient_x_f32},
+    [WK_OP_PRELU] = {[WK_F32] = prelu_f32},
+    [WK_OP_PRELU_GRADIENT_X] = {[WK_F32] = prelu_gradient_x_f32},
+    [WK_OP_PRELU_GRADIENT_WEIGHT] = {[WK_F32] = prelu_gradient_weight_f32},
+    [WK_OP_RELU6] = {[WK_F32] = relu6_f32},
+    [WK_OP_RELU6_GRADIENT_X] = {[WK_F32] = relu6_gradient_x_f32},
+    [WK_OP_HARDSIGMOID] = {[WK_F32] = hardsigmoid_f32},
+    [WK_OP_HARDSIGMOID_GRADIENT_X] = {[WK_F32] = hardsigmoid_gradient_x_f32},
+    [WK_OP_HARDSWISH] = {[WK_F32] = hardswish_f32},
+    [WK_OP_HARDSWISH_GRADIENT_X] = {[WK_F32] = hardswish_gradient_x_f32},
+    [WK_OP_SOFTPLUS_GRADIENT_X] = {[WK_F32] = softplus_gradient_x_f32},
+    [WK_OP_LOG_SIGMOID_GRADIENT_X] = {[WK_F32] = log_sigmoid_gradient_x_f32},
+    [WK_OP_ADD] = {[WK_F32] = add_f32, [WK_F64] = add_f64},
+    [WK_OP_SUBTRACT] = {[WK_F32] = subtract_f32, [WK_F64] = subtract_f64},
+    [WK_OP_MULTIPLY] = {[WK_F32] = multiply_f32, [WK_F64] = multiply_f64},
     [WK_OP_DIVIDE] = {[WK_F32] = divide_f32, [WK_F64] = divide_f64},
-    [WK_OP_DIVIDE_GRADIENT_Y] = {[WK_F32] = divide_gradient_y_f32, [WK_F64] = divide_gradient_y_f64},
-    [WK_OP_MAXIMUM] = {[WK_F32] = maximum_f32, [WK_F64] = maximum_f64, [WK_I64] = maximum_i64},
-    [WK_OP_MAXIMUM_GRADIENT_X] = {[WK_F32] = maximum_gradient_x_f32, [WK_F64] = maximum_gradient_x_f64},
-    [WK_OP_MAXIMUM_GRADIENT_Y] = {[WK_F32] = maximum_gradient_y_f32, [WK_F64] = maximum_gradient_y_f64},
-    [WK_OP_MINIMUM] = {[WK_F32] = minimum_f32, [WK_F64] = minimum_f64, [WK_I64] = minimum_i64},
-    [WK_OP_MINIMUM_GRADIENT_X] = {[WK_F32] = minimum_gradient_x_f32, [WK_F64] = minimum_gradient_x_f64},
-    [WK_OP_MINIMUM_GRADIENT_Y] = {[WK_F32] = minimum_gradient_y_f32, [WK_F64] = minimum_gradient_y_f64},
-    [WK_OP_NEGATIVE] = {[WK_F32] = negative_f32, [WK_F64] = negative_f64, [WK_I64] = negative_i64},
-    [WK_OP_EXP] = {[WK_F32] = exp_f32, [WK_F64] = exp_f64},
-    [WK_OP_LOG] = {[WK_F32] = log_f32, [WK_F64] = log_f64},
-    [WK_OP_SQRT] = {[WK_F32] = sqrt_f32, [WK_F64] = sqrt_f64},
-    [WK_OP_SQRT_GRADIENT_X] = {[WK_F32] = sqrt_gradient_x_f32, [WK_F64] = sqrt_gradient_x_f64},
-    [WK_OP_RELU] = {[WK_F32] = relu_f32, [WK_F64] = relu_f64},
-    [WK_OP_RELU_GRADIENT_X] = {[WK_F32] = relu_gradient_x_f32, [WK_F64] = relu_gradient_x_f64},
-    [WK_OP_SIGMOID] = {[WK_F32] = sigmoid_f32, [WK_F64] = sigmoid_f64},
-    [WK_OP_SIGMOID_GRADIENT_X] = {[WK_F32] = sigmoid_gradient_x_f32, [WK_F64] = sigmoid_gradient_x_f64},
-    [WK_OP_TANH] = {[WK_F32] = tanh_f32, [WK_F64] = tanh_f64},
-    [WK_OP_TANH_GRADIENT_X] = {[WK_F32] = tanh_gradient_x_f32, [WK_F64] = tanh_gradient_x_f64},
-    [WK_OP_WHERE] = {[WK_F32] = where_f32, [WK_F64] = where_f64, [WK_I64] = where_i64, [WK_BOOL] = where_bool},
-    [WK_OP_WHERE_GRADIENT_X] = {[WK_F32] = where_gradient_x_f32, [WK_F64] = where_gradient_x_f64},
-    [WK_OP_WHERE_GRADIENT_Y] = {[WK_F32] = where_gradient_y_f32, [WK_F64] = where_gradient_y_f64},
-    [WK_OP_EQUAL] = {[WK_F32] = equal_f32, [WK_F64] = equal_f64, [WK_I64] = equal_i64, [WK_BOOL] = equal_bool},
-    [WK_OP_GREATER] = {[WK_F32] = greater_f32, [WK_F64] = greater_f64, [WK_I64] = greater_i64},
-    [WK_OP_LESS] = {[WK_F32] = less_f32, [WK_F64] = less_f64, [WK_I64] = less_i64},
-    [WK_OP_LESS_EQUAL] = {[WK_F32] = less_equal_f32, [WK_F64] = less_equal_f64, [WK_I64] = less_equal_i64},
-    [WK_OP_GREATER_EQUAL] = {[WK_F32] = greater_equal_f32, [WK_F64] = greater_equal_f64, [WK_I64] = greater_equal_i64},
-    [WK_OP_NOT_EQUAL] = {[WK_F32] = not_equal_f32, [WK_F64] = not_equal_f64, [WK_I64] = not_equal_i64, [WK_BOOL] = not_equal_bool},
+    [WK_OP_DIVIDE_GRADIENT_Y] = {[WK_F32] = divide_gradient_y_f32},
+    [WK_OP_MAXIMUM] = {[WK_F32] = maximum_f32, [WK_F64] = maximum_f64},
+    [WK_OP_MAXIMUM_GRADIENT_X] = {[WK_F32] = maximum_gradient_x_f32},
+    [WK_OP_MAXIMUM_GRADIENT_Y] = {[WK_F32] = maximum_gradient_y_f32},
+    [WK_OP_MINIMUM] = {[WK_F32] = minimum_f32, [WK_F64] = minimum_f64},
+    [WK_OP_MINIMUM_GRADIENT_X] = {[WK_F32] = minimum_gradient_x_f32},
+    [WK_OP_MINIMUM_GRADIENT_Y] = {[WK_F32] = minimum_gradient_y_f32},
+    [WK_OP_NEGATIVE] = {[WK_F32] = negative_f32, [WK_F64] = negative_f64},
+    [WK_OP_EXP] = {[WK_F32] = exp_f32},
+    [WK_OP_LOG] = {[WK_F32] = log_f32},
+    [WK_OP_SQRT] = {[WK_F32] = sqrt_f32},
+    [WK_OP_SQRT_GRADIENT_X] = {[WK_F32] = sqrt_gradient_x_f32},
+    [WK_OP_RELU] = {[WK_F32] = relu_f32},
+    [WK_OP_RELU_GRADIENT_X] = {[WK_F32] = relu_gradient_x_f32},
+    [WK_OP_SIGMOID] = {[WK_F32] = sigmoid_f32},
+    [WK_OP_SIGMOID_GRADIENT_X] = {[WK_F32] = sigmoid_gradient_x_f32},
+    [WK_OP_TANH] = {[WK_F32] = tanh_f32},
+    [WK_OP_TANH_GRADIENT_X] = {[WK_F32] = tanh_gradient_x_f32},
+    [WK_OP_WHERE] = {[WK_F32] = where_f32, [WK_F64] = where_f64},
+    [WK_OP_WHERE_GRADIENT_X] = {[WK_F32] = where_gradient_x_f32},
+    [WK_OP_WHERE_GRADIENT_Y] = {[WK_F32] = where_gradient_y_f32},
+    [WK_OP_EQUAL] = {[WK_F32] = equal_f32, [WK_F64] = equal_f64},
+    [WK_OP_GREATER] = {[WK_F32] = greater_f32, [WK_F64] = greater_f64},
+    [WK_OP_LESS] = {[WK_F32] = less_f32, [WK_F64] = less_f64},
+    [WK_OP_LESS_EQUAL] = {[WK_F32] = less_equal_f32, [WK_F64] = less_equal_f64},
+    [WK_OP_GREATER_EQUAL] = {[WK_F32] = greater_equal_f32, [WK_F64] = greater_equal_f64},
+    [WK_OP_NOT_EQUAL] = {[WK_F32] = not_equal_f32, [WK_F64] = not_equal_f64},
+    [WK_OP_RECIPROCAL] = {[WK_F32] = reciprocal_f32, [WK_F64] = reciprocal_f64},
+    [WK_OP_RECIPROCAL_GRADIENT_X] = {[WK_F32] = reciprocal_gradient_x_f32},
+    [WK_OP_SQUARE] = {[WK_F32] = square_f32, [WK_F64] = square_f64},
+    [WK_OP_SQUARE_GRADIENT_X] = {[WK_F32] = square_gradient_x_f32},
+    [WK_OP_ABS] = {[WK_F32] = abs_f32},
+    [WK_OP_ABS_GRADIENT_X] = {[WK_F32] = abs_gradient_x_f32},
+    [WK_OP_SIGN] = {[WK_F32] = sign_f32},
+    [WK_OP_RSQRT] = {[WK_F32] = rsqrt_f32},
+    [WK_OP_RSQRT_GRADIENT_X] = {[WK_F32] = rsqrt_gradient_x_f32},
+    [WK_OP_ERF_GRADIENT_X] = {[WK_F32] = erf_gradient_x_f32},
+    [WK_OP_FLOOR] = {[WK_F32] = floor_f32},
+    [WK_OP_CEIL] = {[WK_F32] = ceil_f32},
+    [WK_OP_ROUND] = {[WK_F32] = round_f32},
+    [WK_OP_TRUNC] = {[WK_F32] = trunc_f32},
+    [WK_OP_CLAMP] = {[WK_F32] = clamp_f32},
+    [WK_OP_CLAMP_GRADIENT_X] = {[WK_F32] = clamp_gradient_x_f32},
+    [WK_OP_MASKED_FILL] = {[WK_F32] = masked_fill_f32, [WK_F64] = masked_fill_f64},
+    [WK_OP_MASKED_FILL_GRADIENT_X] = {[WK_F32] = masked_fill_gradient_x_f32},
+    [WK_OP_IS_NAN] = {[WK_F64] = is_nan_f64},
+    [WK_OP_LOGICAL_NOT] = {[WK_F64] = logical_not_f64},
     [WK_OP_SGD_UPDATE] = {[WK_F32] = sgd_update_f32, [WK_F64] = sgd_update_f64},
     [WK_OP_ADAM_UPDATE] = {[WK_F32] = adam_update_f32, [WK_F64] = adam_update_f64},
     [WK_OP_COPY_UPDATE] = {[WK_F32] = copy_update_f32, [WK_F64] = copy_update_f64},

@@ -2,15 +2,15 @@
 #ifndef WICK_BACKEND_CPU_ISA_POINTWISE_H
 #define WICK_BACKEND_CPU_ISA_POINTWISE_H
 
-/* The vocabulary of the generated pointwise kernels: v_<function> on 16 f32 lanes,
- * scalar_<function> on a double. Truth values are lanes of all ones or zeros; in memory they are
+/* The vocabulary of the generated pointwise kernels: v_<function> on 16 f32 lanes; what works on one
+ * number at a time is in pointwise_scalar.h. Truth values are lanes of all ones or zeros; in memory they are
  * bytes 1 or 0. */
 
 #include <math.h>
 
 #include "backend/cpu/isa/maths.h"
 #include "backend/cpu/isa/vector.h"
-#include "backend/cpu/pointwise.h"
+#include "backend/cpu/pointwise_scalar.h"
 
 typedef wk_f32x16 v16f;
 typedef wk_i32x16 v16i;
@@ -62,15 +62,26 @@ WK_LANES_INLINE v16f v_minimum(v16f x, v16f y) {
   return v_select((x != x) | (y != y), x + y, v_select(x < y, x, y));
 }
 
-/* exp of nothing positive, so that nothing overflows. */
-static inline double scalar_sigmoid(double x) {
-  return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x));
+WK_LANES_INLINE v16f v_abs(v16f x) { return wk_f32x16_magnitude(x); }
+WK_LANES_INLINE v16f v_copysign(v16f x, v16f y) {
+  return (v16f)(((v16i)x & INT32_MAX) | ((v16i)y & INT32_MIN));
 }
-static inline double scalar_maximum(double x, double y) {
-  return x != x || y != y ? x + y : x > y ? x : y;
+/* 0 for NaN */
+WK_LANES_INLINE v16f v_sign(v16f x) {
+  return (v16f)(((x > v_splat(0)) & (v16i)v_splat(1)) | ((x < v_splat(0)) & (v16i)v_splat(-1)));
 }
-static inline double scalar_minimum(double x, double y) {
-  return x != x || y != y ? x + y : x < y ? x : y;
-}
+
+/* To whole numbers; the compiler has instructions for these from SSE4.1 on. */
+#define WK_DEFINE_ROUNDING(name, function)                                                         \
+  WK_LANES_INLINE v16f v_##name(v16f x) {                                                          \
+    v16f y;                                                                                        \
+    for (int i = 0; i < WK_LANES; i++) y[i] = function(x[i]);                                      \
+    return y;                                                                                      \
+  }
+WK_DEFINE_ROUNDING(floor, floorf)
+WK_DEFINE_ROUNDING(ceil, ceilf)
+WK_DEFINE_ROUNDING(trunc, truncf)
+WK_DEFINE_ROUNDING(round, rintf)
+#undef WK_DEFINE_ROUNDING
 
 #endif

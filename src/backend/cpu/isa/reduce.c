@@ -12,6 +12,7 @@
 #define ADD_TYPE float
 #define ADD_LANES wk_f32x16
 #define LOWEST (-INFINITY)
+#define HIGHEST INFINITY
 #define IS_NAN(x) ((x) != (x))
 #include "backend/cpu/isa/reduce_kind.h"
 #undef KIND
@@ -19,6 +20,7 @@
 #undef ADD_TYPE
 #undef ADD_LANES
 #undef LOWEST
+#undef HIGHEST
 #undef IS_NAN
 
 #define KIND f64
@@ -26,6 +28,7 @@
 #define ADD_TYPE double
 #define ADD_LANES wk_f64x16
 #define LOWEST ((double)-INFINITY)
+#define HIGHEST ((double)INFINITY)
 #define IS_NAN(x) ((x) != (x))
 #include "backend/cpu/isa/reduce_kind.h"
 #undef KIND
@@ -33,6 +36,7 @@
 #undef ADD_TYPE
 #undef ADD_LANES
 #undef LOWEST
+#undef HIGHEST
 #undef IS_NAN
 
 typedef uint64_t u64x16 __attribute__((vector_size(WK_LANES * sizeof(uint64_t))));
@@ -41,6 +45,7 @@ typedef uint64_t u64x16 __attribute__((vector_size(WK_LANES * sizeof(uint64_t)))
 #define ADD_TYPE uint64_t
 #define ADD_LANES u64x16
 #define LOWEST INT64_MIN
+#define HIGHEST INT64_MAX
 #define IS_NAN(x) 0
 #include "backend/cpu/isa/reduce_kind.h"
 #undef KIND
@@ -48,6 +53,7 @@ typedef uint64_t u64x16 __attribute__((vector_size(WK_LANES * sizeof(uint64_t)))
 #undef ADD_TYPE
 #undef ADD_LANES
 #undef LOWEST
+#undef HIGHEST
 #undef IS_NAN
 
 typedef uint32_t u32x16 __attribute__((vector_size(WK_LANES * sizeof(uint32_t))));
@@ -56,5 +62,6 @@ typedef uint32_t u32x16 __attribute__((vector_size(WK_LANES * sizeof(uint32_t)))
 #define ADD_TYPE uint32_t
 #define ADD_LANES u32x16
 #define LOWEST INT32_MIN
+#define HIGHEST INT32_MAX
 #define IS_NAN(x) 0
 #include "backend/cpu/isa/reduce_kind.h"

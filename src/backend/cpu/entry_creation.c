@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Entries of tensors made from settings alone, and of random ones. */
+#include <string.h>
+
+#include "backend/cpu/convert.h"
+#include "backend/cpu/cpu.h"
+#include "base/parallel.h"
+#include "ops/creation.h"
+#include "ops/random.h"
+#include "ops/records.gen.h"
+
+#define BLOCK 16384 /* elements a thread takes at a time */
+#define TILE 256
+
+/* The first tile is worked out and converted; where all elements are equal it is then copied on. */
+static void creation_range(void *context, int64_t begin, int64_t end) {
+  const wk_kernel_call *call = context;
+  const wk_dtype dtype = call->outputs[0].layout.dtype;
+  const size_t size = wk_dtype_size(dtype);
+  double values[TILE];
+  for (int64_t at = begin; at < end; at += TILE) {
+    const int64_t count = end - at < TILE ? end - at : TILE;
+    char *to = call->outputs[0].data + (size_t)at * size;
+    if (call->op->id == WK_OP_FULL && at > begin) {
+      memcpy(to, to - TILE * size, (size_t)count * size);
+      continue;
+    }
+    for (int64_t i = 0; i < count; i++)
+      values[i] = wk_creation_value(call->op, call->arguments, at + i);
+    wk_convert(dtype, to, WK_F64, values, count);
+  }
+}
+
+wk_status wk_cpu_run_creation(const wk_kernel_call *call) {
+  wk_parallel_for(wk_layout_count(&call->outputs[0].layout), BLOCK, creation_range,
+                  (void *)(uintptr_t)call);
+  return WK_OK;
+}
+
+static void random_real_range(void *context, int64_t begin, int64_t end) {
+  const wk_kernel_call *call = context;
+  float *f32 = (float *)(void *)call->outputs[0].data;
+  double *f64 = (double *)(void *)call->outputs[0].data;
+  const bool single = call->outputs[0].layout.dtype == WK_F32;
+  for (int64_t i = begin; i < end; i++) {
+    const double value = wk_random_real(call->op, call->arguments, i);
+    if (single)
+      f32[i] = (float)value;
+    else
+      f64[i] = value;
+  }
+}
+
+wk_status wk_cpu_run_random_real(const wk_kernel_call *call) {
+  wk_parallel_for(wk_layout_count(&call->outputs[0].layout), BLOCK, random_real_range,
+                  (void *)(uintptr_t)call);
+  return WK_OK;
+}
+
+static void uniform_range(void *context, int64_t begin, int64_t end) {
+  const wk_kernel_call *call = context;
+  const wk_uniform_arguments *a = call->arguments;
+  float *f32 = (float *)(void *)call->outputs[0].data;
+  double *f64 = (double *)(void *)call->outputs[0].data;
+  const bool single = call->outputs[0].layout.dtype == WK_F32;
+  for (int64_t i = begin; i < end; i++) {
+    const uint64_t index = a->offset + (uint64_t)i;
+    if (single)
+      f32[i] = wk_random_uniform_f32(a->seed, index, a->low, a->high);
+    else
+      f64[i] = wk_random_uniform_f64(a->seed, index, a->low, a->high);
+  }
+}
+
+wk_status wk_cpu_run_uniform(const wk_kernel_call *call) {
+  wk_parallel_for(wk_layout_count(&call->outputs[0].layout), BLOCK, uniform_range,
+                  (void *)(uintptr_t)call);
+  return WK_OK;
+}
+
+static void dropout_range(void *context, int64_t begin, int64_t end) {
+  const wk_kernel_call *call = context;
+  const wk_dropout_arguments *a = call->arguments;
+  const double scale = wk_random_keep_scale(a->rate);
+  const bool single = call->outputs[0].layout.dtype == WK_F32;
+  const float *x32 = (const float *)(const void *)call->inputs[0].data;
+  float *y32 = (float *)(void *)call->outputs[0].data;
+  const double *x64 = (const double *)(const void *)call->inputs[0].data;
+  double *y64 = (double *)(void *)call->outputs[0].data;
+  for (int64_t i = begin; i < end; i++) {
+    const bool keep = wk_random_keep(a->seed, a->offset + (uint64_t)i, a->rate);
+    if (single)
+      y32[i] = keep ? x32[i] * (float)scale : 0;
+    else
+      y64[i] = keep ? x64[i] * scale : 0;
+  }
+}
+
+wk_status wk_cpu_run_dropout(const wk_kernel_call *call) {
+  wk_parallel_for(wk_layout_count(&call->outputs[0].layout), BLOCK, dropout_range,
+                  (void *)(uintptr_t)call);
+  return WK_OK;
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Entries of reductions: over any axes, of tensors that lie in memory without gaps in any order of
+ * their axes. */
+#include <string.h>
+
+#include "backend/cpu/convert.h"
+#include "backend/cpu/cpu.h"
+#include "backend/cpu/kernels.h"
+#include "backend/cpu/lines.h"
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "ops/records.gen.h"
+#include "ops/reduction.h"
+
+#define BLOCK 16384 /* elements a thread takes at a time */
+
+/* ---- what is to be done ---- */
+
+static const wk_axes *axes_of(const wk_kernel_call *call) {
+  switch (call->op->id) {
+  case WK_OP_SUM:
+    return &((const wk_sum_arguments *)call->arguments)->axes;
+  case WK_OP_PRODUCT:
+    return &((const wk_product_arguments *)call->arguments)->axes;
+  case WK_OP_MAX:
+    return &((const wk_max_arguments *)call->arguments)->axes;
+  case WK_OP_MIN:
+    return &((const wk_min_arguments *)call->arguments)->axes;
+  case WK_OP_ALL:
+    return &((const wk_all_arguments *)call->arguments)->axes;
+  default:
+    return &((const wk_any_arguments *)call->arguments)->axes;
+  }
+}
+
+static wk_cpu_reduction kind_of(const wk_op *op) {
+  switch (op->id) {
+  case WK_OP_SUM:
+    return WK_CPU_SUM;
+  case WK_OP_PRODUCT:
+    return WK_CPU_PRODUCT;
+  case WK_OP_MIN:
+  case WK_OP_ALL:
+    return WK_CPU_MIN;
+  default:
+    return WK_CPU_MAX;
+  }
+}
+
+static bool is_logical(const wk_op *op) { return op->id == WK_OP_ALL || op->id == WK_OP_ANY; }
+
+/* What the kernels reduce in. Truth is 0 or 1 in i32. */
+static wk_dtype working_dtype(const wk_kernel_call *call) {
+  const wk_dtype x = call->inputs[0].layout.dtype;
+  if (is_logical(call->op)) return WK_I32;
+  const bool narrow = call->op->id == WK_OP_MAX || call->op->id == WK_OP_MIN;
+  return x == WK_F32 || x == WK_F64 || (x == WK_I32 && narrow) ? x : WK_I64;
+}
+
+/* Sizes and flags of the axes in the order in which they lie in memory, those of size 1 left out. */
+typedef struct axis_order {
+  int rank;
+  int64_t dims[WK_MAX_RANK];
+  bool reduced[WK_MAX_RANK];
+} axis_order;
+
+/* False if there are gaps, or the axes that stay are in another order than in the result. */
+static bool find_order(const wk_layout *x, const bool *reduced, axis_order *order) {
+  int axes[WK_MAX_RANK], last_kept = -1;
+  order->rank = 0;
+  for (int i = 0; i < x->rank; i++) {
+    if (x->dims[i] == 1) continue;
+    int at = order->rank++;
+    for (; at > 0 && x->strides[axes[at - 1]] < x->strides[i]; at--) axes[at] = axes[at - 1];
+    axes[at] = i;
+  }
+  int64_t stride = 1;
+  for (int i = order->rank - 1; i >= 0; i--) {
+    if (x->strides[axes[i]] != stride) return false;
+    stride *= x->dims[axes[i]];
+  }
+  for (int i = 0; i < order->rank; i++) {
+    order->dims[i] = x->dims[axes[i]], order->reduced[i] = reduced[axes[i]];
+    if (!order->reduced[i] && axes[i] < last_kept) return false;
+    if (!order->reduced[i]) last_kept = axes[i];
+  }
+  return true;
+}
+
+static bool order_of(const wk_kernel_call *call, axis_order *order) {
+  const wk_layout *x = &call->inputs[0].layout;
+  bool reduced[WK_MAX_RANK];
+  return wk_reduced_axes(axes_of(call), x->rank, reduced) == WK_OK &&
+         find_order(x, reduced, order);
+}
+
+static bool is_half(wk_dtype dtype) { return dtype == WK_F16 || dtype == WK_BF16; }
+
+const char *wk_cpu_refuse_reduce(const wk_kernel_call *call) {
+  const wk_layout *x = &call->inputs[0].layout;
+  if (is_half(x->dtype) && !is_logical(call->op)) return "no floats of 16 bits";
+  return wk_layout_count(x) > 0 ? NULL : "no elements";
+}
+
+const char *wk_cpu_refuse_reduce_in_place(const wk_kernel_call *call) {
+  const char *reason = wk_cpu_refuse_reduce(call);
+  if (reason) return reason;
+  axis_order order;
+  return order_of(call, &order) ? NULL : "gaps in memory";
+}
+
+/* ---- conversions ---- */
+
+typedef struct conversion {
+  wk_dtype from_dtype, to_dtype;
+  bool logical;
+  const char *from;
+  char *to;
+} conversion;
+
+static void convert_range(void *context, int64_t begin, int64_t end) {
+  const conversion *c = context;
+  const size_t from_size = wk_dtype_size(c->from_dtype), to_size = wk_dtype_size(c->to_dtype);
+  uint8_t truth[1024];
+  for (int64_t at = begin, next; at < end; at = next) {
+    next = c->logical && end - at > (int64_t)sizeof truth ? at + (int64_t)sizeof truth : end;
+    const char *from = c->from + (size_t)at * from_size;
+    char *to = c->to + (size_t)at * to_size;
+    if (c->logical) {
+      wk_convert(WK_BOOL, truth, c->from_dtype, from, next - at);
+      wk_convert(c->to_dtype, to, WK_BOOL, truth, next - at);
+    } else {
+      wk_convert(c->to_dtype, to, c->from_dtype, from, next - at);
+    }
+  }
+}
+
+static void convert(wk_dtype to_dtype, void *to, wk_dtype from_dtype, const void *from,
+                    int64_t count, bool logical) {
+  conversion c = {from_dtype, to_dtype, logical, from, to};
+  wk_parallel_for(count, BLOCK, convert_range, &c);
+}
+
+/* ---- groups of neighbouring reduced axes, the last first ---- */
+
+typedef struct middle {
+  int64_t outer, count, inner;
+} middle;
+
+/* Takes the last group of reduced axes off the order; false if there is none. */
+static bool take_group(axis_order *order, middle *m) {
+  *m = (middle){1, 1, 1};
+  int end = order->rank;
+  while (end > 0 && !order->reduced[end - 1]) m->inner *= order->dims[--end];
+  if (end == 0) return false;
+  int begin = end;
+  while (begin > 0 && order->reduced[begin - 1]) m->count *= order->dims[--begin];
+  for (int i = 0; i < begin; i++) m->outer *= order->dims[i];
+  const int kept = order->rank - end;
+  memmove(order->dims + begin, order->dims + end, (size_t)kept * sizeof *order->dims);
+  memmove(order->reduced + begin, order->reduced + end, (size_t)kept * sizeof *order->reduced);
+  order->rank = begin + kept;
+  return true;
+}
+
+static bool has_group(const axis_order *order) {
+  for (int i = 0; i < order->rank; i++)
+    if (order->reduced[i]) return true;
+  return false;
+}
+
+/* Reduces x, which is in the working dtype, to y in the same. */
+static wk_status reduce_groups(wk_cpu_reduction kind, wk_dtype dtype, axis_order order,
+                               const void *x, void *y) {
+  void *before = NULL;
+  wk_status status = WK_OK;
+  middle m;
+  bool any = false;
+  while (status == WK_OK && take_group(&order, &m)) {
+    const bool last = !has_group(&order);
+    void *to = last ? y : wk_allocate((size_t)(m.outer * m.inner) * wk_dtype_size(dtype));
+    status = to ? wk_cpu_reduce(kind, dtype, m.outer, m.count, m.inner, before ? before : x, to)
+                : wk_error_status();
+    wk_deallocate(before);
+    before = last ? NULL : to;
+    any = true;
+  }
+  wk_deallocate(before);
+  if (!any) { /* only axes of size 1: a copy */
+    int64_t count = 1;
+    for (int i = 0; i < order.rank; i++) count *= order.dims[i];
+    memcpy(y, x, (size_t)count * wk_dtype_size(dtype));
+  }
+  return status;
+}
+
+wk_status wk_cpu_run_reduce(const wk_kernel_call *call) {
+  const wk_operand *x = &call->inputs[0], *y = &call->outputs[0];
+  const wk_dtype working = working_dtype(call);
+  const size_t size = wk_dtype_size(working);
+  const int64_t count = wk_layout_count(&x->layout), results = wk_layout_count(&y->layout);
+  axis_order order;
+  order_of(call, &order);
+  void *wide = NULL, *result = NULL;
+  const bool widens = x->layout.dtype != working, narrows = y->layout.dtype != working;
+  if (widens && !(wide = wk_allocate((size_t)count * size))) return wk_error_status();
+  wk_status status = WK_OK;
+  if (narrows && !(result = wk_allocate((size_t)results * size))) status = wk_error_status();
+  if (status == WK_OK) {
+    if (widens)
+      convert(working, wide, x->layout.dtype, x->data, count, is_logical(call->op));
+    status = reduce_groups(kind_of(call->op), working, order, widens ? wide : x->data,
+                           narrows ? result : y->data);
+  }
+  if (status == WK_OK && narrows)
+    convert(y->layout.dtype, y->data, working, result, results, false);
+  wk_deallocate(wide);
+  wk_deallocate(result);
+  return status;
+}
+
+/* ---- argmax, argmin ---- */
+
+const char *wk_cpu_refuse_find(const wk_kernel_call *call) {
+  const wk_layout *x = &call->inputs[0].layout;
+  if (is_half(x->dtype)) return "no floats of 16 bits";
+  return wk_layout_count(x) > 0 ? NULL : "no elements";
+}
+
+static wk_status find(const wk_kernel_call *call, int axis, bool largest) {
+  const wk_operand *x = &call->inputs[0];
+  const wk_dtype dtype = x->layout.dtype;
+  const wk_dtype working = dtype == WK_F32 || dtype == WK_F64 || dtype == WK_I32 ? dtype : WK_I64;
+  wk_cpu_lines lines;
+  wk_status status = wk_cpu_lines_of(x, wk_axis_resolve(axis, x->layout.rank), &lines);
+  void *wide = NULL;
+  const int64_t count = lines.count * lines.length;
+  if (status == WK_OK && dtype != working) {
+    wide = wk_allocate((size_t)count * wk_dtype_size(working));
+    if (wide)
+      convert(working, wide, dtype, lines.data, count, false);
+    else
+      status = wk_error_status();
+  }
+  if (status == WK_OK)
+    (largest ? wk_cpu_argmax : wk_cpu_argmin)(working, lines.count, lines.length,
+                                              wide ? wide : lines.data,
+                                              (int64_t *)(void *)call->outputs[0].data);
+  wk_deallocate(wide);
+  wk_cpu_lines_free(&lines);
+  return status;
+}
+
+wk_status wk_cpu_run_argmax(const wk_kernel_call *call) {
+  return find(call, ((const wk_argmax_arguments *)call->arguments)->axis, true);
+}
+
+wk_status wk_cpu_run_argmin(const wk_kernel_call *call) {
+  return find(call, ((const wk_argmin_arguments *)call->arguments)->axis, false);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ops on single elements that are written by hand: what one expression cannot say. */
+#include <float.h>
+#include <math.h>
+
+#include "base/error.h"
+#include "ops/records.gen.h"
+
+wk_status wk_composite_logit(wk_call *call) {
+  const wk_logit_arguments *a = call->arguments;
+  wk_tensor *x = a->epsilon > 0 ? wk_clamp(call->inputs[0], a->epsilon, 1 - a->epsilon) : call->inputs[0];
+  call->outputs[0] = wk_log(wk_divide(x, wk_subtract(wk_scalar(1), x)));
+  return wk_error_status();
+}
+
+wk_status wk_composite_float_power(wk_call *call) {
+  call->outputs[0] = wk_power(wk_cast(call->inputs[0], WK_F64), wk_cast(call->inputs[1], WK_F64));
+  return wk_error_status();
+}
+
+static double largest_finite(wk_dtype dtype) {
+  switch (dtype) {
+  case WK_F64:
+    return DBL_MAX;
+  case WK_F16:
+    return 65504;
+  case WK_BF16:
+    return 0x1.fep127;
+  default:
+    return FLT_MAX;
+  }
+}
+
+/* -0.0 is how zero is asked for where 0 means that nothing was. */
+static bool is_given(double value) { return value != 0 || signbit(value); }
+
+wk_status wk_composite_nan_to_num(wk_call *call) {
+  const wk_nan_to_num_arguments *a = call->arguments;
+  wk_tensor *x = call->inputs[0];
+  const double most = largest_finite(x->layout.dtype);
+  const double high = is_given(a->positive_infinity) ? a->positive_infinity : most;
+  const double low = is_given(a->negative_infinity) ? a->negative_infinity : -most;
+  wk_tensor *y = wk_where(wk_is_nan(x), wk_scalar(a->nan), x);
+  y = wk_where(wk_equal(x, wk_scalar(INFINITY)), wk_scalar(high), y);
+  call->outputs[0] = wk_where(wk_equal(x, wk_scalar(-INFINITY)), wk_scalar(low), y);
+  return wk_error_status();
+}
+
+wk_status wk_composite_bitwise_not(wk_call *call) {
+  wk_tensor *x = call->inputs[0];
+  const wk_dtype dtype = x->layout.dtype;
+  call->outputs[0] = dtype == WK_BOOL ? wk_logical_not(x)
+                                      : wk_bitwise_xor(x, wk_scalar(dtype == WK_U8 ? 255 : -1));
+  return wk_error_status();
+}
+
+wk_status wk_composite_gelu(wk_call *call) {
+  const wk_gelu_arguments *a = call->arguments;
+  call->outputs[0] = a->approximate ? wk_gelu_tanh(call->inputs[0]) : wk_gelu_exact(call->inputs[0]);
+  return wk_error_status();
+}
+
+wk_status wk_composite_glu(wk_call *call) {
+  const wk_glu_arguments *a = call->arguments;
+  wk_tensor *x = call->inputs[0];
+  const int axis = wk_axis_resolve(a->axis, x->layout.rank);
+  if (axis < 0) return wk_error_status();
+  const int64_t size = x->layout.dims[axis];
+  if (size % 2 != 0) {
+    wk_fail(WK_ERROR_SHAPE, "x has size %lld along axis %d; it must be even", (long long)size, axis);
+    wk_error_add_hint("one half of it decides how much of the other half passes");
+    return WK_ERROR_SHAPE;
+  }
+  wk_tensor *kept = wk_slice(x, axis, 0, size / 2), *gate = wk_slice(x, axis, size / 2, size);
+  call->outputs[0] = wk_multiply(kept, wk_sigmoid(gate));
+  return wk_error_status();
+}
