@@ -6,7 +6,11 @@ include_guard()
 include(CheckCCompilerFlag)
 
 set(wick_isa_list baseline)
+# An x86 without AVX2 is rare by now: its kernels are there to be right, and are kept small.
 set(wick_isa_flags_baseline)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND CMAKE_BUILD_TYPE STREQUAL "Release")
+  set(wick_isa_flags_baseline -Os)
+endif()
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
   set(wick_isa_flags_avx2 -mavx2 -mfma -mf16c)
   set(wick_isa_flags_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
