@@ -39,7 +39,11 @@ function(wick_isa_objects result dispatcher sources)
       wick_target(wick_isa_${isa})
       target_compile_definitions(wick_isa_${isa} PRIVATE WICK_ISA=${isa})
       # Vectors wider than a register are only ever inlined, so how they are passed is no concern.
-      target_compile_options(wick_isa_${isa} PRIVATE ${wick_isa_flags_${isa}} -Wno-psabi)
+      target_compile_options(wick_isa_${isa} PRIVATE ${wick_isa_flags_${isa}} -Wno-psabi
+                             $<$<CONFIG:Release>:-fno-asynchronous-unwind-tables>)
+      if(isa MATCHES "^avx")
+        target_compile_definitions(wick_isa_${isa} PRIVATE WICK_ISA_F32_ONLY)
+      endif()
       list(APPEND objects $<TARGET_OBJECTS:wick_isa_${isa}>)
     endforeach()
   endif()

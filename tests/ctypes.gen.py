@@ -28,7 +28,7 @@ class Op:
 
 
 INF = float("inf")
-ENUMS = {'reduction': ['mean', 'sum', 'none'], 'quantile_method': ['linear', 'lower', 'higher', 'midpoint', 'nearest']}
+ENUMS = {'reduction': ['mean', 'sum', 'none'], 'quantile_method': ['linear', 'lower', 'higher', 'midpoint', 'nearest'], 'interpolation': ['nearest', 'nearest_exact', 'linear', 'cubic', 'area'], 'sampling': ['linear', 'nearest'], 'outside': ['zeros', 'border', 'reflection'], 'pad_mode': ['constant', 'reflect', 'replicate', 'circular'], 'scatter_reduction': ['sum', 'mean', 'max', 'min', 'product'], 'bag_mode': ['mean', 'sum', 'max'], 'fan': ['in', 'out', 'average'], 'distribution': ['truncated_normal', 'normal', 'uniform']}
 
 OPS = {
     "gelu": Op(
@@ -126,6 +126,61 @@ OPS = {
         [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
         [("axis", "axis", True, 0, -INF, INF)],
         ['y'], False),
+    "squareplus": Op(
+        [("x", ctypes.c_void_p), ("sharpness", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("sharpness", "double", False, 4, -INF, INF)],
+        ['y'], False),
+    "crelu": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF)],
+        ['y'], False),
+    "scaled_dot_product_attention": Op(
+        [("query", ctypes.c_void_p), ("key", ctypes.c_void_p), ("value", ctypes.c_void_p), ("mask", ctypes.c_void_p), ("causal", ctypes.c_bool), ("scale", ctypes.c_double), ("dropout", ctypes.c_double), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [('query', ['f32', 'f64', 'f16', 'bf16'], False, False), ('key', ['f32', 'f64', 'f16', 'bf16'], False, False), ('value', ['f32', 'f64', 'f16', 'bf16'], False, False), ('mask', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], True, False)],
+        [("causal", "bool", False, 0, -INF, INF), ("scale", "double", False, 0, -INF, INF), ("dropout", "double", False, 0, 0, 0.999999), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "multi_head_attention": Op(
+        [("query", ctypes.c_void_p), ("weights", Tensors), ("heads", ctypes.c_int64), ("key", ctypes.c_void_p), ("value", ctypes.c_void_p), ("mask", ctypes.c_void_p), ("causal", ctypes.c_bool), ("dropout", ctypes.c_double), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [('query', ['f32', 'f64', 'f16', 'bf16'], False, False), ('key', ['f32', 'f64', 'f16', 'bf16'], True, False), ('value', ['f32', 'f64', 'f16', 'bf16'], True, False), ('mask', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], True, False), ('weights', ['f32', 'f64', 'f16', 'bf16'], False, True)],
+        [("heads", "int", True, 0, 1, INF), ("causal", "bool", False, 0, -INF, INF), ("dropout", "double", False, 0, 0, 0.999999), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "rotary_embedding": Op(
+        [("x", ctypes.c_void_p), ("base", ctypes.c_double), ("start", ctypes.c_int64), ("interleaved", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("base", "double", False, 10000, 1, INF), ("start", "int", False, 0, 0, INF), ("interleaved", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "conv1d": Op(
+        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("stride", ctypes.c_int64), ("padding", ctypes.c_int64), ("same", ctypes.c_bool), ("dilation", ctypes.c_int64), ("groups", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], False, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("stride", "int", False, 1, 1, INF), ("padding", "int", False, 0, 0, INF), ("same", "bool", False, 0, -INF, INF), ("dilation", "int", False, 1, 1, INF), ("groups", "int", False, 1, 1, INF)],
+        ['y'], False),
+    "conv3d": Op(
+        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("stride", ctypes.c_int64 * 3), ("padding", ctypes.c_int64 * 3), ("dilation", ctypes.c_int64 * 3), ("groups", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], False, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("stride", "triple", False, 1, 1, INF), ("padding", "triple", False, 0, 0, INF), ("dilation", "triple", False, 1, 1, INF), ("groups", "int", False, 1, 1, INF)],
+        ['y'], False),
+    "conv_transpose2d": Op(
+        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("stride", ctypes.c_int64 * 2), ("padding", ctypes.c_int64 * 2), ("output_padding", ctypes.c_int64 * 2), ("dilation", ctypes.c_int64 * 2), ("groups", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], False, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("stride", "pair", False, 1, 1, INF), ("padding", "pair", False, 0, 0, INF), ("output_padding", "pair", False, 0, 0, INF), ("dilation", "pair", False, 1, 1, INF), ("groups", "int", False, 1, 1, INF)],
+        ['y'], False),
+    "conv_transpose1d": Op(
+        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("stride", ctypes.c_int64), ("padding", ctypes.c_int64), ("output_padding", ctypes.c_int64), ("dilation", ctypes.c_int64), ("groups", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], False, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("stride", "int", False, 1, 1, INF), ("padding", "int", False, 0, 0, INF), ("output_padding", "int", False, 0, 0, INF), ("dilation", "int", False, 1, 1, INF), ("groups", "int", False, 1, 1, INF)],
+        ['y'], False),
+    "conv_transpose3d": Op(
+        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("stride", ctypes.c_int64 * 3), ("padding", ctypes.c_int64 * 3), ("output_padding", ctypes.c_int64 * 3), ("dilation", ctypes.c_int64 * 3), ("groups", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], False, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("stride", "triple", False, 1, 1, INF), ("padding", "triple", False, 0, 0, INF), ("output_padding", "triple", False, 0, 0, INF), ("dilation", "triple", False, 1, 1, INF), ("groups", "int", False, 1, 1, INF)],
+        ['y'], False),
+    "separable_conv2d": Op(
+        [("x", ctypes.c_void_p), ("depthwise", ctypes.c_void_p), ("pointwise", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("stride", ctypes.c_int64 * 2), ("padding", ctypes.c_int64 * 2), ("same", ctypes.c_bool), ("dilation", ctypes.c_int64 * 2)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('depthwise', ['f32', 'f64', 'f16', 'bf16'], False, False), ('pointwise', ['f32', 'f64', 'f16', 'bf16'], False, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("stride", "pair", False, 1, 1, INF), ("padding", "pair", False, 0, 0, INF), ("same", "bool", False, 0, -INF, INF), ("dilation", "pair", False, 1, 1, INF)],
+        ['y'], False),
     "full": Op(
         [("shape", Shape), ("value", ctypes.c_double), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p)],
         [],
@@ -180,6 +235,11 @@ OPS = {
         [("start", ctypes.c_double), ("end", ctypes.c_double), ("count", ctypes.c_int64), ("base", ctypes.c_double), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p)],
         [],
         [("start", "double", True, 0, -INF, INF), ("end", "double", True, 0, -INF, INF), ("count", "int", True, 0, 0, INF), ("base", "double", False, 10, -INF, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF)],
+        ['y'], False),
+    "geomspace": Op(
+        [("start", ctypes.c_double), ("end", ctypes.c_double), ("count", ctypes.c_int64), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p)],
+        [],
+        [("start", "double", True, 0, -INF, INF), ("end", "double", True, 0, -INF, INF), ("count", "int", True, 0, 0, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF)],
         ['y'], False),
     "range": Op(
         [("start", ctypes.c_double), ("end", ctypes.c_double), ("step", ctypes.c_double), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p)],
@@ -251,6 +311,41 @@ OPS = {
         [('a', ['f32', 'f64', 'f16', 'bf16'], False, False), ('b', ['f32', 'f64', 'f16', 'bf16'], False, False)],
         [("axis", "axis", True, 0, -INF, INF), ("reverse", "bool", False, 0, -INF, INF)],
         ['y'], False),
+    "embedding": Op(
+        [("weight", ctypes.c_void_p), ("indices", ctypes.c_void_p), ("has_padding", ctypes.c_bool), ("padding_index", ctypes.c_int64)],
+        [('weight', ['f32', 'f64', 'f16', 'bf16'], False, False), ('indices', ['i64'], False, False)],
+        [("has_padding", "bool", False, 0, -INF, INF), ("padding_index", "int", False, 0, -INF, INF)],
+        ['y'], False),
+    "embedding_bag": Op(
+        [("weight", ctypes.c_void_p), ("indices", ctypes.c_void_p), ("offsets", ctypes.c_void_p), ("sample_weights", ctypes.c_void_p), ("mode", ctypes.c_int), ("has_padding", ctypes.c_bool), ("padding_index", ctypes.c_int64)],
+        [('weight', ['f32', 'f64', 'f16', 'bf16'], False, False), ('indices', ['i64'], False, False), ('offsets', ['i64'], True, False), ('sample_weights', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("mode", "bag_mode", False, 0, -INF, INF), ("has_padding", "bool", False, 0, -INF, INF), ("padding_index", "int", False, 0, -INF, INF)],
+        ['y'], False),
+    "segment_sum": Op(
+        [("x", ctypes.c_void_p), ("segments", ctypes.c_void_p), ("count", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('segments', ['i64'], False, False)],
+        [("count", "int", False, 0, 0, INF)],
+        ['y'], False),
+    "segment_mean": Op(
+        [("x", ctypes.c_void_p), ("segments", ctypes.c_void_p), ("count", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('segments', ['i64'], False, False)],
+        [("count", "int", False, 0, 0, INF)],
+        ['y'], False),
+    "segment_max": Op(
+        [("x", ctypes.c_void_p), ("segments", ctypes.c_void_p), ("count", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('segments', ['i64'], False, False)],
+        [("count", "int", False, 0, 0, INF)],
+        ['y'], False),
+    "segment_min": Op(
+        [("x", ctypes.c_void_p), ("segments", ctypes.c_void_p), ("count", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('segments', ['i64'], False, False)],
+        [("count", "int", False, 0, 0, INF)],
+        ['y'], False),
+    "segment_product": Op(
+        [("x", ctypes.c_void_p), ("segments", ctypes.c_void_p), ("count", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('segments', ['i64'], False, False)],
+        [("count", "int", False, 0, 0, INF)],
+        ['y'], False),
     "gather": Op(
         [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("axis", ctypes.c_int)],
         [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False)],
@@ -280,6 +375,76 @@ OPS = {
         [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("axis", ctypes.c_int)],
         [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False)],
         [("axis", "axis", True, 0, -INF, INF)],
+        ['y'], False),
+    "scatter_reduce": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("source", ctypes.c_void_p), ("axis", ctypes.c_int), ("reduction", ctypes.c_int), ("exclude_x", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('index', ['i64'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("reduction", "scatter_reduction", False, 0, -INF, INF), ("exclude_x", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "index_add": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("source", ctypes.c_void_p), ("axis", ctypes.c_int), ("alpha", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('index', ['i64'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("alpha", "double", False, 1, -INF, INF)],
+        ['y'], False),
+    "index_copy": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("source", ctypes.c_void_p), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF)],
+        ['y'], False),
+    "index_fill": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("axis", ctypes.c_int), ("value", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("value", "double", True, 0, -INF, INF)],
+        ['y'], False),
+    "index_reduce": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("source", ctypes.c_void_p), ("axis", ctypes.c_int), ("reduction", ctypes.c_int), ("exclude_x", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('index', ['i64'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("reduction", "scatter_reduction", False, 0, -INF, INF), ("exclude_x", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "take": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False)],
+        [],
+        ['y'], False),
+    "take_along_axis": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF)],
+        ['y'], False),
+    "gather_nd": Op(
+        [("x", ctypes.c_void_p), ("indices", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('indices', ['i64'], False, False)],
+        [],
+        ['y'], False),
+    "scatter_nd": Op(
+        [("source", ctypes.c_void_p), ("indices", ctypes.c_void_p), ("shape", Shape)],
+        [('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('indices', ['i64'], False, False)],
+        [("shape", "shape", True, 0, -INF, INF)],
+        ['y'], False),
+    "scatter_nd_update": Op(
+        [("x", ctypes.c_void_p), ("source", ctypes.c_void_p), ("indices", ctypes.c_void_p), ("accumulate", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('indices', ['i64'], False, False)],
+        [("accumulate", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "nonzero": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [],
+        ['y'], False),
+    "masked_select": Op(
+        [("x", ctypes.c_void_p), ("mask", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('mask', ['bool'], False, False)],
+        [],
+        ['y'], False),
+    "masked_scatter": Op(
+        [("x", ctypes.c_void_p), ("mask", ctypes.c_void_p), ("source", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('mask', ['bool'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [],
+        ['y'], False),
+    "put": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("source", ctypes.c_void_p), ("accumulate", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("accumulate", "bool", False, 0, -INF, INF)],
         ['y'], False),
     "dot": Op(
         [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
@@ -320,11 +485,6 @@ OPS = {
         [("matrices", Tensors)],
         [('matrices', ['f32', 'f64', 'f16', 'bf16'], False, True)],
         [],
-        ['y'], False),
-    "diagonal": Op(
-        [("x", ctypes.c_void_p), ("offset", ctypes.c_int64), ("axis_1", ctypes.c_int), ("axis_2", ctypes.c_int)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
-        [("offset", "int", False, 0, -INF, INF), ("axis_1", "axis", False, 0, -INF, INF), ("axis_2", "axis", False, 0, -INF, INF)],
         ['y'], False),
     "trace": Op(
         [("x", ctypes.c_void_p)],
@@ -370,6 +530,76 @@ OPS = {
         [("x", ctypes.c_void_p), ("exponent", ctypes.c_int64)],
         [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
         [("exponent", "int", True, 0, -INF, INF)],
+        ['y'], False),
+    "cholesky": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "triangular_solve": Op(
+        [("a", ctypes.c_void_p), ("b", ctypes.c_void_p), ("upper", ctypes.c_bool), ("unit_diagonal", ctypes.c_bool)],
+        [('a', ['f32', 'f64', 'f16', 'bf16'], False, False), ('b', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("upper", "bool", False, 0, -INF, INF), ("unit_diagonal", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "solve": Op(
+        [("a", ctypes.c_void_p), ("b", ctypes.c_void_p)],
+        [('a', ['f32', 'f64', 'f16', 'bf16'], False, False), ('b', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "inverse": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "determinant": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "log_determinant": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['sign', 'logarithm'], False),
+    "qr": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['q', 'r'], False),
+    "symmetric_eigen": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['values', 'vectors'], False),
+    "svd": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['u', 's', 'vt'], False),
+    "pseudo_inverse": Op(
+        [("x", ctypes.c_void_p), ("tolerance", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("tolerance", "double", False, 0, 0, INF)],
+        ['y'], False),
+    "matrix_rank": Op(
+        [("x", ctypes.c_void_p), ("tolerance", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("tolerance", "double", False, 0, 0, INF)],
+        ['y'], False),
+    "least_squares": Op(
+        [("a", ctypes.c_void_p), ("b", ctypes.c_void_p)],
+        [('a', ['f32', 'f64', 'f16', 'bf16'], False, False), ('b', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "cholesky_solve": Op(
+        [("b", ctypes.c_void_p), ("l", ctypes.c_void_p)],
+        [('b', ['f32', 'f64', 'f16', 'bf16'], False, False), ('l', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "matrix_exponential": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
         ['y'], False),
     "mse_loss": Op(
         [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int)],
@@ -490,6 +720,36 @@ OPS = {
         [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("stride", ctypes.c_int64 * 2), ("padding", ctypes.c_int64 * 2), ("same", ctypes.c_bool), ("dilation", ctypes.c_int64 * 2), ("groups", ctypes.c_int64)],
         [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], False, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
         [("stride", "pair", False, 1, 1, INF), ("padding", "pair", False, 0, 0, INF), ("same", "bool", False, 0, -INF, INF), ("dilation", "pair", False, 1, 1, INF), ("groups", "int", False, 1, 1, INF)],
+        ['y'], False),
+    "batch_norm": Op(
+        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("running_mean", ctypes.c_void_p), ("running_variance", ctypes.c_void_p), ("training", ctypes.c_bool), ("momentum", ctypes.c_double), ("epsilon", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False), ('running_mean', ['f32', 'f64', 'f16', 'bf16'], True, False), ('running_variance', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("training", "bool", False, 0, -INF, INF), ("momentum", "double", False, 0.1, 0, 1), ("epsilon", "double", False, 1e-05, 0, INF)],
+        ['y'], False),
+    "layer_norm": Op(
+        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("axes", ctypes.c_int64), ("epsilon", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("axes", "int", False, 1, 1, INF), ("epsilon", "double", False, 1e-05, 0, INF)],
+        ['y'], False),
+    "rms_norm": Op(
+        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("axes", ctypes.c_int64), ("epsilon", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("axes", "int", False, 1, 1, INF), ("epsilon", "double", False, 1e-06, 0, INF)],
+        ['y'], False),
+    "group_norm": Op(
+        [("x", ctypes.c_void_p), ("groups", ctypes.c_int64), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("epsilon", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("groups", "int", True, 0, 1, INF), ("epsilon", "double", False, 1e-05, 0, INF)],
+        ['y'], False),
+    "instance_norm": Op(
+        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("epsilon", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("epsilon", "double", False, 1e-05, 0, INF)],
+        ['y'], False),
+    "l2_normalize": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("epsilon", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("epsilon", "double", False, 1e-12, 0, INF)],
         ['y'], False),
     "add": Op(
         [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
@@ -721,6 +981,11 @@ OPS = {
         [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
         [],
         ['y'], False),
+    "ndtr": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
     "lgamma": Op(
         [("x", ctypes.c_void_p)],
         [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
@@ -735,6 +1000,11 @@ OPS = {
         [("x", ctypes.c_void_p)],
         [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
         [],
+        ['y'], False),
+    "polygamma": Op(
+        [("x", ctypes.c_void_p), ("order", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("order", "int", True, 0, 1, 100)],
         ['y'], False),
     "cbrt": Op(
         [("x", ctypes.c_void_p)],
@@ -1051,6 +1321,91 @@ OPS = {
         [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
         [("mean", "double", False, 0, -INF, INF), ("deviation", "double", False, 1, 0, INF), ("dtype", "dtype", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
         ['y'], True),
+    "random_gamma": Op(
+        [("x", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "random_beta": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['result'], True),
+    "random_poisson": Op(
+        [("x", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "rrelu": Op(
+        [("x", ctypes.c_void_p), ("lower", ctypes.c_double), ("upper", ctypes.c_double), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("lower", "double", False, 0.125, -INF, INF), ("upper", "double", False, 0.3333333333333333, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "variance_scaling": Op(
+        [("shape", Shape), ("scale", ctypes.c_double), ("fan", ctypes.c_int), ("distribution", ctypes.c_int), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [],
+        [("shape", "shape", True, 0, -INF, INF), ("scale", "double", False, 1, -INF, INF), ("fan", "fan", False, 0, -INF, INF), ("distribution", "distribution", False, 0, -INF, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "glorot_uniform": Op(
+        [("shape", Shape), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [],
+        [("shape", "shape", True, 0, -INF, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "glorot_normal": Op(
+        [("shape", Shape), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [],
+        [("shape", "shape", True, 0, -INF, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "he_uniform": Op(
+        [("shape", Shape), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [],
+        [("shape", "shape", True, 0, -INF, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "he_normal": Op(
+        [("shape", Shape), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [],
+        [("shape", "shape", True, 0, -INF, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "lecun_uniform": Op(
+        [("shape", Shape), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [],
+        [("shape", "shape", True, 0, -INF, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "lecun_normal": Op(
+        [("shape", Shape), ("dtype", ctypes.c_int), ("device", ctypes.c_void_p), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [],
+        [("shape", "shape", True, 0, -INF, INF), ("dtype", "dtype", False, 0, -INF, INF), ("device", "device", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y'], True),
+    "lstm": Op(
+        [("x", ctypes.c_void_p), ("weights", Tensors), ("hidden", ctypes.c_void_p), ("cell", ctypes.c_void_p), ("lengths", ctypes.c_void_p), ("layers", ctypes.c_int64), ("bidirectional", ctypes.c_bool), ("dropout", ctypes.c_double), ("no_bias", ctypes.c_bool), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('hidden', ['f32', 'f64', 'f16', 'bf16'], True, False), ('cell', ['f32', 'f64', 'f16', 'bf16'], True, False), ('lengths', ['i64'], True, False), ('weights', ['f32', 'f64', 'f16', 'bf16'], False, True)],
+        [("layers", "int", False, 1, 1, INF), ("bidirectional", "bool", False, 0, -INF, INF), ("dropout", "double", False, 0, 0, 0.999999), ("no_bias", "bool", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y', 'hidden', 'cell'], True),
+    "gru": Op(
+        [("x", ctypes.c_void_p), ("weights", Tensors), ("hidden", ctypes.c_void_p), ("lengths", ctypes.c_void_p), ("layers", ctypes.c_int64), ("bidirectional", ctypes.c_bool), ("dropout", ctypes.c_double), ("no_bias", ctypes.c_bool), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('hidden', ['f32', 'f64', 'f16', 'bf16'], True, False), ('lengths', ['i64'], True, False), ('weights', ['f32', 'f64', 'f16', 'bf16'], False, True)],
+        [("layers", "int", False, 1, 1, INF), ("bidirectional", "bool", False, 0, -INF, INF), ("dropout", "double", False, 0, 0, 0.999999), ("no_bias", "bool", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y', 'hidden'], True),
+    "rnn": Op(
+        [("x", ctypes.c_void_p), ("weights", Tensors), ("hidden", ctypes.c_void_p), ("lengths", ctypes.c_void_p), ("relu", ctypes.c_bool), ("layers", ctypes.c_int64), ("bidirectional", ctypes.c_bool), ("dropout", ctypes.c_double), ("no_bias", ctypes.c_bool), ("generator", ctypes.c_void_p), ("keyed", ctypes.c_bool), ("seed", ctypes.c_uint64), ("offset", ctypes.c_uint64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('hidden', ['f32', 'f64', 'f16', 'bf16'], True, False), ('lengths', ['i64'], True, False), ('weights', ['f32', 'f64', 'f16', 'bf16'], False, True)],
+        [("relu", "bool", False, 0, -INF, INF), ("layers", "int", False, 1, 1, INF), ("bidirectional", "bool", False, 0, -INF, INF), ("dropout", "double", False, 0, 0, 0.999999), ("no_bias", "bool", False, 0, -INF, INF), ("generator", "generator", False, 0, -INF, INF), ("keyed", "bool", False, 0, -INF, INF), ("seed", "uint", False, 0, -INF, INF), ("offset", "uint", False, 0, -INF, INF)],
+        ['y', 'hidden'], True),
+    "lstm_cell": Op(
+        [("x", ctypes.c_void_p), ("hidden", ctypes.c_void_p), ("cell", ctypes.c_void_p), ("weight_input", ctypes.c_void_p), ("weight_hidden", ctypes.c_void_p), ("bias", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('hidden', ['f32', 'f64', 'f16', 'bf16'], False, False), ('cell', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight_input', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight_hidden', ['f32', 'f64', 'f16', 'bf16'], False, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [],
+        ['hidden_after', 'cell_after'], False),
+    "gru_cell": Op(
+        [("x", ctypes.c_void_p), ("hidden", ctypes.c_void_p), ("weight_input", ctypes.c_void_p), ("weight_hidden", ctypes.c_void_p), ("bias_input", ctypes.c_void_p), ("bias_hidden", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('hidden', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight_input', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight_hidden', ['f32', 'f64', 'f16', 'bf16'], False, False), ('bias_input', ['f32', 'f64', 'f16', 'bf16'], True, False), ('bias_hidden', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [],
+        ['y'], False),
+    "rnn_cell": Op(
+        [("x", ctypes.c_void_p), ("hidden", ctypes.c_void_p), ("weight_input", ctypes.c_void_p), ("weight_hidden", ctypes.c_void_p), ("bias", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('hidden', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight_input', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight_hidden', ['f32', 'f64', 'f16', 'bf16'], False, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [],
+        ['y'], False),
     "sum": Op(
         [("x", ctypes.c_void_p), ("axes", Axes), ("keep_dims", ctypes.c_bool)],
         [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
@@ -1161,6 +1516,31 @@ OPS = {
         [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
         [("relative", "double", False, 1e-05, 0, INF), ("absolute", "double", False, 1e-08, 0, INF), ("equal_nan", "bool", False, 0, -INF, INF)],
         ['result'], False),
+    "interpolate": Op(
+        [("x", ctypes.c_void_p), ("size", Shape), ("scale", ctypes.c_double), ("mode", ctypes.c_int), ("align_corners", ctypes.c_bool), ("antialias", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("size", "shape", False, 0, -INF, INF), ("scale", "double", False, 0, 0, INF), ("mode", "interpolation", False, 0, -INF, INF), ("align_corners", "bool", False, 0, -INF, INF), ("antialias", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "pixel_shuffle": Op(
+        [("x", ctypes.c_void_p), ("factor", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("factor", "int", True, 0, 1, INF)],
+        ['y'], False),
+    "pixel_unshuffle": Op(
+        [("x", ctypes.c_void_p), ("factor", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("factor", "int", True, 0, 1, INF)],
+        ['y'], False),
+    "affine_grid": Op(
+        [("theta", ctypes.c_void_p), ("size", ctypes.c_int64 * 2), ("align_corners", ctypes.c_bool)],
+        [('theta', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("size", "pair", True, 0, 1, INF), ("align_corners", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "grid_sample": Op(
+        [("x", ctypes.c_void_p), ("grid", ctypes.c_void_p), ("mode", ctypes.c_int), ("outside", ctypes.c_int), ("align_corners", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('grid', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("mode", "sampling", False, 0, -INF, INF), ("outside", "outside", False, 0, -INF, INF), ("align_corners", "bool", False, 0, -INF, INF)],
+        ['y'], False),
     "softmax": Op(
         [("x", ctypes.c_void_p), ("axes", Axes)],
         [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
@@ -1252,9 +1632,94 @@ OPS = {
         [("axis", "axis", True, 0, -INF, INF)],
         ['y'], False),
     "pad": Op(
-        [("x", ctypes.c_void_p), ("before", Shape), ("after", Shape), ("value", ctypes.c_double)],
+        [("x", ctypes.c_void_p), ("before", Shape), ("after", Shape), ("value", ctypes.c_double), ("mode", ctypes.c_int)],
         [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
-        [("before", "shape", True, 0, -INF, INF), ("after", "shape", True, 0, -INF, INF), ("value", "double", False, 0, -INF, INF)],
+        [("before", "shape", True, 0, -INF, INF), ("after", "shape", True, 0, -INF, INF), ("value", "double", False, 0, -INF, INF), ("mode", "pad_mode", False, 0, -INF, INF)],
+        ['y'], False),
+    "as_strided": Op(
+        [("x", ctypes.c_void_p), ("shape", Shape), ("strides", Shape), ("offset", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("shape", "shape", True, 0, -INF, INF), ("strides", "shape", True, 0, -INF, INF), ("offset", "int", False, 0, -INF, INF)],
+        ['y'], False),
+    "diagonal": Op(
+        [("x", ctypes.c_void_p), ("offset", ctypes.c_int64), ("axis1", ctypes.c_int), ("axis2", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("offset", "int", False, 0, -INF, INF), ("axis1", "axis", False, 0, -INF, INF), ("axis2", "axis", False, 0, -INF, INF)],
+        ['y'], False),
+    "sliding_windows": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("size", ctypes.c_int64), ("step", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("size", "int", True, 0, 1, INF), ("step", "int", False, 1, 1, INF)],
+        ['y'], False),
+    "narrow": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("start", ctypes.c_int64), ("length", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("start", "int", True, 0, -INF, INF), ("length", "int", True, 0, 0, INF)],
+        ['y'], False),
+    "unflatten": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("shape", Shape)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("shape", "shape", True, 0, -INF, INF)],
+        ['y'], False),
+    "expand": Op(
+        [("x", ctypes.c_void_p), ("shape", Shape)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("shape", "shape", True, 0, -INF, INF)],
+        ['y'], False),
+    "move_axes": Op(
+        [("x", ctypes.c_void_p), ("from", Axes), ("to", Axes)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("from", "axes", True, 0, -INF, INF), ("to", "axes", True, 0, -INF, INF)],
+        ['y'], False),
+    "select_scatter": Op(
+        [("x", ctypes.c_void_p), ("source", ctypes.c_void_p), ("axis", ctypes.c_int), ("index", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("index", "int", True, 0, -INF, INF)],
+        ['y'], False),
+    "repeat": Op(
+        [("x", ctypes.c_void_p), ("counts", Shape)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("counts", "shape", True, 0, -INF, INF)],
+        ['y'], False),
+    "repeat_interleave": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("counts", ctypes.c_void_p), ("count", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('counts', ['i64'], True, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("count", "int", False, 1, 0, INF)],
+        ['y'], False),
+    "roll": Op(
+        [("x", ctypes.c_void_p), ("shifts", Shape), ("axes", Axes)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("shifts", "shape", True, 0, -INF, INF), ("axes", "axes", False, 0, -INF, INF)],
+        ['y'], False),
+    "rotate90": Op(
+        [("x", ctypes.c_void_p), ("count", ctypes.c_int64), ("axes", Axes)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("count", "int", False, 1, -INF, INF), ("axes", "axes", False, 0, -INF, INF)],
+        ['y'], False),
+    "hstack": Op(
+        [("tensors", Tensors)],
+        [('tensors', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, True)],
+        [],
+        ['y'], False),
+    "vstack": Op(
+        [("tensors", Tensors)],
+        [('tensors', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, True)],
+        [],
+        ['y'], False),
+    "dstack": Op(
+        [("tensors", Tensors)],
+        [('tensors', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, True)],
+        [],
+        ['y'], False),
+    "column_stack": Op(
+        [("tensors", Tensors)],
+        [('tensors', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, True)],
+        [],
+        ['y'], False),
+    "diagonal_scatter": Op(
+        [("x", ctypes.c_void_p), ("source", ctypes.c_void_p), ("offset", ctypes.c_int64), ("axis1", ctypes.c_int), ("axis2", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("offset", "int", False, 0, -INF, INF), ("axis1", "axis", False, 0, -INF, INF), ("axis2", "axis", False, 0, -INF, INF)],
         ['y'], False),
     "sort": Op(
         [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("descending", ctypes.c_bool)],
@@ -1337,13 +1802,98 @@ OPS = {
         [("bins", "int", True, 0, 1, INF), ("low", "double", False, 0, -INF, INF), ("high", "double", False, 0, -INF, INF)],
         ['y'], False),
     "max_pool2d": Op(
-        [("x", ctypes.c_void_p), ("window", ctypes.c_int64 * 2), ("stride", ctypes.c_int64 * 2), ("padding", ctypes.c_int64 * 2)],
+        [("x", ctypes.c_void_p), ("window", ctypes.c_int64 * 2), ("stride", ctypes.c_int64 * 2), ("padding", ctypes.c_int64 * 2), ("dilation", ctypes.c_int64 * 2), ("ceil_mode", ctypes.c_bool), ("same", ctypes.c_bool)],
         [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("window", "pair", True, 0, 1, INF), ("stride", "pair", False, 0, 0, INF), ("padding", "pair", False, 0, 0, INF)],
+        [("window", "pair", True, 0, 1, INF), ("stride", "pair", False, 0, 0, INF), ("padding", "pair", False, 0, 0, INF), ("dilation", "pair", False, 1, 1, INF), ("ceil_mode", "bool", False, 0, -INF, INF), ("same", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "max_pool2d_with_indices": Op(
+        [("x", ctypes.c_void_p), ("window", ctypes.c_int64 * 2), ("stride", ctypes.c_int64 * 2), ("padding", ctypes.c_int64 * 2), ("dilation", ctypes.c_int64 * 2), ("ceil_mode", ctypes.c_bool), ("same", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("window", "pair", True, 0, 1, INF), ("stride", "pair", False, 0, 0, INF), ("padding", "pair", False, 0, 0, INF), ("dilation", "pair", False, 1, 1, INF), ("ceil_mode", "bool", False, 0, -INF, INF), ("same", "bool", False, 0, -INF, INF)],
+        ['y', 'indices'], False),
+    "max_unpool2d": Op(
+        [("x", ctypes.c_void_p), ("indices", ctypes.c_void_p), ("size", ctypes.c_int64 * 2)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('indices', ['i64'], False, False)],
+        [("size", "pair", True, 0, 1, INF)],
         ['y'], False),
     "average_pool2d": Op(
-        [("x", ctypes.c_void_p), ("window", ctypes.c_int64 * 2), ("stride", ctypes.c_int64 * 2), ("padding", ctypes.c_int64 * 2)],
+        [("x", ctypes.c_void_p), ("window", ctypes.c_int64 * 2), ("stride", ctypes.c_int64 * 2), ("padding", ctypes.c_int64 * 2), ("ceil_mode", ctypes.c_bool), ("same", ctypes.c_bool), ("count_padding", ctypes.c_bool)],
         [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("window", "pair", True, 0, 1, INF), ("stride", "pair", False, 0, 0, INF), ("padding", "pair", False, 0, 0, INF)],
+        [("window", "pair", True, 0, 1, INF), ("stride", "pair", False, 0, 0, INF), ("padding", "pair", False, 0, 0, INF), ("ceil_mode", "bool", False, 0, -INF, INF), ("same", "bool", False, 0, -INF, INF), ("count_padding", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "max_pool1d": Op(
+        [("x", ctypes.c_void_p), ("window", ctypes.c_int64), ("stride", ctypes.c_int64), ("padding", ctypes.c_int64), ("dilation", ctypes.c_int64), ("ceil_mode", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("window", "int", True, 0, 1, INF), ("stride", "int", False, 0, 0, INF), ("padding", "int", False, 0, 0, INF), ("dilation", "int", False, 1, 1, INF), ("ceil_mode", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "max_pool3d": Op(
+        [("x", ctypes.c_void_p), ("window", ctypes.c_int64 * 3), ("stride", ctypes.c_int64 * 3), ("padding", ctypes.c_int64 * 3), ("dilation", ctypes.c_int64 * 3), ("ceil_mode", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("window", "triple", True, 0, 1, INF), ("stride", "triple", False, 0, 0, INF), ("padding", "triple", False, 0, 0, INF), ("dilation", "triple", False, 1, 1, INF), ("ceil_mode", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "average_pool1d": Op(
+        [("x", ctypes.c_void_p), ("window", ctypes.c_int64), ("stride", ctypes.c_int64), ("padding", ctypes.c_int64), ("ceil_mode", ctypes.c_bool), ("count_padding", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("window", "int", True, 0, 1, INF), ("stride", "int", False, 0, 0, INF), ("padding", "int", False, 0, 0, INF), ("ceil_mode", "bool", False, 0, -INF, INF), ("count_padding", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "average_pool3d": Op(
+        [("x", ctypes.c_void_p), ("window", ctypes.c_int64 * 3), ("stride", ctypes.c_int64 * 3), ("padding", ctypes.c_int64 * 3), ("ceil_mode", ctypes.c_bool), ("count_padding", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("window", "triple", True, 0, 1, INF), ("stride", "triple", False, 0, 0, INF), ("padding", "triple", False, 0, 0, INF), ("ceil_mode", "bool", False, 0, -INF, INF), ("count_padding", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "adaptive_average_pool2d": Op(
+        [("x", ctypes.c_void_p), ("size", ctypes.c_int64 * 2)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("size", "pair", True, 0, 1, INF)],
+        ['y'], False),
+    "adaptive_average_pool1d": Op(
+        [("x", ctypes.c_void_p), ("size", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("size", "int", True, 0, 1, INF)],
+        ['y'], False),
+    "adaptive_average_pool3d": Op(
+        [("x", ctypes.c_void_p), ("size", ctypes.c_int64 * 3)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("size", "triple", True, 0, 1, INF)],
+        ['y'], False),
+    "adaptive_max_pool2d": Op(
+        [("x", ctypes.c_void_p), ("size", ctypes.c_int64 * 2)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("size", "pair", True, 0, 1, INF)],
+        ['y'], False),
+    "adaptive_max_pool1d": Op(
+        [("x", ctypes.c_void_p), ("size", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("size", "int", True, 0, 1, INF)],
+        ['y'], False),
+    "global_average_pool2d": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "global_max_pool2d": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "unfold2d": Op(
+        [("x", ctypes.c_void_p), ("window", ctypes.c_int64 * 2), ("stride", ctypes.c_int64 * 2), ("padding", ctypes.c_int64 * 2), ("dilation", ctypes.c_int64 * 2)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("window", "pair", True, 0, 1, INF), ("stride", "pair", False, 1, 1, INF), ("padding", "pair", False, 0, 0, INF), ("dilation", "pair", False, 1, 1, INF)],
+        ['y'], False),
+    "fold2d": Op(
+        [("x", ctypes.c_void_p), ("size", ctypes.c_int64 * 2), ("window", ctypes.c_int64 * 2), ("stride", ctypes.c_int64 * 2), ("padding", ctypes.c_int64 * 2), ("dilation", ctypes.c_int64 * 2)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("size", "pair", True, 0, 1, INF), ("window", "pair", True, 0, 1, INF), ("stride", "pair", False, 1, 1, INF), ("padding", "pair", False, 0, 0, INF), ("dilation", "pair", False, 1, 1, INF)],
+        ['y'], False),
+    "local_response_norm": Op(
+        [("x", ctypes.c_void_p), ("size", ctypes.c_int64), ("alpha", ctypes.c_double), ("beta", ctypes.c_double), ("k", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("size", "int", True, 0, 1, INF), ("alpha", "double", False, 0.0001, -INF, INF), ("beta", "double", False, 0.75, -INF, INF), ("k", "double", False, 1, -INF, INF)],
+        ['y'], False),
+    "lp_pool2d": Op(
+        [("x", ctypes.c_void_p), ("window", ctypes.c_int64 * 2), ("stride", ctypes.c_int64 * 2), ("p", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("window", "pair", True, 0, 1, INF), ("stride", "pair", False, 0, 0, INF), ("p", "double", False, 2, 0.01, INF)],
         ['y'], False),
 }

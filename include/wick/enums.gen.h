@@ -23,6 +23,66 @@ typedef enum wk_quantile_method {
   WK_QUANTILE_METHOD_NEAREST = 4
 } wk_quantile_method;
 
+/* How new elements come of old ones; for images linear is bilinear, cubic is bicubic. */
+typedef enum wk_interpolation {
+  WK_INTERPOLATION_NEAREST = 0,
+  WK_INTERPOLATION_NEAREST_EXACT = 1,
+  WK_INTERPOLATION_LINEAR = 2,
+  WK_INTERPOLATION_CUBIC = 3,
+  WK_INTERPOLATION_AREA = 4
+} wk_interpolation;
+
+/* What grid_sample makes of the four pixels around a place. */
+typedef enum wk_sampling {
+  WK_SAMPLING_LINEAR = 0,
+  WK_SAMPLING_NEAREST = 1
+} wk_sampling;
+
+/* What grid_sample sees outside of the images: zeros, the nearest pixel, or the images mirrored. */
+typedef enum wk_outside {
+  WK_OUTSIDE_ZEROS = 0,
+  WK_OUTSIDE_BORDER = 1,
+  WK_OUTSIDE_REFLECTION = 2
+} wk_outside;
+
+/* What padding holds: a value, the axis backwards, its outermost element, or its other end. */
+typedef enum wk_pad_mode {
+  WK_PAD_MODE_CONSTANT = 0,
+  WK_PAD_MODE_REFLECT = 1,
+  WK_PAD_MODE_REPLICATE = 2,
+  WK_PAD_MODE_CIRCULAR = 3
+} wk_pad_mode;
+
+/* How what is put in one place is combined. */
+typedef enum wk_scatter_reduction {
+  WK_SCATTER_REDUCTION_SUM = 0,
+  WK_SCATTER_REDUCTION_MEAN = 1,
+  WK_SCATTER_REDUCTION_MAX = 2,
+  WK_SCATTER_REDUCTION_MIN = 3,
+  WK_SCATTER_REDUCTION_PRODUCT = 4
+} wk_scatter_reduction;
+
+/* What becomes of the rows of a bag. */
+typedef enum wk_bag_mode {
+  WK_BAG_MODE_MEAN = 0,
+  WK_BAG_MODE_SUM = 1,
+  WK_BAG_MODE_MAX = 2
+} wk_bag_mode;
+
+/* How many numbers a weight joins: on its way in, on its way out, or their mean. */
+typedef enum wk_fan {
+  WK_FAN_IN = 0,
+  WK_FAN_OUT = 1,
+  WK_FAN_AVERAGE = 2
+} wk_fan;
+
+/* How random weights are spread. */
+typedef enum wk_distribution {
+  WK_DISTRIBUTION_TRUNCATED_NORMAL = 0,
+  WK_DISTRIBUTION_NORMAL = 1,
+  WK_DISTRIBUTION_UNIFORM = 2
+} wk_distribution;
+
 WK_END_C
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef WICK_LAYERS_GEN_H
 #define WICK_LAYERS_GEN_H
 
+#include <wick/enums.gen.h>
 #include <wick/tensor.h>
 
 WK_BEGIN_C
@@ -39,6 +40,7 @@ typedef struct wk_max_pool2d_layer_arguments {
   int64_t window; /* height and width */
   int64_t stride[2]; /* steps of the window; its size if not given */
   int64_t padding[2]; /* on each side, vertically and horizontally */
+  bool ceil_mode; /* a last window may stick out at the end */
 } wk_max_pool2d_layer_arguments;
 /* Largest element of each window of images [N, H, W, C]. Freed with wk_module_free unless
  * something takes it. [any thread] */
@@ -49,10 +51,126 @@ typedef struct wk_average_pool2d_layer_arguments {
   int64_t window; /* height and width */
   int64_t stride[2]; /* steps of the window; its size if not given */
   int64_t padding[2]; /* on each side, vertically and horizontally */
+  bool ceil_mode; /* a last window may stick out at the end */
+  bool count_padding; /* padding counts as zeros of the mean */
 } wk_average_pool2d_layer_arguments;
 /* Mean of each window of images [N, H, W, C]. Freed with wk_module_free unless something takes
  * it. [any thread] */
 WK_API wk_module *wk_average_pool2d_layer_at(wk_place here, const wk_average_pool2d_layer_arguments *arguments);
+
+typedef struct wk_adaptive_average_pool2d_layer_arguments {
+  size_t struct_size;
+  int64_t size[2]; /* height and width of the result */
+} wk_adaptive_average_pool2d_layer_arguments;
+/* Means of images [N, H, W, C] over a fixed number of bins, whatever their size. Freed with
+ * wk_module_free unless something takes it. [any thread] */
+WK_API wk_module *wk_adaptive_average_pool2d_layer_at(wk_place here, const wk_adaptive_average_pool2d_layer_arguments *arguments);
+
+typedef struct wk_adaptive_max_pool2d_layer_arguments {
+  size_t struct_size;
+  int64_t size[2]; /* height and width of the result */
+} wk_adaptive_max_pool2d_layer_arguments;
+/* Largest elements of images [N, H, W, C] over a fixed number of bins, whatever their size. Freed
+ * with wk_module_free unless something takes it. [any thread] */
+WK_API wk_module *wk_adaptive_max_pool2d_layer_at(wk_place here, const wk_adaptive_max_pool2d_layer_arguments *arguments);
+
+typedef struct wk_global_average_pool2d_layer_arguments {
+  size_t struct_size;
+} wk_global_average_pool2d_layer_arguments;
+/* Means over the pixels: [N, H, W, C] becomes [N, C]. Freed with wk_module_free unless something
+ * takes it. [any thread] */
+WK_API wk_module *wk_global_average_pool2d_layer_at(wk_place here, const wk_global_average_pool2d_layer_arguments *arguments);
+
+typedef struct wk_global_max_pool2d_layer_arguments {
+  size_t struct_size;
+} wk_global_max_pool2d_layer_arguments;
+/* Largest over the pixels: [N, H, W, C] becomes [N, C]. Freed with wk_module_free unless
+ * something takes it. [any thread] */
+WK_API wk_module *wk_global_max_pool2d_layer_at(wk_place here, const wk_global_max_pool2d_layer_arguments *arguments);
+
+typedef struct wk_interpolate_layer_arguments {
+  size_t struct_size;
+  double scale; /* of height and width */
+  wk_interpolation mode; /* how */
+  bool align_corners; /* linear and cubic: the corner elements keep their places */
+} wk_interpolate_layer_arguments;
+/* Images [N, H, W, C] made `scale` times as large. Freed with wk_module_free unless something
+ * takes it. [any thread] */
+WK_API wk_module *wk_interpolate_layer_at(wk_place here, const wk_interpolate_layer_arguments *arguments);
+
+typedef struct wk_conv1d_layer_arguments {
+  size_t struct_size;
+  int64_t out_channels; /* number of filters */
+  int64_t kernel; /* length of the filters */
+  int64_t stride; /* steps of the filter */
+  int64_t padding; /* zeros on each side */
+  bool same; /* pad so that the length is kept, divided by the stride */
+  int64_t dilation; /* distance of neighbouring filter elements */
+  int64_t groups; /* into which channels and filters are divided */
+  bool no_bias; /* leave the bias out */
+} wk_conv1d_layer_arguments;
+/* Convolution of sequences [N, L, C]. Parameters weight [out_channels, kernel, C / groups] and
+ * bias [out_channels]. Freed with wk_module_free unless something takes it. [any thread] */
+WK_API wk_module *wk_conv1d_layer_at(wk_place here, const wk_conv1d_layer_arguments *arguments);
+
+typedef struct wk_conv_transpose2d_layer_arguments {
+  size_t struct_size;
+  int64_t out_channels; /* channels of the result */
+  int64_t kernel; /* height and width of the filters */
+  int64_t stride[2]; /* steps of the filter in the result, down and across */
+  int64_t padding[2]; /* taken off each side of the result */
+  int64_t output_padding[2]; /* added to the result's size at the end */
+  int64_t dilation[2]; /* distance of neighbouring filter elements */
+  int64_t groups; /* into which channels and filters are divided */
+  bool no_bias; /* leave the bias out */
+} wk_conv_transpose2d_layer_arguments;
+/* Transposed convolution of images [N, H, W, I]. Parameters weight [I, KH, KW, out_channels /
+ * groups] and bias [out_channels]. Freed with wk_module_free unless something takes it. [any
+ * thread] */
+WK_API wk_module *wk_conv_transpose2d_layer_at(wk_place here, const wk_conv_transpose2d_layer_arguments *arguments);
+
+typedef struct wk_batch_norm_layer_arguments {
+  size_t struct_size;
+  double momentum; /* how far the running ones move */
+  double epsilon; /* added to the variance */
+  bool no_affine; /* leave weight and bias out */
+} wk_batch_norm_layer_arguments;
+/* Normalises each channel, the last axis, over all others: by the batch's mean and variance while
+ * training, else by running ones. Parameters weight and bias [C], and running_mean and
+ * running_variance [C], which are never trained. Freed with wk_module_free unless something takes
+ * it. [any thread] */
+WK_API wk_module *wk_batch_norm_layer_at(wk_place here, const wk_batch_norm_layer_arguments *arguments);
+
+typedef struct wk_layer_norm_layer_arguments {
+  size_t struct_size;
+  int64_t axes; /* how many of the last axes */
+  double epsilon; /* added to the variance */
+  bool no_affine; /* leave weight and bias out */
+  bool no_bias; /* leave the bias out */
+} wk_layer_norm_layer_arguments;
+/* Normalises over the last axes. Parameters weight and bias of those axes' sizes. Freed with
+ * wk_module_free unless something takes it. [any thread] */
+WK_API wk_module *wk_layer_norm_layer_at(wk_place here, const wk_layer_norm_layer_arguments *arguments);
+
+typedef struct wk_rms_norm_layer_arguments {
+  size_t struct_size;
+  int64_t axes; /* how many of the last axes */
+  double epsilon; /* added to the mean square */
+  bool no_affine; /* leave the weight out */
+} wk_rms_norm_layer_arguments;
+/* Divides by the root of the mean square over the last axes. Parameter weight of those axes'
+ * sizes. Freed with wk_module_free unless something takes it. [any thread] */
+WK_API wk_module *wk_rms_norm_layer_at(wk_place here, const wk_rms_norm_layer_arguments *arguments);
+
+typedef struct wk_group_norm_layer_arguments {
+  size_t struct_size;
+  int64_t groups; /* into which channels divide */
+  double epsilon; /* added to the variance */
+  bool no_affine; /* leave weight and bias out */
+} wk_group_norm_layer_arguments;
+/* Normalises [N, ..., C] over positions and groups of channels. Parameters weight and bias [C].
+ * Freed with wk_module_free unless something takes it. [any thread] */
+WK_API wk_module *wk_group_norm_layer_at(wk_place here, const wk_group_norm_layer_arguments *arguments);
 
 typedef struct wk_relu_layer_arguments {
   size_t struct_size;
@@ -111,6 +229,39 @@ WK_END_C
 #define wk_average_pool2d_layer(...) \
   wk_average_pool2d_layer_at(WK_HERE, &(wk_average_pool2d_layer_arguments){ \
                       .struct_size = sizeof(wk_average_pool2d_layer_arguments), __VA_ARGS__})
+#define wk_adaptive_average_pool2d_layer(...) \
+  wk_adaptive_average_pool2d_layer_at(WK_HERE, &(wk_adaptive_average_pool2d_layer_arguments){ \
+                      .struct_size = sizeof(wk_adaptive_average_pool2d_layer_arguments), __VA_ARGS__})
+#define wk_adaptive_max_pool2d_layer(...) \
+  wk_adaptive_max_pool2d_layer_at(WK_HERE, &(wk_adaptive_max_pool2d_layer_arguments){ \
+                      .struct_size = sizeof(wk_adaptive_max_pool2d_layer_arguments), __VA_ARGS__})
+#define wk_global_average_pool2d_layer(...) \
+  wk_global_average_pool2d_layer_at(WK_HERE, &(wk_global_average_pool2d_layer_arguments){ \
+                      .struct_size = sizeof(wk_global_average_pool2d_layer_arguments), __VA_ARGS__})
+#define wk_global_max_pool2d_layer(...) \
+  wk_global_max_pool2d_layer_at(WK_HERE, &(wk_global_max_pool2d_layer_arguments){ \
+                      .struct_size = sizeof(wk_global_max_pool2d_layer_arguments), __VA_ARGS__})
+#define wk_interpolate_layer(...) \
+  wk_interpolate_layer_at(WK_HERE, &(wk_interpolate_layer_arguments){ \
+                      .struct_size = sizeof(wk_interpolate_layer_arguments), __VA_ARGS__})
+#define wk_conv1d_layer(...) \
+  wk_conv1d_layer_at(WK_HERE, &(wk_conv1d_layer_arguments){ \
+                      .struct_size = sizeof(wk_conv1d_layer_arguments), __VA_ARGS__})
+#define wk_conv_transpose2d_layer(...) \
+  wk_conv_transpose2d_layer_at(WK_HERE, &(wk_conv_transpose2d_layer_arguments){ \
+                      .struct_size = sizeof(wk_conv_transpose2d_layer_arguments), __VA_ARGS__})
+#define wk_batch_norm_layer(...) \
+  wk_batch_norm_layer_at(WK_HERE, &(wk_batch_norm_layer_arguments){ \
+                      .struct_size = sizeof(wk_batch_norm_layer_arguments), __VA_ARGS__})
+#define wk_layer_norm_layer(...) \
+  wk_layer_norm_layer_at(WK_HERE, &(wk_layer_norm_layer_arguments){ \
+                      .struct_size = sizeof(wk_layer_norm_layer_arguments), __VA_ARGS__})
+#define wk_rms_norm_layer(...) \
+  wk_rms_norm_layer_at(WK_HERE, &(wk_rms_norm_layer_arguments){ \
+                      .struct_size = sizeof(wk_rms_norm_layer_arguments), __VA_ARGS__})
+#define wk_group_norm_layer(...) \
+  wk_group_norm_layer_at(WK_HERE, &(wk_group_norm_layer_arguments){ \
+                      .struct_size = sizeof(wk_group_norm_layer_arguments), __VA_ARGS__})
 #define wk_relu_layer(...) \
   wk_relu_layer_at(WK_HERE, &(wk_relu_layer_arguments){ \
                       .struct_size = sizeof(wk_relu_layer_arguments), __VA_ARGS__})
@@ -156,6 +307,67 @@ inline wk_module *wk_average_pool2d_layer(int64_t window, wk_average_pool2d_laye
   arguments.struct_size = sizeof arguments;
   arguments.window = window;
   return wk_average_pool2d_layer_at(here, &arguments);
+}
+inline wk_module *wk_adaptive_average_pool2d_layer(wk_adaptive_average_pool2d_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  return wk_adaptive_average_pool2d_layer_at(here, &arguments);
+}
+inline wk_module *wk_adaptive_max_pool2d_layer(wk_adaptive_max_pool2d_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  return wk_adaptive_max_pool2d_layer_at(here, &arguments);
+}
+inline wk_module *wk_global_average_pool2d_layer(wk_global_average_pool2d_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  return wk_global_average_pool2d_layer_at(here, &arguments);
+}
+inline wk_module *wk_global_max_pool2d_layer(wk_global_max_pool2d_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  return wk_global_max_pool2d_layer_at(here, &arguments);
+}
+inline wk_module *wk_interpolate_layer(double scale, wk_interpolate_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.scale = scale;
+  return wk_interpolate_layer_at(here, &arguments);
+}
+inline wk_module *wk_conv1d_layer(int64_t out_channels, int64_t kernel, wk_conv1d_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.out_channels = out_channels;
+  arguments.kernel = kernel;
+  return wk_conv1d_layer_at(here, &arguments);
+}
+inline wk_module *wk_conv_transpose2d_layer(int64_t out_channels, int64_t kernel, wk_conv_transpose2d_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.out_channels = out_channels;
+  arguments.kernel = kernel;
+  return wk_conv_transpose2d_layer_at(here, &arguments);
+}
+inline wk_module *wk_batch_norm_layer(wk_batch_norm_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  return wk_batch_norm_layer_at(here, &arguments);
+}
+inline wk_module *wk_layer_norm_layer(wk_layer_norm_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  return wk_layer_norm_layer_at(here, &arguments);
+}
+inline wk_module *wk_rms_norm_layer(wk_rms_norm_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  return wk_rms_norm_layer_at(here, &arguments);
+}
+inline wk_module *wk_group_norm_layer(int64_t groups, wk_group_norm_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.groups = groups;
+  return wk_group_norm_layer_at(here, &arguments);
 }
 inline wk_module *wk_relu_layer(wk_relu_layer_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {

@@ -172,6 +172,180 @@ typedef struct wk_glu_arguments {
  * thread] */
 WK_API wk_tensor *wk_glu_at(wk_place here, const wk_glu_arguments *arguments);
 
+typedef struct wk_squareplus_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double sharpness; /* 0: relu (-0.0 asks for it) */
+} wk_squareplus_arguments;
+/* (x + sqrt(x * x + sharpness)) / 2. Barron 2021, arXiv:2112.11687. Dtypes: x: float. Result in
+ * the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_squareplus_at(wk_place here, const wk_squareplus_arguments *arguments);
+
+typedef struct wk_crelu_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* which doubles its size */
+} wk_crelu_arguments;
+/* relu(x) and relu(-x), one behind the other along the axis. Shang et al. 2016, arXiv:1603.05201.
+ * Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_crelu_at(wk_place here, const wk_crelu_arguments *arguments);
+
+typedef struct wk_scaled_dot_product_attention_arguments {
+  size_t struct_size;
+  wk_tensor *query;
+  wk_tensor *key;
+  wk_tensor *value;
+  wk_tensor *mask; /* optional */
+  bool causal; /* query i sees keys 0 to i only */
+  double scale; /* 1 / sqrt(E) if not given */
+  double dropout; /* probability with which a probability is dropped */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_scaled_dot_product_attention_arguments;
+/* softmax(query key^T scale + mask) value for query [..., H, L, E], key [..., K, S, E] and value
+ * [..., K, S, V]: [..., H, L, V]. With fewer key heads K than query heads H, H / K neighbouring
+ * query heads share one. A mask, broadcast to [..., H, L, S], is true where a query may look, or
+ * is added to the scores. A query that may look nowhere gives 0. Neither forward nor backward
+ * makes the matrix of scores, unless the mask needs a gradient or E or V is above 256. Vaswani et
+ * al. 2017, arXiv:1706.03762; Dao et al. 2022, arXiv:2205.14135; Ainslie et al. 2023,
+ * arXiv:2305.13245. Dtypes: query: float; key: float; value: float; mask: any. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_scaled_dot_product_attention_at(wk_place here, const wk_scaled_dot_product_attention_arguments *arguments);
+
+typedef struct wk_multi_head_attention_arguments {
+  size_t struct_size;
+  wk_tensor *query;
+  wk_tensors weights;
+  int64_t heads; /* into which D is cut */
+  wk_tensor *key; /* optional */
+  wk_tensor *value; /* optional */
+  wk_tensor *mask; /* optional */
+  bool causal; /* query i sees keys 0 to i only */
+  double dropout; /* of probabilities */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_multi_head_attention_arguments;
+/* Attention of query [N, L, D] to key [N, S, D'] and value [N, S, D''], each projected by its
+ * weight [D, ...] and cut into heads of D / heads, the heads' results joined and projected by
+ * out_weight [D, D]. Key and value stand for query and key where they are not given. Biases are
+ * [D]. Vaswani et al. 2017. Dtypes: query: float; key: float; value: float; mask: any; weights:
+ * float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_multi_head_attention_at(wk_place here, const wk_multi_head_attention_arguments *arguments);
+
+typedef struct wk_rotary_embedding_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double base; /* of the frequencies */
+  int64_t start; /* position of the first row */
+  bool interleaved; /* pairs are neighbours */
+} wk_rotary_embedding_arguments;
+/* x [..., L, E] with each pair of elements turned by its position times frequency base^(-2 i /
+ * E): i counts the pairs (i, i + E / 2), or neighbours (2 i, 2 i + 1) if interleaved. Positions
+ * are 0 to L - 1 from `start` on. Su et al. 2021, arXiv:2104.09864. Dtypes: x: float. Result in
+ * the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_rotary_embedding_at(wk_place here, const wk_rotary_embedding_arguments *arguments);
+
+typedef struct wk_conv1d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *weight;
+  wk_tensor *bias; /* optional */
+  int64_t stride; /* steps of the filter */
+  int64_t padding; /* zeros on each side */
+  bool same; /* pad so that OL = ceil(L / stride), the odd element at the end */
+  int64_t dilation; /* distance of neighbouring filter elements */
+  int64_t groups; /* into which channels and filters are divided */
+} wk_conv1d_arguments;
+/* Cross-correlation of sequences x [N, L, C] with filters weight [O, K, C / groups], plus bias
+ * [O]: y [N, OL, O]; the rest as conv2d. Dtypes: x: float; weight: float; bias: float. Result in
+ * the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_conv1d_at(wk_place here, const wk_conv1d_arguments *arguments);
+
+typedef struct wk_conv3d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *weight;
+  wk_tensor *bias; /* optional */
+  int64_t stride[3]; /* steps of the filter along depth, height and width */
+  int64_t padding[3]; /* zeros on each side */
+  int64_t dilation[3]; /* distance of neighbouring filter elements */
+  int64_t groups; /* into which channels and filters are divided */
+} wk_conv3d_arguments;
+/* Cross-correlation of volumes x [N, D, H, W, C] with filters weight [O, KD, KH, KW, C / groups],
+ * plus bias [O]: y [N, OD, OH, OW, O]; the rest as conv2d. Dtypes: x: float; weight: float; bias:
+ * float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_conv3d_at(wk_place here, const wk_conv3d_arguments *arguments);
+
+typedef struct wk_conv_transpose2d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *weight;
+  wk_tensor *bias; /* optional */
+  int64_t stride[2]; /* steps of the filter in y, down and across */
+  int64_t padding[2]; /* taken off each side of y */
+  int64_t output_padding[2]; /* added to the size of y at the end */
+  int64_t dilation[2]; /* distance of neighbouring filter elements */
+  int64_t groups; /* into which channels and filters are divided */
+} wk_conv_transpose2d_arguments;
+/* The gradient of conv2d as an op of its own: images x [N, H, W, I] and filters weight [I, KH,
+ * KW, O / groups], plus bias [O], to y [N, OH, OW, O], OH = (H - 1) * stride - 2 * padding +
+ * dilation * (KH - 1) + output_padding + 1. Dtypes: x: float; weight: float; bias: float. Result
+ * in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_conv_transpose2d_at(wk_place here, const wk_conv_transpose2d_arguments *arguments);
+
+typedef struct wk_conv_transpose1d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *weight;
+  wk_tensor *bias; /* optional */
+  int64_t stride; /* steps of the filter in y */
+  int64_t padding; /* taken off each side of y */
+  int64_t output_padding; /* added to the size of y at the end */
+  int64_t dilation; /* distance of neighbouring filter elements */
+  int64_t groups; /* into which channels and filters are divided */
+} wk_conv_transpose1d_arguments;
+/* As conv_transpose2d, for sequences x [N, L, I] and filters weight [I, K, O / groups]. Dtypes:
+ * x: float; weight: float; bias: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_conv_transpose1d_at(wk_place here, const wk_conv_transpose1d_arguments *arguments);
+
+typedef struct wk_conv_transpose3d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *weight;
+  wk_tensor *bias; /* optional */
+  int64_t stride[3]; /* steps of the filter in y, along depth, height and width */
+  int64_t padding[3]; /* taken off each side of y */
+  int64_t output_padding[3]; /* added to the size of y at the end */
+  int64_t dilation[3]; /* distance of neighbouring filter elements */
+  int64_t groups; /* into which channels and filters are divided */
+} wk_conv_transpose3d_arguments;
+/* As conv_transpose2d, for volumes x [N, D, H, W, I] and filters weight [I, KD, KH, KW, O /
+ * groups]. Dtypes: x: float; weight: float; bias: float. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_conv_transpose3d_at(wk_place here, const wk_conv_transpose3d_arguments *arguments);
+
+typedef struct wk_separable_conv2d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *depthwise;
+  wk_tensor *pointwise;
+  wk_tensor *bias; /* optional */
+  int64_t stride[2]; /* as conv2d */
+  int64_t padding[2]; /* as conv2d */
+  bool same; /* as conv2d */
+  int64_t dilation[2]; /* as conv2d */
+} wk_separable_conv2d_arguments;
+/* Filters of each channel by itself, depthwise [C * m, KH, KW, 1], and then a mix of all channels
+ * at each pixel, pointwise [O, 1, 1, C * m], plus bias [O]. Stride, padding and dilation are the
+ * former's. Chollet 2017, arXiv:1610.02357. Dtypes: x: float; depthwise: float; pointwise: float;
+ * bias: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_separable_conv2d_at(wk_place here, const wk_separable_conv2d_arguments *arguments);
+
 typedef struct wk_full_arguments {
   size_t struct_size;
   wk_shape shape; /* sizes of the result */
@@ -287,6 +461,18 @@ typedef struct wk_logspace_arguments {
 /* base to the powers evenly spread from start to end; one-dimensional. Result in the innermost
  * scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_logspace_at(wk_place here, const wk_logspace_arguments *arguments);
+
+typedef struct wk_geomspace_arguments {
+  size_t struct_size;
+  double start; /* the first; not 0 */
+  double end; /* the last; of the same sign */
+  int64_t count; /* of elements */
+  wk_dtype dtype; /* f32 if not given */
+  wk_device *device; /* cpu if not given */
+} wk_geomspace_arguments;
+/* `count` numbers from start to end, each the same multiple of the one before; one-dimensional.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_geomspace_at(wk_place here, const wk_geomspace_arguments *arguments);
 
 typedef struct wk_range_arguments {
   size_t struct_size;
@@ -440,6 +626,85 @@ typedef struct wk_linear_recurrence_arguments {
  * thread] */
 WK_API wk_tensor *wk_linear_recurrence_at(wk_place here, const wk_linear_recurrence_arguments *arguments);
 
+typedef struct wk_embedding_arguments {
+  size_t struct_size;
+  wk_tensor *weight;
+  wk_tensor *indices;
+  bool has_padding; /* there is a row that gets no gradient */
+  int64_t padding_index; /* its number */
+} wk_embedding_arguments;
+/* The rows of weight [rows, width] that indices name: [...] becomes [..., width]. The row
+ * padding_index, if there is one, gets no gradient. Dtypes: weight: float; indices: i64. Result
+ * in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_embedding_at(wk_place here, const wk_embedding_arguments *arguments);
+
+typedef struct wk_embedding_bag_arguments {
+  size_t struct_size;
+  wk_tensor *weight;
+  wk_tensor *indices;
+  wk_tensor *offsets; /* optional */
+  wk_tensor *sample_weights; /* optional */
+  wk_bag_mode mode; /* what becomes of the rows */
+  bool has_padding; /* there is a row to be left out */
+  int64_t padding_index; /* its number */
+} wk_embedding_bag_arguments;
+/* The mean, sum or maximum of the rows of weight in each bag. indices [bags, size], or [n] with
+ * the places where the bags begin as offsets [bags]. Rows padding_index are left out. A bag
+ * without rows is zeros. Dtypes: weight: float; indices: i64; offsets: i64; sample_weights:
+ * float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_embedding_bag_at(wk_place here, const wk_embedding_bag_arguments *arguments);
+
+typedef struct wk_segment_sum_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *segments;
+  int64_t count; /* of rows of the result; read from segments if not given */
+} wk_segment_sum_arguments;
+/* Sums of the rows of x with equal numbers in segments; these need not be sorted. Row i of the
+ * result is the sum for i. Dtypes: x: number; segments: i64. Result in the innermost scope; NULL
+ * on failure. [any thread] */
+WK_API wk_tensor *wk_segment_sum_at(wk_place here, const wk_segment_sum_arguments *arguments);
+
+typedef struct wk_segment_mean_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *segments;
+  int64_t count; /* of rows of the result; read from segments if not given */
+} wk_segment_mean_arguments;
+/* Means of the rows of x with equal numbers in segments; zeros where there is none. Dtypes: x:
+ * float; segments: i64. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_segment_mean_at(wk_place here, const wk_segment_mean_arguments *arguments);
+
+typedef struct wk_segment_max_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *segments;
+  int64_t count; /* of rows of the result; read from segments if not given */
+} wk_segment_max_arguments;
+/* Largest elements of the rows of x with equal numbers in segments; zeros where there is none.
+ * Dtypes: x: number; segments: i64. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_segment_max_at(wk_place here, const wk_segment_max_arguments *arguments);
+
+typedef struct wk_segment_min_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *segments;
+  int64_t count; /* of rows of the result; read from segments if not given */
+} wk_segment_min_arguments;
+/* Smallest elements of the rows of x with equal numbers in segments; zeros where there is none.
+ * Dtypes: x: number; segments: i64. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_segment_min_at(wk_place here, const wk_segment_min_arguments *arguments);
+
+typedef struct wk_segment_product_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *segments;
+  int64_t count; /* of rows of the result; read from segments if not given */
+} wk_segment_product_arguments;
+/* Products of the rows of x with equal numbers in segments; zeros where there is none. Dtypes: x:
+ * number; segments: i64. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_segment_product_at(wk_place here, const wk_segment_product_arguments *arguments);
+
 typedef struct wk_gather_arguments {
   size_t struct_size;
   wk_tensor *x;
@@ -511,6 +776,163 @@ typedef struct wk_index_select_arguments {
  * the end. Dtypes: x: any; index: i64. Result in the innermost scope; NULL on failure. [any
  * thread] */
 WK_API wk_tensor *wk_index_select_at(wk_place here, const wk_index_select_arguments *arguments);
+
+typedef struct wk_scatter_reduce_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  wk_tensor *source;
+  int axis; /* along which to put */
+  wk_scatter_reduction reduction; /* how they are combined */
+  bool exclude_x; /* leave out x's own elements where something is put */
+} wk_scatter_reduce_arguments;
+/* x with the elements of source combined with it where index says, by a sum, mean, maximum,
+ * minimum or product: y[index[i][j]][j] = combined(x[index[i][j]][j], source[i][j], ...) for axis
+ * 0. Means of integers round down. Dtypes: x: number; index: i64; source: number. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_scatter_reduce_at(wk_place here, const wk_scatter_reduce_arguments *arguments);
+
+typedef struct wk_index_add_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  wk_tensor *source;
+  int axis; /* along which */
+  double alpha; /* factor of source */
+} wk_index_add_arguments;
+/* x with source times alpha added to the rows along an axis that index names. Dtypes: x: number;
+ * index: i64; source: number. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_index_add_at(wk_place here, const wk_index_add_arguments *arguments);
+
+typedef struct wk_index_copy_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  wk_tensor *source;
+  int axis; /* along which */
+} wk_index_copy_arguments;
+/* x with source in place of the rows along an axis that index names. Dtypes: x: any; index: i64;
+ * source: any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_index_copy_at(wk_place here, const wk_index_copy_arguments *arguments);
+
+typedef struct wk_index_fill_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  int axis; /* along which */
+  double value; /* of the elements */
+} wk_index_fill_arguments;
+/* x with `value` in the rows along an axis that index names. Dtypes: x: any; index: i64. Result
+ * in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_index_fill_at(wk_place here, const wk_index_fill_arguments *arguments);
+
+typedef struct wk_index_reduce_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  wk_tensor *source;
+  int axis; /* along which */
+  wk_scatter_reduction reduction; /* how they are combined */
+  bool exclude_x; /* leave out x's own elements where something is put */
+} wk_index_reduce_arguments;
+/* x with the rows of source combined with its rows along an axis that index, one-dimensional,
+ * names. Dtypes: x: number; index: i64; source: number. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_index_reduce_at(wk_place here, const wk_index_reduce_arguments *arguments);
+
+typedef struct wk_take_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+} wk_take_arguments;
+/* x's elements, counted in row-major order, that index names; shaped like index. Dtypes: x: any;
+ * index: i64. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_take_at(wk_place here, const wk_take_arguments *arguments);
+
+typedef struct wk_take_along_axis_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  int axis; /* along which to pick */
+} wk_take_along_axis_arguments;
+/* gather, with the sizes of x and index broadcast but along the axis. Dtypes: x: any; index: i64.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_take_along_axis_at(wk_place here, const wk_take_along_axis_arguments *arguments);
+
+typedef struct wk_gather_nd_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *indices;
+} wk_gather_nd_arguments;
+/* Parts of x at the coordinates that the last axis of indices lists, for its first axes.
+ * (TensorFlow's.) Dtypes: x: any; indices: i64. Result in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_tensor *wk_gather_nd_at(wk_place here, const wk_gather_nd_arguments *arguments);
+
+typedef struct wk_scatter_nd_arguments {
+  size_t struct_size;
+  wk_tensor *source;
+  wk_tensor *indices;
+  wk_shape shape; /* sizes of the result */
+} wk_scatter_nd_arguments;
+/* Zeros of the given shape with source added at the coordinates that the last axis of indices
+ * lists. (TensorFlow's.) Dtypes: source: number; indices: i64. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_scatter_nd_at(wk_place here, const wk_scatter_nd_arguments *arguments);
+
+typedef struct wk_scatter_nd_update_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *source;
+  wk_tensor *indices;
+  bool accumulate; /* add source to what is there */
+} wk_scatter_nd_update_arguments;
+/* A copy of x with source put, or added, at the coordinates that the last axis of indices lists.
+ * (TensorFlow's.) Dtypes: x: any; source: any; indices: i64. Result in the innermost scope; NULL
+ * on failure. [any thread] */
+WK_API wk_tensor *wk_scatter_nd_update_at(wk_place here, const wk_scatter_nd_update_arguments *arguments);
+
+typedef struct wk_nonzero_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_nonzero_arguments;
+/* Coordinates of the elements that are not 0, in row-major order: i64 [count, rank]. (PyTorch's
+ * nonzero and argwhere, NumPy's where with one argument.) Waits for the device. Dtypes: x: any.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_nonzero_at(wk_place here, const wk_nonzero_arguments *arguments);
+
+typedef struct wk_masked_select_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *mask;
+} wk_masked_select_arguments;
+/* The elements of x where mask is true, in row-major order; the two are broadcast together. Waits
+ * for the device. Dtypes: x: any; mask: bool. Result in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_tensor *wk_masked_select_at(wk_place here, const wk_masked_select_arguments *arguments);
+
+typedef struct wk_masked_scatter_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *mask;
+  wk_tensor *source;
+} wk_masked_scatter_arguments;
+/* x with the elements of source, in row-major order, where mask is true. Waits for the device.
+ * Dtypes: x: any; mask: bool; source: any. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_masked_scatter_at(wk_place here, const wk_masked_scatter_arguments *arguments);
+
+typedef struct wk_put_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  wk_tensor *source;
+  bool accumulate; /* add source to what is there */
+} wk_put_arguments;
+/* x with source, shaped like index, put, or added, at the elements, counted in row-major order,
+ * that index names. Dtypes: x: any; index: i64; source: any. Result in the innermost scope; NULL
+ * on failure. [any thread] */
+WK_API wk_tensor *wk_put_at(wk_place here, const wk_put_arguments *arguments);
 
 typedef struct wk_dot_arguments {
   size_t struct_size;
@@ -593,18 +1015,6 @@ typedef struct wk_chain_matmul_arguments {
 /* The matrices' product, in the order of multiplications that takes the fewest. Dtypes: matrices:
  * float. Result in the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_chain_matmul_at(wk_place here, const wk_chain_matmul_arguments *arguments);
-
-typedef struct wk_diagonal_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  int64_t offset; /* of the diagonal: above the main one, or below if negative */
-  int axis_1; /* the rows; the last but one if both are 0 */
-  int axis_2; /* the columns; the last if both are 0 */
-} wk_diagonal_arguments;
-/* Elements [i, i + offset] of the matrices over two axes, the last two if not given, as a new
- * last axis behind the others: a view. Dtypes: x: any. Result in the innermost scope; NULL on
- * failure. [any thread] */
-WK_API wk_tensor *wk_diagonal_at(wk_place here, const wk_diagonal_arguments *arguments);
 
 typedef struct wk_trace_arguments {
   size_t struct_size;
@@ -694,6 +1104,155 @@ typedef struct wk_matrix_power_arguments {
  * negative ones are of the inverse. Dtypes: x: float. Result in the innermost scope; NULL on
  * failure. [any thread] */
 WK_API wk_tensor *wk_matrix_power_at(wk_place here, const wk_matrix_power_arguments *arguments);
+
+typedef struct wk_cholesky_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_cholesky_arguments;
+/* Lower triangular L with L times its transpose = x, for symmetric positive definite matrices
+ * over the last two axes; what is not symmetric counts half on each side. Gradient: Murray 2016,
+ * arXiv:1602.07527. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_cholesky_at(wk_place here, const wk_cholesky_arguments *arguments);
+
+typedef struct wk_triangular_solve_arguments {
+  size_t struct_size;
+  wk_tensor *a;
+  wk_tensor *b;
+  bool upper; /* a is upper triangular; else lower */
+  bool unit_diagonal; /* the diagonal counts as ones */
+} wk_triangular_solve_arguments;
+/* x [..., N, K] with a x = b, for triangular a [..., N, N], whose other triangle is not looked
+ * at; the axes in front broadcast. Dtypes: a: float; b: float. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_triangular_solve_at(wk_place here, const wk_triangular_solve_arguments *arguments);
+
+typedef struct wk_solve_arguments {
+  size_t struct_size;
+  wk_tensor *a;
+  wk_tensor *b;
+} wk_solve_arguments;
+/* x with a x = b for square a [..., N, N] and b [..., N, K], or one vector b [N], by elimination
+ * with the largest pivots; the axes in front broadcast. An error if a is singular. Dtypes: a:
+ * float; b: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_solve_at(wk_place here, const wk_solve_arguments *arguments);
+
+typedef struct wk_inverse_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_inverse_arguments;
+/* Inverses of the square matrices over the last two axes; an error if one is singular. Dtypes: x:
+ * float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_inverse_at(wk_place here, const wk_inverse_arguments *arguments);
+
+typedef struct wk_determinant_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_determinant_arguments;
+/* Determinants of the square matrices over the last two axes. Dtypes: x: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_determinant_at(wk_place here, const wk_determinant_arguments *arguments);
+
+typedef struct wk_log_determinant_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_log_determinant_arguments;
+typedef struct wk_log_determinant_result {
+  wk_tensor *sign;
+  wk_tensor *logarithm;
+} wk_log_determinant_result;
+/* Sign, and logarithm of the absolute value, of the determinants of the square matrices over the
+ * last two axes; 0 and minus infinity if singular. Dtypes: x: float. Results in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_log_determinant_result wk_log_determinant_at(wk_place here, const wk_log_determinant_arguments *arguments);
+
+typedef struct wk_qr_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_qr_arguments;
+typedef struct wk_qr_result {
+  wk_tensor *q;
+  wk_tensor *r;
+} wk_qr_result;
+/* q [..., M, K] of orthonormal columns and upper triangular r [..., K, N] with q r = x [..., M,
+ * N], K the smaller of M and N, by Householder reflections. Gradient: Liao et al. 2019,
+ * arXiv:1903.09650. Dtypes: x: float. Results in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_qr_result wk_qr_at(wk_place here, const wk_qr_arguments *arguments);
+
+typedef struct wk_symmetric_eigen_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_symmetric_eigen_arguments;
+typedef struct wk_symmetric_eigen_result {
+  wk_tensor *values;
+  wk_tensor *vectors;
+} wk_symmetric_eigen_result;
+/* Eigenvalues in ascending order and eigenvectors, as columns, of the symmetric matrices over the
+ * last two axes; what is not symmetric counts half on each side. Each vector's component furthest
+ * from 0 is positive. Dtypes: x: float. Results in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_symmetric_eigen_result wk_symmetric_eigen_at(wk_place here, const wk_symmetric_eigen_arguments *arguments);
+
+typedef struct wk_svd_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_svd_arguments;
+typedef struct wk_svd_result {
+  wk_tensor *u;
+  wk_tensor *s;
+  wk_tensor *vt;
+} wk_svd_result;
+/* u [..., M, K], descending s [..., K] and vt [..., K, N] with u diag(s) vt = x [..., M, N], K
+ * the smaller of M and N; columns of u and rows of vt are orthonormal. Each column of u has its
+ * component furthest from 0 positive. Gradient: Townsend 2016. Dtypes: x: float. Results in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_svd_result wk_svd_at(wk_place here, const wk_svd_arguments *arguments);
+
+typedef struct wk_pseudo_inverse_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double tolerance; /* part of the largest singular value below which one counts as 0; the larger size times the dtype's epsilon if not given */
+} wk_pseudo_inverse_arguments;
+/* Moore-Penrose inverses of the matrices over the last two axes, by svd. Dtypes: x: float. Result
+ * in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_pseudo_inverse_at(wk_place here, const wk_pseudo_inverse_arguments *arguments);
+
+typedef struct wk_matrix_rank_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double tolerance; /* part of the largest singular value below which one counts as 0; the larger size times the dtype's epsilon if not given */
+} wk_matrix_rank_arguments;
+/* Number of singular values of the matrices over the last two axes that do not count as 0, as
+ * i64. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_matrix_rank_at(wk_place here, const wk_matrix_rank_arguments *arguments);
+
+typedef struct wk_least_squares_arguments {
+  size_t struct_size;
+  wk_tensor *a;
+  wk_tensor *b;
+} wk_least_squares_arguments;
+/* x [..., N, K] with the least |a x - b|, for a [..., M, N] of full rank and b [..., M, K]; of
+ * several the shortest. By qr. Dtypes: a: float; b: float. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_least_squares_at(wk_place here, const wk_least_squares_arguments *arguments);
+
+typedef struct wk_cholesky_solve_arguments {
+  size_t struct_size;
+  wk_tensor *b;
+  wk_tensor *l;
+} wk_cholesky_solve_arguments;
+/* x with L times its transpose times x = b, from L as cholesky gives it. Dtypes: b: float; l:
+ * float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_cholesky_solve_at(wk_place here, const wk_cholesky_solve_arguments *arguments);
+
+typedef struct wk_matrix_exponential_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_matrix_exponential_arguments;
+/* Sum of x^n / n! of the square matrices over the last two axes, by squaring: x is halved until
+ * it is small. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_matrix_exponential_at(wk_place here, const wk_matrix_exponential_arguments *arguments);
 
 typedef struct wk_mse_loss_arguments {
   size_t struct_size;
@@ -999,6 +1558,86 @@ typedef struct wk_conv2d_arguments {
  * - 1) - 1) / stride) + 1. Dtypes: x: float; weight: float; bias: float. Result in the innermost
  * scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_conv2d_at(wk_place here, const wk_conv2d_arguments *arguments);
+
+typedef struct wk_batch_norm_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *weight; /* optional */
+  wk_tensor *bias; /* optional */
+  wk_tensor *running_mean; /* optional */
+  wk_tensor *running_variance; /* optional */
+  bool training; /* use the batch's own mean and variance */
+  double momentum; /* how far the running ones move */
+  double epsilon; /* added to the variance */
+} wk_batch_norm_arguments;
+/* x [..., C] less the mean of its channel, over the root of its variance plus epsilon, times
+ * weight [C] plus bias [C]. While training, mean and variance are the batch's, over all axes but
+ * the last, and running_mean and running_variance [C], if given, move towards them by `momentum`
+ * (the variance by its unbiased estimate); else these two are what is used. Ioffe and Szegedy
+ * 2015, arXiv:1502.03167. Dtypes: x: float; weight: float; bias: float; running_mean: float;
+ * running_variance: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_batch_norm_at(wk_place here, const wk_batch_norm_arguments *arguments);
+
+typedef struct wk_layer_norm_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *weight; /* optional */
+  wk_tensor *bias; /* optional */
+  int64_t axes; /* how many of the last axes */
+  double epsilon; /* added to the variance */
+} wk_layer_norm_arguments;
+/* x less its mean over the last `axes` axes, over the root of its variance plus epsilon, times
+ * weight plus bias, which have those axes' sizes. Ba et al. 2016, arXiv:1607.06450. Dtypes: x:
+ * float; weight: float; bias: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_layer_norm_at(wk_place here, const wk_layer_norm_arguments *arguments);
+
+typedef struct wk_rms_norm_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *weight; /* optional */
+  int64_t axes; /* how many of the last axes */
+  double epsilon; /* added to the mean square */
+} wk_rms_norm_arguments;
+/* x over the root of the mean of its squares over the last `axes` axes plus epsilon, times
+ * weight, which has those axes' sizes. Zhang and Sennrich 2019, arXiv:1910.07467. Dtypes: x:
+ * float; weight: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_rms_norm_at(wk_place here, const wk_rms_norm_arguments *arguments);
+
+typedef struct wk_group_norm_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t groups; /* into which channels divide */
+  wk_tensor *weight; /* optional */
+  wk_tensor *bias; /* optional */
+  double epsilon; /* added to the variance */
+} wk_group_norm_arguments;
+/* Images or sequences x [N, ..., C] normalised over all positions and the channels of a group, as
+ * layer_norm; the channels divide into `groups` groups of neighbours. weight and bias are [C]. Wu
+ * and He 2018, arXiv:1803.08494. Dtypes: x: float; weight: float; bias: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_group_norm_at(wk_place here, const wk_group_norm_arguments *arguments);
+
+typedef struct wk_instance_norm_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *weight; /* optional */
+  wk_tensor *bias; /* optional */
+  double epsilon; /* added to the variance */
+} wk_instance_norm_arguments;
+/* Images or sequences x [N, ..., C], each channel of each normalised over its own positions.
+ * weight and bias are [C]. Ulyanov et al. 2016, arXiv:1607.08022. Dtypes: x: float; weight:
+ * float; bias: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_instance_norm_at(wk_place here, const wk_instance_norm_arguments *arguments);
+
+typedef struct wk_l2_normalize_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* along which */
+  double epsilon; /* the least divisor */
+} wk_l2_normalize_arguments;
+/* x over its Euclidean norm along an axis, or over epsilon where that is larger. Dtypes: x:
+ * float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_l2_normalize_at(wk_place here, const wk_l2_normalize_arguments *arguments);
 
 typedef struct wk_add_arguments {
   size_t struct_size;
@@ -1386,6 +2025,14 @@ typedef struct wk_erfinv_arguments {
  * method. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_erfinv_at(wk_place here, const wk_erfinv_arguments *arguments);
 
+typedef struct wk_ndtr_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_ndtr_arguments;
+/* The normal distribution function: the probability that a normal random number is below x.
+ * Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_ndtr_at(wk_place here, const wk_ndtr_arguments *arguments);
+
 typedef struct wk_lgamma_arguments {
   size_t struct_size;
   wk_tensor *x;
@@ -1405,9 +2052,19 @@ typedef struct wk_trigamma_arguments {
   size_t struct_size;
   wk_tensor *x;
 } wk_trigamma_arguments;
-/* The second derivative of lgamma. It has no gradient. Abramowitz and Stegun 1964, 6.4. Dtypes:
- * x: float. Result in the innermost scope; NULL on failure. [any thread] */
+/* The second derivative of lgamma. Abramowitz and Stegun 1964, 6.4. Dtypes: x: float. Result in
+ * the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_trigamma_at(wk_place here, const wk_trigamma_arguments *arguments);
+
+typedef struct wk_polygamma_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t order; /* how often it is differentiated */
+} wk_polygamma_arguments;
+/* The derivative of digamma of the given order: trigamma is that of order 1. Euler and
+ * Maclaurin's formula for the sum it is. Dtypes: x: float. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_polygamma_at(wk_place here, const wk_polygamma_arguments *arguments);
 
 typedef struct wk_cbrt_arguments {
   size_t struct_size;
@@ -2085,6 +2742,300 @@ typedef struct wk_normal_like_arguments {
  * Result in the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_normal_like_at(wk_place here, const wk_normal_like_arguments *arguments);
 
+typedef struct wk_random_gamma_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_random_gamma_arguments;
+/* Random numbers of the gamma distributions whose shape parameters are the elements of x, and
+ * whose scale is 1. Marsaglia and Tsang 2000. Dtypes: x: float. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_random_gamma_at(wk_place here, const wk_random_gamma_arguments *arguments);
+
+typedef struct wk_random_beta_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_random_beta_arguments;
+/* Random numbers of the beta distributions whose parameters are the elements of x and y:
+ * quotients of gamma ones. Dtypes: x: float; y: float. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_random_beta_at(wk_place here, const wk_random_beta_arguments *arguments);
+
+typedef struct wk_random_poisson_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_random_poisson_arguments;
+/* Random numbers of the Poisson distributions whose means are the elements of x, as floats. By
+ * inversion up to 10, above by transformed rejection, Hoermann 1993 (PTRS). Dtypes: x: float.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_random_poisson_at(wk_place here, const wk_random_poisson_arguments *arguments);
+
+typedef struct wk_rrelu_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double lower; /* least slope below 0 */
+  double upper; /* largest slope below 0 */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_rrelu_arguments;
+/* x where it is positive, else x times a random number of [lower, upper). For evaluation there is
+ * wk_leaky_relu with the mean of both. Xu et al. 2015, arXiv:1505.00853. Dtypes: x: float. Result
+ * in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_rrelu_at(wk_place here, const wk_rrelu_arguments *arguments);
+
+typedef struct wk_variance_scaling_arguments {
+  size_t struct_size;
+  wk_shape shape; /* sizes of the result */
+  double scale; /* variance times fan */
+  wk_fan fan; /* which fan */
+  wk_distribution distribution; /* of the numbers */
+  wk_dtype dtype; /* f32 if not given */
+  wk_device *device; /* cpu if not given */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_variance_scaling_arguments;
+/* Random weights of mean 0 whose variance is scale / fan. A weight of shape [out, K..., in] has
+ * fans in * K and out * K; a vector or a number has both equal to its size. The truncated normal
+ * numbers lie within two deviations. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_variance_scaling_at(wk_place here, const wk_variance_scaling_arguments *arguments);
+
+typedef struct wk_glorot_uniform_arguments {
+  size_t struct_size;
+  wk_shape shape; /* sizes of the result */
+  wk_dtype dtype; /* f32 if not given */
+  wk_device *device; /* cpu if not given */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_glorot_uniform_arguments;
+/* Random weights, evenly spread, of mean 0 and standard deviation 1 / sqrt of the mean of its
+ * fans. Glorot and Bengio 2010. Fans are those of wk_variance_scaling. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_glorot_uniform_at(wk_place here, const wk_glorot_uniform_arguments *arguments);
+
+typedef struct wk_glorot_normal_arguments {
+  size_t struct_size;
+  wk_shape shape; /* sizes of the result */
+  wk_dtype dtype; /* f32 if not given */
+  wk_device *device; /* cpu if not given */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_glorot_normal_arguments;
+/* Random weights, normally distributed, of mean 0 and standard deviation 1 / sqrt of the mean of
+ * its fans. Glorot and Bengio 2010. Fans are those of wk_variance_scaling. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_glorot_normal_at(wk_place here, const wk_glorot_normal_arguments *arguments);
+
+typedef struct wk_he_uniform_arguments {
+  size_t struct_size;
+  wk_shape shape; /* sizes of the result */
+  wk_dtype dtype; /* f32 if not given */
+  wk_device *device; /* cpu if not given */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_he_uniform_arguments;
+/* Random weights, evenly spread, of mean 0 and standard deviation sqrt(2 / fan in). He et al.
+ * 2015, arXiv:1502.01852. Fans are those of wk_variance_scaling. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_he_uniform_at(wk_place here, const wk_he_uniform_arguments *arguments);
+
+typedef struct wk_he_normal_arguments {
+  size_t struct_size;
+  wk_shape shape; /* sizes of the result */
+  wk_dtype dtype; /* f32 if not given */
+  wk_device *device; /* cpu if not given */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_he_normal_arguments;
+/* Random weights, normally distributed, of mean 0 and standard deviation sqrt(2 / fan in). He et
+ * al. 2015, arXiv:1502.01852. Fans are those of wk_variance_scaling. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_he_normal_at(wk_place here, const wk_he_normal_arguments *arguments);
+
+typedef struct wk_lecun_uniform_arguments {
+  size_t struct_size;
+  wk_shape shape; /* sizes of the result */
+  wk_dtype dtype; /* f32 if not given */
+  wk_device *device; /* cpu if not given */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_lecun_uniform_arguments;
+/* Random weights, evenly spread, of mean 0 and standard deviation 1 / sqrt(fan in). LeCun et al.
+ * 1998. Fans are those of wk_variance_scaling. Result in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_tensor *wk_lecun_uniform_at(wk_place here, const wk_lecun_uniform_arguments *arguments);
+
+typedef struct wk_lecun_normal_arguments {
+  size_t struct_size;
+  wk_shape shape; /* sizes of the result */
+  wk_dtype dtype; /* f32 if not given */
+  wk_device *device; /* cpu if not given */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_lecun_normal_arguments;
+/* Random weights, normally distributed, of mean 0 and standard deviation 1 / sqrt(fan in). LeCun
+ * et al. 1998. Fans are those of wk_variance_scaling. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_lecun_normal_at(wk_place here, const wk_lecun_normal_arguments *arguments);
+
+typedef struct wk_lstm_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensors weights;
+  wk_tensor *hidden; /* optional */
+  wk_tensor *cell; /* optional */
+  wk_tensor *lengths; /* optional */
+  int64_t layers; /* one on the other */
+  bool bidirectional; /* also backwards: results of both directions side by side */
+  double dropout; /* probability of zero between layers */
+  bool no_bias; /* there are no biases among the weights */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_lstm_arguments;
+typedef struct wk_lstm_result {
+  wk_tensor *y;
+  wk_tensor *hidden;
+  wk_tensor *cell;
+} wk_lstm_result;
+/* Long short-term memory over x [N, L, I], step by step along axis 1. Results y [N, L, D * H],
+ * zero beyond each sequence's length, D being 2 if bidirectional, and hidden [layers * D, N, H]
+ * and cell alike after the last step that counts. Weights for each layer, and in it each
+ * direction: [4H, in], [4H, H] and bias [4H], gates input, forget, new, output. Initial states
+ * are zero if not given. Hochreiter and Schmidhuber 1997; Gers et al. 2000. Dtypes: x: float;
+ * hidden: float; cell: float; lengths: i64; weights: float. Results in the innermost scope; NULL
+ * on failure. [any thread] */
+WK_API wk_lstm_result wk_lstm_at(wk_place here, const wk_lstm_arguments *arguments);
+
+typedef struct wk_gru_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensors weights;
+  wk_tensor *hidden; /* optional */
+  wk_tensor *lengths; /* optional */
+  int64_t layers; /* one on the other */
+  bool bidirectional; /* also backwards: results of both directions side by side */
+  double dropout; /* probability of zero between layers */
+  bool no_bias; /* there are no biases among the weights */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_gru_arguments;
+typedef struct wk_gru_result {
+  wk_tensor *y;
+  wk_tensor *hidden;
+} wk_gru_result;
+/* Gated recurrent units over x [N, L, I], step by step along axis 1. Results y [N, L, D * H],
+ * zero beyond each sequence's length, D being 2 if bidirectional, and hidden [layers * D, N, H]
+ * after the last step that counts. Weights for each layer, and in it each direction: [3H, in],
+ * [3H, H] and biases [3H] and [3H], gates reset, update, new; the reset gate works on the
+ * recurrent product. The initial state is zero if not given. Cho et al. 2014, arXiv:1406.1078.
+ * Dtypes: x: float; hidden: float; lengths: i64; weights: float. Results in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_gru_result wk_gru_at(wk_place here, const wk_gru_arguments *arguments);
+
+typedef struct wk_rnn_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensors weights;
+  wk_tensor *hidden; /* optional */
+  wk_tensor *lengths; /* optional */
+  bool relu; /* relu in place of tanh */
+  int64_t layers; /* one on the other */
+  bool bidirectional; /* also backwards: results of both directions side by side */
+  double dropout; /* probability of zero between layers */
+  bool no_bias; /* there are no biases among the weights */
+  wk_generator *generator; /* where the numbers come from; the thread's own if not given */
+  bool keyed; /* take the numbers of (seed, offset) below instead */
+  uint64_t seed; /* with keyed */
+  uint64_t offset; /* with keyed */
+} wk_rnn_arguments;
+typedef struct wk_rnn_result {
+  wk_tensor *y;
+  wk_tensor *hidden;
+} wk_rnn_result;
+/* A plain recurrent layer over x [N, L, I], step by step along axis 1: tanh, or relu, of the
+ * projected input and state. Results y [N, L, D * H], zero beyond each sequence's length, D being
+ * 2 if bidirectional, and hidden [layers * D, N, H] after the last step that counts. Weights for
+ * each layer, and in it each direction: [H, in], [H, H] and bias [H]. The initial state is zero
+ * if not given. Elman 1990. Dtypes: x: float; hidden: float; lengths: i64; weights: float.
+ * Results in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_rnn_result wk_rnn_at(wk_place here, const wk_rnn_arguments *arguments);
+
+typedef struct wk_lstm_cell_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *hidden;
+  wk_tensor *cell;
+  wk_tensor *weight_input;
+  wk_tensor *weight_hidden;
+  wk_tensor *bias; /* optional */
+} wk_lstm_cell_arguments;
+typedef struct wk_lstm_cell_result {
+  wk_tensor *hidden_after;
+  wk_tensor *cell_after;
+} wk_lstm_cell_result;
+/* One step of lstm for x [N, I] from hidden and cell [N, H]. Dtypes: x: float; hidden: float;
+ * cell: float; weight_input: float; weight_hidden: float; bias: float. Results in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_lstm_cell_result wk_lstm_cell_at(wk_place here, const wk_lstm_cell_arguments *arguments);
+
+typedef struct wk_gru_cell_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *hidden;
+  wk_tensor *weight_input;
+  wk_tensor *weight_hidden;
+  wk_tensor *bias_input; /* optional */
+  wk_tensor *bias_hidden; /* optional */
+} wk_gru_cell_arguments;
+/* One step of gru for x [N, I] from hidden [N, H]. Dtypes: x: float; hidden: float; weight_input:
+ * float; weight_hidden: float; bias_input: float; bias_hidden: float. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_gru_cell_at(wk_place here, const wk_gru_cell_arguments *arguments);
+
+typedef struct wk_rnn_cell_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *hidden;
+  wk_tensor *weight_input;
+  wk_tensor *weight_hidden;
+  wk_tensor *bias; /* optional */
+} wk_rnn_cell_arguments;
+/* tanh of x [N, I] and hidden [N, H], each times its weight, plus bias [H]. Dtypes: x: float;
+ * hidden: float; weight_input: float; weight_hidden: float; bias: float. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_rnn_cell_at(wk_place here, const wk_rnn_cell_arguments *arguments);
+
 typedef struct wk_sum_arguments {
   size_t struct_size;
   wk_tensor *x;
@@ -2330,6 +3281,66 @@ typedef struct wk_all_close_arguments {
  * float. Result in the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_all_close_at(wk_place here, const wk_all_close_arguments *arguments);
 
+typedef struct wk_interpolate_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_shape size; /* of the middle axes */
+  double scale; /* of all of them, where size is not given */
+  wk_interpolation mode; /* how */
+  bool align_corners; /* linear and cubic: the corner elements keep their places */
+  bool antialias; /* linear and cubic: shrinking sees all elements */
+} wk_interpolate_arguments;
+/* x [N, L, C], [N, H, W, C] or [N, D, H, W, C] with its middle axes in other sizes: `size` lists
+ * them, or `scale` multiplies them. Rules are PyTorch's: nearest takes element floor(i * in /
+ * out), nearest_exact the one around (i + 0.5) * in / out; area averages over adaptive bins.
+ * Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_interpolate_at(wk_place here, const wk_interpolate_arguments *arguments);
+
+typedef struct wk_pixel_shuffle_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t factor; /* height and width of a block */
+} wk_pixel_shuffle_arguments;
+/* Blocks of channels become blocks of pixels: x [N, H, W, C * f * f] to y [N, H * f, W * f, C],
+ * channel (c * f + i) * f + j to the pixel (i, j) of each block. Shi et al. 2016,
+ * arXiv:1609.05158. Dtypes: x: any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_pixel_shuffle_at(wk_place here, const wk_pixel_shuffle_arguments *arguments);
+
+typedef struct wk_pixel_unshuffle_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t factor; /* height and width of a block */
+} wk_pixel_unshuffle_arguments;
+/* The inverse of pixel_shuffle: x [N, H * f, W * f, C] to y [N, H, W, C * f * f]. Dtypes: x: any.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_pixel_unshuffle_at(wk_place here, const wk_pixel_unshuffle_arguments *arguments);
+
+typedef struct wk_affine_grid_arguments {
+  size_t struct_size;
+  wk_tensor *theta;
+  int64_t size[2]; /* height and width */
+  bool align_corners; /* -1 and 1 are the centres of the corner pixels, not their edges */
+} wk_affine_grid_arguments;
+/* Where an affine map theta [N, 2, 3] takes the pixels of images of the given size from, for
+ * grid_sample: y [N, H, W, 2], across and down, from -1 to 1. Jaderberg et al. 2015,
+ * arXiv:1506.02025. Dtypes: theta: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_affine_grid_at(wk_place here, const wk_affine_grid_arguments *arguments);
+
+typedef struct wk_grid_sample_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *grid;
+  wk_sampling mode; /* how */
+  wk_outside outside; /* what is seen outside of the images */
+  bool align_corners; /* -1 and 1 are the centres of the corner pixels, not their edges */
+} wk_grid_sample_arguments;
+/* Images x [N, H, W, C] looked up at the places of grid [N, OH, OW, 2], across and down, where -1
+ * and 1 are the edges: y [N, OH, OW, C]. Mode is linear or nearest, in which a place between two
+ * pixels takes the further one. Jaderberg et al. 2015, arXiv:1506.02025. Dtypes: x: float; grid:
+ * float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_grid_sample_at(wk_place here, const wk_grid_sample_arguments *arguments);
+
 typedef struct wk_softmax_arguments {
   size_t struct_size;
   wk_tensor *x;
@@ -2519,10 +3530,186 @@ typedef struct wk_pad_arguments {
   wk_shape before; /* how many in front, for each axis */
   wk_shape after; /* how many behind, for each axis */
   double value; /* of the new elements */
+  wk_pad_mode mode; /* what the new elements are */
 } wk_pad_arguments;
-/* x with elements of `value` added in front of and behind each axis. Dtypes: x: any. Result in
- * the innermost scope; NULL on failure. [any thread] */
+/* x with elements added in front of and behind each axis: of `value`, or of x itself. A negative
+ * size takes elements away. Reflecting leaves out the outermost element: 2 1 | 0 1 2 | 1 0.
+ * Dtypes: x: any. Result in the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_pad_at(wk_place here, const wk_pad_arguments *arguments);
+
+typedef struct wk_as_strided_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_shape shape; /* sizes of the result */
+  wk_shape strides; /* elements of x from one to the next, for each axis */
+  int64_t offset; /* the first element */
+} wk_as_strided_arguments;
+/* A view of x with any sizes and strides: element (i, j, ...) is x's element offset + i *
+ * strides[0] + j * strides[1] + ... in row-major order. All must lie in x, which is copied first
+ * if it is not contiguous. Dtypes: x: any. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_as_strided_at(wk_place here, const wk_as_strided_arguments *arguments);
+
+typedef struct wk_diagonal_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t offset; /* which diagonal; above the main one if positive */
+  int axis1; /* of the rows */
+  int axis2; /* of the columns; 0 and 0 are the first two axes */
+} wk_diagonal_arguments;
+/* The diagonal of two axes, which becomes the last axis: elements (i, i + offset), or (i -
+ * offset, i) for a negative offset. Shares x's memory. Dtypes: x: any. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_diagonal_at(wk_place here, const wk_diagonal_arguments *arguments);
+
+typedef struct wk_sliding_windows_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* along which */
+  int64_t size; /* elements of a window */
+  int64_t step; /* from one window to the next */
+} wk_sliding_windows_arguments;
+/* All windows of `size` neighbours along an axis, `step` apart: the axis counts the windows, a
+ * new last axis their elements. Shares x's memory. (PyTorch's Tensor.unfold.) Dtypes: x: any.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_sliding_windows_at(wk_place here, const wk_sliding_windows_arguments *arguments);
+
+typedef struct wk_narrow_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* which */
+  int64_t start; /* the first element */
+  int64_t length; /* how many */
+} wk_narrow_arguments;
+/* `length` elements from `start` on along an axis, all of which must exist. Dtypes: x: any.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_narrow_at(wk_place here, const wk_narrow_arguments *arguments);
+
+typedef struct wk_unflatten_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* which */
+  wk_shape shape; /* sizes in its place */
+} wk_unflatten_arguments;
+/* One axis made several with the given sizes; one of them may be -1 and is then worked out.
+ * Dtypes: x: any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_unflatten_at(wk_place here, const wk_unflatten_arguments *arguments);
+
+typedef struct wk_expand_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_shape shape; /* sizes of the result */
+} wk_expand_arguments;
+/* x repeated along its axes of size 1, and along new axes in front, to the given sizes; -1 keeps
+ * a size. Dtypes: x: any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_expand_at(wk_place here, const wk_expand_arguments *arguments);
+
+typedef struct wk_move_axes_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_axes from; /* which to move */
+  wk_axes to; /* where to */
+} wk_move_axes_arguments;
+/* Axis from[i] of x becomes axis to[i] of the result; the others keep their order. Dtypes: x:
+ * any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_move_axes_at(wk_place here, const wk_move_axes_arguments *arguments);
+
+typedef struct wk_select_scatter_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *source;
+  int axis; /* which */
+  int64_t index; /* the place; negative ones count from the end */
+} wk_select_scatter_arguments;
+/* A copy of x whose part at one place of an axis is source: x with x[:, index] = source for axis
+ * 1. Dtypes: x: any; source: any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_select_scatter_at(wk_place here, const wk_select_scatter_arguments *arguments);
+
+typedef struct wk_repeat_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_shape counts; /* how often, for each axis */
+} wk_repeat_arguments;
+/* x repeated as a whole: counts[i] times along axis i. Axes that x or counts lack in front count
+ * as 1. (PyTorch's repeat, NumPy's tile.) Dtypes: x: any. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_repeat_at(wk_place here, const wk_repeat_arguments *arguments);
+
+typedef struct wk_repeat_interleave_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* along which */
+  wk_tensor *counts; /* optional */
+  int64_t count; /* how often */
+} wk_repeat_interleave_arguments;
+/* Each element along an axis repeated: `count` times, or as often as `counts` says of it. Dtypes:
+ * x: any; counts: i64. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_repeat_interleave_at(wk_place here, const wk_repeat_interleave_arguments *arguments);
+
+typedef struct wk_roll_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_shape shifts; /* by how many places */
+  wk_axes axes; /* along which */
+} wk_roll_arguments;
+/* Elements moved by shifts[i] places along axes[i]; what leaves at an end comes back at the
+ * other. Without axes one shift moves all elements in row-major order. Dtypes: x: any. Result in
+ * the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_roll_at(wk_place here, const wk_roll_arguments *arguments);
+
+typedef struct wk_rotate90_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t count; /* of quarter turns; negative ones turn back */
+  wk_axes axes; /* the plane; 0 and 1 if not given */
+} wk_rotate90_arguments;
+/* The plane of two axes turned by `count` quarters, from the first axis towards the second.
+ * Dtypes: x: any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_rotate90_at(wk_place here, const wk_rotate90_arguments *arguments);
+
+typedef struct wk_hstack_arguments {
+  size_t struct_size;
+  wk_tensors tensors;
+} wk_hstack_arguments;
+/* Tensors one after the other along axis 1, or axis 0 if they are one-dimensional. Dtypes:
+ * tensors: any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_hstack_at(wk_place here, const wk_hstack_arguments *arguments);
+
+typedef struct wk_vstack_arguments {
+  size_t struct_size;
+  wk_tensors tensors;
+} wk_vstack_arguments;
+/* Tensors one after the other along axis 0; those of one dimension are rows. Dtypes: tensors:
+ * any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_vstack_at(wk_place here, const wk_vstack_arguments *arguments);
+
+typedef struct wk_dstack_arguments {
+  size_t struct_size;
+  wk_tensors tensors;
+} wk_dstack_arguments;
+/* Tensors one after the other along axis 2; those of fewer dimensions get the missing ones.
+ * Dtypes: tensors: any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_dstack_at(wk_place here, const wk_dstack_arguments *arguments);
+
+typedef struct wk_column_stack_arguments {
+  size_t struct_size;
+  wk_tensors tensors;
+} wk_column_stack_arguments;
+/* Tensors one after the other along axis 1; those of one dimension are columns. Dtypes: tensors:
+ * any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_column_stack_at(wk_place here, const wk_column_stack_arguments *arguments);
+
+typedef struct wk_diagonal_scatter_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *source;
+  int64_t offset; /* which diagonal; above the main one if positive */
+  int axis1; /* of the rows */
+  int axis2; /* of the columns; 0 and 0 are the first two axes */
+} wk_diagonal_scatter_arguments;
+/* A copy of x whose diagonal is source; offset and axes as in diagonal. Dtypes: x: any; source:
+ * any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_diagonal_scatter_at(wk_place here, const wk_diagonal_scatter_arguments *arguments);
 
 typedef struct wk_sort_arguments {
   size_t struct_size;
@@ -2738,11 +3925,43 @@ typedef struct wk_max_pool2d_arguments {
   int64_t window[2]; /* height and width */
   int64_t stride[2]; /* steps of the window; the window's size if not given */
   int64_t padding[2]; /* on each side, vertically and horizontally; less than the window */
+  int64_t dilation[2]; /* distance of neighbouring elements of a window */
+  bool ceil_mode; /* a last window may stick out at the end */
+  bool same; /* pad so that OH = ceil(H / stride), the odd row or column at the end */
 } wk_max_pool2d_arguments;
-/* Largest element of each window, per channel. Padding counts as minus infinity. The gradient
- * goes to the first of equal ones. Dtypes: x: float. Result in the innermost scope; NULL on
- * failure. [any thread] */
+/* Largest element of each window of images x [N, H, W, C], per channel. Padding counts as minus
+ * infinity. The gradient goes to the first of equal ones. Dtypes: x: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_max_pool2d_at(wk_place here, const wk_max_pool2d_arguments *arguments);
+
+typedef struct wk_max_pool2d_with_indices_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t window[2]; /* as max_pool2d */
+  int64_t stride[2]; /* as max_pool2d */
+  int64_t padding[2]; /* as max_pool2d */
+  int64_t dilation[2]; /* as max_pool2d */
+  bool ceil_mode; /* as max_pool2d */
+  bool same; /* as max_pool2d */
+} wk_max_pool2d_with_indices_arguments;
+typedef struct wk_max_pool2d_with_indices_result {
+  wk_tensor *y;
+  wk_tensor *indices;
+} wk_max_pool2d_with_indices_result;
+/* max_pool2d and the place of each largest element, as PyTorch counts it: row * W + column. Feeds
+ * max_unpool2d. Dtypes: x: float. Results in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_max_pool2d_with_indices_result wk_max_pool2d_with_indices_at(wk_place here, const wk_max_pool2d_with_indices_arguments *arguments);
+
+typedef struct wk_max_unpool2d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *indices;
+  int64_t size[2]; /* height and width of the result */
+} wk_max_unpool2d_arguments;
+/* Images [N, H, W, C] of the given size, zero but for the elements of x [N, h, w, C], each put at
+ * its place row * W + column in `indices`. Those put at one place add up. Dtypes: x: float;
+ * indices: i64. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_max_unpool2d_at(wk_place here, const wk_max_unpool2d_arguments *arguments);
 
 typedef struct wk_average_pool2d_arguments {
   size_t struct_size;
@@ -2750,10 +3969,181 @@ typedef struct wk_average_pool2d_arguments {
   int64_t window[2]; /* height and width */
   int64_t stride[2]; /* steps of the window; the window's size if not given */
   int64_t padding[2]; /* on each side, vertically and horizontally; less than the window */
+  bool ceil_mode; /* a last window may stick out at the end */
+  bool same; /* pad so that OH = ceil(H / stride), the odd row or column at the end */
+  bool count_padding; /* padding counts as zeros of the mean */
 } wk_average_pool2d_arguments;
-/* Mean of each window, per channel. Padding is left out of the mean. Dtypes: x: float. Result in
- * the innermost scope; NULL on failure. [any thread] */
+/* Mean of each window of images x [N, H, W, C], per channel. Padding is left out of the mean
+ * unless count_padding is set. Dtypes: x: float. Result in the innermost scope; NULL on failure.
+ * [any thread] */
 WK_API wk_tensor *wk_average_pool2d_at(wk_place here, const wk_average_pool2d_arguments *arguments);
+
+typedef struct wk_max_pool1d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t window; /* length */
+  int64_t stride; /* steps of the window; the window's size if not given */
+  int64_t padding; /* on each side; less than the window */
+  int64_t dilation; /* distance of neighbouring elements of a window */
+  bool ceil_mode; /* a last window may stick out at the end */
+} wk_max_pool1d_arguments;
+/* Largest element of each window of sequences x [N, L, C], per channel; the rest as max_pool2d.
+ * Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_max_pool1d_at(wk_place here, const wk_max_pool1d_arguments *arguments);
+
+typedef struct wk_max_pool3d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t window[3]; /* depth, height and width */
+  int64_t stride[3]; /* steps of the window; the window's size if not given */
+  int64_t padding[3]; /* on each side; less than the window */
+  int64_t dilation[3]; /* distance of neighbouring elements of a window */
+  bool ceil_mode; /* a last window may stick out at the end */
+} wk_max_pool3d_arguments;
+/* Largest element of each window of volumes x [N, D, H, W, C], per channel; the rest as
+ * max_pool2d. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_max_pool3d_at(wk_place here, const wk_max_pool3d_arguments *arguments);
+
+typedef struct wk_average_pool1d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t window; /* length */
+  int64_t stride; /* steps of the window; the window's size if not given */
+  int64_t padding; /* on each side; less than the window */
+  bool ceil_mode; /* a last window may stick out at the end */
+  bool count_padding; /* padding counts as zeros of the mean */
+} wk_average_pool1d_arguments;
+/* Mean of each window of sequences x [N, L, C], per channel; the rest as average_pool2d. Dtypes:
+ * x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_average_pool1d_at(wk_place here, const wk_average_pool1d_arguments *arguments);
+
+typedef struct wk_average_pool3d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t window[3]; /* depth, height and width */
+  int64_t stride[3]; /* steps of the window; the window's size if not given */
+  int64_t padding[3]; /* on each side; less than the window */
+  bool ceil_mode; /* a last window may stick out at the end */
+  bool count_padding; /* padding counts as zeros of the mean */
+} wk_average_pool3d_arguments;
+/* Mean of each window of volumes x [N, D, H, W, C], per channel; the rest as average_pool2d.
+ * Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_average_pool3d_at(wk_place here, const wk_average_pool3d_arguments *arguments);
+
+typedef struct wk_adaptive_average_pool2d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t size[2]; /* height and width of the result */
+} wk_adaptive_average_pool2d_arguments;
+/* Mean of each of OH x OW bins of images x [N, H, W, C], per channel. Bin i of n covers rows from
+ * floor(i * H / n) to before ceil((i + 1) * H / n). Dtypes: x: float. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_adaptive_average_pool2d_at(wk_place here, const wk_adaptive_average_pool2d_arguments *arguments);
+
+typedef struct wk_adaptive_average_pool1d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t size; /* length of the result */
+} wk_adaptive_average_pool1d_arguments;
+/* As adaptive_average_pool2d, for sequences x [N, L, C]. Dtypes: x: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_adaptive_average_pool1d_at(wk_place here, const wk_adaptive_average_pool1d_arguments *arguments);
+
+typedef struct wk_adaptive_average_pool3d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t size[3]; /* depth, height and width of the result */
+} wk_adaptive_average_pool3d_arguments;
+/* As adaptive_average_pool2d, for volumes x [N, D, H, W, C]. Dtypes: x: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_adaptive_average_pool3d_at(wk_place here, const wk_adaptive_average_pool3d_arguments *arguments);
+
+typedef struct wk_adaptive_max_pool2d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t size[2]; /* height and width of the result */
+} wk_adaptive_max_pool2d_arguments;
+/* Largest element of each bin of images x [N, H, W, C], per channel; bins as
+ * adaptive_average_pool2d. Where bins differ in size, equal largest ones share the gradient.
+ * Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_adaptive_max_pool2d_at(wk_place here, const wk_adaptive_max_pool2d_arguments *arguments);
+
+typedef struct wk_adaptive_max_pool1d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t size; /* length of the result */
+} wk_adaptive_max_pool1d_arguments;
+/* As adaptive_max_pool2d, for sequences x [N, L, C]. Dtypes: x: float. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_adaptive_max_pool1d_at(wk_place here, const wk_adaptive_max_pool1d_arguments *arguments);
+
+typedef struct wk_global_average_pool2d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_global_average_pool2d_arguments;
+/* Mean over the pixels of images x [N, H, W, C]: y [N, C]. Dtypes: x: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_global_average_pool2d_at(wk_place here, const wk_global_average_pool2d_arguments *arguments);
+
+typedef struct wk_global_max_pool2d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_global_max_pool2d_arguments;
+/* Largest over the pixels of images x [N, H, W, C]: y [N, C]. Equal largest ones share the
+ * gradient. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_global_max_pool2d_at(wk_place here, const wk_global_max_pool2d_arguments *arguments);
+
+typedef struct wk_unfold2d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t window[2]; /* height and width */
+  int64_t stride[2]; /* steps of the window, down and across */
+  int64_t padding[2]; /* zeros on each side, vertically and horizontally */
+  int64_t dilation[2]; /* distance of neighbouring elements of a window */
+} wk_unfold2d_arguments;
+/* The windows of images x [N, H, W, C] as rows: y [N, OH * OW, KH * KW * C], zero where a window
+ * sticks out (im2col). A product of a row with filters [O, KH, KW, C] is one pixel of conv2d.
+ * Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_unfold2d_at(wk_place here, const wk_unfold2d_arguments *arguments);
+
+typedef struct wk_fold2d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t size[2]; /* height and width of the result */
+  int64_t window[2]; /* height and width */
+  int64_t stride[2]; /* steps of the window, down and across */
+  int64_t padding[2]; /* zeros on each side, vertically and horizontally */
+  int64_t dilation[2]; /* distance of neighbouring elements of a window */
+} wk_fold2d_arguments;
+/* Images [N, H, W, C] of the given size, each pixel the sum of what x [N, OH * OW, KH * KW * C]
+ * holds of it in its windows (col2im): the gradient of unfold2d. Dtypes: x: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_fold2d_at(wk_place here, const wk_fold2d_arguments *arguments);
+
+typedef struct wk_local_response_norm_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t size; /* how many channels */
+  double alpha; /* factor of the mean */
+  double beta; /* exponent */
+  double k; /* added to it */
+} wk_local_response_norm_arguments;
+/* x over (k + alpha times the mean of the squares of the `size` channels around it) ^ beta;
+ * channels are the last axis. Krizhevsky et al. 2012. Dtypes: x: float. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_local_response_norm_at(wk_place here, const wk_local_response_norm_arguments *arguments);
+
+typedef struct wk_lp_pool2d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t window[2]; /* height and width */
+  int64_t stride[2]; /* steps of the window; the window's size if not given */
+  double p; /* which norm */
+} wk_lp_pool2d_arguments;
+/* The p-norm of each window of images x [N, H, W, C], per channel: the sum of |x| ^ p, to the
+ * power of 1 / p. With p of 1 it is the sum of the magnitudes. Dtypes: x: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_lp_pool2d_at(wk_place here, const wk_lp_pool2d_arguments *arguments);
 
 WK_END_C
 
@@ -2816,6 +4206,39 @@ WK_END_C
 #define wk_glu(...) \
   wk_glu_at(WK_HERE, &(wk_glu_arguments){ \
                       .struct_size = sizeof(wk_glu_arguments), __VA_ARGS__})
+#define wk_squareplus(...) \
+  wk_squareplus_at(WK_HERE, &(wk_squareplus_arguments){ \
+                      .struct_size = sizeof(wk_squareplus_arguments), __VA_ARGS__})
+#define wk_crelu(...) \
+  wk_crelu_at(WK_HERE, &(wk_crelu_arguments){ \
+                      .struct_size = sizeof(wk_crelu_arguments), __VA_ARGS__})
+#define wk_scaled_dot_product_attention(...) \
+  wk_scaled_dot_product_attention_at(WK_HERE, &(wk_scaled_dot_product_attention_arguments){ \
+                      .struct_size = sizeof(wk_scaled_dot_product_attention_arguments), __VA_ARGS__})
+#define wk_multi_head_attention(...) \
+  wk_multi_head_attention_at(WK_HERE, &(wk_multi_head_attention_arguments){ \
+                      .struct_size = sizeof(wk_multi_head_attention_arguments), __VA_ARGS__})
+#define wk_rotary_embedding(...) \
+  wk_rotary_embedding_at(WK_HERE, &(wk_rotary_embedding_arguments){ \
+                      .struct_size = sizeof(wk_rotary_embedding_arguments), __VA_ARGS__})
+#define wk_conv1d(...) \
+  wk_conv1d_at(WK_HERE, &(wk_conv1d_arguments){ \
+                      .struct_size = sizeof(wk_conv1d_arguments), __VA_ARGS__})
+#define wk_conv3d(...) \
+  wk_conv3d_at(WK_HERE, &(wk_conv3d_arguments){ \
+                      .struct_size = sizeof(wk_conv3d_arguments), __VA_ARGS__})
+#define wk_conv_transpose2d(...) \
+  wk_conv_transpose2d_at(WK_HERE, &(wk_conv_transpose2d_arguments){ \
+                      .struct_size = sizeof(wk_conv_transpose2d_arguments), __VA_ARGS__})
+#define wk_conv_transpose1d(...) \
+  wk_conv_transpose1d_at(WK_HERE, &(wk_conv_transpose1d_arguments){ \
+                      .struct_size = sizeof(wk_conv_transpose1d_arguments), __VA_ARGS__})
+#define wk_conv_transpose3d(...) \
+  wk_conv_transpose3d_at(WK_HERE, &(wk_conv_transpose3d_arguments){ \
+                      .struct_size = sizeof(wk_conv_transpose3d_arguments), __VA_ARGS__})
+#define wk_separable_conv2d(...) \
+  wk_separable_conv2d_at(WK_HERE, &(wk_separable_conv2d_arguments){ \
+                      .struct_size = sizeof(wk_separable_conv2d_arguments), __VA_ARGS__})
 #define wk_full(...) \
   wk_full_at(WK_HERE, &(wk_full_arguments){ \
                       .struct_size = sizeof(wk_full_arguments), __VA_ARGS__})
@@ -2849,6 +4272,9 @@ WK_END_C
 #define wk_logspace(...) \
   wk_logspace_at(WK_HERE, &(wk_logspace_arguments){ \
                       .struct_size = sizeof(wk_logspace_arguments), __VA_ARGS__})
+#define wk_geomspace(...) \
+  wk_geomspace_at(WK_HERE, &(wk_geomspace_arguments){ \
+                      .struct_size = sizeof(wk_geomspace_arguments), __VA_ARGS__})
 #define wk_range(...) \
   wk_range_at(WK_HERE, &(wk_range_arguments){ \
                       .struct_size = sizeof(wk_range_arguments), __VA_ARGS__})
@@ -2891,6 +4317,27 @@ WK_END_C
 #define wk_linear_recurrence(...) \
   wk_linear_recurrence_at(WK_HERE, &(wk_linear_recurrence_arguments){ \
                       .struct_size = sizeof(wk_linear_recurrence_arguments), __VA_ARGS__})
+#define wk_embedding(...) \
+  wk_embedding_at(WK_HERE, &(wk_embedding_arguments){ \
+                      .struct_size = sizeof(wk_embedding_arguments), __VA_ARGS__})
+#define wk_embedding_bag(...) \
+  wk_embedding_bag_at(WK_HERE, &(wk_embedding_bag_arguments){ \
+                      .struct_size = sizeof(wk_embedding_bag_arguments), __VA_ARGS__})
+#define wk_segment_sum(...) \
+  wk_segment_sum_at(WK_HERE, &(wk_segment_sum_arguments){ \
+                      .struct_size = sizeof(wk_segment_sum_arguments), __VA_ARGS__})
+#define wk_segment_mean(...) \
+  wk_segment_mean_at(WK_HERE, &(wk_segment_mean_arguments){ \
+                      .struct_size = sizeof(wk_segment_mean_arguments), __VA_ARGS__})
+#define wk_segment_max(...) \
+  wk_segment_max_at(WK_HERE, &(wk_segment_max_arguments){ \
+                      .struct_size = sizeof(wk_segment_max_arguments), __VA_ARGS__})
+#define wk_segment_min(...) \
+  wk_segment_min_at(WK_HERE, &(wk_segment_min_arguments){ \
+                      .struct_size = sizeof(wk_segment_min_arguments), __VA_ARGS__})
+#define wk_segment_product(...) \
+  wk_segment_product_at(WK_HERE, &(wk_segment_product_arguments){ \
+                      .struct_size = sizeof(wk_segment_product_arguments), __VA_ARGS__})
 #define wk_gather(...) \
   wk_gather_at(WK_HERE, &(wk_gather_arguments){ \
                       .struct_size = sizeof(wk_gather_arguments), __VA_ARGS__})
@@ -2909,6 +4356,48 @@ WK_END_C
 #define wk_index_select(...) \
   wk_index_select_at(WK_HERE, &(wk_index_select_arguments){ \
                       .struct_size = sizeof(wk_index_select_arguments), __VA_ARGS__})
+#define wk_scatter_reduce(...) \
+  wk_scatter_reduce_at(WK_HERE, &(wk_scatter_reduce_arguments){ \
+                      .struct_size = sizeof(wk_scatter_reduce_arguments), __VA_ARGS__})
+#define wk_index_add(...) \
+  wk_index_add_at(WK_HERE, &(wk_index_add_arguments){ \
+                      .struct_size = sizeof(wk_index_add_arguments), __VA_ARGS__})
+#define wk_index_copy(...) \
+  wk_index_copy_at(WK_HERE, &(wk_index_copy_arguments){ \
+                      .struct_size = sizeof(wk_index_copy_arguments), __VA_ARGS__})
+#define wk_index_fill(...) \
+  wk_index_fill_at(WK_HERE, &(wk_index_fill_arguments){ \
+                      .struct_size = sizeof(wk_index_fill_arguments), __VA_ARGS__})
+#define wk_index_reduce(...) \
+  wk_index_reduce_at(WK_HERE, &(wk_index_reduce_arguments){ \
+                      .struct_size = sizeof(wk_index_reduce_arguments), __VA_ARGS__})
+#define wk_take(...) \
+  wk_take_at(WK_HERE, &(wk_take_arguments){ \
+                      .struct_size = sizeof(wk_take_arguments), __VA_ARGS__})
+#define wk_take_along_axis(...) \
+  wk_take_along_axis_at(WK_HERE, &(wk_take_along_axis_arguments){ \
+                      .struct_size = sizeof(wk_take_along_axis_arguments), __VA_ARGS__})
+#define wk_gather_nd(...) \
+  wk_gather_nd_at(WK_HERE, &(wk_gather_nd_arguments){ \
+                      .struct_size = sizeof(wk_gather_nd_arguments), __VA_ARGS__})
+#define wk_scatter_nd(...) \
+  wk_scatter_nd_at(WK_HERE, &(wk_scatter_nd_arguments){ \
+                      .struct_size = sizeof(wk_scatter_nd_arguments), __VA_ARGS__})
+#define wk_scatter_nd_update(...) \
+  wk_scatter_nd_update_at(WK_HERE, &(wk_scatter_nd_update_arguments){ \
+                      .struct_size = sizeof(wk_scatter_nd_update_arguments), __VA_ARGS__})
+#define wk_nonzero(...) \
+  wk_nonzero_at(WK_HERE, &(wk_nonzero_arguments){ \
+                      .struct_size = sizeof(wk_nonzero_arguments), __VA_ARGS__})
+#define wk_masked_select(...) \
+  wk_masked_select_at(WK_HERE, &(wk_masked_select_arguments){ \
+                      .struct_size = sizeof(wk_masked_select_arguments), __VA_ARGS__})
+#define wk_masked_scatter(...) \
+  wk_masked_scatter_at(WK_HERE, &(wk_masked_scatter_arguments){ \
+                      .struct_size = sizeof(wk_masked_scatter_arguments), __VA_ARGS__})
+#define wk_put(...) \
+  wk_put_at(WK_HERE, &(wk_put_arguments){ \
+                      .struct_size = sizeof(wk_put_arguments), __VA_ARGS__})
 #define wk_dot(...) \
   wk_dot_at(WK_HERE, &(wk_dot_arguments){ \
                       .struct_size = sizeof(wk_dot_arguments), __VA_ARGS__})
@@ -2933,9 +4422,6 @@ WK_END_C
 #define wk_chain_matmul(...) \
   wk_chain_matmul_at(WK_HERE, &(wk_chain_matmul_arguments){ \
                       .struct_size = sizeof(wk_chain_matmul_arguments), __VA_ARGS__})
-#define wk_diagonal(...) \
-  wk_diagonal_at(WK_HERE, &(wk_diagonal_arguments){ \
-                      .struct_size = sizeof(wk_diagonal_arguments), __VA_ARGS__})
 #define wk_trace(...) \
   wk_trace_at(WK_HERE, &(wk_trace_arguments){ \
                       .struct_size = sizeof(wk_trace_arguments), __VA_ARGS__})
@@ -2963,6 +4449,48 @@ WK_END_C
 #define wk_matrix_power(...) \
   wk_matrix_power_at(WK_HERE, &(wk_matrix_power_arguments){ \
                       .struct_size = sizeof(wk_matrix_power_arguments), __VA_ARGS__})
+#define wk_cholesky(...) \
+  wk_cholesky_at(WK_HERE, &(wk_cholesky_arguments){ \
+                      .struct_size = sizeof(wk_cholesky_arguments), __VA_ARGS__})
+#define wk_triangular_solve(...) \
+  wk_triangular_solve_at(WK_HERE, &(wk_triangular_solve_arguments){ \
+                      .struct_size = sizeof(wk_triangular_solve_arguments), __VA_ARGS__})
+#define wk_solve(...) \
+  wk_solve_at(WK_HERE, &(wk_solve_arguments){ \
+                      .struct_size = sizeof(wk_solve_arguments), __VA_ARGS__})
+#define wk_inverse(...) \
+  wk_inverse_at(WK_HERE, &(wk_inverse_arguments){ \
+                      .struct_size = sizeof(wk_inverse_arguments), __VA_ARGS__})
+#define wk_determinant(...) \
+  wk_determinant_at(WK_HERE, &(wk_determinant_arguments){ \
+                      .struct_size = sizeof(wk_determinant_arguments), __VA_ARGS__})
+#define wk_log_determinant(...) \
+  wk_log_determinant_at(WK_HERE, &(wk_log_determinant_arguments){ \
+                      .struct_size = sizeof(wk_log_determinant_arguments), __VA_ARGS__})
+#define wk_qr(...) \
+  wk_qr_at(WK_HERE, &(wk_qr_arguments){ \
+                      .struct_size = sizeof(wk_qr_arguments), __VA_ARGS__})
+#define wk_symmetric_eigen(...) \
+  wk_symmetric_eigen_at(WK_HERE, &(wk_symmetric_eigen_arguments){ \
+                      .struct_size = sizeof(wk_symmetric_eigen_arguments), __VA_ARGS__})
+#define wk_svd(...) \
+  wk_svd_at(WK_HERE, &(wk_svd_arguments){ \
+                      .struct_size = sizeof(wk_svd_arguments), __VA_ARGS__})
+#define wk_pseudo_inverse(...) \
+  wk_pseudo_inverse_at(WK_HERE, &(wk_pseudo_inverse_arguments){ \
+                      .struct_size = sizeof(wk_pseudo_inverse_arguments), __VA_ARGS__})
+#define wk_matrix_rank(...) \
+  wk_matrix_rank_at(WK_HERE, &(wk_matrix_rank_arguments){ \
+                      .struct_size = sizeof(wk_matrix_rank_arguments), __VA_ARGS__})
+#define wk_least_squares(...) \
+  wk_least_squares_at(WK_HERE, &(wk_least_squares_arguments){ \
+                      .struct_size = sizeof(wk_least_squares_arguments), __VA_ARGS__})
+#define wk_cholesky_solve(...) \
+  wk_cholesky_solve_at(WK_HERE, &(wk_cholesky_solve_arguments){ \
+                      .struct_size = sizeof(wk_cholesky_solve_arguments), __VA_ARGS__})
+#define wk_matrix_exponential(...) \
+  wk_matrix_exponential_at(WK_HERE, &(wk_matrix_exponential_arguments){ \
+                      .struct_size = sizeof(wk_matrix_exponential_arguments), __VA_ARGS__})
 #define wk_mse_loss(...) \
   wk_mse_loss_at(WK_HERE, &(wk_mse_loss_arguments){ \
                       .struct_size = sizeof(wk_mse_loss_arguments), __VA_ARGS__})
@@ -3035,6 +4563,24 @@ WK_END_C
 #define wk_conv2d(...) \
   wk_conv2d_at(WK_HERE, &(wk_conv2d_arguments){ \
                       .struct_size = sizeof(wk_conv2d_arguments), __VA_ARGS__})
+#define wk_batch_norm(...) \
+  wk_batch_norm_at(WK_HERE, &(wk_batch_norm_arguments){ \
+                      .struct_size = sizeof(wk_batch_norm_arguments), __VA_ARGS__})
+#define wk_layer_norm(...) \
+  wk_layer_norm_at(WK_HERE, &(wk_layer_norm_arguments){ \
+                      .struct_size = sizeof(wk_layer_norm_arguments), __VA_ARGS__})
+#define wk_rms_norm(...) \
+  wk_rms_norm_at(WK_HERE, &(wk_rms_norm_arguments){ \
+                      .struct_size = sizeof(wk_rms_norm_arguments), __VA_ARGS__})
+#define wk_group_norm(...) \
+  wk_group_norm_at(WK_HERE, &(wk_group_norm_arguments){ \
+                      .struct_size = sizeof(wk_group_norm_arguments), __VA_ARGS__})
+#define wk_instance_norm(...) \
+  wk_instance_norm_at(WK_HERE, &(wk_instance_norm_arguments){ \
+                      .struct_size = sizeof(wk_instance_norm_arguments), __VA_ARGS__})
+#define wk_l2_normalize(...) \
+  wk_l2_normalize_at(WK_HERE, &(wk_l2_normalize_arguments){ \
+                      .struct_size = sizeof(wk_l2_normalize_arguments), __VA_ARGS__})
 #define wk_add(...) \
   wk_add_at(WK_HERE, &(wk_add_arguments){ \
                       .struct_size = sizeof(wk_add_arguments), __VA_ARGS__})
@@ -3173,6 +4719,9 @@ WK_END_C
 #define wk_erfinv(...) \
   wk_erfinv_at(WK_HERE, &(wk_erfinv_arguments){ \
                       .struct_size = sizeof(wk_erfinv_arguments), __VA_ARGS__})
+#define wk_ndtr(...) \
+  wk_ndtr_at(WK_HERE, &(wk_ndtr_arguments){ \
+                      .struct_size = sizeof(wk_ndtr_arguments), __VA_ARGS__})
 #define wk_lgamma(...) \
   wk_lgamma_at(WK_HERE, &(wk_lgamma_arguments){ \
                       .struct_size = sizeof(wk_lgamma_arguments), __VA_ARGS__})
@@ -3182,6 +4731,9 @@ WK_END_C
 #define wk_trigamma(...) \
   wk_trigamma_at(WK_HERE, &(wk_trigamma_arguments){ \
                       .struct_size = sizeof(wk_trigamma_arguments), __VA_ARGS__})
+#define wk_polygamma(...) \
+  wk_polygamma_at(WK_HERE, &(wk_polygamma_arguments){ \
+                      .struct_size = sizeof(wk_polygamma_arguments), __VA_ARGS__})
 #define wk_cbrt(...) \
   wk_cbrt_at(WK_HERE, &(wk_cbrt_arguments){ \
                       .struct_size = sizeof(wk_cbrt_arguments), __VA_ARGS__})
@@ -3371,6 +4923,57 @@ WK_END_C
 #define wk_normal_like(...) \
   wk_normal_like_at(WK_HERE, &(wk_normal_like_arguments){ \
                       .struct_size = sizeof(wk_normal_like_arguments), __VA_ARGS__})
+#define wk_random_gamma(...) \
+  wk_random_gamma_at(WK_HERE, &(wk_random_gamma_arguments){ \
+                      .struct_size = sizeof(wk_random_gamma_arguments), __VA_ARGS__})
+#define wk_random_beta(...) \
+  wk_random_beta_at(WK_HERE, &(wk_random_beta_arguments){ \
+                      .struct_size = sizeof(wk_random_beta_arguments), __VA_ARGS__})
+#define wk_random_poisson(...) \
+  wk_random_poisson_at(WK_HERE, &(wk_random_poisson_arguments){ \
+                      .struct_size = sizeof(wk_random_poisson_arguments), __VA_ARGS__})
+#define wk_rrelu(...) \
+  wk_rrelu_at(WK_HERE, &(wk_rrelu_arguments){ \
+                      .struct_size = sizeof(wk_rrelu_arguments), __VA_ARGS__})
+#define wk_variance_scaling(...) \
+  wk_variance_scaling_at(WK_HERE, &(wk_variance_scaling_arguments){ \
+                      .struct_size = sizeof(wk_variance_scaling_arguments), __VA_ARGS__})
+#define wk_glorot_uniform(...) \
+  wk_glorot_uniform_at(WK_HERE, &(wk_glorot_uniform_arguments){ \
+                      .struct_size = sizeof(wk_glorot_uniform_arguments), __VA_ARGS__})
+#define wk_glorot_normal(...) \
+  wk_glorot_normal_at(WK_HERE, &(wk_glorot_normal_arguments){ \
+                      .struct_size = sizeof(wk_glorot_normal_arguments), __VA_ARGS__})
+#define wk_he_uniform(...) \
+  wk_he_uniform_at(WK_HERE, &(wk_he_uniform_arguments){ \
+                      .struct_size = sizeof(wk_he_uniform_arguments), __VA_ARGS__})
+#define wk_he_normal(...) \
+  wk_he_normal_at(WK_HERE, &(wk_he_normal_arguments){ \
+                      .struct_size = sizeof(wk_he_normal_arguments), __VA_ARGS__})
+#define wk_lecun_uniform(...) \
+  wk_lecun_uniform_at(WK_HERE, &(wk_lecun_uniform_arguments){ \
+                      .struct_size = sizeof(wk_lecun_uniform_arguments), __VA_ARGS__})
+#define wk_lecun_normal(...) \
+  wk_lecun_normal_at(WK_HERE, &(wk_lecun_normal_arguments){ \
+                      .struct_size = sizeof(wk_lecun_normal_arguments), __VA_ARGS__})
+#define wk_lstm(...) \
+  wk_lstm_at(WK_HERE, &(wk_lstm_arguments){ \
+                      .struct_size = sizeof(wk_lstm_arguments), __VA_ARGS__})
+#define wk_gru(...) \
+  wk_gru_at(WK_HERE, &(wk_gru_arguments){ \
+                      .struct_size = sizeof(wk_gru_arguments), __VA_ARGS__})
+#define wk_rnn(...) \
+  wk_rnn_at(WK_HERE, &(wk_rnn_arguments){ \
+                      .struct_size = sizeof(wk_rnn_arguments), __VA_ARGS__})
+#define wk_lstm_cell(...) \
+  wk_lstm_cell_at(WK_HERE, &(wk_lstm_cell_arguments){ \
+                      .struct_size = sizeof(wk_lstm_cell_arguments), __VA_ARGS__})
+#define wk_gru_cell(...) \
+  wk_gru_cell_at(WK_HERE, &(wk_gru_cell_arguments){ \
+                      .struct_size = sizeof(wk_gru_cell_arguments), __VA_ARGS__})
+#define wk_rnn_cell(...) \
+  wk_rnn_cell_at(WK_HERE, &(wk_rnn_cell_arguments){ \
+                      .struct_size = sizeof(wk_rnn_cell_arguments), __VA_ARGS__})
 #define wk_sum(...) \
   wk_sum_at(WK_HERE, &(wk_sum_arguments){ \
                       .struct_size = sizeof(wk_sum_arguments), __VA_ARGS__})
@@ -3437,6 +5040,21 @@ WK_END_C
 #define wk_all_close(...) \
   wk_all_close_at(WK_HERE, &(wk_all_close_arguments){ \
                       .struct_size = sizeof(wk_all_close_arguments), __VA_ARGS__})
+#define wk_interpolate(...) \
+  wk_interpolate_at(WK_HERE, &(wk_interpolate_arguments){ \
+                      .struct_size = sizeof(wk_interpolate_arguments), __VA_ARGS__})
+#define wk_pixel_shuffle(...) \
+  wk_pixel_shuffle_at(WK_HERE, &(wk_pixel_shuffle_arguments){ \
+                      .struct_size = sizeof(wk_pixel_shuffle_arguments), __VA_ARGS__})
+#define wk_pixel_unshuffle(...) \
+  wk_pixel_unshuffle_at(WK_HERE, &(wk_pixel_unshuffle_arguments){ \
+                      .struct_size = sizeof(wk_pixel_unshuffle_arguments), __VA_ARGS__})
+#define wk_affine_grid(...) \
+  wk_affine_grid_at(WK_HERE, &(wk_affine_grid_arguments){ \
+                      .struct_size = sizeof(wk_affine_grid_arguments), __VA_ARGS__})
+#define wk_grid_sample(...) \
+  wk_grid_sample_at(WK_HERE, &(wk_grid_sample_arguments){ \
+                      .struct_size = sizeof(wk_grid_sample_arguments), __VA_ARGS__})
 #define wk_softmax(...) \
   wk_softmax_at(WK_HERE, &(wk_softmax_arguments){ \
                       .struct_size = sizeof(wk_softmax_arguments), __VA_ARGS__})
@@ -3494,6 +5112,57 @@ WK_END_C
 #define wk_pad(...) \
   wk_pad_at(WK_HERE, &(wk_pad_arguments){ \
                       .struct_size = sizeof(wk_pad_arguments), __VA_ARGS__})
+#define wk_as_strided(...) \
+  wk_as_strided_at(WK_HERE, &(wk_as_strided_arguments){ \
+                      .struct_size = sizeof(wk_as_strided_arguments), __VA_ARGS__})
+#define wk_diagonal(...) \
+  wk_diagonal_at(WK_HERE, &(wk_diagonal_arguments){ \
+                      .struct_size = sizeof(wk_diagonal_arguments), __VA_ARGS__})
+#define wk_sliding_windows(...) \
+  wk_sliding_windows_at(WK_HERE, &(wk_sliding_windows_arguments){ \
+                      .struct_size = sizeof(wk_sliding_windows_arguments), __VA_ARGS__})
+#define wk_narrow(...) \
+  wk_narrow_at(WK_HERE, &(wk_narrow_arguments){ \
+                      .struct_size = sizeof(wk_narrow_arguments), __VA_ARGS__})
+#define wk_unflatten(...) \
+  wk_unflatten_at(WK_HERE, &(wk_unflatten_arguments){ \
+                      .struct_size = sizeof(wk_unflatten_arguments), __VA_ARGS__})
+#define wk_expand(...) \
+  wk_expand_at(WK_HERE, &(wk_expand_arguments){ \
+                      .struct_size = sizeof(wk_expand_arguments), __VA_ARGS__})
+#define wk_move_axes(...) \
+  wk_move_axes_at(WK_HERE, &(wk_move_axes_arguments){ \
+                      .struct_size = sizeof(wk_move_axes_arguments), __VA_ARGS__})
+#define wk_select_scatter(...) \
+  wk_select_scatter_at(WK_HERE, &(wk_select_scatter_arguments){ \
+                      .struct_size = sizeof(wk_select_scatter_arguments), __VA_ARGS__})
+#define wk_repeat(...) \
+  wk_repeat_at(WK_HERE, &(wk_repeat_arguments){ \
+                      .struct_size = sizeof(wk_repeat_arguments), __VA_ARGS__})
+#define wk_repeat_interleave(...) \
+  wk_repeat_interleave_at(WK_HERE, &(wk_repeat_interleave_arguments){ \
+                      .struct_size = sizeof(wk_repeat_interleave_arguments), __VA_ARGS__})
+#define wk_roll(...) \
+  wk_roll_at(WK_HERE, &(wk_roll_arguments){ \
+                      .struct_size = sizeof(wk_roll_arguments), __VA_ARGS__})
+#define wk_rotate90(...) \
+  wk_rotate90_at(WK_HERE, &(wk_rotate90_arguments){ \
+                      .struct_size = sizeof(wk_rotate90_arguments), __VA_ARGS__})
+#define wk_hstack(...) \
+  wk_hstack_at(WK_HERE, &(wk_hstack_arguments){ \
+                      .struct_size = sizeof(wk_hstack_arguments), __VA_ARGS__})
+#define wk_vstack(...) \
+  wk_vstack_at(WK_HERE, &(wk_vstack_arguments){ \
+                      .struct_size = sizeof(wk_vstack_arguments), __VA_ARGS__})
+#define wk_dstack(...) \
+  wk_dstack_at(WK_HERE, &(wk_dstack_arguments){ \
+                      .struct_size = sizeof(wk_dstack_arguments), __VA_ARGS__})
+#define wk_column_stack(...) \
+  wk_column_stack_at(WK_HERE, &(wk_column_stack_arguments){ \
+                      .struct_size = sizeof(wk_column_stack_arguments), __VA_ARGS__})
+#define wk_diagonal_scatter(...) \
+  wk_diagonal_scatter_at(WK_HERE, &(wk_diagonal_scatter_arguments){ \
+                      .struct_size = sizeof(wk_diagonal_scatter_arguments), __VA_ARGS__})
 #define wk_sort(...) \
   wk_sort_at(WK_HERE, &(wk_sort_arguments){ \
                       .struct_size = sizeof(wk_sort_arguments), __VA_ARGS__})
@@ -3545,9 +5214,60 @@ WK_END_C
 #define wk_max_pool2d(...) \
   wk_max_pool2d_at(WK_HERE, &(wk_max_pool2d_arguments){ \
                       .struct_size = sizeof(wk_max_pool2d_arguments), __VA_ARGS__})
+#define wk_max_pool2d_with_indices(...) \
+  wk_max_pool2d_with_indices_at(WK_HERE, &(wk_max_pool2d_with_indices_arguments){ \
+                      .struct_size = sizeof(wk_max_pool2d_with_indices_arguments), __VA_ARGS__})
+#define wk_max_unpool2d(...) \
+  wk_max_unpool2d_at(WK_HERE, &(wk_max_unpool2d_arguments){ \
+                      .struct_size = sizeof(wk_max_unpool2d_arguments), __VA_ARGS__})
 #define wk_average_pool2d(...) \
   wk_average_pool2d_at(WK_HERE, &(wk_average_pool2d_arguments){ \
                       .struct_size = sizeof(wk_average_pool2d_arguments), __VA_ARGS__})
+#define wk_max_pool1d(...) \
+  wk_max_pool1d_at(WK_HERE, &(wk_max_pool1d_arguments){ \
+                      .struct_size = sizeof(wk_max_pool1d_arguments), __VA_ARGS__})
+#define wk_max_pool3d(...) \
+  wk_max_pool3d_at(WK_HERE, &(wk_max_pool3d_arguments){ \
+                      .struct_size = sizeof(wk_max_pool3d_arguments), __VA_ARGS__})
+#define wk_average_pool1d(...) \
+  wk_average_pool1d_at(WK_HERE, &(wk_average_pool1d_arguments){ \
+                      .struct_size = sizeof(wk_average_pool1d_arguments), __VA_ARGS__})
+#define wk_average_pool3d(...) \
+  wk_average_pool3d_at(WK_HERE, &(wk_average_pool3d_arguments){ \
+                      .struct_size = sizeof(wk_average_pool3d_arguments), __VA_ARGS__})
+#define wk_adaptive_average_pool2d(...) \
+  wk_adaptive_average_pool2d_at(WK_HERE, &(wk_adaptive_average_pool2d_arguments){ \
+                      .struct_size = sizeof(wk_adaptive_average_pool2d_arguments), __VA_ARGS__})
+#define wk_adaptive_average_pool1d(...) \
+  wk_adaptive_average_pool1d_at(WK_HERE, &(wk_adaptive_average_pool1d_arguments){ \
+                      .struct_size = sizeof(wk_adaptive_average_pool1d_arguments), __VA_ARGS__})
+#define wk_adaptive_average_pool3d(...) \
+  wk_adaptive_average_pool3d_at(WK_HERE, &(wk_adaptive_average_pool3d_arguments){ \
+                      .struct_size = sizeof(wk_adaptive_average_pool3d_arguments), __VA_ARGS__})
+#define wk_adaptive_max_pool2d(...) \
+  wk_adaptive_max_pool2d_at(WK_HERE, &(wk_adaptive_max_pool2d_arguments){ \
+                      .struct_size = sizeof(wk_adaptive_max_pool2d_arguments), __VA_ARGS__})
+#define wk_adaptive_max_pool1d(...) \
+  wk_adaptive_max_pool1d_at(WK_HERE, &(wk_adaptive_max_pool1d_arguments){ \
+                      .struct_size = sizeof(wk_adaptive_max_pool1d_arguments), __VA_ARGS__})
+#define wk_global_average_pool2d(...) \
+  wk_global_average_pool2d_at(WK_HERE, &(wk_global_average_pool2d_arguments){ \
+                      .struct_size = sizeof(wk_global_average_pool2d_arguments), __VA_ARGS__})
+#define wk_global_max_pool2d(...) \
+  wk_global_max_pool2d_at(WK_HERE, &(wk_global_max_pool2d_arguments){ \
+                      .struct_size = sizeof(wk_global_max_pool2d_arguments), __VA_ARGS__})
+#define wk_unfold2d(...) \
+  wk_unfold2d_at(WK_HERE, &(wk_unfold2d_arguments){ \
+                      .struct_size = sizeof(wk_unfold2d_arguments), __VA_ARGS__})
+#define wk_fold2d(...) \
+  wk_fold2d_at(WK_HERE, &(wk_fold2d_arguments){ \
+                      .struct_size = sizeof(wk_fold2d_arguments), __VA_ARGS__})
+#define wk_local_response_norm(...) \
+  wk_local_response_norm_at(WK_HERE, &(wk_local_response_norm_arguments){ \
+                      .struct_size = sizeof(wk_local_response_norm_arguments), __VA_ARGS__})
+#define wk_lp_pool2d(...) \
+  wk_lp_pool2d_at(WK_HERE, &(wk_lp_pool2d_arguments){ \
+                      .struct_size = sizeof(wk_lp_pool2d_arguments), __VA_ARGS__})
 
 #else
 
@@ -3667,6 +5387,84 @@ inline wk_tensor *wk_glu(wk_tensor *x, int axis, wk_glu_arguments arguments = {}
   arguments.axis = axis;
   return wk_glu_at(here, &arguments);
 }
+inline wk_tensor *wk_squareplus(wk_tensor *x, wk_squareplus_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_squareplus_at(here, &arguments);
+}
+inline wk_tensor *wk_crelu(wk_tensor *x, int axis, wk_crelu_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  return wk_crelu_at(here, &arguments);
+}
+inline wk_tensor *wk_scaled_dot_product_attention(wk_tensor *query, wk_tensor *key, wk_tensor *value, wk_scaled_dot_product_attention_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.query = query;
+  arguments.key = key;
+  arguments.value = value;
+  return wk_scaled_dot_product_attention_at(here, &arguments);
+}
+inline wk_tensor *wk_multi_head_attention(wk_tensor *query, wk_tensors weights, int64_t heads, wk_multi_head_attention_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.query = query;
+  arguments.weights = weights;
+  arguments.heads = heads;
+  return wk_multi_head_attention_at(here, &arguments);
+}
+inline wk_tensor *wk_rotary_embedding(wk_tensor *x, wk_rotary_embedding_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_rotary_embedding_at(here, &arguments);
+}
+inline wk_tensor *wk_conv1d(wk_tensor *x, wk_tensor *weight, wk_conv1d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.weight = weight;
+  return wk_conv1d_at(here, &arguments);
+}
+inline wk_tensor *wk_conv3d(wk_tensor *x, wk_tensor *weight, wk_conv3d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.weight = weight;
+  return wk_conv3d_at(here, &arguments);
+}
+inline wk_tensor *wk_conv_transpose2d(wk_tensor *x, wk_tensor *weight, wk_conv_transpose2d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.weight = weight;
+  return wk_conv_transpose2d_at(here, &arguments);
+}
+inline wk_tensor *wk_conv_transpose1d(wk_tensor *x, wk_tensor *weight, wk_conv_transpose1d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.weight = weight;
+  return wk_conv_transpose1d_at(here, &arguments);
+}
+inline wk_tensor *wk_conv_transpose3d(wk_tensor *x, wk_tensor *weight, wk_conv_transpose3d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.weight = weight;
+  return wk_conv_transpose3d_at(here, &arguments);
+}
+inline wk_tensor *wk_separable_conv2d(wk_tensor *x, wk_tensor *depthwise, wk_tensor *pointwise, wk_separable_conv2d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.depthwise = depthwise;
+  arguments.pointwise = pointwise;
+  return wk_separable_conv2d_at(here, &arguments);
+}
 inline wk_tensor *wk_full(wk_shape shape, double value, wk_full_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
@@ -3738,6 +5536,14 @@ inline wk_tensor *wk_logspace(double start, double end, int64_t count, wk_logspa
   arguments.end = end;
   arguments.count = count;
   return wk_logspace_at(here, &arguments);
+}
+inline wk_tensor *wk_geomspace(double start, double end, int64_t count, wk_geomspace_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.start = start;
+  arguments.end = end;
+  arguments.count = count;
+  return wk_geomspace_at(here, &arguments);
 }
 inline wk_tensor *wk_range(double start, double end, wk_range_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
@@ -3835,6 +5641,55 @@ inline wk_tensor *wk_linear_recurrence(wk_tensor *a, wk_tensor *b, int axis, wk_
   arguments.axis = axis;
   return wk_linear_recurrence_at(here, &arguments);
 }
+inline wk_tensor *wk_embedding(wk_tensor *weight, wk_tensor *indices, wk_embedding_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.weight = weight;
+  arguments.indices = indices;
+  return wk_embedding_at(here, &arguments);
+}
+inline wk_tensor *wk_embedding_bag(wk_tensor *weight, wk_tensor *indices, wk_embedding_bag_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.weight = weight;
+  arguments.indices = indices;
+  return wk_embedding_bag_at(here, &arguments);
+}
+inline wk_tensor *wk_segment_sum(wk_tensor *x, wk_tensor *segments, wk_segment_sum_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.segments = segments;
+  return wk_segment_sum_at(here, &arguments);
+}
+inline wk_tensor *wk_segment_mean(wk_tensor *x, wk_tensor *segments, wk_segment_mean_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.segments = segments;
+  return wk_segment_mean_at(here, &arguments);
+}
+inline wk_tensor *wk_segment_max(wk_tensor *x, wk_tensor *segments, wk_segment_max_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.segments = segments;
+  return wk_segment_max_at(here, &arguments);
+}
+inline wk_tensor *wk_segment_min(wk_tensor *x, wk_tensor *segments, wk_segment_min_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.segments = segments;
+  return wk_segment_min_at(here, &arguments);
+}
+inline wk_tensor *wk_segment_product(wk_tensor *x, wk_tensor *segments, wk_segment_product_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.segments = segments;
+  return wk_segment_product_at(here, &arguments);
+}
 inline wk_tensor *wk_gather(wk_tensor *x, wk_tensor *index, int axis, wk_gather_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
@@ -3883,6 +5738,118 @@ inline wk_tensor *wk_index_select(wk_tensor *x, wk_tensor *index, int axis, wk_i
   arguments.index = index;
   arguments.axis = axis;
   return wk_index_select_at(here, &arguments);
+}
+inline wk_tensor *wk_scatter_reduce(wk_tensor *x, wk_tensor *index, wk_tensor *source, int axis, wk_scatter_reduce_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.source = source;
+  arguments.axis = axis;
+  return wk_scatter_reduce_at(here, &arguments);
+}
+inline wk_tensor *wk_index_add(wk_tensor *x, wk_tensor *index, wk_tensor *source, int axis, wk_index_add_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.source = source;
+  arguments.axis = axis;
+  return wk_index_add_at(here, &arguments);
+}
+inline wk_tensor *wk_index_copy(wk_tensor *x, wk_tensor *index, wk_tensor *source, int axis, wk_index_copy_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.source = source;
+  arguments.axis = axis;
+  return wk_index_copy_at(here, &arguments);
+}
+inline wk_tensor *wk_index_fill(wk_tensor *x, wk_tensor *index, int axis, double value, wk_index_fill_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.axis = axis;
+  arguments.value = value;
+  return wk_index_fill_at(here, &arguments);
+}
+inline wk_tensor *wk_index_reduce(wk_tensor *x, wk_tensor *index, wk_tensor *source, int axis, wk_index_reduce_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.source = source;
+  arguments.axis = axis;
+  return wk_index_reduce_at(here, &arguments);
+}
+inline wk_tensor *wk_take(wk_tensor *x, wk_tensor *index, wk_take_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  return wk_take_at(here, &arguments);
+}
+inline wk_tensor *wk_take_along_axis(wk_tensor *x, wk_tensor *index, int axis, wk_take_along_axis_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.axis = axis;
+  return wk_take_along_axis_at(here, &arguments);
+}
+inline wk_tensor *wk_gather_nd(wk_tensor *x, wk_tensor *indices, wk_gather_nd_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.indices = indices;
+  return wk_gather_nd_at(here, &arguments);
+}
+inline wk_tensor *wk_scatter_nd(wk_tensor *source, wk_tensor *indices, wk_shape shape, wk_scatter_nd_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.source = source;
+  arguments.indices = indices;
+  arguments.shape = shape;
+  return wk_scatter_nd_at(here, &arguments);
+}
+inline wk_tensor *wk_scatter_nd_update(wk_tensor *x, wk_tensor *source, wk_tensor *indices, wk_scatter_nd_update_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.source = source;
+  arguments.indices = indices;
+  return wk_scatter_nd_update_at(here, &arguments);
+}
+inline wk_tensor *wk_nonzero(wk_tensor *x, wk_nonzero_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_nonzero_at(here, &arguments);
+}
+inline wk_tensor *wk_masked_select(wk_tensor *x, wk_tensor *mask, wk_masked_select_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.mask = mask;
+  return wk_masked_select_at(here, &arguments);
+}
+inline wk_tensor *wk_masked_scatter(wk_tensor *x, wk_tensor *mask, wk_tensor *source, wk_masked_scatter_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.mask = mask;
+  arguments.source = source;
+  return wk_masked_scatter_at(here, &arguments);
+}
+inline wk_tensor *wk_put(wk_tensor *x, wk_tensor *index, wk_tensor *source, wk_put_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.source = source;
+  return wk_put_at(here, &arguments);
 }
 inline wk_tensor *wk_dot(wk_tensor *x, wk_tensor *y, wk_dot_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
@@ -3940,12 +5907,6 @@ inline wk_tensor *wk_chain_matmul(wk_tensors matrices, wk_chain_matmul_arguments
   arguments.struct_size = sizeof arguments;
   arguments.matrices = matrices;
   return wk_chain_matmul_at(here, &arguments);
-}
-inline wk_tensor *wk_diagonal(wk_tensor *x, wk_diagonal_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_diagonal_at(here, &arguments);
 }
 inline wk_tensor *wk_trace(wk_tensor *x, wk_trace_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
@@ -4008,6 +5969,94 @@ inline wk_tensor *wk_matrix_power(wk_tensor *x, int64_t exponent, wk_matrix_powe
   arguments.x = x;
   arguments.exponent = exponent;
   return wk_matrix_power_at(here, &arguments);
+}
+inline wk_tensor *wk_cholesky(wk_tensor *x, wk_cholesky_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_cholesky_at(here, &arguments);
+}
+inline wk_tensor *wk_triangular_solve(wk_tensor *a, wk_tensor *b, wk_triangular_solve_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.a = a;
+  arguments.b = b;
+  return wk_triangular_solve_at(here, &arguments);
+}
+inline wk_tensor *wk_solve(wk_tensor *a, wk_tensor *b, wk_solve_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.a = a;
+  arguments.b = b;
+  return wk_solve_at(here, &arguments);
+}
+inline wk_tensor *wk_inverse(wk_tensor *x, wk_inverse_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_inverse_at(here, &arguments);
+}
+inline wk_tensor *wk_determinant(wk_tensor *x, wk_determinant_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_determinant_at(here, &arguments);
+}
+inline wk_log_determinant_result wk_log_determinant(wk_tensor *x, wk_log_determinant_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_log_determinant_at(here, &arguments);
+}
+inline wk_qr_result wk_qr(wk_tensor *x, wk_qr_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_qr_at(here, &arguments);
+}
+inline wk_symmetric_eigen_result wk_symmetric_eigen(wk_tensor *x, wk_symmetric_eigen_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_symmetric_eigen_at(here, &arguments);
+}
+inline wk_svd_result wk_svd(wk_tensor *x, wk_svd_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_svd_at(here, &arguments);
+}
+inline wk_tensor *wk_pseudo_inverse(wk_tensor *x, wk_pseudo_inverse_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_pseudo_inverse_at(here, &arguments);
+}
+inline wk_tensor *wk_matrix_rank(wk_tensor *x, wk_matrix_rank_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_matrix_rank_at(here, &arguments);
+}
+inline wk_tensor *wk_least_squares(wk_tensor *a, wk_tensor *b, wk_least_squares_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.a = a;
+  arguments.b = b;
+  return wk_least_squares_at(here, &arguments);
+}
+inline wk_tensor *wk_cholesky_solve(wk_tensor *b, wk_tensor *l, wk_cholesky_solve_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.b = b;
+  arguments.l = l;
+  return wk_cholesky_solve_at(here, &arguments);
+}
+inline wk_tensor *wk_matrix_exponential(wk_tensor *x, wk_matrix_exponential_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_matrix_exponential_at(here, &arguments);
 }
 inline wk_tensor *wk_mse_loss(wk_tensor *x, wk_tensor *target, wk_mse_loss_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
@@ -4182,6 +6231,44 @@ inline wk_tensor *wk_conv2d(wk_tensor *x, wk_tensor *weight, wk_conv2d_arguments
   arguments.x = x;
   arguments.weight = weight;
   return wk_conv2d_at(here, &arguments);
+}
+inline wk_tensor *wk_batch_norm(wk_tensor *x, wk_batch_norm_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_batch_norm_at(here, &arguments);
+}
+inline wk_tensor *wk_layer_norm(wk_tensor *x, wk_layer_norm_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_layer_norm_at(here, &arguments);
+}
+inline wk_tensor *wk_rms_norm(wk_tensor *x, wk_rms_norm_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_rms_norm_at(here, &arguments);
+}
+inline wk_tensor *wk_group_norm(wk_tensor *x, int64_t groups, wk_group_norm_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.groups = groups;
+  return wk_group_norm_at(here, &arguments);
+}
+inline wk_tensor *wk_instance_norm(wk_tensor *x, wk_instance_norm_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_instance_norm_at(here, &arguments);
+}
+inline wk_tensor *wk_l2_normalize(wk_tensor *x, int axis, wk_l2_normalize_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  return wk_l2_normalize_at(here, &arguments);
 }
 inline wk_tensor *wk_add(wk_tensor *x, wk_tensor *y, wk_add_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
@@ -4475,6 +6562,12 @@ inline wk_tensor *wk_erfinv(wk_tensor *x, wk_erfinv_arguments arguments = {},
   arguments.x = x;
   return wk_erfinv_at(here, &arguments);
 }
+inline wk_tensor *wk_ndtr(wk_tensor *x, wk_ndtr_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_ndtr_at(here, &arguments);
+}
 inline wk_tensor *wk_lgamma(wk_tensor *x, wk_lgamma_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
@@ -4492,6 +6585,13 @@ inline wk_tensor *wk_trigamma(wk_tensor *x, wk_trigamma_arguments arguments = {}
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   return wk_trigamma_at(here, &arguments);
+}
+inline wk_tensor *wk_polygamma(wk_tensor *x, int64_t order, wk_polygamma_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.order = order;
+  return wk_polygamma_at(here, &arguments);
 }
 inline wk_tensor *wk_cbrt(wk_tensor *x, wk_cbrt_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
@@ -4914,6 +7014,122 @@ inline wk_tensor *wk_normal_like(wk_tensor *x, wk_normal_like_arguments argument
   arguments.x = x;
   return wk_normal_like_at(here, &arguments);
 }
+inline wk_tensor *wk_random_gamma(wk_tensor *x, wk_random_gamma_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_random_gamma_at(here, &arguments);
+}
+inline wk_tensor *wk_random_beta(wk_tensor *x, wk_tensor *y, wk_random_beta_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_random_beta_at(here, &arguments);
+}
+inline wk_tensor *wk_random_poisson(wk_tensor *x, wk_random_poisson_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_random_poisson_at(here, &arguments);
+}
+inline wk_tensor *wk_rrelu(wk_tensor *x, wk_rrelu_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_rrelu_at(here, &arguments);
+}
+inline wk_tensor *wk_variance_scaling(wk_shape shape, wk_variance_scaling_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.shape = shape;
+  return wk_variance_scaling_at(here, &arguments);
+}
+inline wk_tensor *wk_glorot_uniform(wk_shape shape, wk_glorot_uniform_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.shape = shape;
+  return wk_glorot_uniform_at(here, &arguments);
+}
+inline wk_tensor *wk_glorot_normal(wk_shape shape, wk_glorot_normal_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.shape = shape;
+  return wk_glorot_normal_at(here, &arguments);
+}
+inline wk_tensor *wk_he_uniform(wk_shape shape, wk_he_uniform_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.shape = shape;
+  return wk_he_uniform_at(here, &arguments);
+}
+inline wk_tensor *wk_he_normal(wk_shape shape, wk_he_normal_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.shape = shape;
+  return wk_he_normal_at(here, &arguments);
+}
+inline wk_tensor *wk_lecun_uniform(wk_shape shape, wk_lecun_uniform_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.shape = shape;
+  return wk_lecun_uniform_at(here, &arguments);
+}
+inline wk_tensor *wk_lecun_normal(wk_shape shape, wk_lecun_normal_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.shape = shape;
+  return wk_lecun_normal_at(here, &arguments);
+}
+inline wk_lstm_result wk_lstm(wk_tensor *x, wk_tensors weights, wk_lstm_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.weights = weights;
+  return wk_lstm_at(here, &arguments);
+}
+inline wk_gru_result wk_gru(wk_tensor *x, wk_tensors weights, wk_gru_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.weights = weights;
+  return wk_gru_at(here, &arguments);
+}
+inline wk_rnn_result wk_rnn(wk_tensor *x, wk_tensors weights, wk_rnn_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.weights = weights;
+  return wk_rnn_at(here, &arguments);
+}
+inline wk_lstm_cell_result wk_lstm_cell(wk_tensor *x, wk_tensor *hidden, wk_tensor *cell, wk_tensor *weight_input, wk_tensor *weight_hidden, wk_lstm_cell_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.hidden = hidden;
+  arguments.cell = cell;
+  arguments.weight_input = weight_input;
+  arguments.weight_hidden = weight_hidden;
+  return wk_lstm_cell_at(here, &arguments);
+}
+inline wk_tensor *wk_gru_cell(wk_tensor *x, wk_tensor *hidden, wk_tensor *weight_input, wk_tensor *weight_hidden, wk_gru_cell_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.hidden = hidden;
+  arguments.weight_input = weight_input;
+  arguments.weight_hidden = weight_hidden;
+  return wk_gru_cell_at(here, &arguments);
+}
+inline wk_tensor *wk_rnn_cell(wk_tensor *x, wk_tensor *hidden, wk_tensor *weight_input, wk_tensor *weight_hidden, wk_rnn_cell_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.hidden = hidden;
+  arguments.weight_input = weight_input;
+  arguments.weight_hidden = weight_hidden;
+  return wk_rnn_cell_at(here, &arguments);
+}
 inline wk_tensor *wk_sum(wk_tensor *x, wk_sum_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
@@ -5052,6 +7268,39 @@ inline wk_tensor *wk_all_close(wk_tensor *x, wk_tensor *y, wk_all_close_argument
   arguments.y = y;
   return wk_all_close_at(here, &arguments);
 }
+inline wk_tensor *wk_interpolate(wk_tensor *x, wk_interpolate_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_interpolate_at(here, &arguments);
+}
+inline wk_tensor *wk_pixel_shuffle(wk_tensor *x, int64_t factor, wk_pixel_shuffle_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.factor = factor;
+  return wk_pixel_shuffle_at(here, &arguments);
+}
+inline wk_tensor *wk_pixel_unshuffle(wk_tensor *x, int64_t factor, wk_pixel_unshuffle_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.factor = factor;
+  return wk_pixel_unshuffle_at(here, &arguments);
+}
+inline wk_tensor *wk_affine_grid(wk_tensor *theta, wk_affine_grid_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.theta = theta;
+  return wk_affine_grid_at(here, &arguments);
+}
+inline wk_tensor *wk_grid_sample(wk_tensor *x, wk_tensor *grid, wk_grid_sample_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.grid = grid;
+  return wk_grid_sample_at(here, &arguments);
+}
 inline wk_tensor *wk_softmax(wk_tensor *x, wk_softmax_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
@@ -5188,6 +7437,127 @@ inline wk_tensor *wk_pad(wk_tensor *x, wk_shape before, wk_shape after, wk_pad_a
   arguments.after = after;
   return wk_pad_at(here, &arguments);
 }
+inline wk_tensor *wk_as_strided(wk_tensor *x, wk_shape shape, wk_shape strides, wk_as_strided_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.shape = shape;
+  arguments.strides = strides;
+  return wk_as_strided_at(here, &arguments);
+}
+inline wk_tensor *wk_diagonal(wk_tensor *x, wk_diagonal_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_diagonal_at(here, &arguments);
+}
+inline wk_tensor *wk_sliding_windows(wk_tensor *x, int axis, int64_t size, wk_sliding_windows_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  arguments.size = size;
+  return wk_sliding_windows_at(here, &arguments);
+}
+inline wk_tensor *wk_narrow(wk_tensor *x, int axis, int64_t start, int64_t length, wk_narrow_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  arguments.start = start;
+  arguments.length = length;
+  return wk_narrow_at(here, &arguments);
+}
+inline wk_tensor *wk_unflatten(wk_tensor *x, int axis, wk_shape shape, wk_unflatten_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  arguments.shape = shape;
+  return wk_unflatten_at(here, &arguments);
+}
+inline wk_tensor *wk_expand(wk_tensor *x, wk_shape shape, wk_expand_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.shape = shape;
+  return wk_expand_at(here, &arguments);
+}
+inline wk_tensor *wk_move_axes(wk_tensor *x, wk_axes from, wk_axes to, wk_move_axes_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.from = from;
+  arguments.to = to;
+  return wk_move_axes_at(here, &arguments);
+}
+inline wk_tensor *wk_select_scatter(wk_tensor *x, wk_tensor *source, int axis, int64_t index, wk_select_scatter_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.source = source;
+  arguments.axis = axis;
+  arguments.index = index;
+  return wk_select_scatter_at(here, &arguments);
+}
+inline wk_tensor *wk_repeat(wk_tensor *x, wk_shape counts, wk_repeat_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.counts = counts;
+  return wk_repeat_at(here, &arguments);
+}
+inline wk_tensor *wk_repeat_interleave(wk_tensor *x, int axis, wk_repeat_interleave_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  return wk_repeat_interleave_at(here, &arguments);
+}
+inline wk_tensor *wk_roll(wk_tensor *x, wk_shape shifts, wk_roll_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.shifts = shifts;
+  return wk_roll_at(here, &arguments);
+}
+inline wk_tensor *wk_rotate90(wk_tensor *x, wk_rotate90_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_rotate90_at(here, &arguments);
+}
+inline wk_tensor *wk_hstack(wk_tensors tensors, wk_hstack_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.tensors = tensors;
+  return wk_hstack_at(here, &arguments);
+}
+inline wk_tensor *wk_vstack(wk_tensors tensors, wk_vstack_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.tensors = tensors;
+  return wk_vstack_at(here, &arguments);
+}
+inline wk_tensor *wk_dstack(wk_tensors tensors, wk_dstack_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.tensors = tensors;
+  return wk_dstack_at(here, &arguments);
+}
+inline wk_tensor *wk_column_stack(wk_tensors tensors, wk_column_stack_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.tensors = tensors;
+  return wk_column_stack_at(here, &arguments);
+}
+inline wk_tensor *wk_diagonal_scatter(wk_tensor *x, wk_tensor *source, wk_diagonal_scatter_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.source = source;
+  return wk_diagonal_scatter_at(here, &arguments);
+}
 inline wk_sort_result wk_sort(wk_tensor *x, int axis, wk_sort_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
@@ -5307,11 +7677,122 @@ inline wk_tensor *wk_max_pool2d(wk_tensor *x, wk_max_pool2d_arguments arguments 
   arguments.x = x;
   return wk_max_pool2d_at(here, &arguments);
 }
+inline wk_max_pool2d_with_indices_result wk_max_pool2d_with_indices(wk_tensor *x, wk_max_pool2d_with_indices_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_max_pool2d_with_indices_at(here, &arguments);
+}
+inline wk_tensor *wk_max_unpool2d(wk_tensor *x, wk_tensor *indices, wk_max_unpool2d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.indices = indices;
+  return wk_max_unpool2d_at(here, &arguments);
+}
 inline wk_tensor *wk_average_pool2d(wk_tensor *x, wk_average_pool2d_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   return wk_average_pool2d_at(here, &arguments);
+}
+inline wk_tensor *wk_max_pool1d(wk_tensor *x, int64_t window, wk_max_pool1d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.window = window;
+  return wk_max_pool1d_at(here, &arguments);
+}
+inline wk_tensor *wk_max_pool3d(wk_tensor *x, int64_t window[3], wk_max_pool3d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.window = window;
+  return wk_max_pool3d_at(here, &arguments);
+}
+inline wk_tensor *wk_average_pool1d(wk_tensor *x, int64_t window, wk_average_pool1d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.window = window;
+  return wk_average_pool1d_at(here, &arguments);
+}
+inline wk_tensor *wk_average_pool3d(wk_tensor *x, int64_t window[3], wk_average_pool3d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.window = window;
+  return wk_average_pool3d_at(here, &arguments);
+}
+inline wk_tensor *wk_adaptive_average_pool2d(wk_tensor *x, wk_adaptive_average_pool2d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_adaptive_average_pool2d_at(here, &arguments);
+}
+inline wk_tensor *wk_adaptive_average_pool1d(wk_tensor *x, int64_t size, wk_adaptive_average_pool1d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.size = size;
+  return wk_adaptive_average_pool1d_at(here, &arguments);
+}
+inline wk_tensor *wk_adaptive_average_pool3d(wk_tensor *x, int64_t size[3], wk_adaptive_average_pool3d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.size = size;
+  return wk_adaptive_average_pool3d_at(here, &arguments);
+}
+inline wk_tensor *wk_adaptive_max_pool2d(wk_tensor *x, wk_adaptive_max_pool2d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_adaptive_max_pool2d_at(here, &arguments);
+}
+inline wk_tensor *wk_adaptive_max_pool1d(wk_tensor *x, int64_t size, wk_adaptive_max_pool1d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.size = size;
+  return wk_adaptive_max_pool1d_at(here, &arguments);
+}
+inline wk_tensor *wk_global_average_pool2d(wk_tensor *x, wk_global_average_pool2d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_global_average_pool2d_at(here, &arguments);
+}
+inline wk_tensor *wk_global_max_pool2d(wk_tensor *x, wk_global_max_pool2d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_global_max_pool2d_at(here, &arguments);
+}
+inline wk_tensor *wk_unfold2d(wk_tensor *x, wk_unfold2d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_unfold2d_at(here, &arguments);
+}
+inline wk_tensor *wk_fold2d(wk_tensor *x, wk_fold2d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_fold2d_at(here, &arguments);
+}
+inline wk_tensor *wk_local_response_norm(wk_tensor *x, int64_t size, wk_local_response_norm_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.size = size;
+  return wk_local_response_norm_at(here, &arguments);
+}
+inline wk_tensor *wk_lp_pool2d(wk_tensor *x, wk_lp_pool2d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_lp_pool2d_at(here, &arguments);
 }
 
 #endif

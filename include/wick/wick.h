@@ -8,7 +8,9 @@
 #include <wick/base.h>
 #include <wick/data.h>
 #include <wick/device.h>
+#include <wick/dlpack.h>
 #include <wick/format.h>
+#include <wick/indexing.h>
 #include <wick/nn.h>
 #include <wick/ops.h>
 #include <wick/optim.h>

@@ -13,23 +13,30 @@ static _Thread_local wk_node *doomed; /* nodes to free, chained through outputs[
 static _Thread_local bool draining;
 static _Thread_local uint64_t next_sequence = 1;
 
-static void drop_saved(wk_saved *saved) {
+void wk_saved_drop(wk_saved *saved) {
   wk_root_release(saved->root);
   saved->root = NULL;
 }
 
 void wk_node_spend(wk_node *node) {
   node->spent = true;
-  for (int i = 0; i < node->input_count; i++) drop_saved(&node->inputs[i].saved);
-  for (int i = 0; i < node->op->output_count; i++) drop_saved(&node->outputs[i].saved);
+  for (int i = 0; i < node->input_count; i++) wk_saved_drop(&node->inputs[i].saved);
+  for (int i = 0; i < node->op->output_count; i++) wk_saved_drop(&node->outputs[i].saved);
+  if (node->companion) node->companion->spend(node->companion);
 }
 
+/* The companion, which holds the op, goes last. */
 static void free_node(wk_node *node) {
   wk_node_spend(node);
   for (int i = 0; i < node->input_count; i++) {
     if (node->inputs[i].node) wk_link_release(&node->inputs[i].node->link);
     wk_tensor_release(node->inputs[i].leaf);
   }
+  for (int i = 0; i < node->op->output_count; i++) {
+    wk_hooks *hooks = node->outputs[i].hooks;
+    if (hooks) hooks->destroy(hooks);
+  }
+  if (node->companion) node->companion->destroy(node->companion);
   wk_deallocate(node);
 }
 
@@ -73,6 +80,7 @@ static void visit_output(wk_live_walk *walk, const wk_node *node, const wk_node_
 static void visit_node(wk_live_walk *walk, const wk_node *node) {
   for (int i = 0; i < node->input_count; i++) visit_input(walk, &node->inputs[i]);
   for (int i = 0; i < node->op->output_count; i++) visit_output(walk, node, &node->outputs[i]);
+  if (node->companion && node->companion->visit) node->companion->visit(node->companion, walk);
 }
 
 /* The nodes still to look at are chained: no memory is taken, and a long record needs no deep
@@ -94,7 +102,7 @@ static void visit_nodes(wk_link *link, wk_live_walk *walk) {
 
 /* ---- recording ---- */
 
-static wk_saved save(const wk_tensor *tensor) {
+wk_saved wk_saved_take(const wk_tensor *tensor) {
   return (wk_saved){.root = wk_root_retain(tensor->root),
                     .offset = tensor->offset,
                     .version = atomic_load(&tensor->root->version)};
@@ -106,7 +114,7 @@ static void record_input(wk_node_input *record, wk_tensor *tensor, bool keep) {
     return;
   }
   record->layout = tensor->layout;
-  if (keep) record->saved = save(tensor);
+  if (keep) record->saved = wk_saved_take(tensor);
   if (!wk_wants_gradient(tensor)) return;
   if (tensor->link) {
     record->node = (wk_node *)tensor->link;
@@ -125,7 +133,16 @@ static int differentiable_outputs(const wk_call *call) {
   return count;
 }
 
-static wk_node *create_node(const wk_call *call) {
+/* What an op was made from may come from another thread, with larger numbers than this one's. */
+uint64_t wk_tape_begin_after(const wk_node *node) {
+  for (int i = 0; i < node->input_count; i++) {
+    const wk_node *before = node->inputs[i].node;
+    if (before && before->sequence >= next_sequence) next_sequence = before->sequence + 1;
+  }
+  return next_sequence;
+}
+
+static wk_node *allocate_node(const wk_call *call) {
   const wk_op *op = call->op;
   const size_t inputs = (size_t)call->input_count * sizeof(wk_node_input);
   const size_t arguments = (sizeof(wk_node) + inputs + 15) / 16 * 16;
@@ -137,19 +154,79 @@ static wk_node *create_node(const wk_call *call) {
   node->op = op;
   node->here = call->here;
   node->module_path = wk_current_module;
-  node->sequence = next_sequence++;
   node->input_count = call->input_count;
   node->arguments = (char *)node + arguments;
   memcpy(node->arguments, call->arguments, op->settings.size);
-  for (int i = 0; i < call->input_count; i++) {
-    record_input(&node->inputs[i], call->inputs[i], wk_op_reads_input(op, i));
-  }
-  for (int i = 0; i < op->output_count; i++) {
-    node->outputs[i].layout = call->outputs[i]->layout;
-    if (op->gradient_reads_outputs >> i & 1) node->outputs[i].saved = save(call->outputs[i]);
-  }
   return node;
 }
+
+/* The results that are floats get the node; if there is none, all are released. */
+static wk_status attach(wk_call *call, wk_node *node) {
+  for (int i = 0; i < call->op->output_count; i++) {
+    wk_tensor *output = call->outputs[i];
+    if (!node) {
+      wk_tensor_release(output);
+      call->outputs[i] = NULL;
+    } else if (wk_dtype_is_float(output->layout.dtype)) {
+      output->link = &node->link;
+      output->output_index = i;
+      output->requires_gradient = true;
+    }
+  }
+  if (node) wk_tape_begin_after(node), node->sequence = next_sequence++;
+  return node ? WK_OK : wk_error_status();
+}
+
+wk_status wk_tape_record(wk_call *call) {
+  const wk_op *op = call->op;
+  wk_node *node = allocate_node(call);
+  for (int i = 0; node && i < call->input_count; i++)
+    record_input(&node->inputs[i], call->inputs[i], wk_op_reads_input(op, i));
+  for (int i = 0; node && i < op->output_count; i++) {
+    node->outputs[i].layout = call->outputs[i]->layout;
+    if (op->gradient_reads_outputs >> i & 1)
+      node->outputs[i].saved = wk_saved_take(call->outputs[i]);
+  }
+  return attach(call, node);
+}
+
+wk_status wk_tape_record_companion(wk_call *call, wk_companion *companion, const bool *keep_inputs,
+                                   const bool *keep_outputs) {
+  wk_node *node = allocate_node(call);
+  if (node) node->companion = companion;
+  for (int i = 0; node && i < call->input_count; i++)
+    record_input(&node->inputs[i], call->inputs[i], keep_inputs[i]);
+  for (int i = 0; node && i < call->op->output_count; i++) {
+    node->outputs[i].layout = call->outputs[i]->layout;
+    if (keep_outputs[i]) node->outputs[i].saved = wk_saved_take(call->outputs[i]);
+  }
+  return attach(call, node);
+}
+
+/* ---- noting what would be recorded ---- */
+
+_Thread_local wk_capture *wk_capturing;
+
+static wk_status capture(wk_capture *to, wk_tensor *tensor) {
+  for (size_t i = 0; i < to->count; i++) {
+    if (to->tensors[i] == tensor) return WK_OK;
+  }
+  if (!wk_grow(&to->tensors, &to->capacity, to->count, sizeof *to->tensors))
+    return wk_error_status();
+  to->tensors[to->count++] = wk_tensor_retain(tensor);
+  return WK_OK;
+}
+
+wk_status wk_capture_inputs(wk_tensor *const *inputs, int count) {
+  wk_status status = WK_OK;
+  if (!wk_capturing || wk_gradients_recorded) return WK_OK;
+  for (int i = 0; i < count && status == WK_OK; i++) {
+    if (wk_wants_gradient(inputs[i])) status = capture(wk_capturing, inputs[i]);
+  }
+  return status;
+}
+
+/* ---- the layer ---- */
 
 static bool must_record(const wk_call *call) {
   if (!wk_gradients_recorded || !call->op->vjp) return false;
@@ -176,21 +253,10 @@ static wk_status check_writes(const wk_call *call) {
 
 static wk_status record_call(const wk_dispatch_layer *const *layer, wk_call *call) {
   wk_status status = call->op->class == WK_CLASS_UPDATE ? check_writes(call) : WK_OK;
+  if (status == WK_OK) status = wk_capture_inputs(call->inputs, call->input_count);
   if (status == WK_OK) status = wk_dispatch_next(layer, call);
   if (status != WK_OK || !must_record(call) || !differentiable_outputs(call)) return status;
-  wk_node *node = create_node(call);
-  for (int i = 0; i < call->op->output_count; i++) {
-    if (!node) {
-      wk_tensor_release(call->outputs[i]);
-      call->outputs[i] = NULL;
-      continue;
-    }
-    if (!wk_dtype_is_float(call->outputs[i]->layout.dtype)) continue;
-    call->outputs[i]->link = &node->link;
-    call->outputs[i]->output_index = i;
-    call->outputs[i]->requires_gradient = true;
-  }
-  return node ? WK_OK : wk_error_status();
+  return wk_tape_record(call);
 }
 
 const wk_dispatch_layer wk_autograd_layer = {"autograd", record_call};

@@ -27,7 +27,17 @@ typedef struct wk_node_output {
   wk_layout layout;
   wk_saved saved;
   wk_tensor *gradient; /* owned; collected while backward runs */
+  wk_hooks *hooks;     /* functions to call with it; or NULL */
 } wk_node_output;
+
+/* What stands behind a node that no record describes (a function of the user's, a checkpoint), as
+ * the first field of a larger struct: its gradient rule, and what it keeps besides the node. */
+typedef struct wk_companion {
+  wk_status (*vjp)(struct wk_companion *self, const struct wk_node *node, wk_vjp *vjp);
+  void (*spend)(struct wk_companion *self); /* lets go of what only `vjp` needs; perhaps again */
+  void (*visit)(const struct wk_companion *self, struct wk_live_walk *walk); /* or NULL */
+  void (*destroy)(struct wk_companion *self);
+} wk_companion;
 
 typedef struct wk_node {
   wk_link link; /* first, so that a tensor's link is its node */
@@ -37,8 +47,10 @@ typedef struct wk_node {
   uint64_t sequence; /* later nodes have larger ones, so sorting by it is topological order */
   uint64_t visit;    /* the last walk that has met it: a backward run, or a look at what is alive */
   struct wk_node *next_visited;
-  bool wanted; /* in that run: a wanted gradient lies behind it */
-  bool spent;  /* its saved values are gone */
+  wk_companion *companion; /* owned; or NULL: `op` has the rule */
+  bool walked;             /* a backward is on its way through it */
+  bool wanted;             /* in that run: a wanted gradient lies behind it */
+  bool spent;              /* its saved values are gone */
   int input_count;
   wk_node_output outputs[WK_MAX_OUTPUTS];
   void *arguments;        /* inside this allocation, behind the inputs */
@@ -47,6 +59,45 @@ typedef struct wk_node {
 
 /* Drops what the node kept for its gradient rule. */
 void wk_node_spend(wk_node *node);
+
+/* Makes call->outputs, which have no history, the results of a node, with what its rule needs kept:
+ * as the record says, or, where `companion` has the rule, the inputs and results so marked. On
+ * failure the outputs are released, and the companion is still the caller's. */
+wk_status wk_tape_record(wk_call *call);
+wk_status wk_tape_record_companion(wk_call *call, wk_companion *companion, const bool *keep_inputs,
+                                   const bool *keep_outputs);
+
+/* Every node that this thread makes from now on is later than those before `node`; returns the
+ * number of the first. */
+uint64_t wk_tape_begin_after(const wk_node *node);
+
+/* Keeps a value as nodes do, and gives it back: NULL with an error pending if it was overwritten.
+ * `what` was to be kept for the gradient of `op`. */
+wk_saved wk_saved_take(const wk_tensor *tensor);
+void wk_saved_drop(wk_saved *saved);
+wk_tensor *wk_saved_unpack(const wk_saved *saved, const wk_layout *layout, const char *what,
+                           const char *op);
+
+/* The value of a node's input, unpacked, tied to what it came from, so that it is recorded again.
+ */
+wk_tensor *wk_node_tie_input(const wk_node *node, int input, wk_tensor *unpacked);
+
+/* Gradients of `output`, given its own, with respect to the inputs of `node` that are needed,
+ * through the nodes from number `since` on: what is older is somebody else's. Results belong to the
+ * innermost scope; NULL: zero. */
+wk_status wk_walk_within(const wk_node *node, const bool *needed, uint64_t since, wk_tensor *output,
+                         wk_tensor *given, wk_tensor **gradients);
+
+/* While a thread runs something without recording that it will record later: the tensors from
+ * outside that want gradients and are met on the way; owned references. */
+typedef struct wk_capture {
+  wk_tensor **tensors;
+  size_t count, capacity;
+} wk_capture;
+extern _Thread_local wk_capture *wk_capturing;
+
+/* Adds what wants a gradient among the inputs of something that is run, if that is noted. */
+wk_status wk_capture_inputs(wk_tensor *const *inputs, int count);
 
 /* The op whose gradient rule this thread runs, or NULL. */
 extern _Thread_local const wk_op *wk_gradient_of;

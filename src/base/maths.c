@@ -21,11 +21,10 @@ double wk_real_digamma(double x) {
   for (; x < 10; x++) sum -= 1 / x;
   const double z = 1 / (x * x);
   const double series =
-      z *
-      (1.0 / 12 -
-       z * (1.0 / 120 -
-            z * (1.0 / 252 -
-                 z * (1.0 / 240 - z * (1.0 / 132 - z * (691.0 / 32760 - z * (1.0 / 12)))))));
+      z * (1.0 / 12 -
+           z * (1.0 / 120 -
+                z * (1.0 / 252 -
+                     z * (1.0 / 240 - z * (1.0 / 132 - z * (691.0 / 32760 - z * (1.0 / 12)))))));
   return sum + (log(x) - 0.5 / x - (x < 1e17 ? series : 0));
 }
 
@@ -39,11 +38,32 @@ double wk_real_trigamma(double x) {
   for (; x < 10; x++) sum += 1 / (x * x);
   const double z = 1 / (x * x);
   const double series =
-      z * (1.0 / 6 -
-           z * (1.0 / 30 -
-                z * (1.0 / 42 -
-                     z * (1.0 / 30 - z * (5.0 / 66 - z * (691.0 / 2730 - z * (7.0 / 6)))))));
+      z *
+      (1.0 / 6 -
+       z * (1.0 / 30 -
+            z * (1.0 / 42 - z * (1.0 / 30 - z * (5.0 / 66 - z * (691.0 / 2730 - z * (7.0 / 6)))))));
   return sum + (1 + 0.5 / x + series) / x;
+}
+
+/* (-1)^(order + 1) order! times the sum of 1 / (x + k)^(order + 1) for k = 0, 1, ...: its first
+ * terms, and the rest by Euler and Maclaurin's formula. */
+double wk_real_polygamma(double order, double x) {
+  static const double bernoulli[] = {1.0 / 12,         -1.0 / 720,     1.0 / 30240,
+                                     -1.0 / 1209600,   1.0 / 47900160, -691.0 / 1307674368000,
+                                     1.0 / 74724249600};
+  const double s = order + 1, sign = fmod(order, 2) == 1 ? 1 : -1, factorial = tgamma(s);
+  if (x <= 0 && x == floor(x)) return sign > 0 ? INFINITY : NAN;
+  if (x < -1e6) return NAN; /* too many terms */
+  double sum = 0;
+  for (; x < 10 + order; x++) sum += pow(x, -s);
+  const double power = pow(x, -s);
+  double term = s * power / x;
+  sum += x * power / order + 0.5 * power;
+  for (int j = 0; j < 7; j++) {
+    sum += bernoulli[j] * term;
+    term *= (s + 2 * j + 1) * (s + 2 * j + 2) / (x * x);
+  }
+  return sign * factorial * sum;
 }
 
 /* A first guess (Winitzki 2008, from an approximation of erf), then Halley's method on erfc, whose

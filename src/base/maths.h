@@ -34,6 +34,9 @@ static inline double wk_real_floor_divide(double x, double y) {
   return quotient - whole > 0.5 ? whole + 1 : whole;
 }
 
+/* The normal distribution function. */
+static inline double wk_real_ndtr(double x) { return 0.5 * erfc(-0.7071067811865476 * x); }
+
 /* log(exp(x) + exp(y)) */
 static inline double wk_real_logaddexp(double x, double y) {
   if (x == y) return x + 0.6931471805599453; /* infinities, too */
@@ -43,7 +46,8 @@ static inline double wk_real_logaddexp(double x, double y) {
 double wk_real_lgamma(double x);   /* log |gamma(x)| */
 double wk_real_digamma(double x);  /* its derivative; NaN at negative whole numbers */
 double wk_real_trigamma(double x); /* the derivative of that */
-double wk_real_erfinv(double x);   /* NaN outside [-1, 1] */
+double wk_real_polygamma(double order, double x); /* derivative of digamma; order 1, 2, ... */
+double wk_real_erfinv(double x);                  /* NaN outside [-1, 1] */
 
 /* The nearest integer towards 0 that fits; 0 for NaN. */
 static inline int64_t wk_integer_of_real(double x) {

@@ -50,7 +50,7 @@ static wk_tensor *make_parameter(const char *name, wk_shape shape, wk_dtype dtyp
 }
 
 static wk_status add_parameter(wk_module *self, const char *name, wk_shape shape, wk_dtype dtype,
-                               double bound) {
+                               double bound, double value) {
   if (dtype == WK_DTYPE_DEFAULT) dtype = WK_F32;
   if (check_parameter(self, name, dtype) < 0) return wk_error_pending;
   if (!wk_grow(&self->parameters, &self->parameter_capacity, self->parameter_count,
@@ -68,14 +68,23 @@ static wk_status add_parameter(wk_module *self, const char *name, wk_shape shape
     wk_tensor_release(tensor);
     return wk_error_pending;
   }
-  self->parameters[self->parameter_count++] = (wk_own_parameter){own_name, tensor, bound};
+  self->parameters[self->parameter_count++] = (wk_own_parameter){own_name, tensor, bound, value};
+  return WK_OK;
+}
+
+wk_status wk_module_add_filled(wk_module *self, const char *name, wk_shape shape, wk_dtype dtype,
+                               double value, bool buffer) {
+  const wk_status status = add_parameter(self, name, shape, dtype, 0, value);
+  if (status < 0) return status;
+  wk_tensor *tensor = self->parameters[self->parameter_count - 1].tensor;
+  tensor->buffer = tensor->frozen = buffer;
   return WK_OK;
 }
 
 wk_status wk_module_add_parameter_at(wk_place here, wk_module *self, const char *name,
                                      wk_shape shape, wk_dtype dtype, double bound) {
   if (wk_failed()) return wk_error_pending;
-  const wk_status status = add_parameter(self, name, shape, dtype, bound);
+  const wk_status status = add_parameter(self, name, shape, dtype, bound, 0);
   wk_error_add_call("module_add_parameter", here);
   return status;
 }
@@ -128,7 +137,7 @@ static wk_status initialise_parameter(const wk_own_parameter *parameter, wk_gene
   wk_tensor *values = parameter->bound > 0
                           ? wk_uniform(shape, .low = -parameter->bound, .high = parameter->bound,
                                        .dtype = dtype, .generator = generator)
-                          : wk_full(shape, 0, .dtype = dtype);
+                          : wk_full(shape, parameter->value, .dtype = dtype);
   const size_t size = (size_t)wk_tensor_count(tensor) * wk_dtype_size(dtype);
   void *bytes = wk_failed() ? NULL : wk_allocate(size);
   if (!bytes) return wk_error_status();

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "nn/layer.h"
+#include "tensor/enums.gen.h"
 
 static const wk_attribute attributes_linear[] = {
     {"out_features", WK_ATTRIBUTE_INT, true, offsetof(wk_linear_layer_arguments, out_features),
@@ -51,6 +52,9 @@ static const wk_attribute attributes_max_pool2d[] = {
     {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_layer_arguments, padding),
      0.0, 0.0, INFINITY, "on each side, vertically and horizontally",
      NULL},
+    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_pool2d_layer_arguments, ceil_mode),
+     0.0, -INFINITY, INFINITY, "a last window may stick out at the end",
+     NULL},
 };
 static const wk_attribute attributes_average_pool2d[] = {
     {"window", WK_ATTRIBUTE_INT, true, offsetof(wk_average_pool2d_layer_arguments, window),
@@ -61,6 +65,132 @@ static const wk_attribute attributes_average_pool2d[] = {
      NULL},
     {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_average_pool2d_layer_arguments, padding),
      0.0, 0.0, INFINITY, "on each side, vertically and horizontally",
+     NULL},
+    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool2d_layer_arguments, ceil_mode),
+     0.0, -INFINITY, INFINITY, "a last window may stick out at the end",
+     NULL},
+    {"count_padding", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool2d_layer_arguments, count_padding),
+     0.0, -INFINITY, INFINITY, "padding counts as zeros of the mean",
+     NULL},
+};
+static const wk_attribute attributes_adaptive_average_pool2d[] = {
+    {"size", WK_ATTRIBUTE_PAIR, true, offsetof(wk_adaptive_average_pool2d_layer_arguments, size),
+     0.0, 1.0, INFINITY, "height and width of the result",
+     NULL},
+};
+static const wk_attribute attributes_adaptive_max_pool2d[] = {
+    {"size", WK_ATTRIBUTE_PAIR, true, offsetof(wk_adaptive_max_pool2d_layer_arguments, size),
+     0.0, 1.0, INFINITY, "height and width of the result",
+     NULL},
+};
+static const wk_attribute attributes_interpolate[] = {
+    {"scale", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_interpolate_layer_arguments, scale),
+     0.0, 0.0, INFINITY, "of height and width",
+     NULL},
+    {"mode", WK_ATTRIBUTE_ENUM, false, offsetof(wk_interpolate_layer_arguments, mode),
+     0.0, -INFINITY, INFINITY, "how",
+     wk_names_of_interpolation},
+    {"align_corners", WK_ATTRIBUTE_BOOL, false, offsetof(wk_interpolate_layer_arguments, align_corners),
+     0.0, -INFINITY, INFINITY, "linear and cubic: the corner elements keep their places",
+     NULL},
+};
+static const wk_attribute attributes_conv1d[] = {
+    {"out_channels", WK_ATTRIBUTE_INT, true, offsetof(wk_conv1d_layer_arguments, out_channels),
+     0.0, 1.0, INFINITY, "number of filters",
+     NULL},
+    {"kernel", WK_ATTRIBUTE_INT, true, offsetof(wk_conv1d_layer_arguments, kernel),
+     0.0, 1.0, INFINITY, "length of the filters",
+     NULL},
+    {"stride", WK_ATTRIBUTE_INT, false, offsetof(wk_conv1d_layer_arguments, stride),
+     1.0, 1.0, INFINITY, "steps of the filter",
+     NULL},
+    {"padding", WK_ATTRIBUTE_INT, false, offsetof(wk_conv1d_layer_arguments, padding),
+     0.0, 0.0, INFINITY, "zeros on each side",
+     NULL},
+    {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_conv1d_layer_arguments, same),
+     0.0, -INFINITY, INFINITY, "pad so that the length is kept, divided by the stride",
+     NULL},
+    {"dilation", WK_ATTRIBUTE_INT, false, offsetof(wk_conv1d_layer_arguments, dilation),
+     1.0, 1.0, INFINITY, "distance of neighbouring filter elements",
+     NULL},
+    {"groups", WK_ATTRIBUTE_INT, false, offsetof(wk_conv1d_layer_arguments, groups),
+     1.0, 1.0, INFINITY, "into which channels and filters are divided",
+     NULL},
+    {"no_bias", WK_ATTRIBUTE_BOOL, false, offsetof(wk_conv1d_layer_arguments, no_bias),
+     0.0, -INFINITY, INFINITY, "leave the bias out",
+     NULL},
+};
+static const wk_attribute attributes_conv_transpose2d[] = {
+    {"out_channels", WK_ATTRIBUTE_INT, true, offsetof(wk_conv_transpose2d_layer_arguments, out_channels),
+     0.0, 1.0, INFINITY, "channels of the result",
+     NULL},
+    {"kernel", WK_ATTRIBUTE_INT, true, offsetof(wk_conv_transpose2d_layer_arguments, kernel),
+     0.0, 1.0, INFINITY, "height and width of the filters",
+     NULL},
+    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv_transpose2d_layer_arguments, stride),
+     1.0, 1.0, INFINITY, "steps of the filter in the result, down and across",
+     NULL},
+    {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv_transpose2d_layer_arguments, padding),
+     0.0, 0.0, INFINITY, "taken off each side of the result",
+     NULL},
+    {"output_padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv_transpose2d_layer_arguments, output_padding),
+     0.0, 0.0, INFINITY, "added to the result's size at the end",
+     NULL},
+    {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv_transpose2d_layer_arguments, dilation),
+     1.0, 1.0, INFINITY, "distance of neighbouring filter elements",
+     NULL},
+    {"groups", WK_ATTRIBUTE_INT, false, offsetof(wk_conv_transpose2d_layer_arguments, groups),
+     1.0, 1.0, INFINITY, "into which channels and filters are divided",
+     NULL},
+    {"no_bias", WK_ATTRIBUTE_BOOL, false, offsetof(wk_conv_transpose2d_layer_arguments, no_bias),
+     0.0, -INFINITY, INFINITY, "leave the bias out",
+     NULL},
+};
+static const wk_attribute attributes_batch_norm[] = {
+    {"momentum", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_batch_norm_layer_arguments, momentum),
+     0.1, 0.0, 1.0, "how far the running ones move",
+     NULL},
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_batch_norm_layer_arguments, epsilon),
+     1e-05, 0.0, INFINITY, "added to the variance",
+     NULL},
+    {"no_affine", WK_ATTRIBUTE_BOOL, false, offsetof(wk_batch_norm_layer_arguments, no_affine),
+     0.0, -INFINITY, INFINITY, "leave weight and bias out",
+     NULL},
+};
+static const wk_attribute attributes_layer_norm[] = {
+    {"axes", WK_ATTRIBUTE_INT, false, offsetof(wk_layer_norm_layer_arguments, axes),
+     1.0, 1.0, INFINITY, "how many of the last axes",
+     NULL},
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_layer_norm_layer_arguments, epsilon),
+     1e-05, 0.0, INFINITY, "added to the variance",
+     NULL},
+    {"no_affine", WK_ATTRIBUTE_BOOL, false, offsetof(wk_layer_norm_layer_arguments, no_affine),
+     0.0, -INFINITY, INFINITY, "leave weight and bias out",
+     NULL},
+    {"no_bias", WK_ATTRIBUTE_BOOL, false, offsetof(wk_layer_norm_layer_arguments, no_bias),
+     0.0, -INFINITY, INFINITY, "leave the bias out",
+     NULL},
+};
+static const wk_attribute attributes_rms_norm[] = {
+    {"axes", WK_ATTRIBUTE_INT, false, offsetof(wk_rms_norm_layer_arguments, axes),
+     1.0, 1.0, INFINITY, "how many of the last axes",
+     NULL},
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_rms_norm_layer_arguments, epsilon),
+     1e-06, 0.0, INFINITY, "added to the mean square",
+     NULL},
+    {"no_affine", WK_ATTRIBUTE_BOOL, false, offsetof(wk_rms_norm_layer_arguments, no_affine),
+     0.0, -INFINITY, INFINITY, "leave the weight out",
+     NULL},
+};
+static const wk_attribute attributes_group_norm[] = {
+    {"groups", WK_ATTRIBUTE_INT, true, offsetof(wk_group_norm_layer_arguments, groups),
+     0.0, 1.0, INFINITY, "into which channels divide",
+     NULL},
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_group_norm_layer_arguments, epsilon),
+     1e-05, 0.0, INFINITY, "added to the variance",
+     NULL},
+    {"no_affine", WK_ATTRIBUTE_BOOL, false, offsetof(wk_group_norm_layer_arguments, no_affine),
+     0.0, -INFINITY, INFINITY, "leave weight and bias out",
      NULL},
 };
 static const wk_attribute attributes_dropout[] = {
@@ -74,6 +204,23 @@ wk_tensor *wk_layer_forward_conv2d(wk_module *self, wk_tensor *x);
 wk_status wk_layer_build_conv2d(wk_module *self, wk_tensor *x);
 wk_tensor *wk_layer_forward_max_pool2d(wk_module *self, wk_tensor *x);
 wk_tensor *wk_layer_forward_average_pool2d(wk_module *self, wk_tensor *x);
+wk_tensor *wk_layer_forward_adaptive_average_pool2d(wk_module *self, wk_tensor *x);
+wk_tensor *wk_layer_forward_adaptive_max_pool2d(wk_module *self, wk_tensor *x);
+wk_tensor *wk_layer_forward_global_average_pool2d(wk_module *self, wk_tensor *x);
+wk_tensor *wk_layer_forward_global_max_pool2d(wk_module *self, wk_tensor *x);
+wk_tensor *wk_layer_forward_interpolate(wk_module *self, wk_tensor *x);
+wk_tensor *wk_layer_forward_conv1d(wk_module *self, wk_tensor *x);
+wk_status wk_layer_build_conv1d(wk_module *self, wk_tensor *x);
+wk_tensor *wk_layer_forward_conv_transpose2d(wk_module *self, wk_tensor *x);
+wk_status wk_layer_build_conv_transpose2d(wk_module *self, wk_tensor *x);
+wk_tensor *wk_layer_forward_batch_norm(wk_module *self, wk_tensor *x);
+wk_status wk_layer_build_batch_norm(wk_module *self, wk_tensor *x);
+wk_tensor *wk_layer_forward_layer_norm(wk_module *self, wk_tensor *x);
+wk_status wk_layer_build_layer_norm(wk_module *self, wk_tensor *x);
+wk_tensor *wk_layer_forward_rms_norm(wk_module *self, wk_tensor *x);
+wk_status wk_layer_build_rms_norm(wk_module *self, wk_tensor *x);
+wk_tensor *wk_layer_forward_group_norm(wk_module *self, wk_tensor *x);
+wk_status wk_layer_build_group_norm(wk_module *self, wk_tensor *x);
 wk_tensor *wk_layer_forward_relu(wk_module *self, wk_tensor *x);
 wk_tensor *wk_layer_forward_sigmoid(wk_module *self, wk_tensor *x);
 wk_tensor *wk_layer_forward_tanh(wk_module *self, wk_tensor *x);
@@ -86,10 +233,32 @@ const wk_layer_type wk_layer_table[] = {
      wk_layer_build_linear, wk_layer_forward_linear},
     {"conv2d", {attributes_conv2d, 9, sizeof(wk_conv2d_layer_arguments), offsetof(wk_conv2d_layer_arguments, kernel) + sizeof(((wk_conv2d_layer_arguments *)NULL)->kernel)},
      wk_layer_build_conv2d, wk_layer_forward_conv2d},
-    {"max_pool2d", {attributes_max_pool2d, 3, sizeof(wk_max_pool2d_layer_arguments), offsetof(wk_max_pool2d_layer_arguments, window) + sizeof(((wk_max_pool2d_layer_arguments *)NULL)->window)},
+    {"max_pool2d", {attributes_max_pool2d, 4, sizeof(wk_max_pool2d_layer_arguments), offsetof(wk_max_pool2d_layer_arguments, window) + sizeof(((wk_max_pool2d_layer_arguments *)NULL)->window)},
      NULL, wk_layer_forward_max_pool2d},
-    {"average_pool2d", {attributes_average_pool2d, 3, sizeof(wk_average_pool2d_layer_arguments), offsetof(wk_average_pool2d_layer_arguments, window) + sizeof(((wk_average_pool2d_layer_arguments *)NULL)->window)},
+    {"average_pool2d", {attributes_average_pool2d, 5, sizeof(wk_average_pool2d_layer_arguments), offsetof(wk_average_pool2d_layer_arguments, window) + sizeof(((wk_average_pool2d_layer_arguments *)NULL)->window)},
      NULL, wk_layer_forward_average_pool2d},
+    {"adaptive_average_pool2d", {attributes_adaptive_average_pool2d, 1, sizeof(wk_adaptive_average_pool2d_layer_arguments), offsetof(wk_adaptive_average_pool2d_layer_arguments, size) + sizeof(((wk_adaptive_average_pool2d_layer_arguments *)NULL)->size)},
+     NULL, wk_layer_forward_adaptive_average_pool2d},
+    {"adaptive_max_pool2d", {attributes_adaptive_max_pool2d, 1, sizeof(wk_adaptive_max_pool2d_layer_arguments), offsetof(wk_adaptive_max_pool2d_layer_arguments, size) + sizeof(((wk_adaptive_max_pool2d_layer_arguments *)NULL)->size)},
+     NULL, wk_layer_forward_adaptive_max_pool2d},
+    {"global_average_pool2d", {NULL, 0, sizeof(wk_global_average_pool2d_layer_arguments), sizeof(size_t)},
+     NULL, wk_layer_forward_global_average_pool2d},
+    {"global_max_pool2d", {NULL, 0, sizeof(wk_global_max_pool2d_layer_arguments), sizeof(size_t)},
+     NULL, wk_layer_forward_global_max_pool2d},
+    {"interpolate", {attributes_interpolate, 3, sizeof(wk_interpolate_layer_arguments), offsetof(wk_interpolate_layer_arguments, scale) + sizeof(((wk_interpolate_layer_arguments *)NULL)->scale)},
+     NULL, wk_layer_forward_interpolate},
+    {"conv1d", {attributes_conv1d, 8, sizeof(wk_conv1d_layer_arguments), offsetof(wk_conv1d_layer_arguments, kernel) + sizeof(((wk_conv1d_layer_arguments *)NULL)->kernel)},
+     wk_layer_build_conv1d, wk_layer_forward_conv1d},
+    {"conv_transpose2d", {attributes_conv_transpose2d, 8, sizeof(wk_conv_transpose2d_layer_arguments), offsetof(wk_conv_transpose2d_layer_arguments, kernel) + sizeof(((wk_conv_transpose2d_layer_arguments *)NULL)->kernel)},
+     wk_layer_build_conv_transpose2d, wk_layer_forward_conv_transpose2d},
+    {"batch_norm", {attributes_batch_norm, 3, sizeof(wk_batch_norm_layer_arguments), sizeof(size_t)},
+     wk_layer_build_batch_norm, wk_layer_forward_batch_norm},
+    {"layer_norm", {attributes_layer_norm, 4, sizeof(wk_layer_norm_layer_arguments), sizeof(size_t)},
+     wk_layer_build_layer_norm, wk_layer_forward_layer_norm},
+    {"rms_norm", {attributes_rms_norm, 3, sizeof(wk_rms_norm_layer_arguments), sizeof(size_t)},
+     wk_layer_build_rms_norm, wk_layer_forward_rms_norm},
+    {"group_norm", {attributes_group_norm, 3, sizeof(wk_group_norm_layer_arguments), offsetof(wk_group_norm_layer_arguments, groups) + sizeof(((wk_group_norm_layer_arguments *)NULL)->groups)},
+     wk_layer_build_group_norm, wk_layer_forward_group_norm},
     {"relu", {NULL, 0, sizeof(wk_relu_layer_arguments), sizeof(size_t)},
      NULL, wk_layer_forward_relu},
     {"sigmoid", {NULL, 0, sizeof(wk_sigmoid_layer_arguments), sizeof(size_t)},
@@ -104,7 +273,7 @@ const wk_layer_type wk_layer_table[] = {
      NULL, wk_layer_forward_dropout},
 };
 
-const int wk_layer_table_count = 10;
+const int wk_layer_table_count = 21;
 
 wk_module *wk_linear_layer_at(wk_place here, const wk_linear_layer_arguments *arguments) {
   return wk_layer_create(&wk_layer_table[0], here, arguments);
@@ -122,26 +291,70 @@ wk_module *wk_average_pool2d_layer_at(wk_place here, const wk_average_pool2d_lay
   return wk_layer_create(&wk_layer_table[3], here, arguments);
 }
 
-wk_module *wk_relu_layer_at(wk_place here, const wk_relu_layer_arguments *arguments) {
+wk_module *wk_adaptive_average_pool2d_layer_at(wk_place here, const wk_adaptive_average_pool2d_layer_arguments *arguments) {
   return wk_layer_create(&wk_layer_table[4], here, arguments);
 }
 
-wk_module *wk_sigmoid_layer_at(wk_place here, const wk_sigmoid_layer_arguments *arguments) {
+wk_module *wk_adaptive_max_pool2d_layer_at(wk_place here, const wk_adaptive_max_pool2d_layer_arguments *arguments) {
   return wk_layer_create(&wk_layer_table[5], here, arguments);
 }
 
-wk_module *wk_tanh_layer_at(wk_place here, const wk_tanh_layer_arguments *arguments) {
+wk_module *wk_global_average_pool2d_layer_at(wk_place here, const wk_global_average_pool2d_layer_arguments *arguments) {
   return wk_layer_create(&wk_layer_table[6], here, arguments);
 }
 
-wk_module *wk_softmax_layer_at(wk_place here, const wk_softmax_layer_arguments *arguments) {
+wk_module *wk_global_max_pool2d_layer_at(wk_place here, const wk_global_max_pool2d_layer_arguments *arguments) {
   return wk_layer_create(&wk_layer_table[7], here, arguments);
 }
 
-wk_module *wk_flatten_layer_at(wk_place here, const wk_flatten_layer_arguments *arguments) {
+wk_module *wk_interpolate_layer_at(wk_place here, const wk_interpolate_layer_arguments *arguments) {
   return wk_layer_create(&wk_layer_table[8], here, arguments);
 }
 
-wk_module *wk_dropout_layer_at(wk_place here, const wk_dropout_layer_arguments *arguments) {
+wk_module *wk_conv1d_layer_at(wk_place here, const wk_conv1d_layer_arguments *arguments) {
   return wk_layer_create(&wk_layer_table[9], here, arguments);
+}
+
+wk_module *wk_conv_transpose2d_layer_at(wk_place here, const wk_conv_transpose2d_layer_arguments *arguments) {
+  return wk_layer_create(&wk_layer_table[10], here, arguments);
+}
+
+wk_module *wk_batch_norm_layer_at(wk_place here, const wk_batch_norm_layer_arguments *arguments) {
+  return wk_layer_create(&wk_layer_table[11], here, arguments);
+}
+
+wk_module *wk_layer_norm_layer_at(wk_place here, const wk_layer_norm_layer_arguments *arguments) {
+  return wk_layer_create(&wk_layer_table[12], here, arguments);
+}
+
+wk_module *wk_rms_norm_layer_at(wk_place here, const wk_rms_norm_layer_arguments *arguments) {
+  return wk_layer_create(&wk_layer_table[13], here, arguments);
+}
+
+wk_module *wk_group_norm_layer_at(wk_place here, const wk_group_norm_layer_arguments *arguments) {
+  return wk_layer_create(&wk_layer_table[14], here, arguments);
+}
+
+wk_module *wk_relu_layer_at(wk_place here, const wk_relu_layer_arguments *arguments) {
+  return wk_layer_create(&wk_layer_table[15], here, arguments);
+}
+
+wk_module *wk_sigmoid_layer_at(wk_place here, const wk_sigmoid_layer_arguments *arguments) {
+  return wk_layer_create(&wk_layer_table[16], here, arguments);
+}
+
+wk_module *wk_tanh_layer_at(wk_place here, const wk_tanh_layer_arguments *arguments) {
+  return wk_layer_create(&wk_layer_table[17], here, arguments);
+}
+
+wk_module *wk_softmax_layer_at(wk_place here, const wk_softmax_layer_arguments *arguments) {
+  return wk_layer_create(&wk_layer_table[18], here, arguments);
+}
+
+wk_module *wk_flatten_layer_at(wk_place here, const wk_flatten_layer_arguments *arguments) {
+  return wk_layer_create(&wk_layer_table[19], here, arguments);
+}
+
+wk_module *wk_dropout_layer_at(wk_place here, const wk_dropout_layer_arguments *arguments) {
+  return wk_layer_create(&wk_layer_table[20], here, arguments);
 }

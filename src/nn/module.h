@@ -25,7 +25,8 @@ typedef struct wk_child {
 typedef struct wk_own_parameter {
   const char *name;  /* interned, "weight" */
   wk_tensor *tensor; /* owned */
-  double bound;      /* its first values are drawn from [-bound, bound) */
+  double bound;      /* its first values are drawn from [-bound, bound); */
+  double value;      /* or they are all this, where bound is 0 */
 } wk_own_parameter;
 
 struct wk_module {
@@ -82,6 +83,11 @@ wk_status wk_module_build_input(wk_module *root, const wk_model_input *input,
 /* Writes "0.weight", the parameter's name within the network, as snprintf. */
 size_t wk_module_parameter_name(const wk_module *module, const char *name, char *buffer,
                                 size_t size);
+
+/* As wk_module_add_parameter, its elements all `value`. A buffer is a parameter that is never
+ * trained, such as a running mean: model files keep it, and to unfreeze it does nothing. */
+wk_status wk_module_add_filled(wk_module *self, const char *name, wk_shape shape, wk_dtype dtype,
+                               double value, bool buffer);
 
 /* What a root takes as input, for preprocessing and class names. Replacing copies. */
 const wk_model_input *wk_module_input(const wk_module *root);

@@ -26,6 +26,8 @@ static bool is_default(const wk_attribute *attribute, const void *settings) {
     return !*(const bool *)at;
   case WK_ATTRIBUTE_PAIR:
     return ((const int64_t *)at)[0] == whole && ((const int64_t *)at)[1] == whole;
+  case WK_ATTRIBUTE_ENUM:
+    return *(const int *)at == 0;
   default:
     return false;
   }

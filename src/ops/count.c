@@ -31,15 +31,14 @@ wk_status wk_composite_is_in(wk_call *call) {
   wk_tensor *x = call->inputs[0], *y = call->inputs[1];
   const int64_t count = wk_tensor_count(y);
   if (count == 0) {
-    call->outputs[0] = wk_full(wk_tensor_shape(x), 0, .dtype = WK_BOOL,
-                               .device = wk_tensor_device_of(x));
+    call->outputs[0] =
+        wk_full(wk_tensor_shape(x), 0, .dtype = WK_BOOL, .device = wk_tensor_device_of(x));
     return wk_error_status();
   }
   wk_tensor *sorted = wk_sort(wk_reshape(y, WK_SHAPE(count)), 0).values;
   wk_tensor *list = wk_reshape(x, WK_SHAPE(wk_tensor_count(x)));
   wk_tensor *place = wk_minimum(wk_search_sorted(sorted, list), wk_scalar(count - 1));
-  call->outputs[0] =
-      wk_reshape(wk_equal(wk_gather(sorted, place, 0), list), wk_tensor_shape(x));
+  call->outputs[0] = wk_reshape(wk_equal(wk_gather(sorted, place, 0), list), wk_tensor_shape(x));
   return wk_error_status();
 }
 
@@ -91,8 +90,7 @@ wk_status wk_composite_unique(wk_call *call) {
   if (!sorted.values) return wk_error_status();
   const runs found = find_runs(sorted.values);
   if (!found.group) return wk_error_status();
-  wk_tensor *inverse =
-      wk_scatter_add(wk_zeros_like(found.group), sorted.indices, found.group, 0);
+  wk_tensor *inverse = wk_scatter_add(wk_zeros_like(found.group), sorted.indices, found.group, 0);
   call->outputs[0] = found.values;
   call->outputs[1] = wk_reshape(inverse, wk_tensor_shape(x));
   call->outputs[2] = found.counts;
@@ -167,14 +165,14 @@ wk_status wk_composite_histogram(wk_call *call) {
     const wk_dtype dtype = x->layout.dtype;
     x = wk_reshape(x, WK_SHAPE(wk_tensor_count(x)));
     wk_tensor *lower = wk_scalar(low), *upper = wk_scalar(high);
-    wk_tensor *inside = wk_where(wk_greater_equal(x, lower), wk_less_equal(x, upper),
-                                 wk_full(WK_SCALAR, 0, .dtype = WK_BOOL,
-                                         .device = wk_tensor_device_of(given)));
+    wk_tensor *inside =
+        wk_where(wk_greater_equal(x, lower), wk_less_equal(x, upper),
+                 wk_full(WK_SCALAR, 0, .dtype = WK_BOOL, .device = wk_tensor_device_of(given)));
     wk_tensor *place = wk_multiply(wk_subtract(wk_where(inside, x, lower), lower),
                                    wk_scalar((double)a->bins / (high - low)));
     wk_tensor *bin = wk_minimum(wk_cast(place, WK_I64), wk_scalar(a->bins - 1));
-    wk_tensor *zeros = wk_full(WK_SHAPE(a->bins), 0, .dtype = dtype,
-                               .device = wk_tensor_device_of(given));
+    wk_tensor *zeros =
+        wk_full(WK_SHAPE(a->bins), 0, .dtype = dtype, .device = wk_tensor_device_of(given));
     wk_tensor *counts = wk_scatter_add(zeros, bin, wk_cast(inside, dtype), 0);
     call->outputs[0] = wk_cast_if_other(counts, given->layout.dtype);
   }

@@ -102,6 +102,19 @@ wk_status wk_composite_logspace(wk_call *call) {
   return give(call, wk_cast(wk_power(wk_scalar(a->base), exponents), a->dtype));
 }
 
+wk_status wk_composite_geomspace(wk_call *call) {
+  const wk_geomspace_arguments *a = call->arguments;
+  if (!(a->end / a->start > 0)) {
+    return wk_fail(WK_ERROR_ARGUMENT, "start, %g, and end, %g, are not of one sign", a->start,
+                   a->end);
+  }
+  wk_tensor *exponents = wk_linspace(0, 1, a->count, .dtype = WK_F64, .device = a->device);
+  wk_tensor *multiples =
+      wk_power(wk_full(WK_SCALAR, a->end / a->start, .dtype = WK_F64, .device = a->device),
+               exponents);
+  return give(call, wk_cast(wk_multiply(multiples, wk_scalar(a->start)), a->dtype));
+}
+
 wk_status wk_composite_range(wk_call *call) {
   const wk_range_arguments *a = call->arguments;
   const double count = ceil((a->end - a->start) / a->step);
@@ -112,13 +125,11 @@ wk_status wk_composite_range(wk_call *call) {
     return WK_ERROR_ARGUMENT;
   }
   if (count >= 0x1p62) return wk_fail(WK_ERROR_SHAPE, "the range has too many elements");
-  return give(call, wk_arange((int64_t)count, .start = a->start, .step = a->step,
-                              .dtype = a->dtype, .device = a->device));
+  return give(call, wk_arange((int64_t)count, .start = a->start, .step = a->step, .dtype = a->dtype,
+                              .device = a->device));
 }
 
-wk_status wk_composite_clone(wk_call *call) {
-  return give(call, wk_contiguous(call->inputs[0]));
-}
+wk_status wk_composite_clone(wk_call *call) { return give(call, wk_contiguous(call->inputs[0])); }
 
 /* x as a column along a new last axis beside the numbers 0 .. count - 1. */
 static wk_tensor *with_new_axis(wk_tensor *x) {
@@ -191,7 +202,8 @@ static wk_status give_indices(wk_call *call, int64_t rows, int64_t columns, int6
     if (width > 0 && __builtin_add_overflow(count, width, &count))
       return wk_fail(WK_ERROR_SHAPE, "the matrix is too large");
   }
-  int64_t *index = count < INT64_MAX / 32 ? wk_allocate((size_t)count * 2 * sizeof *index + 1) : NULL;
+  int64_t *index =
+      count < INT64_MAX / 32 ? wk_allocate((size_t)count * 2 * sizeof *index + 1) : NULL;
   if (!index) return wk_fail(WK_ERROR_MEMORY, "no memory for %lld places", (long long)count);
   for (int64_t row = 0; row < rows; row++) {
     const int64_t end = end_column(row, columns, diagonal, lower);

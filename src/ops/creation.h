@@ -2,8 +2,8 @@
 #ifndef WICK_OPS_CREATION_H
 #define WICK_OPS_CREATION_H
 
-/* Elements of tensors that are made from settings alone, as every backend works them out: in double,
- * then converted as by cast. */
+/* Elements of tensors that are made from settings alone, as every backend works them out: in
+ * double, then converted as by cast. */
 
 #include "ops/op.h"
 

@@ -121,8 +121,8 @@ wk_status wk_infer_ctc_gradient(wk_call *call) {
 /* The same recursions as the kernel's, on all sequences at once: columns are states, and what a
  * state, a step or a way lacks is NEVER. */
 typedef struct lattice {
-  wk_tensor *log_p; /* [N, T, states] */
-  wk_tensor *skips; /* [N, states] bool: a path may come from two before */
+  wk_tensor *log_p;   /* [N, T, states] */
+  wk_tensor *skips;   /* [N, states] bool: a path may come from two before */
   wk_tensor *one_hot; /* [N, states, C] */
   wk_tensor *is_end;  /* [N, states] bool */
   wk_tensor *steps;   /* [N, 1] */
@@ -139,15 +139,13 @@ static wk_tensor *moved(const lattice *l, wk_tensor *x, int64_t distance) {
   const int64_t size = distance < 0 ? -distance : distance;
   if (size >= l->states) return never(l, l->states);
   wk_tensor *gap = never(l, size);
-  if (distance > 0)
-    return wk_concatenate(WK_TENSORS(gap, wk_slice(x, 1, 0, l->states - size)), 1);
+  if (distance > 0) return wk_concatenate(WK_TENSORS(gap, wk_slice(x, 1, 0, l->states - size)), 1);
   return wk_concatenate(WK_TENSORS(wk_slice(x, 1, size, l->states), gap), 1);
 }
 
 static wk_tensor *log_add(wk_tensor *a, wk_tensor *b) {
   wk_tensor *gap = wk_subtract(a, b);
-  return wk_add(wk_maximum(a, b),
-                wk_log(wk_plus(wk_exp(wk_minimum(gap, wk_negative(gap))), 1)));
+  return wk_add(wk_maximum(a, b), wk_log(wk_plus(wk_exp(wk_minimum(gap, wk_negative(gap))), 1)));
 }
 
 static wk_tensor *column_index(const lattice *l) {
@@ -165,8 +163,8 @@ static lattice make_lattice(wk_tensor **in, int64_t blank) {
   lattice l = {.count = count, .states = 2 * labels + 1};
   wk_device *device = wk_tensor_device(log_p);
   l.steps = wk_reshape(in[2], WK_SHAPE(count, 1));
-  wk_tensor *blanks = wk_full(WK_SHAPE(count, labels, 1), (double)blank, .dtype = WK_I64,
-                              .device = device);
+  wk_tensor *blanks =
+      wk_full(WK_SHAPE(count, labels, 1), (double)blank, .dtype = WK_I64, .device = device);
   wk_tensor *pairs =
       wk_concatenate(WK_TENSORS(blanks, wk_reshape(targets, WK_SHAPE(count, labels, 1))), 2);
   wk_tensor *last = wk_full(WK_SHAPE(count, 1), (double)blank, .dtype = WK_I64, .device = device);
@@ -177,8 +175,8 @@ static lattice make_lattice(wk_tensor **in, int64_t blank) {
                       wk_tensor_dtype(log_p));
   l.log_p = wk_matmul(wk_at_least(log_p, NEVER), wk_permute(l.one_hot, WK_AXES(0, 2, 1)));
   if (l.states > 2) {
-    wk_tensor *differ = wk_not_equal(wk_slice(classes, 1, 2, l.states),
-                                     wk_slice(classes, 1, 0, l.states - 2));
+    wk_tensor *differ =
+        wk_not_equal(wk_slice(classes, 1, 2, l.states), wk_slice(classes, 1, 0, l.states - 2));
     /* blanks equal the blanks two before, so only labels skip */
     l.skips = wk_pad(differ, WK_SHAPE(0, 2), WK_SHAPE(0, 0));
   }
@@ -192,8 +190,7 @@ static wk_tensor *step_forward(const lattice *l, int64_t step, wk_tensor *before
   wk_tensor *sum;
   if (before) {
     sum = log_add(before, moved(l, before, 1));
-    if (l->skips)
-      sum = log_add(sum, wk_where(l->skips, moved(l, before, 2), wk_scalar(NEVER)));
+    if (l->skips) sum = log_add(sum, wk_where(l->skips, moved(l, before, 2), wk_scalar(NEVER)));
   } else {
     wk_tensor *first = wk_less(column_index(l), wk_scalar(2));
     sum = wk_where(first, wk_times(never(l, l->states), 0), wk_scalar(NEVER));
@@ -207,8 +204,7 @@ static wk_tensor *step_backward(const lattice *l, int64_t step, wk_tensor *after
   wk_tensor *sum = never(l, l->states);
   if (after) {
     sum = log_add(after, moved(l, after, -1));
-    if (l->skips)
-      sum = log_add(sum, moved(l, wk_where(l->skips, after, wk_scalar(NEVER)), -2));
+    if (l->skips) sum = log_add(sum, moved(l, wk_where(l->skips, after, wk_scalar(NEVER)), -2));
   }
   wk_tensor *is_last = wk_equal(l->steps, wk_scalar(step + 1));
   sum = wk_where(is_last, end, sum);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Running sums and their like along an axis. */
+#include <math.h>
+
 #include "base/error.h"
 #include "ops/build.h"
 #include "ops/reduction.h"
@@ -51,14 +53,13 @@ wk_status wk_vjp_cumulative_product(wk_vjp *vjp) {
     if (!a->exclusive) vjp->input_gradients[0] = g;
     return WK_OK;
   }
-  wk_tensor *before =
-      wk_cumulative_product(x, a->axis, .reverse = a->reverse, .exclusive = true);
+  wk_tensor *before = wk_cumulative_product(x, a->axis, .reverse = a->reverse, .exclusive = true);
   if (a->exclusive)
-    sum = shift(wk_linear_recurrence(x, g, a->axis, .reverse = !a->reverse), a->axis, !a->reverse,
-                0);
+    sum =
+        shift(wk_linear_recurrence(x, g, a->axis, .reverse = !a->reverse), a->axis, !a->reverse, 0);
   else
-    sum = wk_linear_recurrence(shift(x, a->axis, !a->reverse, 0), g, a->axis,
-                               .reverse = !a->reverse);
+    sum =
+        wk_linear_recurrence(shift(x, a->axis, !a->reverse, 0), g, a->axis, .reverse = !a->reverse);
   vjp->input_gradients[0] = wk_multiply(before, sum);
   return wk_error_status();
 }
@@ -98,10 +99,21 @@ wk_status wk_infer_log_cumulative_sum_exp(wk_call *call) {
   return infer_along(call, &a->axis, call->inputs[0]->layout.dtype);
 }
 
-/* a - b, and 0 where they are equal, infinities too. */
+/* a - b, and 0 where both are the same infinity. */
 static wk_tensor *distance(wk_tensor *a, wk_tensor *b) {
-  wk_tensor *zero = wk_scalar(0), *same = wk_equal(a, b);
-  return wk_subtract(wk_where(same, zero, a), wk_where(same, zero, b));
+  wk_tensor *same = wk_equal(a, b), *infinite = wk_equal(wk_abs(a), wk_scalar(INFINITY));
+  wk_tensor *both = wk_where(same, infinite, wk_not_equal(same, same)), *zero = wk_scalar(0);
+  return wk_subtract(wk_where(both, zero, a), wk_where(both, zero, b));
+}
+
+/* exp(y[i] - y[i + 1]), or of the one before; 0 in the last place. */
+static wk_tensor *ratios(wk_tensor *y, int axis, bool back) {
+  const int64_t size = wk_tensor_dim(y, axis);
+  if (size == 0) return y;
+  wk_shape before = {.rank = wk_tensor_rank(y)}, after = {.rank = wk_tensor_rank(y)};
+  (back ? &before : &after)->dims[axis] = 1;
+  wk_tensor *first = wk_slice(y, axis, 0, size - 1), *second = wk_slice(y, axis, 1, size);
+  return wk_pad(wk_exp(back ? distance(second, first) : distance(first, second)), before, after);
 }
 
 /* dx[i] = exp(x[i] - y[i]) * r[i] with r[i] = the sum of g[k] * exp(y[i] - y[k]) over k >= i, so
@@ -113,10 +125,8 @@ wk_status wk_vjp_log_cumulative_sum_exp(wk_vjp *vjp) {
     vjp->input_gradients[0] = g;
     return WK_OK;
   }
-  wk_tensor *ratio = wk_exp(distance(y, shift(y, a->axis, !a->reverse, 0)));
-  /* In the last place the ratio meets nothing; what it is there must not be infinite. */
-  ratio = wk_minimum(ratio, wk_scalar(1));
-  wk_tensor *sum = wk_linear_recurrence(ratio, g, a->axis, .reverse = !a->reverse);
+  wk_tensor *sum =
+      wk_linear_recurrence(ratios(y, a->axis, a->reverse), g, a->axis, .reverse = !a->reverse);
   vjp->input_gradients[0] = wk_multiply(wk_exp(distance(x, y)), sum);
   return wk_error_status();
 }
@@ -140,11 +150,10 @@ wk_status wk_vjp_linear_recurrence(wk_vjp *vjp) {
     vjp->input_gradients[1] = g;
     return WK_OK;
   }
-  wk_tensor *back = wk_linear_recurrence(shift(a, s->axis, !s->reverse, 0), g, s->axis,
-                                         .reverse = !s->reverse);
+  wk_tensor *back =
+      wk_linear_recurrence(shift(a, s->axis, !s->reverse, 0), g, s->axis, .reverse = !s->reverse);
   vjp->input_gradients[1] = back;
   if (vjp->needed[0])
-    vjp->input_gradients[0] =
-        wk_multiply(back, shift(vjp->outputs[0], s->axis, s->reverse, 0));
+    vjp->input_gradients[0] = wk_multiply(back, shift(vjp->outputs[0], s->axis, s->reverse, 0));
   return wk_error_status();
 }

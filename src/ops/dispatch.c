@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "ops/journal.h"
 #include "ops/kernel.h"
 #include "ops/promote.h"
 #include "ops/records.gen.h"
@@ -30,15 +31,9 @@ static void release_all(wk_tensor **tensors, int count) {
 
 /* A random op takes its numbers when it runs, so in program order, and keeps their key in its
  * arguments for its gradient. */
-static void draw_key(wk_call *call) {
+static wk_status draw_key(wk_call *call) {
   wk_random_key *key = (wk_random_key *)(void *)((char *)call->arguments + call->op->random_key);
-  if (key->keyed) return;
-  wk_generator *generator = key->generator ? key->generator : wk_generator_default();
-  key->seed = generator->seed;
-  key->offset = generator->offset;
-  key->keyed = true;
-  key->generator = NULL;
-  generator->offset += (uint64_t)wk_layout_count(&call->layouts[0]);
+  return wk_random_key_draw(key, wk_layout_count(&call->layouts[0]));
 }
 
 /* The device of the inputs; for ops without any, what the `device` attribute says. */
@@ -76,6 +71,15 @@ static wk_status make_contiguous(wk_tensor **inputs, int count, wk_operand *oper
 }
 
 static bool has_written_inputs(const wk_op *op) { return op->class == WK_CLASS_UPDATE; }
+
+static wk_status check_writable(const wk_call *call) {
+  wk_status status = WK_OK;
+  for (int i = 0; i < call->input_count && status == WK_OK; i++) {
+    if (wk_op_input_at(call->op, i)->written && call->inputs[i])
+      status = wk_tensor_check_writable(call->inputs[i]);
+  }
+  return status;
+}
 
 static void mark_written(const wk_call *call) {
   for (int i = 0; i < call->input_count; i++) {
@@ -143,8 +147,10 @@ static wk_status execute_view(wk_call *call) {
 
 static wk_status execute(wk_call *call) {
   wk_status status = call->op->infer(call);
+  if (status == WK_OK && has_written_inputs(call->op)) status = check_writable(call);
   if (status != WK_OK) return status;
-  if (call->op->class == WK_CLASS_RANDOM) draw_key(call);
+  if (call->op->class == WK_CLASS_RANDOM) status = draw_key(call);
+  if (status != WK_OK) return status;
   status = call->op->class == WK_CLASS_VIEW ? execute_view(call) : execute_on_kernel(call);
   if (status != WK_OK) {
     release_all(call->outputs, call->op->output_count);
@@ -266,7 +272,8 @@ static void describe_inputs(const wk_call *call) {
   if (used) wk_error_add_shapes(text);
 }
 
-/* Whether a composite is running: what fails in its hidden parts is told as a failure of its own. */
+/* Whether a composite is running: what fails in its hidden parts is told as a failure of its own.
+ */
 static _Thread_local bool in_composite;
 
 static void explain_failure(const wk_call *call) {

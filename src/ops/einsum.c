@@ -183,7 +183,7 @@ static void take_diagonals(term *t) {
     for (int k = i + 1; k < t->rank; k++) {
       if (t->label[i] != t->label[k]) continue;
       const int label = t->label[i];
-      t->tensor = wk_diagonal(t->tensor, .axis_1 = i, .axis_2 = k);
+      t->tensor = wk_diagonal(t->tensor, .axis1 = i, .axis2 = k);
       remove_label(t, k);
       remove_label(t, i);
       t->label[t->rank++] = label;

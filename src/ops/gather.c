@@ -34,7 +34,7 @@ wk_status wk_infer_gather(wk_call *call) {
   return wk_infer_output(call, x->dtype, index->rank, index->dims);
 }
 
-static wk_status infer_scatter(wk_call *call, int *axis) {
+wk_status wk_infer_scatter_of(wk_call *call, int *axis) {
   const wk_layout *x = &call->inputs[0]->layout, *index = &call->inputs[1]->layout;
   const wk_layout *source = &call->inputs[2]->layout;
   *axis = check_index(x, index, *axis);
@@ -50,11 +50,11 @@ static wk_status infer_scatter(wk_call *call, int *axis) {
 }
 
 wk_status wk_infer_scatter(wk_call *call) {
-  return infer_scatter(call, &((wk_scatter_arguments *)call->arguments)->axis);
+  return wk_infer_scatter_of(call, &((wk_scatter_arguments *)call->arguments)->axis);
 }
 
 wk_status wk_infer_scatter_add(wk_call *call) {
-  return infer_scatter(call, &((wk_scatter_add_arguments *)call->arguments)->axis);
+  return wk_infer_scatter_of(call, &((wk_scatter_add_arguments *)call->arguments)->axis);
 }
 
 /* ---- gradients ---- */
@@ -67,8 +67,7 @@ wk_status wk_vjp_gather(wk_vjp *vjp) {
   return wk_error_status();
 }
 
-/* Zeros behind, where source is larger than index. */
-static wk_tensor *pad_to(wk_tensor *g, const wk_layout *source) {
+wk_tensor *wk_pad_behind(wk_tensor *g, const wk_layout *source) {
   if (!g || wk_layout_same_dims(&g->layout, source)) return g;
   wk_shape before = {.rank = source->rank}, after = before;
   for (int i = 0; i < source->rank; i++) after.dims[i] = source->dims[i] - g->layout.dims[i];
@@ -76,7 +75,7 @@ static wk_tensor *pad_to(wk_tensor *g, const wk_layout *source) {
 }
 
 static wk_tensor *gradient_of_source(const wk_vjp *vjp, wk_tensor *g, int axis) {
-  return pad_to(wk_gather(g, vjp->inputs[1], axis), &vjp->input_layouts[2]);
+  return wk_pad_behind(wk_gather(g, vjp->inputs[1], axis), &vjp->input_layouts[2]);
 }
 
 /* Of elements put in the same place only the last one lasts, and only it gets a gradient. */
@@ -96,7 +95,7 @@ wk_status wk_vjp_scatter(wk_vjp *vjp) {
     wk_tensor *last = wk_scatter(wk_zeros_shaped(&places, g), index, order, a->axis);
     wk_tensor *lasts = wk_equal(wk_gather(last, index, a->axis), order);
     wk_tensor *kept = wk_where(lasts, wk_gather(g, index, a->axis), wk_scalar(0));
-    vjp->input_gradients[2] = pad_to(kept, &vjp->input_layouts[2]);
+    vjp->input_gradients[2] = wk_pad_behind(kept, &vjp->input_layouts[2]);
   }
   return wk_error_status();
 }

@@ -87,3 +87,123 @@ wk_status wk_composite_index_select(wk_call *call) {
   call->outputs[0] = wk_index_get(call->inputs[0], WK_TENSORS(call->inputs[1]), .axis = a->axis);
   return wk_error_status();
 }
+
+wk_status wk_composite_index_add(wk_call *call) {
+  const wk_index_add_arguments *a = call->arguments;
+  wk_tensor *source = call->inputs[2];
+  if (a->alpha != 1) source = wk_multiply(source, wk_scalar(a->alpha));
+  call->outputs[0] = wk_index_put(call->inputs[0], source, WK_TENSORS(call->inputs[1]),
+                                  .axis = a->axis, .accumulate = true);
+  return wk_error_status();
+}
+
+wk_status wk_composite_index_copy(wk_call *call) {
+  const wk_index_copy_arguments *a = call->arguments;
+  call->outputs[0] =
+      wk_index_put(call->inputs[0], call->inputs[2], WK_TENSORS(call->inputs[1]), .axis = a->axis);
+  return wk_error_status();
+}
+
+wk_status wk_composite_index_fill(wk_call *call) {
+  const wk_index_fill_arguments *a = call->arguments;
+  wk_tensor *x = call->inputs[0];
+  wk_tensor *value =
+      wk_full(WK_SCALAR, a->value, .dtype = x->layout.dtype, .device = wk_tensor_device_of(x));
+  call->outputs[0] = wk_index_put(x, value, WK_TENSORS(call->inputs[1]), .axis = a->axis);
+  return wk_error_status();
+}
+
+/* One index for each row of source: the same one for all of the row's elements. */
+wk_status wk_composite_index_reduce(wk_call *call) {
+  const wk_index_reduce_arguments *a = call->arguments;
+  wk_tensor *index = call->inputs[1], *source = call->inputs[2];
+  const int axis = wk_axis_resolve(a->axis, source->layout.rank);
+  if (axis < 0) return wk_error_status();
+  if (index->layout.rank != 1)
+    return wk_fail(WK_ERROR_SHAPE, "index has %d dimensions, not 1", index->layout.rank);
+  wk_shape shape = {.rank = source->layout.rank};
+  for (int i = 0; i < shape.rank; i++) shape.dims[i] = i == axis ? index->layout.dims[0] : 1;
+  wk_tensor *each = wk_broadcast_to(wk_reshape(index, shape), wk_layout_shape(&source->layout));
+  call->outputs[0] = wk_scatter_reduce(call->inputs[0], each, source, axis,
+                                       .reduction = a->reduction, .exclude_x = a->exclude_x);
+  return wk_error_status();
+}
+
+wk_status wk_composite_take(wk_call *call) {
+  wk_tensor *flat = wk_reshape(call->inputs[0], WK_SHAPE(-1));
+  call->outputs[0] = wk_index_get(flat, WK_TENSORS(call->inputs[1]));
+  return wk_error_status();
+}
+
+wk_status wk_composite_put(wk_call *call) {
+  const wk_put_arguments *a = call->arguments;
+  const wk_shape shape = wk_layout_shape(&call->inputs[0]->layout);
+  wk_tensor *flat = wk_reshape(call->inputs[0], WK_SHAPE(-1));
+  flat =
+      wk_index_put(flat, call->inputs[2], WK_TENSORS(call->inputs[1]), .accumulate = a->accumulate);
+  call->outputs[0] = wk_reshape(flat, shape);
+  return wk_error_status();
+}
+
+/* Sizes other than along the axis are broadcast. */
+wk_status wk_composite_take_along_axis(wk_call *call) {
+  const wk_take_along_axis_arguments *a = call->arguments;
+  wk_shape x = wk_layout_shape(&call->inputs[0]->layout);
+  wk_shape index = wk_layout_shape(&call->inputs[1]->layout);
+  const int axis = wk_axis_resolve(a->axis, x.rank);
+  if (axis < 0) return wk_error_status();
+  for (int i = 0; i < x.rank && x.rank == index.rank; i++) {
+    if (i == axis) continue;
+    if (x.dims[i] == 1) x.dims[i] = index.dims[i];
+    if (index.dims[i] == 1) index.dims[i] = x.dims[i];
+  }
+  call->outputs[0] =
+      wk_gather(wk_broadcast_to(call->inputs[0], x), wk_broadcast_to(call->inputs[1], index), axis);
+  return wk_error_status();
+}
+
+/* ---- TensorFlow's: the last axis of the indices lists coordinates ---- */
+
+#define MOST_COORDINATES (WK_MAX_INPUTS - 2)
+
+/* One index tensor for each coordinate. Returns how many, or -1. */
+static int coordinates(wk_tensor *indices, wk_tensor **parts) {
+  const int64_t count = wk_tensor_dim(indices, -1);
+  if (indices->layout.rank == 0 || count < 1 || count > MOST_COORDINATES) {
+    wk_fail(WK_ERROR_SHAPE, "the last axis of indices lists coordinates: 1 to %d, not %lld",
+            MOST_COORDINATES, (long long)count);
+    return -1;
+  }
+  for (int i = 0; i < count; i++) parts[i] = wk_select(indices, -1, i);
+  return (int)count;
+}
+
+wk_status wk_composite_gather_nd(wk_call *call) {
+  wk_tensor *parts[MOST_COORDINATES];
+  const int count = coordinates(call->inputs[1], parts);
+  if (count < 0) return wk_error_status();
+  call->outputs[0] = wk_index_get(call->inputs[0], ((wk_tensors){(size_t)count, parts}));
+  return wk_error_status();
+}
+
+static wk_tensor *put_nd(wk_tensor *x, wk_tensor *indices, wk_tensor *source, bool accumulate) {
+  wk_tensor *parts[MOST_COORDINATES];
+  const int count = coordinates(indices, parts);
+  if (count < 0) return NULL;
+  return wk_index_put(x, source, ((wk_tensors){(size_t)count, parts}), .accumulate = accumulate);
+}
+
+wk_status wk_composite_scatter_nd(wk_call *call) {
+  const wk_scatter_nd_arguments *a = call->arguments;
+  wk_tensor *source = call->inputs[0];
+  wk_layout zeros;
+  if (!wk_layout_contiguous(&zeros, source->layout.dtype, &a->shape)) return wk_error_status();
+  call->outputs[0] = put_nd(wk_zeros_shaped(&zeros, source), call->inputs[1], source, true);
+  return wk_error_status();
+}
+
+wk_status wk_composite_scatter_nd_update(wk_call *call) {
+  const wk_scatter_nd_update_arguments *a = call->arguments;
+  call->outputs[0] = put_nd(call->inputs[0], call->inputs[2], call->inputs[1], a->accumulate);
+  return wk_error_status();
+}

@@ -60,4 +60,12 @@ const wk_kernel *wk_kernel_find(wk_device *device, const wk_kernel_call *call);
 /* Whether the device has a kernel of its own for the op: then a composite is not taken apart. */
 bool wk_kernel_exists(wk_device *device, int op);
 
+/* Ops that users registered, the i-th or by name; NULL: none. Their kernel, or NULL. */
+const wk_op *wk_user_op_at(int index);
+const wk_op *wk_user_op_find(const char *name);
+const wk_kernel *wk_user_kernel(const wk_op *op, const wk_device *device);
+
+/* The first kernel that this thread chose since it was NULL: for tests that ask what runs where. */
+extern _Thread_local const wk_kernel *wk_kernel_chosen;
+
 #endif

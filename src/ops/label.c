@@ -20,3 +20,15 @@ wk_status wk_labels_check(const wk_operand *labels, int64_t classes, double igno
   }
   return WK_OK;
 }
+
+wk_status wk_lengths_check(const char *what, const wk_operand *lengths, int64_t most) {
+  for (int64_t i = 0; i < lengths->layout.dims[0]; i++) {
+    int64_t length;
+    const int64_t position = i * lengths->layout.strides[0];
+    memcpy(&length, lengths->data + position * (int64_t)sizeof length, sizeof length);
+    if (length < 0 || length > most)
+      return wk_fail(WK_ERROR_INDEX, "%s %lld at position %lld is not one of 0 .. %lld", what,
+                     (long long)length, (long long)i, (long long)most);
+  }
+  return WK_OK;
+}

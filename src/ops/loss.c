@@ -122,9 +122,8 @@ wk_status wk_composite_focal_loss(wk_call *call) {
   wk_tensor *p = wk_sigmoid(x), *rest = wk_subtract(wk_scalar(1), target);
   wk_tensor *wrong =
       wk_add(wk_multiply(rest, p), wk_multiply(target, wk_subtract(wk_scalar(1), p)));
-  wk_tensor *factor = a->gamma == 2
-                          ? wk_square_of(wrong)
-                          : wk_exp(wk_times(wk_log(wk_at_least(wrong, 1e-30)), a->gamma));
+  wk_tensor *factor = a->gamma == 2 ? wk_square_of(wrong)
+                                    : wk_exp(wk_times(wk_log(wk_at_least(wrong, 1e-30)), a->gamma));
   losses = wk_multiply(losses, factor);
   if (a->alpha >= 0) {
     wk_tensor *alpha = wk_add(wk_times(target, a->alpha), wk_times(rest, 1 - a->alpha));
@@ -143,8 +142,7 @@ wk_status wk_composite_dice_loss(wk_call *call) {
   for (int i = 1; i < rank; i++) rest.axis[i - 1] = i;
   wk_tensor *both = wk_sum(wk_multiply(x, target), .axes = rest);
   wk_tensor *all = wk_add(wk_sum(x, .axes = rest), wk_sum(target, .axes = rest));
-  wk_tensor *overlap =
-      wk_divide(wk_plus(wk_times(both, 2), a->epsilon), wk_plus(all, a->epsilon));
+  wk_tensor *overlap = wk_divide(wk_plus(wk_times(both, 2), a->epsilon), wk_plus(all, a->epsilon));
   call->outputs[0] = wk_reduce_losses(wk_subtract(wk_scalar(1), overlap), a->reduction);
   return wk_error_status();
 }

@@ -52,14 +52,13 @@ wk_status wk_composite_cosine_embedding_loss(wk_call *call) {
   wk_tensor *x = call->inputs[0], *y = call->inputs[1], *target = call->inputs[2];
   if (wk_tensor_rank(x) < 1) return wk_fail(WK_ERROR_SHAPE, "x must be [..., D]");
   const double tiny = 1e-12; /* of a zero vector */
-  wk_tensor *sizes = wk_multiply(wk_plus(row_sum(wk_square_of(x)), tiny),
-                                 wk_plus(row_sum(wk_square_of(y)), tiny));
+  wk_tensor *sizes =
+      wk_multiply(wk_plus(row_sum(wk_square_of(x)), tiny), wk_plus(row_sum(wk_square_of(y)), tiny));
   wk_tensor *cosine = wk_divide(row_sum(wk_multiply(x, y)), wk_sqrt(sizes));
   wk_tensor *near = wk_subtract(wk_scalar(1), cosine);
   wk_tensor *apart = wk_at_least(wk_plus(cosine, -a->margin), 0);
-  wk_tensor *losses =
-      wk_add(wk_where(is_one(target), near, wk_scalar(0)),
-             wk_where(is_minus_one(target), apart, wk_scalar(0)));
+  wk_tensor *losses = wk_add(wk_where(is_one(target), near, wk_scalar(0)),
+                             wk_where(is_minus_one(target), apart, wk_scalar(0)));
   call->outputs[0] = wk_reduce_losses(losses, a->reduction);
   return wk_error_status();
 }
@@ -120,7 +119,7 @@ wk_status wk_composite_multilabel_margin_loss(wk_call *call) {
   const wk_dtype dtype = wk_tensor_dtype(x);
   const int64_t rows = shape.dims[0], classes = shape.dims[1];
   wk_tensor *numbers = wk_arange(classes, .dtype = WK_I64, .device = wk_tensor_device(x));
-  wk_tensor *valid = as_column(leading(target, dtype));              /* [N, K, 1] */
+  wk_tensor *valid = as_column(leading(target, dtype));                     /* [N, K, 1] */
   wk_tensor *chosen = wk_cast(wk_equal(as_column(target), numbers), dtype); /* [N, K, C] */
   chosen = wk_multiply(chosen, valid);
   wk_tensor *is_target = wk_minimum(wk_sum(chosen, .axes = WK_AXES(1), .keep_dims = true),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ops that copy elements about: contiguous, cast, concatenate, pad. */
+/* Ops that copy elements about: contiguous, cast, concatenate. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "ops/records.gen.h"
@@ -67,36 +67,5 @@ wk_status wk_vjp_concatenate(wk_vjp *vjp) {
     }
     start = end;
   }
-  return wk_error_status();
-}
-
-wk_status wk_infer_pad(wk_call *call) {
-  const wk_pad_arguments *a = call->arguments;
-  const wk_layout *x = &call->inputs[0]->layout;
-  if (a->before.rank != x->rank || a->after.rank != x->rank) {
-    return wk_fail(WK_ERROR_ARGUMENT, "before and after must list %d sizes, one for each dimension",
-                   x->rank);
-  }
-  int64_t dims[WK_MAX_RANK];
-  for (int i = 0; i < x->rank; i++) {
-    if (a->before.dims[i] < 0 || a->after.dims[i] < 0) {
-      return wk_fail(WK_ERROR_ARGUMENT, "padding of dimension %d is negative", i);
-    }
-    if (__builtin_add_overflow(x->dims[i], a->before.dims[i], &dims[i]) ||
-        __builtin_add_overflow(dims[i], a->after.dims[i], &dims[i])) {
-      return wk_fail(WK_ERROR_SHAPE, "the result is too large");
-    }
-  }
-  return wk_infer_output(call, x->dtype, x->rank, dims);
-}
-
-wk_status wk_vjp_pad(wk_vjp *vjp) {
-  const wk_pad_arguments *a = vjp->arguments;
-  const wk_layout *x = &vjp->input_layouts[0];
-  wk_tensor *g = vjp->output_gradients[0];
-  for (int i = 0; i < x->rank; i++) {
-    g = wk_slice(g, i, a->before.dims[i], a->before.dims[i] + x->dims[i]);
-  }
-  vjp->input_gradients[0] = g;
   return wk_error_status();
 }

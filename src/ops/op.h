@@ -32,13 +32,6 @@ typedef enum wk_op_class {
   WK_CLASS_ROW     /* along the last axis: softmax and its like */
 } wk_op_class;
 
-/* Sets of dtypes, as bits 1 << dtype. */
-#define WK_DTYPES_FLOAT ((1u << WK_F32) | (1u << WK_F64) | (1u << WK_F16) | (1u << WK_BF16))
-#define WK_DTYPES_INTEGER                                                                          \
-  ((1u << WK_I64) | (1u << WK_I32) | (1u << WK_I16) | (1u << WK_I8) | (1u << WK_U8))
-#define WK_DTYPES_NUMBER (WK_DTYPES_FLOAT | WK_DTYPES_INTEGER)
-#define WK_DTYPES_ANY (WK_DTYPES_NUMBER | (1u << WK_BOOL))
-
 typedef struct wk_op_input {
   const char *name;
   size_t offset; /* in the arguments struct */
@@ -69,10 +62,11 @@ typedef struct wk_op {
   bool (*is_native)(const wk_call *call); /* of such a composite: whether this call may run as a
                                            * kernel; NULL: every one. Inputs are checked for dtype
                                            * only */
-  wk_status (*vjp)(wk_vjp *vjp);         /* NULL: no gradient */
-  uint32_t gradient_reads_inputs;        /* bit i: the gradient needs input i */
+  wk_status (*vjp)(wk_vjp *vjp);          /* NULL: no gradient */
+  uint32_t gradient_reads_inputs;         /* bit i: the gradient needs input i */
   uint32_t gradient_reads_outputs;
   size_t random_key; /* class random: where in the arguments its wk_random_key stands */
+  const char *doc;   /* of an op that a user registered, or NULL */
 } wk_op;
 
 /* How random ops name their numbers. The fields stand in this order in their arguments. */
@@ -81,6 +75,10 @@ typedef struct wk_random_key {
   bool keyed;              /* take (seed, offset) from here and no generator */
   uint64_t seed, offset;
 } wk_random_key;
+
+/* Gives the key its numbers, `count` of them, unless it is keyed: those of its generator, or what a
+ * journal replays (journal.h; WK_ERROR_STATE if the journal has others next). */
+wk_status wk_random_key_draw(wk_random_key *key, int64_t count);
 
 /* One call on its way through dispatch. */
 struct wk_call {
@@ -112,7 +110,8 @@ struct wk_vjp {
 extern const wk_op wk_op_table[];
 extern const int wk_op_table_count;
 
-/* The record called `name`, or NULL. */
+/* The record called `name`, or NULL; also one that a user registered, whose number is not below
+ * WK_OP_COUNT. */
 const wk_op *wk_op_find(const char *name);
 
 /* Output shape of operands that broadcast together; raises WK_ERROR_SHAPE. */

@@ -8,7 +8,8 @@
 
 wk_status wk_composite_logit(wk_call *call) {
   const wk_logit_arguments *a = call->arguments;
-  wk_tensor *x = a->epsilon > 0 ? wk_clamp(call->inputs[0], a->epsilon, 1 - a->epsilon) : call->inputs[0];
+  wk_tensor *x =
+      a->epsilon > 0 ? wk_clamp(call->inputs[0], a->epsilon, 1 - a->epsilon) : call->inputs[0];
   call->outputs[0] = wk_log(wk_divide(x, wk_subtract(wk_scalar(1), x)));
   return wk_error_status();
 }
@@ -56,7 +57,8 @@ wk_status wk_composite_bitwise_not(wk_call *call) {
 
 wk_status wk_composite_gelu(wk_call *call) {
   const wk_gelu_arguments *a = call->arguments;
-  call->outputs[0] = a->approximate ? wk_gelu_tanh(call->inputs[0]) : wk_gelu_exact(call->inputs[0]);
+  call->outputs[0] =
+      a->approximate ? wk_gelu_tanh(call->inputs[0]) : wk_gelu_exact(call->inputs[0]);
   return wk_error_status();
 }
 
@@ -67,11 +69,33 @@ wk_status wk_composite_glu(wk_call *call) {
   if (axis < 0) return wk_error_status();
   const int64_t size = x->layout.dims[axis];
   if (size % 2 != 0) {
-    wk_fail(WK_ERROR_SHAPE, "x has size %lld along axis %d; it must be even", (long long)size, axis);
+    wk_fail(WK_ERROR_SHAPE, "x has size %lld along axis %d; it must be even", (long long)size,
+            axis);
     wk_error_add_hint("one half of it decides how much of the other half passes");
     return WK_ERROR_SHAPE;
   }
   wk_tensor *kept = wk_slice(x, axis, 0, size / 2), *gate = wk_slice(x, axis, size / 2, size);
   call->outputs[0] = wk_multiply(kept, wk_sigmoid(gate));
+  return wk_error_status();
+}
+
+/* Derivatives of derivatives of log gamma. */
+wk_status wk_vjp_trigamma(wk_vjp *vjp) {
+  wk_tensor *g = vjp->output_gradients[0];
+  vjp->input_gradients[0] = wk_multiply(g, wk_polygamma(vjp->inputs[0], 2));
+  return wk_error_status();
+}
+
+wk_status wk_vjp_polygamma(wk_vjp *vjp) {
+  const wk_polygamma_arguments *a = vjp->arguments;
+  wk_tensor *g = vjp->output_gradients[0];
+  vjp->input_gradients[0] = wk_multiply(g, wk_polygamma(vjp->inputs[0], a->order + 1));
+  return wk_error_status();
+}
+
+wk_status wk_composite_crelu(wk_call *call) {
+  const wk_crelu_arguments *a = call->arguments;
+  wk_tensor *x = call->inputs[0];
+  call->outputs[0] = wk_concatenate(WK_TENSORS(wk_relu(x), wk_relu(wk_negative(x))), a->axis);
   return wk_error_status();
 }

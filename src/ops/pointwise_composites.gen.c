@@ -5,7 +5,7 @@
 #include "ops/records.gen.h"
 
 wk_status wk_composite_gelu_exact_gradient_x(wk_call *call) {
-  call->outputs[0] = wk_multiply(call->inputs[0], wk_add(wk_multiply(wk_scalar(0.5), wk_erfc(wk_multiply(wk_scalar(-0.7071067811865476), call->inputs[1]))), wk_multiply(wk_multiply(call->inputs[1], wk_scalar(0.3989422804014327)), wk_exp(wk_multiply(wk_multiply(wk_scalar(-0.5), call->inputs[1]), call->inputs[1])))));
+  call->outputs[0] = wk_multiply(call->inputs[0], wk_add(wk_ndtr(call->inputs[1]), wk_multiply(wk_multiply(call->inputs[1], wk_scalar(0.3989422804014327)), wk_exp(wk_multiply(wk_multiply(wk_scalar(-0.5), call->inputs[1]), call->inputs[1])))));
   return wk_error_status();
 }
 
@@ -64,6 +64,22 @@ wk_status wk_composite_softplus_gradient_x(wk_call *call) {
 
 wk_status wk_composite_log_sigmoid_gradient_x(wk_call *call) {
   call->outputs[0] = wk_multiply(call->inputs[0], wk_sigmoid(wk_negative(call->inputs[1])));
+  return wk_error_status();
+}
+
+wk_status wk_composite_squareplus(wk_call *call) {
+  const wk_squareplus_arguments *a = call->arguments;
+  call->outputs[0] = wk_multiply(wk_scalar(0.5), wk_add(call->inputs[0], wk_sqrt(wk_add(wk_multiply(call->inputs[0], call->inputs[0]), wk_scalar(a->sharpness)))));
+  return wk_error_status();
+}
+
+wk_status wk_composite_scale_shift_gradient_mean(wk_call *call) {
+  call->outputs[0] = wk_negative(wk_multiply(call->inputs[0], call->inputs[1]));
+  return wk_error_status();
+}
+
+wk_status wk_composite_scale_shift_gradient_scale(wk_call *call) {
+  call->outputs[0] = wk_multiply(call->inputs[0], wk_subtract(call->inputs[1], call->inputs[2]));
   return wk_error_status();
 }
 

@@ -117,6 +117,15 @@ wk_status wk_vjp_tanhshrink(wk_vjp *vjp) {
   return wk_error_status();
 }
 
+wk_status wk_vjp_scale_shift(wk_vjp *vjp) {
+  wk_tensor *g = vjp->output_gradients[0];
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_multiply(g, vjp->inputs[2]);
+  if (vjp->needed[1]) vjp->input_gradients[1] = wk_scale_shift_gradient_mean(g, vjp->inputs[2]);
+  if (vjp->needed[2]) vjp->input_gradients[2] = wk_scale_shift_gradient_scale(g, vjp->inputs[0], vjp->inputs[1]);
+  if (vjp->needed[3]) vjp->input_gradients[3] = g;
+  return wk_error_status();
+}
+
 wk_status wk_vjp_add(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
   if (vjp->needed[0]) vjp->input_gradients[0] = g;
@@ -362,6 +371,12 @@ wk_status wk_vjp_erfc(wk_vjp *vjp) {
 wk_status wk_vjp_erfinv(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
   if (vjp->needed[0]) vjp->input_gradients[0] = wk_multiply(wk_multiply(wk_scalar(0.886226925452758), g), wk_exp(wk_multiply(vjp->outputs[0], vjp->outputs[0])));
+  return wk_error_status();
+}
+
+wk_status wk_vjp_ndtr(wk_vjp *vjp) {
+  wk_tensor *g = vjp->output_gradients[0];
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_multiply(wk_multiply(wk_scalar(0.3989422804014327), g), wk_exp(wk_multiply(wk_multiply(wk_scalar(-0.5), vjp->inputs[0]), vjp->inputs[0])));
   return wk_error_status();
 }
 

@@ -124,6 +124,20 @@ wk_status wk_index_plan_rows(const wk_index_plan *plan, const wk_layout *x,
   return WK_OK;
 }
 
+int64_t wk_place_resolve(int64_t place, int64_t size, int axis) {
+  if (place >= -size && place < size) return place < 0 ? place + size : place;
+  if (size == 0) {
+    wk_fail(WK_ERROR_INDEX, "index %lld points into axis %d, which has no elements",
+            (long long)place, axis);
+    return -1;
+  }
+  wk_fail(WK_ERROR_INDEX, "index %lld is not one of %lld .. %lld", (long long)place,
+          -(long long)size, (long long)size - 1);
+  wk_error_add_hint("axis %d has %lld elements; negative indices count from its end", axis,
+                    (long long)size);
+  return -1;
+}
+
 int wk_axis_or_zero(int axis, int rank) {
   return rank == 0 && (axis == 0 || axis == -1) ? 0 : wk_axis_resolve(axis, rank);
 }

@@ -27,6 +27,10 @@ wk_status wk_index_plan_make(wk_index_plan *plan, const wk_layout *x,
 wk_status wk_index_plan_rows(const wk_index_plan *plan, const wk_layout *x,
                              const wk_operand *indices, bool from_end, int64_t *rows);
 
+/* A place on an axis of `size`, counted from the end if negative, made non-negative; -1 on error.
+ */
+int64_t wk_place_resolve(int64_t place, int64_t size, int axis);
+
 /* An axis where a tensor without dimensions counts as one of a single element; -1 on error. */
 int wk_axis_or_zero(int axis, int rank);
 
@@ -35,6 +39,12 @@ void wk_layout_align(const wk_layout *from, const wk_layout *joint, wk_layout *t
 
 /* Zeros that take no memory: a single one, repeated. */
 wk_tensor *wk_zeros_shaped(const wk_layout *layout, const wk_tensor *beside);
+
+/* g with zeros behind until it has the layout's sizes: where source is larger than index. */
+wk_tensor *wk_pad_behind(wk_tensor *g, const wk_layout *source);
+
+/* The infer of scatter and its like; resolves *axis. */
+wk_status wk_infer_scatter_of(wk_call *call, int *axis);
 
 /* The numbers 0, 1, ... as i64 [count], where `beside` is. */
 wk_tensor *wk_counting(int64_t count, const wk_tensor *beside);

@@ -79,8 +79,8 @@ static wk_tensor *as_matrix(wk_tensor *x, const wk_axes *axes, bool summed_first
     }
     result->dims[result->rank++] = x->layout.dims[i];
   }
-  return wk_reshape(wk_permute(x, order), summed_first ? WK_SHAPE(sizes[1], sizes[0])
-                                                       : WK_SHAPE(sizes[0], sizes[1]));
+  return wk_reshape(wk_permute(x, order),
+                    summed_first ? WK_SHAPE(sizes[1], sizes[0]) : WK_SHAPE(sizes[0], sizes[1]));
 }
 
 static wk_tensor *tensordot(wk_tensor *x, wk_tensor *y, const wk_axes *axes_x,
@@ -95,8 +95,8 @@ wk_status wk_composite_tensordot(wk_call *call) {
   const wk_tensordot_arguments *a = call->arguments;
   wk_tensor *x = call->inputs[0], *y = call->inputs[1];
   if (a->axes_x.count != a->axes_y.count)
-    return wk_fail(WK_ERROR_ARGUMENT, "%d axes of x cannot be paired with %d of y",
-                   a->axes_x.count, a->axes_y.count);
+    return wk_fail(WK_ERROR_ARGUMENT, "%d axes of x cannot be paired with %d of y", a->axes_x.count,
+                   a->axes_y.count);
   for (int i = 0; i < a->axes_x.count; i++) {
     const int axis_x = wk_axis_resolve(a->axes_x.axis[i], x->layout.rank);
     const int axis_y = axis_x < 0 ? -1 : wk_axis_resolve(a->axes_y.axis[i], y->layout.rank);
@@ -170,8 +170,7 @@ wk_status wk_composite_chain_matmul(wk_call *call) {
       return wk_fail(WK_ERROR_SHAPE, "tensor %d has %d dimensions, not 2", i + 1, x->rank);
     if (i > 0 && x->dims[0] != call->inputs[i - 1]->layout.dims[1])
       return wk_fail(WK_ERROR_SHAPE, "matrix %d has %lld rows, but the one before it %lld columns",
-                     i + 1, (long long)x->dims[0],
-                     (long long)call->inputs[i - 1]->layout.dims[1]);
+                     i + 1, (long long)x->dims[0], (long long)call->inputs[i - 1]->layout.dims[1]);
   }
   chain *c = wk_allocate_zeroed(1, sizeof *c);
   if (!c) return wk_error_status();
@@ -289,12 +288,12 @@ wk_status wk_composite_matrix_power(wk_call *call) {
   const int rank = x->layout.rank;
   if (rank < 2 || x->layout.dims[rank - 1] != x->layout.dims[rank - 2])
     return wk_fail(WK_ERROR_SHAPE, "only square matrices have powers");
-  if (a->exponent < 0)
-    return wk_fail(WK_ERROR_UNSUPPORTED, "negative powers are not there yet");
-  for (uint64_t left = (uint64_t)a->exponent; left > 0 && !wk_failed(); left >>= 1) {
+  uint64_t left = (uint64_t)a->exponent;
+  if (a->exponent < 0) x = wk_inverse(x), left = 0 - left;
+  for (; left > 0 && !wk_failed(); left >>= 1) {
     if (left & 1) y = y ? wk_matmul(y, x) : x;
     if (left > 1) x = wk_matmul(x, x);
   }
-  call->outputs[0] = y ? y : wk_identity_like(x);
+  if (!wk_failed()) call->outputs[0] = y ? y : wk_identity_like(x);
   return wk_error_status();
 }

@@ -120,6 +120,7 @@ wk_status wk_promote_inputs(const wk_op *op, wk_tensor *const *inputs, int count
 }
 
 wk_tensor *wk_scalar_at(wk_place here, double value, bool whole) {
+  if (wk_failed()) return NULL;
   const wk_dtype dtype = whole && value >= -0x1p63 && value < 0x1p63 ? WK_I64 : WK_F64;
   const int64_t integer = dtype == WK_I64 ? (int64_t)value : 0;
   wk_tensor *scalar = wk_tensor_from_data(WK_SCALAR, dtype,

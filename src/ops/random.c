@@ -119,8 +119,8 @@ wk_status wk_infer_multinomial(wk_call *call) {
   if (x->rank == 0) return wk_fail(WK_ERROR_SHAPE, "x has no dimension of weights");
   const int64_t places = x->dims[x->rank - 1];
   if (!a->replacement && a->count > places) {
-    wk_fail(WK_ERROR_ARGUMENT, "count is %lld, but a row has only %lld places",
-            (long long)a->count, (long long)places);
+    wk_fail(WK_ERROR_ARGUMENT, "count is %lld, but a row has only %lld places", (long long)a->count,
+            (long long)places);
     wk_error_add_hint(".replacement = true allows places to be drawn again");
     return WK_ERROR_ARGUMENT;
   }
@@ -129,6 +129,17 @@ wk_status wk_infer_multinomial(wk_call *call) {
   dims[x->rank - 1] = a->count;
   return wk_infer_output(call, WK_I64, x->rank, dims);
 }
+
+static wk_status infer_like_inputs(wk_call *call) {
+  wk_layout joint;
+  const wk_status status = wk_broadcast_layouts(call->inputs, call->input_count, &joint);
+  if (status != WK_OK) return status;
+  return wk_infer_output(call, call->inputs[0]->layout.dtype, joint.rank, joint.dims);
+}
+
+wk_status wk_infer_random_gamma(wk_call *call) { return infer_like_inputs(call); }
+wk_status wk_infer_random_beta(wk_call *call) { return infer_like_inputs(call); }
+wk_status wk_infer_random_poisson(wk_call *call) { return infer_like_inputs(call); }
 
 /* ---- dropout ---- */
 
@@ -179,18 +190,89 @@ wk_status wk_composite_uniform_like(wk_call *call) {
   const wk_uniform_like_arguments *a = call->arguments;
   wk_tensor *x = call->inputs[0];
   /* bounds by their settings' rule: zero that is meant is -0.0 where 0 stands for something else */
-  call->outputs[0] = wk_uniform(wk_tensor_shape(x), .low = a->low, .high = a->high == 0 ? -0.0 : a->high,
-                                .dtype = a->dtype ? a->dtype : x->layout.dtype,
-                                .device = wk_tensor_device(x), KEY);
+  call->outputs[0] =
+      wk_uniform(wk_tensor_shape(x), .low = a->low, .high = a->high == 0 ? -0.0 : a->high,
+                 .dtype = a->dtype ? a->dtype : x->layout.dtype, .device = wk_tensor_device(x),
+                 KEY);
   return wk_error_status();
 }
 
 wk_status wk_composite_normal_like(wk_call *call) {
   const wk_normal_like_arguments *a = call->arguments;
   wk_tensor *x = call->inputs[0];
-  call->outputs[0] = wk_normal(wk_tensor_shape(x), .mean = a->mean,
-                               .deviation = a->deviation == 0 ? -0.0 : a->deviation,
-                               .dtype = a->dtype ? a->dtype : x->layout.dtype,
-                               .device = wk_tensor_device(x), KEY);
+  call->outputs[0] =
+      wk_normal(wk_tensor_shape(x), .mean = a->mean,
+                .deviation = a->deviation == 0 ? -0.0 : a->deviation,
+                .dtype = a->dtype ? a->dtype : x->layout.dtype, .device = wk_tensor_device(x), KEY);
   return wk_error_status();
 }
+
+wk_status wk_composite_rrelu(wk_call *call) {
+  const wk_rrelu_arguments *a = call->arguments;
+  wk_tensor *x = call->inputs[0];
+  wk_tensor *slope =
+      wk_uniform(wk_tensor_shape(x), .low = a->lower, .high = a->upper == 0 ? -0.0 : a->upper,
+                 .dtype = x->layout.dtype, .device = wk_tensor_device(x), KEY);
+  call->outputs[0] = wk_where(wk_greater(x, wk_scalar(0)), x, wk_multiply(x, slope));
+  return wk_error_status();
+}
+
+/* ---- initial values of weights ---- */
+
+/* What a weight of these sizes joins: [out, K..., in]. */
+static double fan_of(const wk_shape *shape, wk_fan fan) {
+  double kernel = 1;
+  for (int i = 1; i + 1 < shape->rank; i++) kernel *= (double)shape->dims[i];
+  const double out = shape->rank ? (double)shape->dims[0] : 1;
+  const double in = shape->rank > 1 ? (double)shape->dims[shape->rank - 1] : out;
+  return kernel * (fan == WK_FAN_IN ? in : fan == WK_FAN_OUT ? out : 0.5 * (in + out));
+}
+
+typedef struct weight_arguments {
+  const wk_shape *shape;
+  wk_dtype dtype;
+  wk_device *device;
+  wk_random_key key;
+} weight_arguments;
+
+static wk_tensor *weights(const weight_arguments *w, double scale, wk_fan fan,
+                          wk_distribution distribution) {
+  const wk_random_key *a = &w->key;
+  const double most = fan_of(w->shape, fan), deviation = sqrt(scale / (most > 0 ? most : 1));
+  if (distribution == WK_DISTRIBUTION_NORMAL) {
+    return wk_normal(*w->shape, .deviation = deviation, .dtype = w->dtype, .device = w->device,
+                     KEY);
+  }
+  if (distribution == WK_DISTRIBUTION_UNIFORM) {
+    const double reach = deviation * 1.7320508075688772; /* sqrt(3): then the variance is right */
+    return wk_uniform(*w->shape, .low = -reach, .high = reach, .dtype = w->dtype,
+                      .device = w->device, KEY);
+  }
+  const double wide = deviation / 0.8796256610342398; /* what cutting at 2 leaves of it */
+  return wk_truncated_normal(*w->shape, -2 * wide, 2 * wide, .deviation = wide, .dtype = w->dtype,
+                             .device = w->device, KEY);
+}
+
+wk_status wk_composite_variance_scaling(wk_call *call) {
+  const wk_variance_scaling_arguments *a = call->arguments;
+  if (!(a->scale > 0))
+    return wk_fail(WK_ERROR_ARGUMENT, "scale is %g, but must be above 0", a->scale);
+  const weight_arguments w = {&a->shape, a->dtype, a->device, *key_of(call->op, a)};
+  call->outputs[0] = weights(&w, a->scale, a->fan, a->distribution);
+  return wk_error_status();
+}
+
+#define WEIGHTS(name, scale, fan, distribution)                                                    \
+  wk_status wk_composite_##name(wk_call *call) {                                                   \
+    const wk_##name##_arguments *a = call->arguments;                                              \
+    const weight_arguments w = {&a->shape, a->dtype, a->device, *key_of(call->op, a)};             \
+    call->outputs[0] = weights(&w, scale, fan, distribution);                                      \
+    return wk_error_status();                                                                      \
+  }
+WEIGHTS(glorot_uniform, 1, WK_FAN_AVERAGE, WK_DISTRIBUTION_UNIFORM)
+WEIGHTS(glorot_normal, 1, WK_FAN_AVERAGE, WK_DISTRIBUTION_NORMAL)
+WEIGHTS(he_uniform, 2, WK_FAN_IN, WK_DISTRIBUTION_UNIFORM)
+WEIGHTS(he_normal, 2, WK_FAN_IN, WK_DISTRIBUTION_NORMAL)
+WEIGHTS(lecun_uniform, 1, WK_FAN_IN, WK_DISTRIBUTION_UNIFORM)
+WEIGHTS(lecun_normal, 1, WK_FAN_IN, WK_DISTRIBUTION_NORMAL)
+#undef WEIGHTS

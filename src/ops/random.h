@@ -12,9 +12,11 @@
 #include "ops/op.h"
 
 /* Evenly spread over [low, high). */
+static inline float wk_uniform_from_word(uint32_t word, double low, double high) {
+  return (float)low + (float)(high - low) * wk_random_unit_float(word);
+}
 static inline float wk_random_uniform_f32(uint64_t seed, uint64_t index, double low, double high) {
-  const float unit = wk_random_unit_float(wk_random_word(seed, index));
-  return (float)low + (float)(high - low) * unit;
+  return wk_uniform_from_word(wk_random_word(seed, index), low, high);
 }
 static inline double wk_random_uniform_f64(uint64_t seed, uint64_t index, double low, double high) {
   const wk_philox_block block = wk_philox(seed, index, 1);
@@ -50,10 +52,18 @@ static inline int64_t wk_random_integer(uint64_t seed, uint64_t index, int64_t l
  * settings: normal, exponential and so on. f32 rounds it, floats of 16 bits round that. */
 double wk_random_real(const wk_op *op, const void *arguments, int64_t index);
 
+/* Element `index` of the random gamma, beta and Poisson numbers with these parameters. */
+double wk_random_gamma_value(uint64_t seed, uint64_t index, double shape);
+double wk_random_beta_value(uint64_t seed, uint64_t index, double a, double b);
+double wk_random_poisson_value(uint64_t seed, uint64_t index, double mean);
+
 /* Dropout: whether the element is kept, and what it is then multiplied by; for f32 that is rounded
  * before the product, which is rounded too. */
+static inline bool wk_keep_by_word(uint32_t word, double rate) {
+  return wk_random_unit_float(word) >= (float)rate;
+}
 static inline bool wk_random_keep(uint64_t seed, uint64_t index, double rate) {
-  return wk_random_unit_float(wk_random_word(seed, index)) >= (float)rate;
+  return wk_keep_by_word(wk_random_word(seed, index), rate);
 }
 static inline double wk_random_keep_scale(double rate) { return 1 / (1 - rate); }
 

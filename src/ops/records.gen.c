@@ -179,6 +179,271 @@ static const wk_attribute attributes_glu[] = {
      0.0, -INFINITY, INFINITY, "which is halved; its size is even",
      NULL},
 };
+static const wk_op_input inputs_squareplus[] = {
+    {"x", offsetof(wk_squareplus_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_squareplus[] = {
+    {"sharpness", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_squareplus_arguments, sharpness),
+     4.0, -INFINITY, INFINITY, "0: relu (-0.0 asks for it)",
+     NULL},
+};
+static const wk_op_input inputs_crelu[] = {
+    {"x", offsetof(wk_crelu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_crelu[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_crelu_arguments, axis),
+     0.0, -INFINITY, INFINITY, "which doubles its size",
+     NULL},
+};
+static const wk_op_input inputs_scaled_dot_product_attention[] = {
+    {"query", offsetof(wk_scaled_dot_product_attention_arguments, query), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"key", offsetof(wk_scaled_dot_product_attention_arguments, key), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"value", offsetof(wk_scaled_dot_product_attention_arguments, value), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"mask", offsetof(wk_scaled_dot_product_attention_arguments, mask), true, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_scaled_dot_product_attention[] = {
+    {"causal", WK_ATTRIBUTE_BOOL, false, offsetof(wk_scaled_dot_product_attention_arguments, causal),
+     0.0, -INFINITY, INFINITY, "query i sees keys 0 to i only",
+     NULL},
+    {"scale", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_scaled_dot_product_attention_arguments, scale),
+     0.0, -INFINITY, INFINITY, "1 / sqrt(E) if not given",
+     NULL},
+    {"dropout", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_scaled_dot_product_attention_arguments, dropout),
+     0.0, 0.0, 0.999999, "probability with which a probability is dropped",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_scaled_dot_product_attention_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_scaled_dot_product_attention_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_scaled_dot_product_attention_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_scaled_dot_product_attention_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_op_input inputs_attention[] = {
+    {"query", offsetof(wk_attention_arguments, query), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"key", offsetof(wk_attention_arguments, key), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"value", offsetof(wk_attention_arguments, value), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"mask", offsetof(wk_attention_arguments, mask), true, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_attention[] = {
+    {"causal", WK_ATTRIBUTE_BOOL, false, offsetof(wk_attention_arguments, causal),
+     0.0, -INFINITY, INFINITY, "query i sees keys 0 to i only",
+     NULL},
+    {"scale", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_attention_arguments, scale),
+     1.0, -INFINITY, INFINITY, "of the scores",
+     NULL},
+    {"rate", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_attention_arguments, rate),
+     0.0, -INFINITY, INFINITY, "of dropout",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_attention_arguments, seed),
+     0.0, -INFINITY, INFINITY, "of dropout",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_attention_arguments, offset),
+     0.0, -INFINITY, INFINITY, "of dropout",
+     NULL},
+};
+static const wk_op_input inputs_attention_gradient[] = {
+    {"g", offsetof(wk_attention_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"delta", offsetof(wk_attention_gradient_arguments, delta), false, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"query", offsetof(wk_attention_gradient_arguments, query), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"key", offsetof(wk_attention_gradient_arguments, key), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"value", offsetof(wk_attention_gradient_arguments, value), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"log_sum", offsetof(wk_attention_gradient_arguments, log_sum), false, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"mask", offsetof(wk_attention_gradient_arguments, mask), true, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_attention_gradient[] = {
+    {"causal", WK_ATTRIBUTE_BOOL, false, offsetof(wk_attention_gradient_arguments, causal),
+     0.0, -INFINITY, INFINITY, "as attention",
+     NULL},
+    {"scale", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_attention_gradient_arguments, scale),
+     1.0, -INFINITY, INFINITY, "as attention",
+     NULL},
+    {"rate", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_attention_gradient_arguments, rate),
+     0.0, -INFINITY, INFINITY, "as attention",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_attention_gradient_arguments, seed),
+     0.0, -INFINITY, INFINITY, "as attention",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_attention_gradient_arguments, offset),
+     0.0, -INFINITY, INFINITY, "as attention",
+     NULL},
+};
+static const wk_op_input inputs_multi_head_attention[] = {
+    {"query", offsetof(wk_multi_head_attention_arguments, query), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"key", offsetof(wk_multi_head_attention_arguments, key), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"value", offsetof(wk_multi_head_attention_arguments, value), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"mask", offsetof(wk_multi_head_attention_arguments, mask), true, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"weights", offsetof(wk_multi_head_attention_arguments, weights), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_multi_head_attention[] = {
+    {"heads", WK_ATTRIBUTE_INT, true, offsetof(wk_multi_head_attention_arguments, heads),
+     0.0, 1.0, INFINITY, "into which D is cut",
+     NULL},
+    {"causal", WK_ATTRIBUTE_BOOL, false, offsetof(wk_multi_head_attention_arguments, causal),
+     0.0, -INFINITY, INFINITY, "query i sees keys 0 to i only",
+     NULL},
+    {"dropout", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_multi_head_attention_arguments, dropout),
+     0.0, 0.0, 0.999999, "of probabilities",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_multi_head_attention_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_multi_head_attention_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_multi_head_attention_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_multi_head_attention_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_op_input inputs_rotary_embedding[] = {
+    {"x", offsetof(wk_rotary_embedding_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_rotary_embedding[] = {
+    {"base", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_rotary_embedding_arguments, base),
+     10000.0, 1.0, INFINITY, "of the frequencies",
+     NULL},
+    {"start", WK_ATTRIBUTE_INT, false, offsetof(wk_rotary_embedding_arguments, start),
+     0.0, 0.0, INFINITY, "position of the first row",
+     NULL},
+    {"interleaved", WK_ATTRIBUTE_BOOL, false, offsetof(wk_rotary_embedding_arguments, interleaved),
+     0.0, -INFINITY, INFINITY, "pairs are neighbours",
+     NULL},
+};
+static const wk_op_input inputs_conv1d[] = {
+    {"x", offsetof(wk_conv1d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_conv1d_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"bias", offsetof(wk_conv1d_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_conv1d[] = {
+    {"stride", WK_ATTRIBUTE_INT, false, offsetof(wk_conv1d_arguments, stride),
+     1.0, 1.0, INFINITY, "steps of the filter",
+     NULL},
+    {"padding", WK_ATTRIBUTE_INT, false, offsetof(wk_conv1d_arguments, padding),
+     0.0, 0.0, INFINITY, "zeros on each side",
+     NULL},
+    {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_conv1d_arguments, same),
+     0.0, -INFINITY, INFINITY, "pad so that OL = ceil(L / stride), the odd element at the end",
+     NULL},
+    {"dilation", WK_ATTRIBUTE_INT, false, offsetof(wk_conv1d_arguments, dilation),
+     1.0, 1.0, INFINITY, "distance of neighbouring filter elements",
+     NULL},
+    {"groups", WK_ATTRIBUTE_INT, false, offsetof(wk_conv1d_arguments, groups),
+     1.0, 1.0, INFINITY, "into which channels and filters are divided",
+     NULL},
+};
+static const wk_op_input inputs_conv3d[] = {
+    {"x", offsetof(wk_conv3d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_conv3d_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"bias", offsetof(wk_conv3d_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_conv3d[] = {
+    {"stride", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_conv3d_arguments, stride),
+     1.0, 1.0, INFINITY, "steps of the filter along depth, height and width",
+     NULL},
+    {"padding", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_conv3d_arguments, padding),
+     0.0, 0.0, INFINITY, "zeros on each side",
+     NULL},
+    {"dilation", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_conv3d_arguments, dilation),
+     1.0, 1.0, INFINITY, "distance of neighbouring filter elements",
+     NULL},
+    {"groups", WK_ATTRIBUTE_INT, false, offsetof(wk_conv3d_arguments, groups),
+     1.0, 1.0, INFINITY, "into which channels and filters are divided",
+     NULL},
+};
+static const wk_op_input inputs_conv_transpose2d[] = {
+    {"x", offsetof(wk_conv_transpose2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_conv_transpose2d_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"bias", offsetof(wk_conv_transpose2d_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_conv_transpose2d[] = {
+    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv_transpose2d_arguments, stride),
+     1.0, 1.0, INFINITY, "steps of the filter in y, down and across",
+     NULL},
+    {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv_transpose2d_arguments, padding),
+     0.0, 0.0, INFINITY, "taken off each side of y",
+     NULL},
+    {"output_padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv_transpose2d_arguments, output_padding),
+     0.0, 0.0, INFINITY, "added to the size of y at the end",
+     NULL},
+    {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv_transpose2d_arguments, dilation),
+     1.0, 1.0, INFINITY, "distance of neighbouring filter elements",
+     NULL},
+    {"groups", WK_ATTRIBUTE_INT, false, offsetof(wk_conv_transpose2d_arguments, groups),
+     1.0, 1.0, INFINITY, "into which channels and filters are divided",
+     NULL},
+};
+static const wk_op_input inputs_conv_transpose1d[] = {
+    {"x", offsetof(wk_conv_transpose1d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_conv_transpose1d_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"bias", offsetof(wk_conv_transpose1d_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_conv_transpose1d[] = {
+    {"stride", WK_ATTRIBUTE_INT, false, offsetof(wk_conv_transpose1d_arguments, stride),
+     1.0, 1.0, INFINITY, "steps of the filter in y",
+     NULL},
+    {"padding", WK_ATTRIBUTE_INT, false, offsetof(wk_conv_transpose1d_arguments, padding),
+     0.0, 0.0, INFINITY, "taken off each side of y",
+     NULL},
+    {"output_padding", WK_ATTRIBUTE_INT, false, offsetof(wk_conv_transpose1d_arguments, output_padding),
+     0.0, 0.0, INFINITY, "added to the size of y at the end",
+     NULL},
+    {"dilation", WK_ATTRIBUTE_INT, false, offsetof(wk_conv_transpose1d_arguments, dilation),
+     1.0, 1.0, INFINITY, "distance of neighbouring filter elements",
+     NULL},
+    {"groups", WK_ATTRIBUTE_INT, false, offsetof(wk_conv_transpose1d_arguments, groups),
+     1.0, 1.0, INFINITY, "into which channels and filters are divided",
+     NULL},
+};
+static const wk_op_input inputs_conv_transpose3d[] = {
+    {"x", offsetof(wk_conv_transpose3d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_conv_transpose3d_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"bias", offsetof(wk_conv_transpose3d_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_conv_transpose3d[] = {
+    {"stride", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_conv_transpose3d_arguments, stride),
+     1.0, 1.0, INFINITY, "steps of the filter in y, along depth, height and width",
+     NULL},
+    {"padding", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_conv_transpose3d_arguments, padding),
+     0.0, 0.0, INFINITY, "taken off each side of y",
+     NULL},
+    {"output_padding", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_conv_transpose3d_arguments, output_padding),
+     0.0, 0.0, INFINITY, "added to the size of y at the end",
+     NULL},
+    {"dilation", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_conv_transpose3d_arguments, dilation),
+     1.0, 1.0, INFINITY, "distance of neighbouring filter elements",
+     NULL},
+    {"groups", WK_ATTRIBUTE_INT, false, offsetof(wk_conv_transpose3d_arguments, groups),
+     1.0, 1.0, INFINITY, "into which channels and filters are divided",
+     NULL},
+};
+static const wk_op_input inputs_separable_conv2d[] = {
+    {"x", offsetof(wk_separable_conv2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"depthwise", offsetof(wk_separable_conv2d_arguments, depthwise), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"pointwise", offsetof(wk_separable_conv2d_arguments, pointwise), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"bias", offsetof(wk_separable_conv2d_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_separable_conv2d[] = {
+    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_separable_conv2d_arguments, stride),
+     1.0, 1.0, INFINITY, "as conv2d",
+     NULL},
+    {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_separable_conv2d_arguments, padding),
+     0.0, 0.0, INFINITY, "as conv2d",
+     NULL},
+    {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_separable_conv2d_arguments, same),
+     0.0, -INFINITY, INFINITY, "as conv2d",
+     NULL},
+    {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_separable_conv2d_arguments, dilation),
+     1.0, 1.0, INFINITY, "as conv2d",
+     NULL},
+};
 static const wk_attribute attributes_full[] = {
     {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_full_arguments, shape),
      0.0, -INFINITY, INFINITY, "sizes of the result",
@@ -315,6 +580,23 @@ static const wk_attribute attributes_logspace[] = {
      0.0, -INFINITY, INFINITY, "f32 if not given",
      NULL},
     {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_logspace_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+};
+static const wk_attribute attributes_geomspace[] = {
+    {"start", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_geomspace_arguments, start),
+     0.0, -INFINITY, INFINITY, "the first; not 0",
+     NULL},
+    {"end", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_geomspace_arguments, end),
+     0.0, -INFINITY, INFINITY, "the last; of the same sign",
+     NULL},
+    {"count", WK_ATTRIBUTE_INT, true, offsetof(wk_geomspace_arguments, count),
+     0.0, 0.0, INFINITY, "of elements",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_geomspace_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_geomspace_arguments, device),
      0.0, -INFINITY, INFINITY, "cpu if not given",
      NULL},
 };
@@ -468,6 +750,80 @@ static const wk_attribute attributes_linear_recurrence[] = {
      0.0, -INFINITY, INFINITY, "from the end to the beginning",
      NULL},
 };
+static const wk_op_input inputs_embedding[] = {
+    {"weight", offsetof(wk_embedding_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"indices", offsetof(wk_embedding_arguments, indices), false, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_embedding[] = {
+    {"has_padding", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_arguments, has_padding),
+     0.0, -INFINITY, INFINITY, "there is a row that gets no gradient",
+     NULL},
+    {"padding_index", WK_ATTRIBUTE_INT, false, offsetof(wk_embedding_arguments, padding_index),
+     0.0, -INFINITY, INFINITY, "its number",
+     NULL},
+};
+static const wk_op_input inputs_embedding_bag[] = {
+    {"weight", offsetof(wk_embedding_bag_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"indices", offsetof(wk_embedding_bag_arguments, indices), false, false, false, false, 1u << WK_I64},
+    {"offsets", offsetof(wk_embedding_bag_arguments, offsets), true, false, false, false, 1u << WK_I64},
+    {"sample_weights", offsetof(wk_embedding_bag_arguments, sample_weights), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_embedding_bag[] = {
+    {"mode", WK_ATTRIBUTE_ENUM, false, offsetof(wk_embedding_bag_arguments, mode),
+     0.0, -INFINITY, INFINITY, "what becomes of the rows",
+     wk_names_of_bag_mode},
+    {"has_padding", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_bag_arguments, has_padding),
+     0.0, -INFINITY, INFINITY, "there is a row to be left out",
+     NULL},
+    {"padding_index", WK_ATTRIBUTE_INT, false, offsetof(wk_embedding_bag_arguments, padding_index),
+     0.0, -INFINITY, INFINITY, "its number",
+     NULL},
+};
+static const wk_op_input inputs_segment_sum[] = {
+    {"x", offsetof(wk_segment_sum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"segments", offsetof(wk_segment_sum_arguments, segments), false, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_segment_sum[] = {
+    {"count", WK_ATTRIBUTE_INT, false, offsetof(wk_segment_sum_arguments, count),
+     0.0, 0.0, INFINITY, "of rows of the result; read from segments if not given",
+     NULL},
+};
+static const wk_op_input inputs_segment_mean[] = {
+    {"x", offsetof(wk_segment_mean_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"segments", offsetof(wk_segment_mean_arguments, segments), false, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_segment_mean[] = {
+    {"count", WK_ATTRIBUTE_INT, false, offsetof(wk_segment_mean_arguments, count),
+     0.0, 0.0, INFINITY, "of rows of the result; read from segments if not given",
+     NULL},
+};
+static const wk_op_input inputs_segment_max[] = {
+    {"x", offsetof(wk_segment_max_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"segments", offsetof(wk_segment_max_arguments, segments), false, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_segment_max[] = {
+    {"count", WK_ATTRIBUTE_INT, false, offsetof(wk_segment_max_arguments, count),
+     0.0, 0.0, INFINITY, "of rows of the result; read from segments if not given",
+     NULL},
+};
+static const wk_op_input inputs_segment_min[] = {
+    {"x", offsetof(wk_segment_min_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"segments", offsetof(wk_segment_min_arguments, segments), false, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_segment_min[] = {
+    {"count", WK_ATTRIBUTE_INT, false, offsetof(wk_segment_min_arguments, count),
+     0.0, 0.0, INFINITY, "of rows of the result; read from segments if not given",
+     NULL},
+};
+static const wk_op_input inputs_segment_product[] = {
+    {"x", offsetof(wk_segment_product_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"segments", offsetof(wk_segment_product_arguments, segments), false, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_segment_product[] = {
+    {"count", WK_ATTRIBUTE_INT, false, offsetof(wk_segment_product_arguments, count),
+     0.0, 0.0, INFINITY, "of rows of the result; read from segments if not given",
+     NULL},
+};
 static const wk_op_input inputs_gather[] = {
     {"x", offsetof(wk_gather_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
     {"index", offsetof(wk_gather_arguments, index), false, false, false, false, 1u << WK_I64},
@@ -528,6 +884,131 @@ static const wk_attribute attributes_index_select[] = {
      0.0, -INFINITY, INFINITY, "along which",
      NULL},
 };
+static const wk_op_input inputs_scatter_reduce[] = {
+    {"x", offsetof(wk_scatter_reduce_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"index", offsetof(wk_scatter_reduce_arguments, index), false, false, false, false, 1u << WK_I64},
+    {"source", offsetof(wk_scatter_reduce_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_attribute attributes_scatter_reduce[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_scatter_reduce_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which to put",
+     NULL},
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_scatter_reduce_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "how they are combined",
+     wk_names_of_scatter_reduction},
+    {"exclude_x", WK_ATTRIBUTE_BOOL, false, offsetof(wk_scatter_reduce_arguments, exclude_x),
+     0.0, -INFINITY, INFINITY, "leave out x's own elements where something is put",
+     NULL},
+};
+static const wk_op_input inputs_index_add[] = {
+    {"x", offsetof(wk_index_add_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"index", offsetof(wk_index_add_arguments, index), false, false, false, false, 1u << WK_I64},
+    {"source", offsetof(wk_index_add_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_attribute attributes_index_add[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_index_add_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"alpha", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_index_add_arguments, alpha),
+     1.0, -INFINITY, INFINITY, "factor of source",
+     NULL},
+};
+static const wk_op_input inputs_index_copy[] = {
+    {"x", offsetof(wk_index_copy_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"index", offsetof(wk_index_copy_arguments, index), false, false, false, false, 1u << WK_I64},
+    {"source", offsetof(wk_index_copy_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_index_copy[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_index_copy_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+};
+static const wk_op_input inputs_index_fill[] = {
+    {"x", offsetof(wk_index_fill_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"index", offsetof(wk_index_fill_arguments, index), false, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_index_fill[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_index_fill_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"value", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_index_fill_arguments, value),
+     0.0, -INFINITY, INFINITY, "of the elements",
+     NULL},
+};
+static const wk_op_input inputs_index_reduce[] = {
+    {"x", offsetof(wk_index_reduce_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"index", offsetof(wk_index_reduce_arguments, index), false, false, false, false, 1u << WK_I64},
+    {"source", offsetof(wk_index_reduce_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_attribute attributes_index_reduce[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_index_reduce_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_index_reduce_arguments, reduction),
+     0.0, -INFINITY, INFINITY, "how they are combined",
+     wk_names_of_scatter_reduction},
+    {"exclude_x", WK_ATTRIBUTE_BOOL, false, offsetof(wk_index_reduce_arguments, exclude_x),
+     0.0, -INFINITY, INFINITY, "leave out x's own elements where something is put",
+     NULL},
+};
+static const wk_op_input inputs_take[] = {
+    {"x", offsetof(wk_take_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"index", offsetof(wk_take_arguments, index), false, false, false, false, 1u << WK_I64},
+};
+static const wk_op_input inputs_take_along_axis[] = {
+    {"x", offsetof(wk_take_along_axis_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"index", offsetof(wk_take_along_axis_arguments, index), false, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_take_along_axis[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_take_along_axis_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which to pick",
+     NULL},
+};
+static const wk_op_input inputs_gather_nd[] = {
+    {"x", offsetof(wk_gather_nd_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"indices", offsetof(wk_gather_nd_arguments, indices), false, false, false, false, 1u << WK_I64},
+};
+static const wk_op_input inputs_scatter_nd[] = {
+    {"source", offsetof(wk_scatter_nd_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"indices", offsetof(wk_scatter_nd_arguments, indices), false, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_scatter_nd[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_scatter_nd_arguments, shape),
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
+};
+static const wk_op_input inputs_scatter_nd_update[] = {
+    {"x", offsetof(wk_scatter_nd_update_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"source", offsetof(wk_scatter_nd_update_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"indices", offsetof(wk_scatter_nd_update_arguments, indices), false, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_scatter_nd_update[] = {
+    {"accumulate", WK_ATTRIBUTE_BOOL, false, offsetof(wk_scatter_nd_update_arguments, accumulate),
+     0.0, -INFINITY, INFINITY, "add source to what is there",
+     NULL},
+};
+static const wk_op_input inputs_nonzero[] = {
+    {"x", offsetof(wk_nonzero_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_masked_select[] = {
+    {"x", offsetof(wk_masked_select_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"mask", offsetof(wk_masked_select_arguments, mask), false, false, false, false, 1u << WK_BOOL},
+};
+static const wk_op_input inputs_masked_scatter[] = {
+    {"x", offsetof(wk_masked_scatter_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"mask", offsetof(wk_masked_scatter_arguments, mask), false, false, false, false, 1u << WK_BOOL},
+    {"source", offsetof(wk_masked_scatter_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_put[] = {
+    {"x", offsetof(wk_put_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"index", offsetof(wk_put_arguments, index), false, false, false, false, 1u << WK_I64},
+    {"source", offsetof(wk_put_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_put[] = {
+    {"accumulate", WK_ATTRIBUTE_BOOL, false, offsetof(wk_put_arguments, accumulate),
+     0.0, -INFINITY, INFINITY, "add source to what is there",
+     NULL},
+};
 static const wk_op_input inputs_dot[] = {
     {"x", offsetof(wk_dot_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
     {"y", offsetof(wk_dot_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
@@ -584,20 +1065,6 @@ static const wk_attribute attributes_einsum[] = {
 };
 static const wk_op_input inputs_chain_matmul[] = {
     {"matrices", offsetof(wk_chain_matmul_arguments, matrices), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_diagonal[] = {
-    {"x", offsetof(wk_diagonal_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_diagonal[] = {
-    {"offset", WK_ATTRIBUTE_INT, false, offsetof(wk_diagonal_arguments, offset),
-     0.0, -INFINITY, INFINITY, "of the diagonal: above the main one, or below if negative",
-     NULL},
-    {"axis_1", WK_ATTRIBUTE_AXIS, false, offsetof(wk_diagonal_arguments, axis_1),
-     0.0, -INFINITY, INFINITY, "the rows; the last but one if both are 0",
-     NULL},
-    {"axis_2", WK_ATTRIBUTE_AXIS, false, offsetof(wk_diagonal_arguments, axis_2),
-     0.0, -INFINITY, INFINITY, "the columns; the last if both are 0",
-     NULL},
 };
 static const wk_op_input inputs_trace[] = {
     {"x", offsetof(wk_trace_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
@@ -674,6 +1141,70 @@ static const wk_attribute attributes_matrix_power[] = {
     {"exponent", WK_ATTRIBUTE_INT, true, offsetof(wk_matrix_power_arguments, exponent),
      0.0, -INFINITY, INFINITY, "how many factors",
      NULL},
+};
+static const wk_op_input inputs_cholesky[] = {
+    {"x", offsetof(wk_cholesky_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_triangular_solve[] = {
+    {"a", offsetof(wk_triangular_solve_arguments, a), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"b", offsetof(wk_triangular_solve_arguments, b), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_triangular_solve[] = {
+    {"upper", WK_ATTRIBUTE_BOOL, false, offsetof(wk_triangular_solve_arguments, upper),
+     0.0, -INFINITY, INFINITY, "a is upper triangular; else lower",
+     NULL},
+    {"unit_diagonal", WK_ATTRIBUTE_BOOL, false, offsetof(wk_triangular_solve_arguments, unit_diagonal),
+     0.0, -INFINITY, INFINITY, "the diagonal counts as ones",
+     NULL},
+};
+static const wk_op_input inputs_solve[] = {
+    {"a", offsetof(wk_solve_arguments, a), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"b", offsetof(wk_solve_arguments, b), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_inverse[] = {
+    {"x", offsetof(wk_inverse_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_determinant[] = {
+    {"x", offsetof(wk_determinant_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_log_determinant[] = {
+    {"x", offsetof(wk_log_determinant_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_qr[] = {
+    {"x", offsetof(wk_qr_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_symmetric_eigen[] = {
+    {"x", offsetof(wk_symmetric_eigen_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_svd[] = {
+    {"x", offsetof(wk_svd_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_pseudo_inverse[] = {
+    {"x", offsetof(wk_pseudo_inverse_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_pseudo_inverse[] = {
+    {"tolerance", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_pseudo_inverse_arguments, tolerance),
+     0.0, 0.0, INFINITY, "part of the largest singular value below which one counts as 0; the larger size times the dtype's epsilon if not given",
+     NULL},
+};
+static const wk_op_input inputs_matrix_rank[] = {
+    {"x", offsetof(wk_matrix_rank_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_matrix_rank[] = {
+    {"tolerance", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_matrix_rank_arguments, tolerance),
+     0.0, 0.0, INFINITY, "part of the largest singular value below which one counts as 0; the larger size times the dtype's epsilon if not given",
+     NULL},
+};
+static const wk_op_input inputs_least_squares[] = {
+    {"a", offsetof(wk_least_squares_arguments, a), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"b", offsetof(wk_least_squares_arguments, b), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_cholesky_solve[] = {
+    {"b", offsetof(wk_cholesky_solve_arguments, b), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"l", offsetof(wk_cholesky_solve_arguments, l), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_matrix_exponential[] = {
+    {"x", offsetof(wk_matrix_exponential_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_mse_loss[] = {
     {"x", offsetof(wk_mse_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
@@ -1044,6 +1575,138 @@ static const wk_attribute attributes_conv2d_weight_gradient[] = {
      1.0, 1.0, INFINITY, "as conv2d",
      NULL},
 };
+static const wk_op_input inputs_batch_norm[] = {
+    {"x", offsetof(wk_batch_norm_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_batch_norm_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"bias", offsetof(wk_batch_norm_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"running_mean", offsetof(wk_batch_norm_arguments, running_mean), true, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"running_variance", offsetof(wk_batch_norm_arguments, running_variance), true, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_batch_norm[] = {
+    {"training", WK_ATTRIBUTE_BOOL, false, offsetof(wk_batch_norm_arguments, training),
+     0.0, -INFINITY, INFINITY, "use the batch's own mean and variance",
+     NULL},
+    {"momentum", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_batch_norm_arguments, momentum),
+     0.1, 0.0, 1.0, "how far the running ones move",
+     NULL},
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_batch_norm_arguments, epsilon),
+     1e-05, 0.0, INFINITY, "added to the variance",
+     NULL},
+};
+static const wk_op_input inputs_layer_norm[] = {
+    {"x", offsetof(wk_layer_norm_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_layer_norm_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"bias", offsetof(wk_layer_norm_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_layer_norm[] = {
+    {"axes", WK_ATTRIBUTE_INT, false, offsetof(wk_layer_norm_arguments, axes),
+     1.0, 1.0, INFINITY, "how many of the last axes",
+     NULL},
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_layer_norm_arguments, epsilon),
+     1e-05, 0.0, INFINITY, "added to the variance",
+     NULL},
+};
+static const wk_op_input inputs_rms_norm[] = {
+    {"x", offsetof(wk_rms_norm_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_rms_norm_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_rms_norm[] = {
+    {"axes", WK_ATTRIBUTE_INT, false, offsetof(wk_rms_norm_arguments, axes),
+     1.0, 1.0, INFINITY, "how many of the last axes",
+     NULL},
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_rms_norm_arguments, epsilon),
+     1e-06, 0.0, INFINITY, "added to the mean square",
+     NULL},
+};
+static const wk_op_input inputs_group_norm[] = {
+    {"x", offsetof(wk_group_norm_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_group_norm_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"bias", offsetof(wk_group_norm_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_group_norm[] = {
+    {"groups", WK_ATTRIBUTE_INT, true, offsetof(wk_group_norm_arguments, groups),
+     0.0, 1.0, INFINITY, "into which channels divide",
+     NULL},
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_group_norm_arguments, epsilon),
+     1e-05, 0.0, INFINITY, "added to the variance",
+     NULL},
+};
+static const wk_op_input inputs_instance_norm[] = {
+    {"x", offsetof(wk_instance_norm_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_instance_norm_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"bias", offsetof(wk_instance_norm_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_instance_norm[] = {
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_instance_norm_arguments, epsilon),
+     1e-05, 0.0, INFINITY, "added to the variance",
+     NULL},
+};
+static const wk_op_input inputs_l2_normalize[] = {
+    {"x", offsetof(wk_l2_normalize_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_l2_normalize[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_l2_normalize_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_l2_normalize_arguments, epsilon),
+     1e-12, 0.0, INFINITY, "the least divisor",
+     NULL},
+};
+static const wk_op_input inputs_normalise[] = {
+    {"x", offsetof(wk_normalise_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_normalise_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"bias", offsetof(wk_normalise_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_normalise[] = {
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_normalise_arguments, epsilon),
+     0.0, 0.0, INFINITY, "added to the variance",
+     NULL},
+    {"root_mean_square", WK_ATTRIBUTE_BOOL, false, offsetof(wk_normalise_arguments, root_mean_square),
+     0.0, -INFINITY, INFINITY, "do not take the mean away",
+     NULL},
+};
+static const wk_op_input inputs_normalise_gradient[] = {
+    {"g", offsetof(wk_normalise_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_normalise_gradient_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"mean", offsetof(wk_normalise_gradient_arguments, mean), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"variance", offsetof(wk_normalise_gradient_arguments, variance), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_normalise_gradient_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_normalise_gradient[] = {
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_normalise_gradient_arguments, epsilon),
+     0.0, 0.0, INFINITY, "as normalise",
+     NULL},
+    {"root_mean_square", WK_ATTRIBUTE_BOOL, false, offsetof(wk_normalise_gradient_arguments, root_mean_square),
+     0.0, -INFINITY, INFINITY, "as normalise",
+     NULL},
+    {"affine", WK_ATTRIBUTE_BOOL, false, offsetof(wk_normalise_gradient_arguments, affine),
+     0.0, -INFINITY, INFINITY, "whether the gradients of weight and bias are wanted",
+     NULL},
+};
+static const wk_op_input inputs_scale_shift[] = {
+    {"x", offsetof(wk_scale_shift_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"mean", offsetof(wk_scale_shift_arguments, mean), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"scale", offsetof(wk_scale_shift_arguments, scale), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"shift", offsetof(wk_scale_shift_arguments, shift), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_scale_shift_gradient_mean[] = {
+    {"g", offsetof(wk_scale_shift_gradient_mean_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"scale", offsetof(wk_scale_shift_gradient_mean_arguments, scale), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_scale_shift_gradient_scale[] = {
+    {"g", offsetof(wk_scale_shift_gradient_scale_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_scale_shift_gradient_scale_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"mean", offsetof(wk_scale_shift_gradient_scale_arguments, mean), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_running_update[] = {
+    {"value", offsetof(wk_running_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"source", offsetof(wk_running_update_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_running_update[] = {
+    {"momentum", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_running_update_arguments, momentum),
+     0.0, -INFINITY, INFINITY, "how far",
+     NULL},
+};
 static const wk_op_input inputs_add[] = {
     {"x", offsetof(wk_add_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
     {"y", offsetof(wk_add_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
@@ -1275,6 +1938,9 @@ static const wk_op_input inputs_erfc[] = {
 static const wk_op_input inputs_erfinv[] = {
     {"x", offsetof(wk_erfinv_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
+static const wk_op_input inputs_ndtr[] = {
+    {"x", offsetof(wk_ndtr_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
 static const wk_op_input inputs_lgamma[] = {
     {"x", offsetof(wk_lgamma_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
@@ -1283,6 +1949,14 @@ static const wk_op_input inputs_digamma[] = {
 };
 static const wk_op_input inputs_trigamma[] = {
     {"x", offsetof(wk_trigamma_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_polygamma[] = {
+    {"x", offsetof(wk_polygamma_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_polygamma[] = {
+    {"order", WK_ATTRIBUTE_INT, true, offsetof(wk_polygamma_arguments, order),
+     0.0, 1.0, 100.0, "how often it is differentiated",
+     NULL},
 };
 static const wk_op_input inputs_cbrt[] = {
     {"x", offsetof(wk_cbrt_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
@@ -1962,6 +2636,427 @@ static const wk_attribute attributes_normal_like[] = {
      0.0, -INFINITY, INFINITY, "with keyed",
      NULL},
 };
+static const wk_op_input inputs_random_gamma[] = {
+    {"x", offsetof(wk_random_gamma_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_random_gamma[] = {
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_random_gamma_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_random_gamma_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_gamma_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_gamma_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_op_input inputs_random_beta[] = {
+    {"x", offsetof(wk_random_beta_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_random_beta_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_random_beta[] = {
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_random_beta_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_random_beta_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_beta_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_beta_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_op_input inputs_random_poisson[] = {
+    {"x", offsetof(wk_random_poisson_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_random_poisson[] = {
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_random_poisson_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_random_poisson_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_poisson_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_poisson_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_op_input inputs_rrelu[] = {
+    {"x", offsetof(wk_rrelu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_rrelu[] = {
+    {"lower", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_rrelu_arguments, lower),
+     0.125, -INFINITY, INFINITY, "least slope below 0",
+     NULL},
+    {"upper", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_rrelu_arguments, upper),
+     0.3333333333333333, -INFINITY, INFINITY, "largest slope below 0",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_rrelu_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_rrelu_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_rrelu_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_rrelu_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_attribute attributes_variance_scaling[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_variance_scaling_arguments, shape),
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
+    {"scale", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_variance_scaling_arguments, scale),
+     1.0, -INFINITY, INFINITY, "variance times fan",
+     NULL},
+    {"fan", WK_ATTRIBUTE_ENUM, false, offsetof(wk_variance_scaling_arguments, fan),
+     0.0, -INFINITY, INFINITY, "which fan",
+     wk_names_of_fan},
+    {"distribution", WK_ATTRIBUTE_ENUM, false, offsetof(wk_variance_scaling_arguments, distribution),
+     0.0, -INFINITY, INFINITY, "of the numbers",
+     wk_names_of_distribution},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_variance_scaling_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_variance_scaling_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_variance_scaling_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_variance_scaling_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_variance_scaling_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_variance_scaling_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_attribute attributes_glorot_uniform[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_glorot_uniform_arguments, shape),
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_glorot_uniform_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_glorot_uniform_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_glorot_uniform_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_glorot_uniform_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_glorot_uniform_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_glorot_uniform_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_attribute attributes_glorot_normal[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_glorot_normal_arguments, shape),
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_glorot_normal_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_glorot_normal_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_glorot_normal_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_glorot_normal_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_glorot_normal_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_glorot_normal_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_attribute attributes_he_uniform[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_he_uniform_arguments, shape),
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_he_uniform_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_he_uniform_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_he_uniform_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_he_uniform_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_he_uniform_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_he_uniform_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_attribute attributes_he_normal[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_he_normal_arguments, shape),
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_he_normal_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_he_normal_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_he_normal_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_he_normal_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_he_normal_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_he_normal_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_attribute attributes_lecun_uniform[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_lecun_uniform_arguments, shape),
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_lecun_uniform_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_lecun_uniform_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_lecun_uniform_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lecun_uniform_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_lecun_uniform_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_lecun_uniform_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_attribute attributes_lecun_normal[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_lecun_normal_arguments, shape),
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
+    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_lecun_normal_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "f32 if not given",
+     NULL},
+    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_lecun_normal_arguments, device),
+     0.0, -INFINITY, INFINITY, "cpu if not given",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_lecun_normal_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lecun_normal_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_lecun_normal_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_lecun_normal_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_op_input inputs_lstm[] = {
+    {"x", offsetof(wk_lstm_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"hidden", offsetof(wk_lstm_arguments, hidden), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"cell", offsetof(wk_lstm_arguments, cell), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"lengths", offsetof(wk_lstm_arguments, lengths), true, false, false, false, 1u << WK_I64},
+    {"weights", offsetof(wk_lstm_arguments, weights), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_lstm[] = {
+    {"layers", WK_ATTRIBUTE_INT, false, offsetof(wk_lstm_arguments, layers),
+     1.0, 1.0, INFINITY, "one on the other",
+     NULL},
+    {"bidirectional", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lstm_arguments, bidirectional),
+     0.0, -INFINITY, INFINITY, "also backwards: results of both directions side by side",
+     NULL},
+    {"dropout", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_lstm_arguments, dropout),
+     0.0, 0.0, 0.999999, "probability of zero between layers",
+     NULL},
+    {"no_bias", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lstm_arguments, no_bias),
+     0.0, -INFINITY, INFINITY, "there are no biases among the weights",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_lstm_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lstm_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_lstm_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_lstm_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_op_input inputs_gru[] = {
+    {"x", offsetof(wk_gru_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"hidden", offsetof(wk_gru_arguments, hidden), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"lengths", offsetof(wk_gru_arguments, lengths), true, false, false, false, 1u << WK_I64},
+    {"weights", offsetof(wk_gru_arguments, weights), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_gru[] = {
+    {"layers", WK_ATTRIBUTE_INT, false, offsetof(wk_gru_arguments, layers),
+     1.0, 1.0, INFINITY, "one on the other",
+     NULL},
+    {"bidirectional", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gru_arguments, bidirectional),
+     0.0, -INFINITY, INFINITY, "also backwards: results of both directions side by side",
+     NULL},
+    {"dropout", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_gru_arguments, dropout),
+     0.0, 0.0, 0.999999, "probability of zero between layers",
+     NULL},
+    {"no_bias", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gru_arguments, no_bias),
+     0.0, -INFINITY, INFINITY, "there are no biases among the weights",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_gru_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gru_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_gru_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_gru_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_op_input inputs_rnn[] = {
+    {"x", offsetof(wk_rnn_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"hidden", offsetof(wk_rnn_arguments, hidden), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"lengths", offsetof(wk_rnn_arguments, lengths), true, false, false, false, 1u << WK_I64},
+    {"weights", offsetof(wk_rnn_arguments, weights), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_rnn[] = {
+    {"relu", WK_ATTRIBUTE_BOOL, false, offsetof(wk_rnn_arguments, relu),
+     0.0, -INFINITY, INFINITY, "relu in place of tanh",
+     NULL},
+    {"layers", WK_ATTRIBUTE_INT, false, offsetof(wk_rnn_arguments, layers),
+     1.0, 1.0, INFINITY, "one on the other",
+     NULL},
+    {"bidirectional", WK_ATTRIBUTE_BOOL, false, offsetof(wk_rnn_arguments, bidirectional),
+     0.0, -INFINITY, INFINITY, "also backwards: results of both directions side by side",
+     NULL},
+    {"dropout", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_rnn_arguments, dropout),
+     0.0, 0.0, 0.999999, "probability of zero between layers",
+     NULL},
+    {"no_bias", WK_ATTRIBUTE_BOOL, false, offsetof(wk_rnn_arguments, no_bias),
+     0.0, -INFINITY, INFINITY, "there are no biases among the weights",
+     NULL},
+    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_rnn_arguments, generator),
+     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
+     NULL},
+    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_rnn_arguments, keyed),
+     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
+     NULL},
+    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_rnn_arguments, seed),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_rnn_arguments, offset),
+     0.0, -INFINITY, INFINITY, "with keyed",
+     NULL},
+};
+static const wk_op_input inputs_lstm_cell[] = {
+    {"x", offsetof(wk_lstm_cell_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"hidden", offsetof(wk_lstm_cell_arguments, hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"cell", offsetof(wk_lstm_cell_arguments, cell), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight_input", offsetof(wk_lstm_cell_arguments, weight_input), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight_hidden", offsetof(wk_lstm_cell_arguments, weight_hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"bias", offsetof(wk_lstm_cell_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_gru_cell[] = {
+    {"x", offsetof(wk_gru_cell_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"hidden", offsetof(wk_gru_cell_arguments, hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight_input", offsetof(wk_gru_cell_arguments, weight_input), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight_hidden", offsetof(wk_gru_cell_arguments, weight_hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"bias_input", offsetof(wk_gru_cell_arguments, bias_input), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"bias_hidden", offsetof(wk_gru_cell_arguments, bias_hidden), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_rnn_cell[] = {
+    {"x", offsetof(wk_rnn_cell_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"hidden", offsetof(wk_rnn_cell_arguments, hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight_input", offsetof(wk_rnn_cell_arguments, weight_input), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight_hidden", offsetof(wk_rnn_cell_arguments, weight_hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"bias", offsetof(wk_rnn_cell_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_lstm_layer[] = {
+    {"projected", offsetof(wk_lstm_layer_arguments, projected), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_lstm_layer_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"hidden", offsetof(wk_lstm_layer_arguments, hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"cell", offsetof(wk_lstm_layer_arguments, cell), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"lengths", offsetof(wk_lstm_layer_arguments, lengths), true, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_lstm_layer[] = {
+    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lstm_layer_arguments, reverse),
+     0.0, -INFINITY, INFINITY, "from the last step to the first",
+     NULL},
+};
+static const wk_op_input inputs_lstm_layer_gradient[] = {
+    {"weight", offsetof(wk_lstm_layer_gradient_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"cell", offsetof(wk_lstm_layer_gradient_arguments, cell), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"saved", offsetof(wk_lstm_layer_gradient_arguments, saved), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"to_y", offsetof(wk_lstm_layer_gradient_arguments, to_y), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"to_final", offsetof(wk_lstm_layer_gradient_arguments, to_final), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"to_saved", offsetof(wk_lstm_layer_gradient_arguments, to_saved), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"lengths", offsetof(wk_lstm_layer_gradient_arguments, lengths), true, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_lstm_layer_gradient[] = {
+    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lstm_layer_gradient_arguments, reverse),
+     0.0, -INFINITY, INFINITY, "from the last step to the first",
+     NULL},
+};
+static const wk_op_input inputs_gru_layer[] = {
+    {"projected", offsetof(wk_gru_layer_arguments, projected), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_gru_layer_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"hidden", offsetof(wk_gru_layer_arguments, hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"bias", offsetof(wk_gru_layer_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"lengths", offsetof(wk_gru_layer_arguments, lengths), true, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_gru_layer[] = {
+    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gru_layer_arguments, reverse),
+     0.0, -INFINITY, INFINITY, "from the last step to the first",
+     NULL},
+};
+static const wk_op_input inputs_gru_layer_gradient[] = {
+    {"weight", offsetof(wk_gru_layer_gradient_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"hidden", offsetof(wk_gru_layer_gradient_arguments, hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"saved", offsetof(wk_gru_layer_gradient_arguments, saved), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_gru_layer_gradient_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"to_y", offsetof(wk_gru_layer_gradient_arguments, to_y), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"to_final", offsetof(wk_gru_layer_gradient_arguments, to_final), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"to_saved", offsetof(wk_gru_layer_gradient_arguments, to_saved), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"lengths", offsetof(wk_gru_layer_gradient_arguments, lengths), true, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_gru_layer_gradient[] = {
+    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gru_layer_gradient_arguments, reverse),
+     0.0, -INFINITY, INFINITY, "from the last step to the first",
+     NULL},
+};
 static const wk_op_input inputs_sum[] = {
     {"x", offsetof(wk_sum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
@@ -2213,6 +3308,114 @@ static const wk_attribute attributes_all_close[] = {
      0.0, -INFINITY, INFINITY, "count NaN as close to NaN",
      NULL},
 };
+static const wk_op_input inputs_interpolate[] = {
+    {"x", offsetof(wk_interpolate_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_interpolate[] = {
+    {"size", WK_ATTRIBUTE_SHAPE, false, offsetof(wk_interpolate_arguments, size),
+     0.0, -INFINITY, INFINITY, "of the middle axes",
+     NULL},
+    {"scale", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_interpolate_arguments, scale),
+     0.0, 0.0, INFINITY, "of all of them, where size is not given",
+     NULL},
+    {"mode", WK_ATTRIBUTE_ENUM, false, offsetof(wk_interpolate_arguments, mode),
+     0.0, -INFINITY, INFINITY, "how",
+     wk_names_of_interpolation},
+    {"align_corners", WK_ATTRIBUTE_BOOL, false, offsetof(wk_interpolate_arguments, align_corners),
+     0.0, -INFINITY, INFINITY, "linear and cubic: the corner elements keep their places",
+     NULL},
+    {"antialias", WK_ATTRIBUTE_BOOL, false, offsetof(wk_interpolate_arguments, antialias),
+     0.0, -INFINITY, INFINITY, "linear and cubic: shrinking sees all elements",
+     NULL},
+};
+static const wk_op_input inputs_resample[] = {
+    {"x", offsetof(wk_resample_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_resample[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_resample_arguments, axis),
+     0.0, -INFINITY, INFINITY, "which",
+     NULL},
+    {"size", WK_ATTRIBUTE_INT, true, offsetof(wk_resample_arguments, size),
+     0.0, 1.0, INFINITY, "its new size",
+     NULL},
+    {"mode", WK_ATTRIBUTE_ENUM, false, offsetof(wk_resample_arguments, mode),
+     0.0, -INFINITY, INFINITY, "how",
+     wk_names_of_interpolation},
+    {"align_corners", WK_ATTRIBUTE_BOOL, false, offsetof(wk_resample_arguments, align_corners),
+     0.0, -INFINITY, INFINITY, "as interpolate",
+     NULL},
+    {"antialias", WK_ATTRIBUTE_BOOL, false, offsetof(wk_resample_arguments, antialias),
+     0.0, -INFINITY, INFINITY, "as interpolate",
+     NULL},
+    {"ratio", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_resample_arguments, ratio),
+     0.0, 0.0, INFINITY, "old elements to one new one; the quotient of the sizes if not given",
+     NULL},
+};
+static const wk_op_input inputs_resample_gradient[] = {
+    {"g", offsetof(wk_resample_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_resample_gradient[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_resample_gradient_arguments, axis),
+     0.0, -INFINITY, INFINITY, "which",
+     NULL},
+    {"size", WK_ATTRIBUTE_INT, true, offsetof(wk_resample_gradient_arguments, size),
+     0.0, 1.0, INFINITY, "its old size",
+     NULL},
+    {"mode", WK_ATTRIBUTE_ENUM, false, offsetof(wk_resample_gradient_arguments, mode),
+     0.0, -INFINITY, INFINITY, "how",
+     wk_names_of_interpolation},
+    {"align_corners", WK_ATTRIBUTE_BOOL, false, offsetof(wk_resample_gradient_arguments, align_corners),
+     0.0, -INFINITY, INFINITY, "as interpolate",
+     NULL},
+    {"antialias", WK_ATTRIBUTE_BOOL, false, offsetof(wk_resample_gradient_arguments, antialias),
+     0.0, -INFINITY, INFINITY, "as interpolate",
+     NULL},
+    {"ratio", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_resample_gradient_arguments, ratio),
+     0.0, 0.0, INFINITY, "as resample",
+     NULL},
+};
+static const wk_op_input inputs_pixel_shuffle[] = {
+    {"x", offsetof(wk_pixel_shuffle_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_pixel_shuffle[] = {
+    {"factor", WK_ATTRIBUTE_INT, true, offsetof(wk_pixel_shuffle_arguments, factor),
+     0.0, 1.0, INFINITY, "height and width of a block",
+     NULL},
+};
+static const wk_op_input inputs_pixel_unshuffle[] = {
+    {"x", offsetof(wk_pixel_unshuffle_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_pixel_unshuffle[] = {
+    {"factor", WK_ATTRIBUTE_INT, true, offsetof(wk_pixel_unshuffle_arguments, factor),
+     0.0, 1.0, INFINITY, "height and width of a block",
+     NULL},
+};
+static const wk_op_input inputs_affine_grid[] = {
+    {"theta", offsetof(wk_affine_grid_arguments, theta), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_affine_grid[] = {
+    {"size", WK_ATTRIBUTE_PAIR, true, offsetof(wk_affine_grid_arguments, size),
+     0.0, 1.0, INFINITY, "height and width",
+     NULL},
+    {"align_corners", WK_ATTRIBUTE_BOOL, false, offsetof(wk_affine_grid_arguments, align_corners),
+     0.0, -INFINITY, INFINITY, "-1 and 1 are the centres of the corner pixels, not their edges",
+     NULL},
+};
+static const wk_op_input inputs_grid_sample[] = {
+    {"x", offsetof(wk_grid_sample_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"grid", offsetof(wk_grid_sample_arguments, grid), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_grid_sample[] = {
+    {"mode", WK_ATTRIBUTE_ENUM, false, offsetof(wk_grid_sample_arguments, mode),
+     0.0, -INFINITY, INFINITY, "how",
+     wk_names_of_sampling},
+    {"outside", WK_ATTRIBUTE_ENUM, false, offsetof(wk_grid_sample_arguments, outside),
+     0.0, -INFINITY, INFINITY, "what is seen outside of the images",
+     wk_names_of_outside},
+    {"align_corners", WK_ATTRIBUTE_BOOL, false, offsetof(wk_grid_sample_arguments, align_corners),
+     0.0, -INFINITY, INFINITY, "-1 and 1 are the centres of the corner pixels, not their edges",
+     NULL},
+};
 static const wk_op_input inputs_softmax[] = {
     {"x", offsetof(wk_softmax_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
@@ -2441,6 +3644,176 @@ static const wk_attribute attributes_pad[] = {
      NULL},
     {"value", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_pad_arguments, value),
      0.0, -INFINITY, INFINITY, "of the new elements",
+     NULL},
+    {"mode", WK_ATTRIBUTE_ENUM, false, offsetof(wk_pad_arguments, mode),
+     0.0, -INFINITY, INFINITY, "what the new elements are",
+     wk_names_of_pad_mode},
+};
+static const wk_op_input inputs_as_strided[] = {
+    {"x", offsetof(wk_as_strided_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_as_strided[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_as_strided_arguments, shape),
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
+    {"strides", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_as_strided_arguments, strides),
+     0.0, -INFINITY, INFINITY, "elements of x from one to the next, for each axis",
+     NULL},
+    {"offset", WK_ATTRIBUTE_INT, false, offsetof(wk_as_strided_arguments, offset),
+     0.0, -INFINITY, INFINITY, "the first element",
+     NULL},
+};
+static const wk_op_input inputs_diagonal[] = {
+    {"x", offsetof(wk_diagonal_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_diagonal[] = {
+    {"offset", WK_ATTRIBUTE_INT, false, offsetof(wk_diagonal_arguments, offset),
+     0.0, -INFINITY, INFINITY, "which diagonal; above the main one if positive",
+     NULL},
+    {"axis1", WK_ATTRIBUTE_AXIS, false, offsetof(wk_diagonal_arguments, axis1),
+     0.0, -INFINITY, INFINITY, "of the rows",
+     NULL},
+    {"axis2", WK_ATTRIBUTE_AXIS, false, offsetof(wk_diagonal_arguments, axis2),
+     0.0, -INFINITY, INFINITY, "of the columns; 0 and 0 are the first two axes",
+     NULL},
+};
+static const wk_op_input inputs_sliding_windows[] = {
+    {"x", offsetof(wk_sliding_windows_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_sliding_windows[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_sliding_windows_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"size", WK_ATTRIBUTE_INT, true, offsetof(wk_sliding_windows_arguments, size),
+     0.0, 1.0, INFINITY, "elements of a window",
+     NULL},
+    {"step", WK_ATTRIBUTE_INT, false, offsetof(wk_sliding_windows_arguments, step),
+     1.0, 1.0, INFINITY, "from one window to the next",
+     NULL},
+};
+static const wk_op_input inputs_narrow[] = {
+    {"x", offsetof(wk_narrow_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_narrow[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_narrow_arguments, axis),
+     0.0, -INFINITY, INFINITY, "which",
+     NULL},
+    {"start", WK_ATTRIBUTE_INT, true, offsetof(wk_narrow_arguments, start),
+     0.0, -INFINITY, INFINITY, "the first element",
+     NULL},
+    {"length", WK_ATTRIBUTE_INT, true, offsetof(wk_narrow_arguments, length),
+     0.0, 0.0, INFINITY, "how many",
+     NULL},
+};
+static const wk_op_input inputs_unflatten[] = {
+    {"x", offsetof(wk_unflatten_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_unflatten[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_unflatten_arguments, axis),
+     0.0, -INFINITY, INFINITY, "which",
+     NULL},
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_unflatten_arguments, shape),
+     0.0, -INFINITY, INFINITY, "sizes in its place",
+     NULL},
+};
+static const wk_op_input inputs_expand[] = {
+    {"x", offsetof(wk_expand_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_expand[] = {
+    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_expand_arguments, shape),
+     0.0, -INFINITY, INFINITY, "sizes of the result",
+     NULL},
+};
+static const wk_op_input inputs_move_axes[] = {
+    {"x", offsetof(wk_move_axes_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_move_axes[] = {
+    {"from", WK_ATTRIBUTE_AXES, true, offsetof(wk_move_axes_arguments, from),
+     0.0, -INFINITY, INFINITY, "which to move",
+     NULL},
+    {"to", WK_ATTRIBUTE_AXES, true, offsetof(wk_move_axes_arguments, to),
+     0.0, -INFINITY, INFINITY, "where to",
+     NULL},
+};
+static const wk_op_input inputs_select_scatter[] = {
+    {"x", offsetof(wk_select_scatter_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"source", offsetof(wk_select_scatter_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_select_scatter[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_select_scatter_arguments, axis),
+     0.0, -INFINITY, INFINITY, "which",
+     NULL},
+    {"index", WK_ATTRIBUTE_INT, true, offsetof(wk_select_scatter_arguments, index),
+     0.0, -INFINITY, INFINITY, "the place; negative ones count from the end",
+     NULL},
+};
+static const wk_op_input inputs_repeat[] = {
+    {"x", offsetof(wk_repeat_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_repeat[] = {
+    {"counts", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_repeat_arguments, counts),
+     0.0, -INFINITY, INFINITY, "how often, for each axis",
+     NULL},
+};
+static const wk_op_input inputs_repeat_interleave[] = {
+    {"x", offsetof(wk_repeat_interleave_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"counts", offsetof(wk_repeat_interleave_arguments, counts), true, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_repeat_interleave[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_repeat_interleave_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"count", WK_ATTRIBUTE_INT, false, offsetof(wk_repeat_interleave_arguments, count),
+     1.0, 0.0, INFINITY, "how often",
+     NULL},
+};
+static const wk_op_input inputs_roll[] = {
+    {"x", offsetof(wk_roll_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_roll[] = {
+    {"shifts", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_roll_arguments, shifts),
+     0.0, -INFINITY, INFINITY, "by how many places",
+     NULL},
+    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_roll_arguments, axes),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+};
+static const wk_op_input inputs_rotate90[] = {
+    {"x", offsetof(wk_rotate90_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_rotate90[] = {
+    {"count", WK_ATTRIBUTE_INT, false, offsetof(wk_rotate90_arguments, count),
+     1.0, -INFINITY, INFINITY, "of quarter turns; negative ones turn back",
+     NULL},
+    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_rotate90_arguments, axes),
+     0.0, -INFINITY, INFINITY, "the plane; 0 and 1 if not given",
+     NULL},
+};
+static const wk_op_input inputs_hstack[] = {
+    {"tensors", offsetof(wk_hstack_arguments, tensors), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_vstack[] = {
+    {"tensors", offsetof(wk_vstack_arguments, tensors), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_dstack[] = {
+    {"tensors", offsetof(wk_dstack_arguments, tensors), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_column_stack[] = {
+    {"tensors", offsetof(wk_column_stack_arguments, tensors), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_diagonal_scatter[] = {
+    {"x", offsetof(wk_diagonal_scatter_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"source", offsetof(wk_diagonal_scatter_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_diagonal_scatter[] = {
+    {"offset", WK_ATTRIBUTE_INT, false, offsetof(wk_diagonal_scatter_arguments, offset),
+     0.0, -INFINITY, INFINITY, "which diagonal; above the main one if positive",
+     NULL},
+    {"axis1", WK_ATTRIBUTE_AXIS, false, offsetof(wk_diagonal_scatter_arguments, axis1),
+     0.0, -INFINITY, INFINITY, "of the rows",
+     NULL},
+    {"axis2", WK_ATTRIBUTE_AXIS, false, offsetof(wk_diagonal_scatter_arguments, axis2),
+     0.0, -INFINITY, INFINITY, "of the columns; 0 and 0 are the first two axes",
      NULL},
 };
 static const wk_op_input inputs_sort[] = {
@@ -2674,6 +4047,15 @@ static const wk_attribute attributes_max_pool2d[] = {
     {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_arguments, padding),
      0.0, 0.0, INFINITY, "on each side, vertically and horizontally; less than the window",
      NULL},
+    {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_arguments, dilation),
+     1.0, 1.0, INFINITY, "distance of neighbouring elements of a window",
+     NULL},
+    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_pool2d_arguments, ceil_mode),
+     0.0, -INFINITY, INFINITY, "a last window may stick out at the end",
+     NULL},
+    {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_pool2d_arguments, same),
+     0.0, -INFINITY, INFINITY, "pad so that OH = ceil(H / stride), the odd row or column at the end",
+     NULL},
 };
 static const wk_op_input inputs_max_pool2d_gradient[] = {
     {"g", offsetof(wk_max_pool2d_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
@@ -2689,6 +4071,75 @@ static const wk_attribute attributes_max_pool2d_gradient[] = {
     {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_gradient_arguments, padding),
      0.0, 0.0, INFINITY, "as max_pool2d",
      NULL},
+    {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_gradient_arguments, dilation),
+     1.0, 1.0, INFINITY, "as max_pool2d",
+     NULL},
+    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_pool2d_gradient_arguments, ceil_mode),
+     0.0, -INFINITY, INFINITY, "as max_pool2d",
+     NULL},
+    {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_pool2d_gradient_arguments, same),
+     0.0, -INFINITY, INFINITY, "as max_pool2d",
+     NULL},
+};
+static const wk_op_input inputs_max_pool2d_pick[] = {
+    {"values", offsetof(wk_max_pool2d_pick_arguments, values), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_max_pool2d_pick_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_max_pool2d_pick[] = {
+    {"window", WK_ATTRIBUTE_PAIR, true, offsetof(wk_max_pool2d_pick_arguments, window),
+     0.0, 1.0, INFINITY, "as max_pool2d",
+     NULL},
+    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_pick_arguments, stride),
+     0.0, 0.0, INFINITY, "as max_pool2d",
+     NULL},
+    {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_pick_arguments, padding),
+     0.0, 0.0, INFINITY, "as max_pool2d",
+     NULL},
+    {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_pick_arguments, dilation),
+     1.0, 1.0, INFINITY, "as max_pool2d",
+     NULL},
+    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_pool2d_pick_arguments, ceil_mode),
+     0.0, -INFINITY, INFINITY, "as max_pool2d",
+     NULL},
+    {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_pool2d_pick_arguments, same),
+     0.0, -INFINITY, INFINITY, "as max_pool2d",
+     NULL},
+};
+static const wk_op_input inputs_max_pool2d_with_indices[] = {
+    {"x", offsetof(wk_max_pool2d_with_indices_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_max_pool2d_with_indices[] = {
+    {"window", WK_ATTRIBUTE_PAIR, true, offsetof(wk_max_pool2d_with_indices_arguments, window),
+     0.0, 1.0, INFINITY, "as max_pool2d",
+     NULL},
+    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_with_indices_arguments, stride),
+     0.0, 0.0, INFINITY, "as max_pool2d",
+     NULL},
+    {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_with_indices_arguments, padding),
+     0.0, 0.0, INFINITY, "as max_pool2d",
+     NULL},
+    {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_with_indices_arguments, dilation),
+     1.0, 1.0, INFINITY, "as max_pool2d",
+     NULL},
+    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_pool2d_with_indices_arguments, ceil_mode),
+     0.0, -INFINITY, INFINITY, "as max_pool2d",
+     NULL},
+    {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_pool2d_with_indices_arguments, same),
+     0.0, -INFINITY, INFINITY, "as max_pool2d",
+     NULL},
+};
+static const wk_op_input inputs_max_unpool2d[] = {
+    {"x", offsetof(wk_max_unpool2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"indices", offsetof(wk_max_unpool2d_arguments, indices), false, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_max_unpool2d[] = {
+    {"size", WK_ATTRIBUTE_PAIR, true, offsetof(wk_max_unpool2d_arguments, size),
+     0.0, 1.0, INFINITY, "height and width of the result",
+     NULL},
+};
+static const wk_op_input inputs_max_unpool2d_gradient[] = {
+    {"g", offsetof(wk_max_unpool2d_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"indices", offsetof(wk_max_unpool2d_gradient_arguments, indices), false, false, false, false, 1u << WK_I64},
 };
 static const wk_op_input inputs_average_pool2d[] = {
     {"x", offsetof(wk_average_pool2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
@@ -2702,6 +4153,15 @@ static const wk_attribute attributes_average_pool2d[] = {
      NULL},
     {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_average_pool2d_arguments, padding),
      0.0, 0.0, INFINITY, "on each side, vertically and horizontally; less than the window",
+     NULL},
+    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool2d_arguments, ceil_mode),
+     0.0, -INFINITY, INFINITY, "a last window may stick out at the end",
+     NULL},
+    {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool2d_arguments, same),
+     0.0, -INFINITY, INFINITY, "pad so that OH = ceil(H / stride), the odd row or column at the end",
+     NULL},
+    {"count_padding", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool2d_arguments, count_padding),
+     0.0, -INFINITY, INFINITY, "padding counts as zeros of the mean",
      NULL},
 };
 static const wk_op_input inputs_average_pool2d_gradient[] = {
@@ -2719,6 +4179,209 @@ static const wk_attribute attributes_average_pool2d_gradient[] = {
      NULL},
     {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_average_pool2d_gradient_arguments, padding),
      0.0, 0.0, INFINITY, "as average_pool2d",
+     NULL},
+    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool2d_gradient_arguments, ceil_mode),
+     0.0, -INFINITY, INFINITY, "as average_pool2d",
+     NULL},
+    {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool2d_gradient_arguments, same),
+     0.0, -INFINITY, INFINITY, "as average_pool2d",
+     NULL},
+    {"count_padding", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool2d_gradient_arguments, count_padding),
+     0.0, -INFINITY, INFINITY, "as average_pool2d",
+     NULL},
+};
+static const wk_op_input inputs_max_pool1d[] = {
+    {"x", offsetof(wk_max_pool1d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_max_pool1d[] = {
+    {"window", WK_ATTRIBUTE_INT, true, offsetof(wk_max_pool1d_arguments, window),
+     0.0, 1.0, INFINITY, "length",
+     NULL},
+    {"stride", WK_ATTRIBUTE_INT, false, offsetof(wk_max_pool1d_arguments, stride),
+     0.0, 0.0, INFINITY, "steps of the window; the window's size if not given",
+     NULL},
+    {"padding", WK_ATTRIBUTE_INT, false, offsetof(wk_max_pool1d_arguments, padding),
+     0.0, 0.0, INFINITY, "on each side; less than the window",
+     NULL},
+    {"dilation", WK_ATTRIBUTE_INT, false, offsetof(wk_max_pool1d_arguments, dilation),
+     1.0, 1.0, INFINITY, "distance of neighbouring elements of a window",
+     NULL},
+    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_pool1d_arguments, ceil_mode),
+     0.0, -INFINITY, INFINITY, "a last window may stick out at the end",
+     NULL},
+};
+static const wk_op_input inputs_max_pool3d[] = {
+    {"x", offsetof(wk_max_pool3d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_max_pool3d[] = {
+    {"window", WK_ATTRIBUTE_TRIPLE, true, offsetof(wk_max_pool3d_arguments, window),
+     0.0, 1.0, INFINITY, "depth, height and width",
+     NULL},
+    {"stride", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_max_pool3d_arguments, stride),
+     0.0, 0.0, INFINITY, "steps of the window; the window's size if not given",
+     NULL},
+    {"padding", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_max_pool3d_arguments, padding),
+     0.0, 0.0, INFINITY, "on each side; less than the window",
+     NULL},
+    {"dilation", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_max_pool3d_arguments, dilation),
+     1.0, 1.0, INFINITY, "distance of neighbouring elements of a window",
+     NULL},
+    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_pool3d_arguments, ceil_mode),
+     0.0, -INFINITY, INFINITY, "a last window may stick out at the end",
+     NULL},
+};
+static const wk_op_input inputs_average_pool1d[] = {
+    {"x", offsetof(wk_average_pool1d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_average_pool1d[] = {
+    {"window", WK_ATTRIBUTE_INT, true, offsetof(wk_average_pool1d_arguments, window),
+     0.0, 1.0, INFINITY, "length",
+     NULL},
+    {"stride", WK_ATTRIBUTE_INT, false, offsetof(wk_average_pool1d_arguments, stride),
+     0.0, 0.0, INFINITY, "steps of the window; the window's size if not given",
+     NULL},
+    {"padding", WK_ATTRIBUTE_INT, false, offsetof(wk_average_pool1d_arguments, padding),
+     0.0, 0.0, INFINITY, "on each side; less than the window",
+     NULL},
+    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool1d_arguments, ceil_mode),
+     0.0, -INFINITY, INFINITY, "a last window may stick out at the end",
+     NULL},
+    {"count_padding", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool1d_arguments, count_padding),
+     0.0, -INFINITY, INFINITY, "padding counts as zeros of the mean",
+     NULL},
+};
+static const wk_op_input inputs_average_pool3d[] = {
+    {"x", offsetof(wk_average_pool3d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_average_pool3d[] = {
+    {"window", WK_ATTRIBUTE_TRIPLE, true, offsetof(wk_average_pool3d_arguments, window),
+     0.0, 1.0, INFINITY, "depth, height and width",
+     NULL},
+    {"stride", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_average_pool3d_arguments, stride),
+     0.0, 0.0, INFINITY, "steps of the window; the window's size if not given",
+     NULL},
+    {"padding", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_average_pool3d_arguments, padding),
+     0.0, 0.0, INFINITY, "on each side; less than the window",
+     NULL},
+    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool3d_arguments, ceil_mode),
+     0.0, -INFINITY, INFINITY, "a last window may stick out at the end",
+     NULL},
+    {"count_padding", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool3d_arguments, count_padding),
+     0.0, -INFINITY, INFINITY, "padding counts as zeros of the mean",
+     NULL},
+};
+static const wk_op_input inputs_adaptive_average_pool2d[] = {
+    {"x", offsetof(wk_adaptive_average_pool2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_adaptive_average_pool2d[] = {
+    {"size", WK_ATTRIBUTE_PAIR, true, offsetof(wk_adaptive_average_pool2d_arguments, size),
+     0.0, 1.0, INFINITY, "height and width of the result",
+     NULL},
+};
+static const wk_op_input inputs_adaptive_average_pool1d[] = {
+    {"x", offsetof(wk_adaptive_average_pool1d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_adaptive_average_pool1d[] = {
+    {"size", WK_ATTRIBUTE_INT, true, offsetof(wk_adaptive_average_pool1d_arguments, size),
+     0.0, 1.0, INFINITY, "length of the result",
+     NULL},
+};
+static const wk_op_input inputs_adaptive_average_pool3d[] = {
+    {"x", offsetof(wk_adaptive_average_pool3d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_adaptive_average_pool3d[] = {
+    {"size", WK_ATTRIBUTE_TRIPLE, true, offsetof(wk_adaptive_average_pool3d_arguments, size),
+     0.0, 1.0, INFINITY, "depth, height and width of the result",
+     NULL},
+};
+static const wk_op_input inputs_adaptive_max_pool2d[] = {
+    {"x", offsetof(wk_adaptive_max_pool2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_adaptive_max_pool2d[] = {
+    {"size", WK_ATTRIBUTE_PAIR, true, offsetof(wk_adaptive_max_pool2d_arguments, size),
+     0.0, 1.0, INFINITY, "height and width of the result",
+     NULL},
+};
+static const wk_op_input inputs_adaptive_max_pool1d[] = {
+    {"x", offsetof(wk_adaptive_max_pool1d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_adaptive_max_pool1d[] = {
+    {"size", WK_ATTRIBUTE_INT, true, offsetof(wk_adaptive_max_pool1d_arguments, size),
+     0.0, 1.0, INFINITY, "length of the result",
+     NULL},
+};
+static const wk_op_input inputs_global_average_pool2d[] = {
+    {"x", offsetof(wk_global_average_pool2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_global_max_pool2d[] = {
+    {"x", offsetof(wk_global_max_pool2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_unfold2d[] = {
+    {"x", offsetof(wk_unfold2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_unfold2d[] = {
+    {"window", WK_ATTRIBUTE_PAIR, true, offsetof(wk_unfold2d_arguments, window),
+     0.0, 1.0, INFINITY, "height and width",
+     NULL},
+    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_unfold2d_arguments, stride),
+     1.0, 1.0, INFINITY, "steps of the window, down and across",
+     NULL},
+    {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_unfold2d_arguments, padding),
+     0.0, 0.0, INFINITY, "zeros on each side, vertically and horizontally",
+     NULL},
+    {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_unfold2d_arguments, dilation),
+     1.0, 1.0, INFINITY, "distance of neighbouring elements of a window",
+     NULL},
+};
+static const wk_op_input inputs_fold2d[] = {
+    {"x", offsetof(wk_fold2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_fold2d[] = {
+    {"size", WK_ATTRIBUTE_PAIR, true, offsetof(wk_fold2d_arguments, size),
+     0.0, 1.0, INFINITY, "height and width of the result",
+     NULL},
+    {"window", WK_ATTRIBUTE_PAIR, true, offsetof(wk_fold2d_arguments, window),
+     0.0, 1.0, INFINITY, "height and width",
+     NULL},
+    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_fold2d_arguments, stride),
+     1.0, 1.0, INFINITY, "steps of the window, down and across",
+     NULL},
+    {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_fold2d_arguments, padding),
+     0.0, 0.0, INFINITY, "zeros on each side, vertically and horizontally",
+     NULL},
+    {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_fold2d_arguments, dilation),
+     1.0, 1.0, INFINITY, "distance of neighbouring elements of a window",
+     NULL},
+};
+static const wk_op_input inputs_local_response_norm[] = {
+    {"x", offsetof(wk_local_response_norm_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_local_response_norm[] = {
+    {"size", WK_ATTRIBUTE_INT, true, offsetof(wk_local_response_norm_arguments, size),
+     0.0, 1.0, INFINITY, "how many channels",
+     NULL},
+    {"alpha", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_local_response_norm_arguments, alpha),
+     0.0001, -INFINITY, INFINITY, "factor of the mean",
+     NULL},
+    {"beta", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_local_response_norm_arguments, beta),
+     0.75, -INFINITY, INFINITY, "exponent",
+     NULL},
+    {"k", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_local_response_norm_arguments, k),
+     1.0, -INFINITY, INFINITY, "added to it",
+     NULL},
+};
+static const wk_op_input inputs_lp_pool2d[] = {
+    {"x", offsetof(wk_lp_pool2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_lp_pool2d[] = {
+    {"window", WK_ATTRIBUTE_PAIR, true, offsetof(wk_lp_pool2d_arguments, window),
+     0.0, 1.0, INFINITY, "height and width",
+     NULL},
+    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_lp_pool2d_arguments, stride),
+     0.0, 0.0, INFINITY, "steps of the window; the window's size if not given",
+     NULL},
+    {"p", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_lp_pool2d_arguments, p),
+     2.0, 0.01, INFINITY, "which norm",
      NULL},
 };
 
@@ -3022,6 +4685,123 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SQUAREPLUS] = {
+        .name = "squareplus", .id = WK_OP_SQUAREPLUS, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_squareplus, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_squareplus, 1, sizeof(wk_squareplus_arguments), offsetof(wk_squareplus_arguments, x) + sizeof(((wk_squareplus_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_squareplus,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CRELU] = {
+        .name = "crelu", .id = WK_OP_CRELU, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_crelu, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_crelu, 1, sizeof(wk_crelu_arguments), offsetof(wk_crelu_arguments, axis) + sizeof(((wk_crelu_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_crelu,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SCALED_DOT_PRODUCT_ATTENTION] = {
+        .name = "scaled_dot_product_attention", .id = WK_OP_SCALED_DOT_PRODUCT_ATTENTION, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = inputs_scaled_dot_product_attention, .input_count = 4, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_scaled_dot_product_attention, 7, sizeof(wk_scaled_dot_product_attention_arguments), offsetof(wk_scaled_dot_product_attention_arguments, value) + sizeof(((wk_scaled_dot_product_attention_arguments *)NULL)->value)},
+        .infer = NULL, .composite = wk_composite_scaled_dot_product_attention,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_scaled_dot_product_attention_arguments, generator)},
+    [WK_OP_ATTENTION] = {
+        .name = "attention", .id = WK_OP_ATTENTION, .class = WK_CLASS_ROW, .hidden = true,
+        .inputs = inputs_attention, .input_count = 4, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_attention, 5, sizeof(wk_attention_arguments), offsetof(wk_attention_arguments, value) + sizeof(((wk_attention_arguments *)NULL)->value)},
+        .infer = wk_infer_attention, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_attention,
+        .gradient_reads_inputs = 15, .gradient_reads_outputs = 3, .random_key = 0},
+    [WK_OP_ATTENTION_GRADIENT] = {
+        .name = "attention_gradient", .id = WK_OP_ATTENTION_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
+        .inputs = inputs_attention_gradient, .input_count = 7, .output_count = 3,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_attention_gradient, 5, sizeof(wk_attention_gradient_arguments), offsetof(wk_attention_gradient_arguments, log_sum) + sizeof(((wk_attention_gradient_arguments *)NULL)->log_sum)},
+        .infer = wk_infer_attention_gradient, .composite = wk_composite_attention_gradient,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MULTI_HEAD_ATTENTION] = {
+        .name = "multi_head_attention", .id = WK_OP_MULTI_HEAD_ATTENTION, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = inputs_multi_head_attention, .input_count = 5, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_multi_head_attention, 7, sizeof(wk_multi_head_attention_arguments), offsetof(wk_multi_head_attention_arguments, heads) + sizeof(((wk_multi_head_attention_arguments *)NULL)->heads)},
+        .infer = NULL, .composite = wk_composite_multi_head_attention,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_multi_head_attention_arguments, generator)},
+    [WK_OP_ROTARY_EMBEDDING] = {
+        .name = "rotary_embedding", .id = WK_OP_ROTARY_EMBEDDING, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_rotary_embedding, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_rotary_embedding, 3, sizeof(wk_rotary_embedding_arguments), offsetof(wk_rotary_embedding_arguments, x) + sizeof(((wk_rotary_embedding_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_rotary_embedding,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CONV1D] = {
+        .name = "conv1d", .id = WK_OP_CONV1D, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_conv1d, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_conv1d, 5, sizeof(wk_conv1d_arguments), offsetof(wk_conv1d_arguments, weight) + sizeof(((wk_conv1d_arguments *)NULL)->weight)},
+        .infer = NULL, .composite = wk_composite_conv1d,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CONV3D] = {
+        .name = "conv3d", .id = WK_OP_CONV3D, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_conv3d, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_conv3d, 4, sizeof(wk_conv3d_arguments), offsetof(wk_conv3d_arguments, weight) + sizeof(((wk_conv3d_arguments *)NULL)->weight)},
+        .infer = NULL, .composite = wk_composite_conv3d,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CONV_TRANSPOSE2D] = {
+        .name = "conv_transpose2d", .id = WK_OP_CONV_TRANSPOSE2D, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_conv_transpose2d, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_conv_transpose2d, 5, sizeof(wk_conv_transpose2d_arguments), offsetof(wk_conv_transpose2d_arguments, weight) + sizeof(((wk_conv_transpose2d_arguments *)NULL)->weight)},
+        .infer = NULL, .composite = wk_composite_conv_transpose2d,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CONV_TRANSPOSE1D] = {
+        .name = "conv_transpose1d", .id = WK_OP_CONV_TRANSPOSE1D, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_conv_transpose1d, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_conv_transpose1d, 5, sizeof(wk_conv_transpose1d_arguments), offsetof(wk_conv_transpose1d_arguments, weight) + sizeof(((wk_conv_transpose1d_arguments *)NULL)->weight)},
+        .infer = NULL, .composite = wk_composite_conv_transpose1d,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CONV_TRANSPOSE3D] = {
+        .name = "conv_transpose3d", .id = WK_OP_CONV_TRANSPOSE3D, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_conv_transpose3d, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_conv_transpose3d, 5, sizeof(wk_conv_transpose3d_arguments), offsetof(wk_conv_transpose3d_arguments, weight) + sizeof(((wk_conv_transpose3d_arguments *)NULL)->weight)},
+        .infer = NULL, .composite = wk_composite_conv_transpose3d,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SEPARABLE_CONV2D] = {
+        .name = "separable_conv2d", .id = WK_OP_SEPARABLE_CONV2D, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_separable_conv2d, .input_count = 4, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_separable_conv2d, 4, sizeof(wk_separable_conv2d_arguments), offsetof(wk_separable_conv2d_arguments, pointwise) + sizeof(((wk_separable_conv2d_arguments *)NULL)->pointwise)},
+        .infer = NULL, .composite = wk_composite_separable_conv2d,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_FULL] = {
         .name = "full", .id = WK_OP_FULL, .class = WK_CLASS_CREATION, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
@@ -3118,6 +4898,15 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_logspace, 6, sizeof(wk_logspace_arguments), offsetof(wk_logspace_arguments, count) + sizeof(((wk_logspace_arguments *)NULL)->count)},
         .infer = NULL, .composite = wk_composite_logspace,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_GEOMSPACE] = {
+        .name = "geomspace", .id = WK_OP_GEOMSPACE, .class = WK_CLASS_CREATION, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_geomspace, 5, sizeof(wk_geomspace_arguments), offsetof(wk_geomspace_arguments, count) + sizeof(((wk_geomspace_arguments *)NULL)->count)},
+        .infer = NULL, .composite = wk_composite_geomspace,
         .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
@@ -3247,6 +5036,69 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .is_native = NULL,
         .vjp = wk_vjp_linear_recurrence,
         .gradient_reads_inputs = 1, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_EMBEDDING] = {
+        .name = "embedding", .id = WK_OP_EMBEDDING, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_embedding, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_embedding, 2, sizeof(wk_embedding_arguments), offsetof(wk_embedding_arguments, indices) + sizeof(((wk_embedding_arguments *)NULL)->indices)},
+        .infer = wk_infer_embedding, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_embedding,
+        .gradient_reads_inputs = 2, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_EMBEDDING_BAG] = {
+        .name = "embedding_bag", .id = WK_OP_EMBEDDING_BAG, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_embedding_bag, .input_count = 4, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_embedding_bag, 3, sizeof(wk_embedding_bag_arguments), offsetof(wk_embedding_bag_arguments, indices) + sizeof(((wk_embedding_bag_arguments *)NULL)->indices)},
+        .infer = NULL, .composite = wk_composite_embedding_bag,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SEGMENT_SUM] = {
+        .name = "segment_sum", .id = WK_OP_SEGMENT_SUM, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_segment_sum, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_segment_sum, 1, sizeof(wk_segment_sum_arguments), offsetof(wk_segment_sum_arguments, segments) + sizeof(((wk_segment_sum_arguments *)NULL)->segments)},
+        .infer = NULL, .composite = wk_composite_segment_sum,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SEGMENT_MEAN] = {
+        .name = "segment_mean", .id = WK_OP_SEGMENT_MEAN, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_segment_mean, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_segment_mean, 1, sizeof(wk_segment_mean_arguments), offsetof(wk_segment_mean_arguments, segments) + sizeof(((wk_segment_mean_arguments *)NULL)->segments)},
+        .infer = NULL, .composite = wk_composite_segment_mean,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SEGMENT_MAX] = {
+        .name = "segment_max", .id = WK_OP_SEGMENT_MAX, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_segment_max, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_segment_max, 1, sizeof(wk_segment_max_arguments), offsetof(wk_segment_max_arguments, segments) + sizeof(((wk_segment_max_arguments *)NULL)->segments)},
+        .infer = NULL, .composite = wk_composite_segment_max,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SEGMENT_MIN] = {
+        .name = "segment_min", .id = WK_OP_SEGMENT_MIN, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_segment_min, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_segment_min, 1, sizeof(wk_segment_min_arguments), offsetof(wk_segment_min_arguments, segments) + sizeof(((wk_segment_min_arguments *)NULL)->segments)},
+        .infer = NULL, .composite = wk_composite_segment_min,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SEGMENT_PRODUCT] = {
+        .name = "segment_product", .id = WK_OP_SEGMENT_PRODUCT, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_segment_product, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_segment_product, 1, sizeof(wk_segment_product_arguments), offsetof(wk_segment_product_arguments, segments) + sizeof(((wk_segment_product_arguments *)NULL)->segments)},
+        .infer = NULL, .composite = wk_composite_segment_product,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_GATHER] = {
         .name = "gather", .id = WK_OP_GATHER, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_gather, .input_count = 2, .output_count = 1,
@@ -3298,6 +5150,132 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_index_select, 1, sizeof(wk_index_select_arguments), offsetof(wk_index_select_arguments, axis) + sizeof(((wk_index_select_arguments *)NULL)->axis)},
         .infer = NULL, .composite = wk_composite_index_select,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SCATTER_REDUCE] = {
+        .name = "scatter_reduce", .id = WK_OP_SCATTER_REDUCE, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_scatter_reduce, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_scatter_reduce, 3, sizeof(wk_scatter_reduce_arguments), offsetof(wk_scatter_reduce_arguments, axis) + sizeof(((wk_scatter_reduce_arguments *)NULL)->axis)},
+        .infer = wk_infer_scatter_reduce, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_scatter_reduce,
+        .gradient_reads_inputs = 7, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_INDEX_ADD] = {
+        .name = "index_add", .id = WK_OP_INDEX_ADD, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_index_add, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_index_add, 2, sizeof(wk_index_add_arguments), offsetof(wk_index_add_arguments, axis) + sizeof(((wk_index_add_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_index_add,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_INDEX_COPY] = {
+        .name = "index_copy", .id = WK_OP_INDEX_COPY, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_index_copy, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_index_copy, 1, sizeof(wk_index_copy_arguments), offsetof(wk_index_copy_arguments, axis) + sizeof(((wk_index_copy_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_index_copy,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_INDEX_FILL] = {
+        .name = "index_fill", .id = WK_OP_INDEX_FILL, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_index_fill, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_index_fill, 2, sizeof(wk_index_fill_arguments), offsetof(wk_index_fill_arguments, value) + sizeof(((wk_index_fill_arguments *)NULL)->value)},
+        .infer = NULL, .composite = wk_composite_index_fill,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_INDEX_REDUCE] = {
+        .name = "index_reduce", .id = WK_OP_INDEX_REDUCE, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_index_reduce, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_index_reduce, 3, sizeof(wk_index_reduce_arguments), offsetof(wk_index_reduce_arguments, axis) + sizeof(((wk_index_reduce_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_index_reduce,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_TAKE] = {
+        .name = "take", .id = WK_OP_TAKE, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_take, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_take_arguments), offsetof(wk_take_arguments, index) + sizeof(((wk_take_arguments *)NULL)->index)},
+        .infer = NULL, .composite = wk_composite_take,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_TAKE_ALONG_AXIS] = {
+        .name = "take_along_axis", .id = WK_OP_TAKE_ALONG_AXIS, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_take_along_axis, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_take_along_axis, 1, sizeof(wk_take_along_axis_arguments), offsetof(wk_take_along_axis_arguments, axis) + sizeof(((wk_take_along_axis_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_take_along_axis,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_GATHER_ND] = {
+        .name = "gather_nd", .id = WK_OP_GATHER_ND, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_gather_nd, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_gather_nd_arguments), offsetof(wk_gather_nd_arguments, indices) + sizeof(((wk_gather_nd_arguments *)NULL)->indices)},
+        .infer = NULL, .composite = wk_composite_gather_nd,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SCATTER_ND] = {
+        .name = "scatter_nd", .id = WK_OP_SCATTER_ND, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_scatter_nd, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_scatter_nd, 1, sizeof(wk_scatter_nd_arguments), offsetof(wk_scatter_nd_arguments, shape) + sizeof(((wk_scatter_nd_arguments *)NULL)->shape)},
+        .infer = NULL, .composite = wk_composite_scatter_nd,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SCATTER_ND_UPDATE] = {
+        .name = "scatter_nd_update", .id = WK_OP_SCATTER_ND_UPDATE, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_scatter_nd_update, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_scatter_nd_update, 1, sizeof(wk_scatter_nd_update_arguments), offsetof(wk_scatter_nd_update_arguments, indices) + sizeof(((wk_scatter_nd_update_arguments *)NULL)->indices)},
+        .infer = NULL, .composite = wk_composite_scatter_nd_update,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_NONZERO] = {
+        .name = "nonzero", .id = WK_OP_NONZERO, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_nonzero, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_nonzero_arguments), offsetof(wk_nonzero_arguments, x) + sizeof(((wk_nonzero_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_nonzero,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MASKED_SELECT] = {
+        .name = "masked_select", .id = WK_OP_MASKED_SELECT, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_masked_select, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_masked_select_arguments), offsetof(wk_masked_select_arguments, mask) + sizeof(((wk_masked_select_arguments *)NULL)->mask)},
+        .infer = NULL, .composite = wk_composite_masked_select,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MASKED_SCATTER] = {
+        .name = "masked_scatter", .id = WK_OP_MASKED_SCATTER, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_masked_scatter, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_masked_scatter_arguments), offsetof(wk_masked_scatter_arguments, source) + sizeof(((wk_masked_scatter_arguments *)NULL)->source)},
+        .infer = NULL, .composite = wk_composite_masked_scatter,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_PUT] = {
+        .name = "put", .id = WK_OP_PUT, .class = WK_CLASS_REDUCTION, .hidden = false,
+        .inputs = inputs_put, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_put, 1, sizeof(wk_put_arguments), offsetof(wk_put_arguments, source) + sizeof(((wk_put_arguments *)NULL)->source)},
+        .infer = NULL, .composite = wk_composite_put,
         .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
@@ -3372,15 +5350,6 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .infer = NULL, .composite = wk_composite_chain_matmul,
         .is_native = NULL,
         .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_DIAGONAL] = {
-        .name = "diagonal", .id = WK_OP_DIAGONAL, .class = WK_CLASS_VIEW, .hidden = false,
-        .inputs = inputs_diagonal, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_diagonal, 3, sizeof(wk_diagonal_arguments), offsetof(wk_diagonal_arguments, x) + sizeof(((wk_diagonal_arguments *)NULL)->x)},
-        .infer = wk_infer_diagonal, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_diagonal,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_TRACE] = {
         .name = "trace", .id = WK_OP_TRACE, .class = WK_CLASS_MATRIX, .hidden = false,
@@ -3460,6 +5429,132 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_matrix_power, 1, sizeof(wk_matrix_power_arguments), offsetof(wk_matrix_power_arguments, exponent) + sizeof(((wk_matrix_power_arguments *)NULL)->exponent)},
         .infer = NULL, .composite = wk_composite_matrix_power,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CHOLESKY] = {
+        .name = "cholesky", .id = WK_OP_CHOLESKY, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_cholesky, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_cholesky_arguments), offsetof(wk_cholesky_arguments, x) + sizeof(((wk_cholesky_arguments *)NULL)->x)},
+        .infer = wk_infer_cholesky, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_cholesky,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_TRIANGULAR_SOLVE] = {
+        .name = "triangular_solve", .id = WK_OP_TRIANGULAR_SOLVE, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_triangular_solve, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_triangular_solve, 2, sizeof(wk_triangular_solve_arguments), offsetof(wk_triangular_solve_arguments, b) + sizeof(((wk_triangular_solve_arguments *)NULL)->b)},
+        .infer = wk_infer_triangular_solve, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_triangular_solve,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_SOLVE] = {
+        .name = "solve", .id = WK_OP_SOLVE, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_solve, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_solve_arguments), offsetof(wk_solve_arguments, b) + sizeof(((wk_solve_arguments *)NULL)->b)},
+        .infer = wk_infer_solve, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_solve,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_INVERSE] = {
+        .name = "inverse", .id = WK_OP_INVERSE, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_inverse, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_inverse_arguments), offsetof(wk_inverse_arguments, x) + sizeof(((wk_inverse_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_inverse,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_DETERMINANT] = {
+        .name = "determinant", .id = WK_OP_DETERMINANT, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_determinant, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_determinant_arguments), offsetof(wk_determinant_arguments, x) + sizeof(((wk_determinant_arguments *)NULL)->x)},
+        .infer = wk_infer_determinant, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_determinant,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_LOG_DETERMINANT] = {
+        .name = "log_determinant", .id = WK_OP_LOG_DETERMINANT, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_log_determinant, .input_count = 1, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_log_determinant_arguments), offsetof(wk_log_determinant_arguments, x) + sizeof(((wk_log_determinant_arguments *)NULL)->x)},
+        .infer = wk_infer_log_determinant, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_log_determinant,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_QR] = {
+        .name = "qr", .id = WK_OP_QR, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_qr, .input_count = 1, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_qr_arguments), offsetof(wk_qr_arguments, x) + sizeof(((wk_qr_arguments *)NULL)->x)},
+        .infer = wk_infer_qr, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_qr,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 3, .random_key = 0},
+    [WK_OP_SYMMETRIC_EIGEN] = {
+        .name = "symmetric_eigen", .id = WK_OP_SYMMETRIC_EIGEN, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_symmetric_eigen, .input_count = 1, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_symmetric_eigen_arguments), offsetof(wk_symmetric_eigen_arguments, x) + sizeof(((wk_symmetric_eigen_arguments *)NULL)->x)},
+        .infer = wk_infer_symmetric_eigen, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_symmetric_eigen,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 3, .random_key = 0},
+    [WK_OP_SVD] = {
+        .name = "svd", .id = WK_OP_SVD, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_svd, .input_count = 1, .output_count = 3,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_svd_arguments), offsetof(wk_svd_arguments, x) + sizeof(((wk_svd_arguments *)NULL)->x)},
+        .infer = wk_infer_svd, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_svd,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 7, .random_key = 0},
+    [WK_OP_PSEUDO_INVERSE] = {
+        .name = "pseudo_inverse", .id = WK_OP_PSEUDO_INVERSE, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_pseudo_inverse, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_pseudo_inverse, 1, sizeof(wk_pseudo_inverse_arguments), offsetof(wk_pseudo_inverse_arguments, x) + sizeof(((wk_pseudo_inverse_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_pseudo_inverse,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MATRIX_RANK] = {
+        .name = "matrix_rank", .id = WK_OP_MATRIX_RANK, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_matrix_rank, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_I64, .promotes = false,
+        .settings = {attributes_matrix_rank, 1, sizeof(wk_matrix_rank_arguments), offsetof(wk_matrix_rank_arguments, x) + sizeof(((wk_matrix_rank_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_matrix_rank,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LEAST_SQUARES] = {
+        .name = "least_squares", .id = WK_OP_LEAST_SQUARES, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_least_squares, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_least_squares_arguments), offsetof(wk_least_squares_arguments, b) + sizeof(((wk_least_squares_arguments *)NULL)->b)},
+        .infer = NULL, .composite = wk_composite_least_squares,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CHOLESKY_SOLVE] = {
+        .name = "cholesky_solve", .id = WK_OP_CHOLESKY_SOLVE, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_cholesky_solve, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_cholesky_solve_arguments), offsetof(wk_cholesky_solve_arguments, l) + sizeof(((wk_cholesky_solve_arguments *)NULL)->l)},
+        .infer = NULL, .composite = wk_composite_cholesky_solve,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MATRIX_EXPONENTIAL] = {
+        .name = "matrix_exponential", .id = WK_OP_MATRIX_EXPONENTIAL, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_matrix_exponential, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_matrix_exponential_arguments), offsetof(wk_matrix_exponential_arguments, x) + sizeof(((wk_matrix_exponential_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_matrix_exponential,
         .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
@@ -3715,6 +5810,114 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .is_native = NULL,
         .vjp = wk_vjp_conv2d_weight_gradient,
         .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_BATCH_NORM] = {
+        .name = "batch_norm", .id = WK_OP_BATCH_NORM, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_batch_norm, .input_count = 5, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_batch_norm, 3, sizeof(wk_batch_norm_arguments), offsetof(wk_batch_norm_arguments, x) + sizeof(((wk_batch_norm_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_batch_norm,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LAYER_NORM] = {
+        .name = "layer_norm", .id = WK_OP_LAYER_NORM, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_layer_norm, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_layer_norm, 2, sizeof(wk_layer_norm_arguments), offsetof(wk_layer_norm_arguments, x) + sizeof(((wk_layer_norm_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_layer_norm,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_RMS_NORM] = {
+        .name = "rms_norm", .id = WK_OP_RMS_NORM, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_rms_norm, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_rms_norm, 2, sizeof(wk_rms_norm_arguments), offsetof(wk_rms_norm_arguments, x) + sizeof(((wk_rms_norm_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_rms_norm,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_GROUP_NORM] = {
+        .name = "group_norm", .id = WK_OP_GROUP_NORM, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_group_norm, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_group_norm, 2, sizeof(wk_group_norm_arguments), offsetof(wk_group_norm_arguments, groups) + sizeof(((wk_group_norm_arguments *)NULL)->groups)},
+        .infer = NULL, .composite = wk_composite_group_norm,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_INSTANCE_NORM] = {
+        .name = "instance_norm", .id = WK_OP_INSTANCE_NORM, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_instance_norm, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_instance_norm, 1, sizeof(wk_instance_norm_arguments), offsetof(wk_instance_norm_arguments, x) + sizeof(((wk_instance_norm_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_instance_norm,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_L2_NORMALIZE] = {
+        .name = "l2_normalize", .id = WK_OP_L2_NORMALIZE, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_l2_normalize, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_l2_normalize, 2, sizeof(wk_l2_normalize_arguments), offsetof(wk_l2_normalize_arguments, axis) + sizeof(((wk_l2_normalize_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_l2_normalize,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_NORMALISE] = {
+        .name = "normalise", .id = WK_OP_NORMALISE, .class = WK_CLASS_ROW, .hidden = true,
+        .inputs = inputs_normalise, .input_count = 3, .output_count = 3,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_normalise, 2, sizeof(wk_normalise_arguments), offsetof(wk_normalise_arguments, x) + sizeof(((wk_normalise_arguments *)NULL)->x)},
+        .infer = wk_infer_normalise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_normalise,
+        .gradient_reads_inputs = 3, .gradient_reads_outputs = 6, .random_key = 0},
+    [WK_OP_NORMALISE_GRADIENT] = {
+        .name = "normalise_gradient", .id = WK_OP_NORMALISE_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
+        .inputs = inputs_normalise_gradient, .input_count = 5, .output_count = 3,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_normalise_gradient, 3, sizeof(wk_normalise_gradient_arguments), offsetof(wk_normalise_gradient_arguments, variance) + sizeof(((wk_normalise_gradient_arguments *)NULL)->variance)},
+        .infer = wk_infer_normalise_gradient, .composite = wk_composite_normalise_gradient,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SCALE_SHIFT] = {
+        .name = "scale_shift", .id = WK_OP_SCALE_SHIFT, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_scale_shift, .input_count = 4, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_scale_shift_arguments), offsetof(wk_scale_shift_arguments, shift) + sizeof(((wk_scale_shift_arguments *)NULL)->shift)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_scale_shift,
+        .gradient_reads_inputs = 7, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SCALE_SHIFT_GRADIENT_MEAN] = {
+        .name = "scale_shift_gradient_mean", .id = WK_OP_SCALE_SHIFT_GRADIENT_MEAN, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_scale_shift_gradient_mean, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_scale_shift_gradient_mean_arguments), offsetof(wk_scale_shift_gradient_mean_arguments, scale) + sizeof(((wk_scale_shift_gradient_mean_arguments *)NULL)->scale)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_scale_shift_gradient_mean,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SCALE_SHIFT_GRADIENT_SCALE] = {
+        .name = "scale_shift_gradient_scale", .id = WK_OP_SCALE_SHIFT_GRADIENT_SCALE, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_scale_shift_gradient_scale, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_scale_shift_gradient_scale_arguments), offsetof(wk_scale_shift_gradient_scale_arguments, mean) + sizeof(((wk_scale_shift_gradient_scale_arguments *)NULL)->mean)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_scale_shift_gradient_scale,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_RUNNING_UPDATE] = {
+        .name = "running_update", .id = WK_OP_RUNNING_UPDATE, .class = WK_CLASS_UPDATE, .hidden = true,
+        .inputs = inputs_running_update, .input_count = 2, .output_count = 0,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_running_update, 1, sizeof(wk_running_update_arguments), offsetof(wk_running_update_arguments, momentum) + sizeof(((wk_running_update_arguments *)NULL)->momentum)},
+        .infer = wk_infer_update, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_ADD] = {
         .name = "add", .id = WK_OP_ADD, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_add, .input_count = 2, .output_count = 1,
@@ -4291,6 +6494,15 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .is_native = NULL,
         .vjp = wk_vjp_erfinv,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_NDTR] = {
+        .name = "ndtr", .id = WK_OP_NDTR, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_ndtr, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_ndtr_arguments), offsetof(wk_ndtr_arguments, x) + sizeof(((wk_ndtr_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_ndtr,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_LGAMMA] = {
         .name = "lgamma", .id = WK_OP_LGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_lgamma, .input_count = 1, .output_count = 1,
@@ -4316,8 +6528,17 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .settings = {NULL, 0, sizeof(wk_trigamma_arguments), offsetof(wk_trigamma_arguments, x) + sizeof(((wk_trigamma_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+        .vjp = wk_vjp_trigamma,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_POLYGAMMA] = {
+        .name = "polygamma", .id = WK_OP_POLYGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_polygamma, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_polygamma, 1, sizeof(wk_polygamma_arguments), offsetof(wk_polygamma_arguments, order) + sizeof(((wk_polygamma_arguments *)NULL)->order)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_polygamma,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_CBRT] = {
         .name = "cbrt", .id = WK_OP_CBRT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_cbrt, .input_count = 1, .output_count = 1,
@@ -4903,6 +7124,195 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_normal_like_arguments, generator)},
+    [WK_OP_RANDOM_GAMMA] = {
+        .name = "random_gamma", .id = WK_OP_RANDOM_GAMMA, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = inputs_random_gamma, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_random_gamma, 4, sizeof(wk_random_gamma_arguments), offsetof(wk_random_gamma_arguments, x) + sizeof(((wk_random_gamma_arguments *)NULL)->x)},
+        .infer = wk_infer_random_gamma, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_random_gamma_arguments, generator)},
+    [WK_OP_RANDOM_BETA] = {
+        .name = "random_beta", .id = WK_OP_RANDOM_BETA, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = inputs_random_beta, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_random_beta, 4, sizeof(wk_random_beta_arguments), offsetof(wk_random_beta_arguments, y) + sizeof(((wk_random_beta_arguments *)NULL)->y)},
+        .infer = wk_infer_random_beta, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_random_beta_arguments, generator)},
+    [WK_OP_RANDOM_POISSON] = {
+        .name = "random_poisson", .id = WK_OP_RANDOM_POISSON, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = inputs_random_poisson, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_random_poisson, 4, sizeof(wk_random_poisson_arguments), offsetof(wk_random_poisson_arguments, x) + sizeof(((wk_random_poisson_arguments *)NULL)->x)},
+        .infer = wk_infer_random_poisson, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_random_poisson_arguments, generator)},
+    [WK_OP_RRELU] = {
+        .name = "rrelu", .id = WK_OP_RRELU, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = inputs_rrelu, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_rrelu, 6, sizeof(wk_rrelu_arguments), offsetof(wk_rrelu_arguments, x) + sizeof(((wk_rrelu_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_rrelu,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_rrelu_arguments, generator)},
+    [WK_OP_VARIANCE_SCALING] = {
+        .name = "variance_scaling", .id = WK_OP_VARIANCE_SCALING, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_variance_scaling, 10, sizeof(wk_variance_scaling_arguments), offsetof(wk_variance_scaling_arguments, shape) + sizeof(((wk_variance_scaling_arguments *)NULL)->shape)},
+        .infer = NULL, .composite = wk_composite_variance_scaling,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_variance_scaling_arguments, generator)},
+    [WK_OP_GLOROT_UNIFORM] = {
+        .name = "glorot_uniform", .id = WK_OP_GLOROT_UNIFORM, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_glorot_uniform, 7, sizeof(wk_glorot_uniform_arguments), offsetof(wk_glorot_uniform_arguments, shape) + sizeof(((wk_glorot_uniform_arguments *)NULL)->shape)},
+        .infer = NULL, .composite = wk_composite_glorot_uniform,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_glorot_uniform_arguments, generator)},
+    [WK_OP_GLOROT_NORMAL] = {
+        .name = "glorot_normal", .id = WK_OP_GLOROT_NORMAL, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_glorot_normal, 7, sizeof(wk_glorot_normal_arguments), offsetof(wk_glorot_normal_arguments, shape) + sizeof(((wk_glorot_normal_arguments *)NULL)->shape)},
+        .infer = NULL, .composite = wk_composite_glorot_normal,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_glorot_normal_arguments, generator)},
+    [WK_OP_HE_UNIFORM] = {
+        .name = "he_uniform", .id = WK_OP_HE_UNIFORM, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_he_uniform, 7, sizeof(wk_he_uniform_arguments), offsetof(wk_he_uniform_arguments, shape) + sizeof(((wk_he_uniform_arguments *)NULL)->shape)},
+        .infer = NULL, .composite = wk_composite_he_uniform,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_he_uniform_arguments, generator)},
+    [WK_OP_HE_NORMAL] = {
+        .name = "he_normal", .id = WK_OP_HE_NORMAL, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_he_normal, 7, sizeof(wk_he_normal_arguments), offsetof(wk_he_normal_arguments, shape) + sizeof(((wk_he_normal_arguments *)NULL)->shape)},
+        .infer = NULL, .composite = wk_composite_he_normal,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_he_normal_arguments, generator)},
+    [WK_OP_LECUN_UNIFORM] = {
+        .name = "lecun_uniform", .id = WK_OP_LECUN_UNIFORM, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_lecun_uniform, 7, sizeof(wk_lecun_uniform_arguments), offsetof(wk_lecun_uniform_arguments, shape) + sizeof(((wk_lecun_uniform_arguments *)NULL)->shape)},
+        .infer = NULL, .composite = wk_composite_lecun_uniform,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_lecun_uniform_arguments, generator)},
+    [WK_OP_LECUN_NORMAL] = {
+        .name = "lecun_normal", .id = WK_OP_LECUN_NORMAL, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = NULL, .input_count = 0, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_lecun_normal, 7, sizeof(wk_lecun_normal_arguments), offsetof(wk_lecun_normal_arguments, shape) + sizeof(((wk_lecun_normal_arguments *)NULL)->shape)},
+        .infer = NULL, .composite = wk_composite_lecun_normal,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_lecun_normal_arguments, generator)},
+    [WK_OP_LSTM] = {
+        .name = "lstm", .id = WK_OP_LSTM, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = inputs_lstm, .input_count = 5, .output_count = 3,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_lstm, 8, sizeof(wk_lstm_arguments), offsetof(wk_lstm_arguments, weights) + sizeof(((wk_lstm_arguments *)NULL)->weights)},
+        .infer = NULL, .composite = wk_composite_lstm,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_lstm_arguments, generator)},
+    [WK_OP_GRU] = {
+        .name = "gru", .id = WK_OP_GRU, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = inputs_gru, .input_count = 4, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_gru, 8, sizeof(wk_gru_arguments), offsetof(wk_gru_arguments, weights) + sizeof(((wk_gru_arguments *)NULL)->weights)},
+        .infer = NULL, .composite = wk_composite_gru,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_gru_arguments, generator)},
+    [WK_OP_RNN] = {
+        .name = "rnn", .id = WK_OP_RNN, .class = WK_CLASS_RANDOM, .hidden = false,
+        .inputs = inputs_rnn, .input_count = 4, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_rnn, 9, sizeof(wk_rnn_arguments), offsetof(wk_rnn_arguments, weights) + sizeof(((wk_rnn_arguments *)NULL)->weights)},
+        .infer = NULL, .composite = wk_composite_rnn,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = offsetof(wk_rnn_arguments, generator)},
+    [WK_OP_LSTM_CELL] = {
+        .name = "lstm_cell", .id = WK_OP_LSTM_CELL, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_lstm_cell, .input_count = 6, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_lstm_cell_arguments), offsetof(wk_lstm_cell_arguments, weight_hidden) + sizeof(((wk_lstm_cell_arguments *)NULL)->weight_hidden)},
+        .infer = NULL, .composite = wk_composite_lstm_cell,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_GRU_CELL] = {
+        .name = "gru_cell", .id = WK_OP_GRU_CELL, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_gru_cell, .input_count = 6, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_gru_cell_arguments), offsetof(wk_gru_cell_arguments, weight_hidden) + sizeof(((wk_gru_cell_arguments *)NULL)->weight_hidden)},
+        .infer = NULL, .composite = wk_composite_gru_cell,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_RNN_CELL] = {
+        .name = "rnn_cell", .id = WK_OP_RNN_CELL, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_rnn_cell, .input_count = 5, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_rnn_cell_arguments), offsetof(wk_rnn_cell_arguments, weight_hidden) + sizeof(((wk_rnn_cell_arguments *)NULL)->weight_hidden)},
+        .infer = NULL, .composite = wk_composite_rnn_cell,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LSTM_LAYER] = {
+        .name = "lstm_layer", .id = WK_OP_LSTM_LAYER, .class = WK_CLASS_ROW, .hidden = true,
+        .inputs = inputs_lstm_layer, .input_count = 5, .output_count = 3,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_lstm_layer, 1, sizeof(wk_lstm_layer_arguments), offsetof(wk_lstm_layer_arguments, cell) + sizeof(((wk_lstm_layer_arguments *)NULL)->cell)},
+        .infer = wk_infer_lstm_layer, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_lstm_layer,
+        .gradient_reads_inputs = 30, .gradient_reads_outputs = 5, .random_key = 0},
+    [WK_OP_LSTM_LAYER_GRADIENT] = {
+        .name = "lstm_layer_gradient", .id = WK_OP_LSTM_LAYER_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
+        .inputs = inputs_lstm_layer_gradient, .input_count = 7, .output_count = 3,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_lstm_layer_gradient, 1, sizeof(wk_lstm_layer_gradient_arguments), offsetof(wk_lstm_layer_gradient_arguments, saved) + sizeof(((wk_lstm_layer_gradient_arguments *)NULL)->saved)},
+        .infer = wk_infer_lstm_layer_gradient, .composite = wk_composite_lstm_layer_gradient,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_GRU_LAYER] = {
+        .name = "gru_layer", .id = WK_OP_GRU_LAYER, .class = WK_CLASS_ROW, .hidden = true,
+        .inputs = inputs_gru_layer, .input_count = 5, .output_count = 3,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_gru_layer, 1, sizeof(wk_gru_layer_arguments), offsetof(wk_gru_layer_arguments, hidden) + sizeof(((wk_gru_layer_arguments *)NULL)->hidden)},
+        .infer = wk_infer_gru_layer, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_gru_layer,
+        .gradient_reads_inputs = 22, .gradient_reads_outputs = 5, .random_key = 0},
+    [WK_OP_GRU_LAYER_GRADIENT] = {
+        .name = "gru_layer_gradient", .id = WK_OP_GRU_LAYER_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
+        .inputs = inputs_gru_layer_gradient, .input_count = 8, .output_count = 3,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_gru_layer_gradient, 1, sizeof(wk_gru_layer_gradient_arguments), offsetof(wk_gru_layer_gradient_arguments, y) + sizeof(((wk_gru_layer_gradient_arguments *)NULL)->y)},
+        .infer = wk_infer_gru_layer_gradient, .composite = wk_composite_gru_layer_gradient,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_SUM] = {
         .name = "sum", .id = WK_OP_SUM, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_sum, .input_count = 1, .output_count = 1,
@@ -5098,6 +7508,69 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_BOOL, .promotes = true,
         .settings = {attributes_all_close, 3, sizeof(wk_all_close_arguments), offsetof(wk_all_close_arguments, y) + sizeof(((wk_all_close_arguments *)NULL)->y)},
         .infer = NULL, .composite = wk_composite_all_close,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_INTERPOLATE] = {
+        .name = "interpolate", .id = WK_OP_INTERPOLATE, .class = WK_CLASS_WINDOW, .hidden = false,
+        .inputs = inputs_interpolate, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_interpolate, 5, sizeof(wk_interpolate_arguments), offsetof(wk_interpolate_arguments, x) + sizeof(((wk_interpolate_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_interpolate,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_RESAMPLE] = {
+        .name = "resample", .id = WK_OP_RESAMPLE, .class = WK_CLASS_WINDOW, .hidden = true,
+        .inputs = inputs_resample, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_resample, 6, sizeof(wk_resample_arguments), offsetof(wk_resample_arguments, size) + sizeof(((wk_resample_arguments *)NULL)->size)},
+        .infer = wk_infer_resample, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_resample,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_RESAMPLE_GRADIENT] = {
+        .name = "resample_gradient", .id = WK_OP_RESAMPLE_GRADIENT, .class = WK_CLASS_WINDOW, .hidden = true,
+        .inputs = inputs_resample_gradient, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_resample_gradient, 6, sizeof(wk_resample_gradient_arguments), offsetof(wk_resample_gradient_arguments, size) + sizeof(((wk_resample_gradient_arguments *)NULL)->size)},
+        .infer = wk_infer_resample_gradient, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_resample_gradient,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_PIXEL_SHUFFLE] = {
+        .name = "pixel_shuffle", .id = WK_OP_PIXEL_SHUFFLE, .class = WK_CLASS_VIEW, .hidden = false,
+        .inputs = inputs_pixel_shuffle, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_pixel_shuffle, 1, sizeof(wk_pixel_shuffle_arguments), offsetof(wk_pixel_shuffle_arguments, factor) + sizeof(((wk_pixel_shuffle_arguments *)NULL)->factor)},
+        .infer = NULL, .composite = wk_composite_pixel_shuffle,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_PIXEL_UNSHUFFLE] = {
+        .name = "pixel_unshuffle", .id = WK_OP_PIXEL_UNSHUFFLE, .class = WK_CLASS_VIEW, .hidden = false,
+        .inputs = inputs_pixel_unshuffle, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_pixel_unshuffle, 1, sizeof(wk_pixel_unshuffle_arguments), offsetof(wk_pixel_unshuffle_arguments, factor) + sizeof(((wk_pixel_unshuffle_arguments *)NULL)->factor)},
+        .infer = NULL, .composite = wk_composite_pixel_unshuffle,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_AFFINE_GRID] = {
+        .name = "affine_grid", .id = WK_OP_AFFINE_GRID, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_affine_grid, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_affine_grid, 2, sizeof(wk_affine_grid_arguments), offsetof(wk_affine_grid_arguments, size) + sizeof(((wk_affine_grid_arguments *)NULL)->size)},
+        .infer = NULL, .composite = wk_composite_affine_grid,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_GRID_SAMPLE] = {
+        .name = "grid_sample", .id = WK_OP_GRID_SAMPLE, .class = WK_CLASS_WINDOW, .hidden = false,
+        .inputs = inputs_grid_sample, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_grid_sample, 3, sizeof(wk_grid_sample_arguments), offsetof(wk_grid_sample_arguments, grid) + sizeof(((wk_grid_sample_arguments *)NULL)->grid)},
+        .infer = NULL, .composite = wk_composite_grid_sample,
         .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
@@ -5312,10 +7785,163 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "pad", .id = WK_OP_PAD, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_pad, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_pad, 3, sizeof(wk_pad_arguments), offsetof(wk_pad_arguments, after) + sizeof(((wk_pad_arguments *)NULL)->after)},
+        .settings = {attributes_pad, 4, sizeof(wk_pad_arguments), offsetof(wk_pad_arguments, after) + sizeof(((wk_pad_arguments *)NULL)->after)},
         .infer = wk_infer_pad, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_pad,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_AS_STRIDED] = {
+        .name = "as_strided", .id = WK_OP_AS_STRIDED, .class = WK_CLASS_VIEW, .hidden = false,
+        .inputs = inputs_as_strided, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_as_strided, 3, sizeof(wk_as_strided_arguments), offsetof(wk_as_strided_arguments, strides) + sizeof(((wk_as_strided_arguments *)NULL)->strides)},
+        .infer = wk_infer_as_strided, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_as_strided,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_DIAGONAL] = {
+        .name = "diagonal", .id = WK_OP_DIAGONAL, .class = WK_CLASS_VIEW, .hidden = false,
+        .inputs = inputs_diagonal, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_diagonal, 3, sizeof(wk_diagonal_arguments), offsetof(wk_diagonal_arguments, x) + sizeof(((wk_diagonal_arguments *)NULL)->x)},
+        .infer = wk_infer_diagonal, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_diagonal,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SLIDING_WINDOWS] = {
+        .name = "sliding_windows", .id = WK_OP_SLIDING_WINDOWS, .class = WK_CLASS_VIEW, .hidden = false,
+        .inputs = inputs_sliding_windows, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_sliding_windows, 3, sizeof(wk_sliding_windows_arguments), offsetof(wk_sliding_windows_arguments, size) + sizeof(((wk_sliding_windows_arguments *)NULL)->size)},
+        .infer = wk_infer_sliding_windows, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_sliding_windows,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_NARROW] = {
+        .name = "narrow", .id = WK_OP_NARROW, .class = WK_CLASS_VIEW, .hidden = false,
+        .inputs = inputs_narrow, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_narrow, 3, sizeof(wk_narrow_arguments), offsetof(wk_narrow_arguments, length) + sizeof(((wk_narrow_arguments *)NULL)->length)},
+        .infer = NULL, .composite = wk_composite_narrow,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_UNFLATTEN] = {
+        .name = "unflatten", .id = WK_OP_UNFLATTEN, .class = WK_CLASS_VIEW, .hidden = false,
+        .inputs = inputs_unflatten, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_unflatten, 2, sizeof(wk_unflatten_arguments), offsetof(wk_unflatten_arguments, shape) + sizeof(((wk_unflatten_arguments *)NULL)->shape)},
+        .infer = NULL, .composite = wk_composite_unflatten,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_EXPAND] = {
+        .name = "expand", .id = WK_OP_EXPAND, .class = WK_CLASS_VIEW, .hidden = false,
+        .inputs = inputs_expand, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_expand, 1, sizeof(wk_expand_arguments), offsetof(wk_expand_arguments, shape) + sizeof(((wk_expand_arguments *)NULL)->shape)},
+        .infer = NULL, .composite = wk_composite_expand,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MOVE_AXES] = {
+        .name = "move_axes", .id = WK_OP_MOVE_AXES, .class = WK_CLASS_VIEW, .hidden = false,
+        .inputs = inputs_move_axes, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_move_axes, 2, sizeof(wk_move_axes_arguments), offsetof(wk_move_axes_arguments, to) + sizeof(((wk_move_axes_arguments *)NULL)->to)},
+        .infer = NULL, .composite = wk_composite_move_axes,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SELECT_SCATTER] = {
+        .name = "select_scatter", .id = WK_OP_SELECT_SCATTER, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_select_scatter, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_select_scatter, 2, sizeof(wk_select_scatter_arguments), offsetof(wk_select_scatter_arguments, index) + sizeof(((wk_select_scatter_arguments *)NULL)->index)},
+        .infer = NULL, .composite = wk_composite_select_scatter,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_REPEAT] = {
+        .name = "repeat", .id = WK_OP_REPEAT, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_repeat, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_repeat, 1, sizeof(wk_repeat_arguments), offsetof(wk_repeat_arguments, counts) + sizeof(((wk_repeat_arguments *)NULL)->counts)},
+        .infer = NULL, .composite = wk_composite_repeat,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_REPEAT_INTERLEAVE] = {
+        .name = "repeat_interleave", .id = WK_OP_REPEAT_INTERLEAVE, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_repeat_interleave, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_repeat_interleave, 2, sizeof(wk_repeat_interleave_arguments), offsetof(wk_repeat_interleave_arguments, axis) + sizeof(((wk_repeat_interleave_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_repeat_interleave,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ROLL] = {
+        .name = "roll", .id = WK_OP_ROLL, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_roll, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_roll, 2, sizeof(wk_roll_arguments), offsetof(wk_roll_arguments, shifts) + sizeof(((wk_roll_arguments *)NULL)->shifts)},
+        .infer = NULL, .composite = wk_composite_roll,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ROTATE90] = {
+        .name = "rotate90", .id = WK_OP_ROTATE90, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_rotate90, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_rotate90, 2, sizeof(wk_rotate90_arguments), offsetof(wk_rotate90_arguments, x) + sizeof(((wk_rotate90_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_rotate90,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_HSTACK] = {
+        .name = "hstack", .id = WK_OP_HSTACK, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_hstack, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_hstack_arguments), offsetof(wk_hstack_arguments, tensors) + sizeof(((wk_hstack_arguments *)NULL)->tensors)},
+        .infer = NULL, .composite = wk_composite_hstack,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_VSTACK] = {
+        .name = "vstack", .id = WK_OP_VSTACK, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_vstack, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_vstack_arguments), offsetof(wk_vstack_arguments, tensors) + sizeof(((wk_vstack_arguments *)NULL)->tensors)},
+        .infer = NULL, .composite = wk_composite_vstack,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_DSTACK] = {
+        .name = "dstack", .id = WK_OP_DSTACK, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_dstack, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_dstack_arguments), offsetof(wk_dstack_arguments, tensors) + sizeof(((wk_dstack_arguments *)NULL)->tensors)},
+        .infer = NULL, .composite = wk_composite_dstack,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_COLUMN_STACK] = {
+        .name = "column_stack", .id = WK_OP_COLUMN_STACK, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_column_stack, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_column_stack_arguments), offsetof(wk_column_stack_arguments, tensors) + sizeof(((wk_column_stack_arguments *)NULL)->tensors)},
+        .infer = NULL, .composite = wk_composite_column_stack,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_DIAGONAL_SCATTER] = {
+        .name = "diagonal_scatter", .id = WK_OP_DIAGONAL_SCATTER, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_diagonal_scatter, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_diagonal_scatter, 3, sizeof(wk_diagonal_scatter_arguments), offsetof(wk_diagonal_scatter_arguments, source) + sizeof(((wk_diagonal_scatter_arguments *)NULL)->source)},
+        .infer = NULL, .composite = wk_composite_diagonal_scatter,
+        .is_native = NULL,
+        .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_SORT] = {
         .name = "sort", .id = WK_OP_SORT, .class = WK_CLASS_ROW, .hidden = false,
@@ -5501,7 +8127,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "max_pool2d", .id = WK_OP_MAX_POOL2D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_max_pool2d, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_max_pool2d, 3, sizeof(wk_max_pool2d_arguments), offsetof(wk_max_pool2d_arguments, window) + sizeof(((wk_max_pool2d_arguments *)NULL)->window)},
+        .settings = {attributes_max_pool2d, 6, sizeof(wk_max_pool2d_arguments), offsetof(wk_max_pool2d_arguments, window) + sizeof(((wk_max_pool2d_arguments *)NULL)->window)},
         .infer = wk_infer_max_pool2d, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_max_pool2d,
@@ -5510,16 +8136,52 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "max_pool2d_gradient", .id = WK_OP_MAX_POOL2D_GRADIENT, .class = WK_CLASS_WINDOW, .hidden = true,
         .inputs = inputs_max_pool2d_gradient, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_max_pool2d_gradient, 3, sizeof(wk_max_pool2d_gradient_arguments), offsetof(wk_max_pool2d_gradient_arguments, window) + sizeof(((wk_max_pool2d_gradient_arguments *)NULL)->window)},
+        .settings = {attributes_max_pool2d_gradient, 6, sizeof(wk_max_pool2d_gradient_arguments), offsetof(wk_max_pool2d_gradient_arguments, window) + sizeof(((wk_max_pool2d_gradient_arguments *)NULL)->window)},
         .infer = wk_infer_max_pool2d_gradient, .composite = NULL,
         .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+        .vjp = wk_vjp_max_pool2d_gradient,
+        .gradient_reads_inputs = 2, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MAX_POOL2D_PICK] = {
+        .name = "max_pool2d_pick", .id = WK_OP_MAX_POOL2D_PICK, .class = WK_CLASS_WINDOW, .hidden = true,
+        .inputs = inputs_max_pool2d_pick, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_max_pool2d_pick, 6, sizeof(wk_max_pool2d_pick_arguments), offsetof(wk_max_pool2d_pick_arguments, window) + sizeof(((wk_max_pool2d_pick_arguments *)NULL)->window)},
+        .infer = wk_infer_max_pool2d_pick, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_max_pool2d_pick,
+        .gradient_reads_inputs = 2, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MAX_POOL2D_WITH_INDICES] = {
+        .name = "max_pool2d_with_indices", .id = WK_OP_MAX_POOL2D_WITH_INDICES, .class = WK_CLASS_WINDOW, .hidden = false,
+        .inputs = inputs_max_pool2d_with_indices, .input_count = 1, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_max_pool2d_with_indices, 6, sizeof(wk_max_pool2d_with_indices_arguments), offsetof(wk_max_pool2d_with_indices_arguments, window) + sizeof(((wk_max_pool2d_with_indices_arguments *)NULL)->window)},
+        .infer = wk_infer_max_pool2d_with_indices, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_max_pool2d_with_indices,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MAX_UNPOOL2D] = {
+        .name = "max_unpool2d", .id = WK_OP_MAX_UNPOOL2D, .class = WK_CLASS_WINDOW, .hidden = false,
+        .inputs = inputs_max_unpool2d, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_max_unpool2d, 1, sizeof(wk_max_unpool2d_arguments), offsetof(wk_max_unpool2d_arguments, size) + sizeof(((wk_max_unpool2d_arguments *)NULL)->size)},
+        .infer = wk_infer_max_unpool2d, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_max_unpool2d,
+        .gradient_reads_inputs = 2, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MAX_UNPOOL2D_GRADIENT] = {
+        .name = "max_unpool2d_gradient", .id = WK_OP_MAX_UNPOOL2D_GRADIENT, .class = WK_CLASS_WINDOW, .hidden = true,
+        .inputs = inputs_max_unpool2d_gradient, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_max_unpool2d_gradient_arguments), offsetof(wk_max_unpool2d_gradient_arguments, indices) + sizeof(((wk_max_unpool2d_gradient_arguments *)NULL)->indices)},
+        .infer = wk_infer_max_unpool2d_gradient, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_max_unpool2d_gradient,
+        .gradient_reads_inputs = 2, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_AVERAGE_POOL2D] = {
         .name = "average_pool2d", .id = WK_OP_AVERAGE_POOL2D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_average_pool2d, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_average_pool2d, 3, sizeof(wk_average_pool2d_arguments), offsetof(wk_average_pool2d_arguments, window) + sizeof(((wk_average_pool2d_arguments *)NULL)->window)},
+        .settings = {attributes_average_pool2d, 6, sizeof(wk_average_pool2d_arguments), offsetof(wk_average_pool2d_arguments, window) + sizeof(((wk_average_pool2d_arguments *)NULL)->window)},
         .infer = wk_infer_average_pool2d, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_average_pool2d,
@@ -5528,10 +8190,145 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "average_pool2d_gradient", .id = WK_OP_AVERAGE_POOL2D_GRADIENT, .class = WK_CLASS_WINDOW, .hidden = true,
         .inputs = inputs_average_pool2d_gradient, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_average_pool2d_gradient, 4, sizeof(wk_average_pool2d_gradient_arguments), offsetof(wk_average_pool2d_gradient_arguments, window) + sizeof(((wk_average_pool2d_gradient_arguments *)NULL)->window)},
+        .settings = {attributes_average_pool2d_gradient, 7, sizeof(wk_average_pool2d_gradient_arguments), offsetof(wk_average_pool2d_gradient_arguments, window) + sizeof(((wk_average_pool2d_gradient_arguments *)NULL)->window)},
         .infer = wk_infer_average_pool2d_gradient, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_average_pool2d_gradient,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MAX_POOL1D] = {
+        .name = "max_pool1d", .id = WK_OP_MAX_POOL1D, .class = WK_CLASS_WINDOW, .hidden = false,
+        .inputs = inputs_max_pool1d, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_max_pool1d, 5, sizeof(wk_max_pool1d_arguments), offsetof(wk_max_pool1d_arguments, window) + sizeof(((wk_max_pool1d_arguments *)NULL)->window)},
+        .infer = NULL, .composite = wk_composite_max_pool1d,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MAX_POOL3D] = {
+        .name = "max_pool3d", .id = WK_OP_MAX_POOL3D, .class = WK_CLASS_WINDOW, .hidden = false,
+        .inputs = inputs_max_pool3d, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_max_pool3d, 5, sizeof(wk_max_pool3d_arguments), offsetof(wk_max_pool3d_arguments, window) + sizeof(((wk_max_pool3d_arguments *)NULL)->window)},
+        .infer = NULL, .composite = wk_composite_max_pool3d,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_AVERAGE_POOL1D] = {
+        .name = "average_pool1d", .id = WK_OP_AVERAGE_POOL1D, .class = WK_CLASS_WINDOW, .hidden = false,
+        .inputs = inputs_average_pool1d, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_average_pool1d, 5, sizeof(wk_average_pool1d_arguments), offsetof(wk_average_pool1d_arguments, window) + sizeof(((wk_average_pool1d_arguments *)NULL)->window)},
+        .infer = NULL, .composite = wk_composite_average_pool1d,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_AVERAGE_POOL3D] = {
+        .name = "average_pool3d", .id = WK_OP_AVERAGE_POOL3D, .class = WK_CLASS_WINDOW, .hidden = false,
+        .inputs = inputs_average_pool3d, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_average_pool3d, 5, sizeof(wk_average_pool3d_arguments), offsetof(wk_average_pool3d_arguments, window) + sizeof(((wk_average_pool3d_arguments *)NULL)->window)},
+        .infer = NULL, .composite = wk_composite_average_pool3d,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ADAPTIVE_AVERAGE_POOL2D] = {
+        .name = "adaptive_average_pool2d", .id = WK_OP_ADAPTIVE_AVERAGE_POOL2D, .class = WK_CLASS_WINDOW, .hidden = false,
+        .inputs = inputs_adaptive_average_pool2d, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_adaptive_average_pool2d, 1, sizeof(wk_adaptive_average_pool2d_arguments), offsetof(wk_adaptive_average_pool2d_arguments, size) + sizeof(((wk_adaptive_average_pool2d_arguments *)NULL)->size)},
+        .infer = NULL, .composite = wk_composite_adaptive_average_pool2d,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ADAPTIVE_AVERAGE_POOL1D] = {
+        .name = "adaptive_average_pool1d", .id = WK_OP_ADAPTIVE_AVERAGE_POOL1D, .class = WK_CLASS_WINDOW, .hidden = false,
+        .inputs = inputs_adaptive_average_pool1d, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_adaptive_average_pool1d, 1, sizeof(wk_adaptive_average_pool1d_arguments), offsetof(wk_adaptive_average_pool1d_arguments, size) + sizeof(((wk_adaptive_average_pool1d_arguments *)NULL)->size)},
+        .infer = NULL, .composite = wk_composite_adaptive_average_pool1d,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ADAPTIVE_AVERAGE_POOL3D] = {
+        .name = "adaptive_average_pool3d", .id = WK_OP_ADAPTIVE_AVERAGE_POOL3D, .class = WK_CLASS_WINDOW, .hidden = false,
+        .inputs = inputs_adaptive_average_pool3d, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_adaptive_average_pool3d, 1, sizeof(wk_adaptive_average_pool3d_arguments), offsetof(wk_adaptive_average_pool3d_arguments, size) + sizeof(((wk_adaptive_average_pool3d_arguments *)NULL)->size)},
+        .infer = NULL, .composite = wk_composite_adaptive_average_pool3d,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ADAPTIVE_MAX_POOL2D] = {
+        .name = "adaptive_max_pool2d", .id = WK_OP_ADAPTIVE_MAX_POOL2D, .class = WK_CLASS_WINDOW, .hidden = false,
+        .inputs = inputs_adaptive_max_pool2d, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_adaptive_max_pool2d, 1, sizeof(wk_adaptive_max_pool2d_arguments), offsetof(wk_adaptive_max_pool2d_arguments, size) + sizeof(((wk_adaptive_max_pool2d_arguments *)NULL)->size)},
+        .infer = NULL, .composite = wk_composite_adaptive_max_pool2d,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ADAPTIVE_MAX_POOL1D] = {
+        .name = "adaptive_max_pool1d", .id = WK_OP_ADAPTIVE_MAX_POOL1D, .class = WK_CLASS_WINDOW, .hidden = false,
+        .inputs = inputs_adaptive_max_pool1d, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_adaptive_max_pool1d, 1, sizeof(wk_adaptive_max_pool1d_arguments), offsetof(wk_adaptive_max_pool1d_arguments, size) + sizeof(((wk_adaptive_max_pool1d_arguments *)NULL)->size)},
+        .infer = NULL, .composite = wk_composite_adaptive_max_pool1d,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_GLOBAL_AVERAGE_POOL2D] = {
+        .name = "global_average_pool2d", .id = WK_OP_GLOBAL_AVERAGE_POOL2D, .class = WK_CLASS_WINDOW, .hidden = false,
+        .inputs = inputs_global_average_pool2d, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_global_average_pool2d_arguments), offsetof(wk_global_average_pool2d_arguments, x) + sizeof(((wk_global_average_pool2d_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_global_average_pool2d,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_GLOBAL_MAX_POOL2D] = {
+        .name = "global_max_pool2d", .id = WK_OP_GLOBAL_MAX_POOL2D, .class = WK_CLASS_WINDOW, .hidden = false,
+        .inputs = inputs_global_max_pool2d, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_global_max_pool2d_arguments), offsetof(wk_global_max_pool2d_arguments, x) + sizeof(((wk_global_max_pool2d_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_global_max_pool2d,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_UNFOLD2D] = {
+        .name = "unfold2d", .id = WK_OP_UNFOLD2D, .class = WK_CLASS_WINDOW, .hidden = false,
+        .inputs = inputs_unfold2d, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_unfold2d, 4, sizeof(wk_unfold2d_arguments), offsetof(wk_unfold2d_arguments, window) + sizeof(((wk_unfold2d_arguments *)NULL)->window)},
+        .infer = wk_infer_unfold2d, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_unfold2d,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_FOLD2D] = {
+        .name = "fold2d", .id = WK_OP_FOLD2D, .class = WK_CLASS_WINDOW, .hidden = false,
+        .inputs = inputs_fold2d, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_fold2d, 5, sizeof(wk_fold2d_arguments), offsetof(wk_fold2d_arguments, window) + sizeof(((wk_fold2d_arguments *)NULL)->window)},
+        .infer = wk_infer_fold2d, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_fold2d,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LOCAL_RESPONSE_NORM] = {
+        .name = "local_response_norm", .id = WK_OP_LOCAL_RESPONSE_NORM, .class = WK_CLASS_WINDOW, .hidden = false,
+        .inputs = inputs_local_response_norm, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_local_response_norm, 4, sizeof(wk_local_response_norm_arguments), offsetof(wk_local_response_norm_arguments, size) + sizeof(((wk_local_response_norm_arguments *)NULL)->size)},
+        .infer = NULL, .composite = wk_composite_local_response_norm,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LP_POOL2D] = {
+        .name = "lp_pool2d", .id = WK_OP_LP_POOL2D, .class = WK_CLASS_WINDOW, .hidden = false,
+        .inputs = inputs_lp_pool2d, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_lp_pool2d, 3, sizeof(wk_lp_pool2d_arguments), offsetof(wk_lp_pool2d_arguments, window) + sizeof(((wk_lp_pool2d_arguments *)NULL)->window)},
+        .infer = NULL, .composite = wk_composite_lp_pool2d,
+        .is_native = NULL,
+        .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
 };
 
@@ -5612,6 +8409,80 @@ wk_tensor *wk_glu_at(wk_place here, const wk_glu_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_GLU], here, arguments);
 }
 
+wk_tensor *wk_squareplus_at(wk_place here, const wk_squareplus_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SQUAREPLUS], here, arguments);
+}
+
+wk_tensor *wk_crelu_at(wk_place here, const wk_crelu_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CRELU], here, arguments);
+}
+_Static_assert(offsetof(wk_scaled_dot_product_attention_arguments, keyed) - offsetof(wk_scaled_dot_product_attention_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_scaled_dot_product_attention_arguments, seed) - offsetof(wk_scaled_dot_product_attention_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_scaled_dot_product_attention_arguments, offset) - offsetof(wk_scaled_dot_product_attention_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_scaled_dot_product_attention_at(wk_place here, const wk_scaled_dot_product_attention_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SCALED_DOT_PRODUCT_ATTENTION], here, arguments);
+}
+
+wk_attention_result wk_attention_at(wk_place here, const wk_attention_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_ATTENTION], here, arguments, results);
+  return (wk_attention_result){results[0], results[1]};
+}
+
+wk_attention_gradient_result wk_attention_gradient_at(wk_place here, const wk_attention_gradient_arguments *arguments) {
+  wk_tensor *results[3];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_ATTENTION_GRADIENT], here, arguments, results);
+  return (wk_attention_gradient_result){results[0], results[1], results[2]};
+}
+_Static_assert(offsetof(wk_multi_head_attention_arguments, keyed) - offsetof(wk_multi_head_attention_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_multi_head_attention_arguments, seed) - offsetof(wk_multi_head_attention_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_multi_head_attention_arguments, offset) - offsetof(wk_multi_head_attention_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_multi_head_attention_at(wk_place here, const wk_multi_head_attention_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MULTI_HEAD_ATTENTION], here, arguments);
+}
+
+wk_tensor *wk_rotary_embedding_at(wk_place here, const wk_rotary_embedding_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ROTARY_EMBEDDING], here, arguments);
+}
+
+wk_tensor *wk_conv1d_at(wk_place here, const wk_conv1d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CONV1D], here, arguments);
+}
+
+wk_tensor *wk_conv3d_at(wk_place here, const wk_conv3d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CONV3D], here, arguments);
+}
+
+wk_tensor *wk_conv_transpose2d_at(wk_place here, const wk_conv_transpose2d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CONV_TRANSPOSE2D], here, arguments);
+}
+
+wk_tensor *wk_conv_transpose1d_at(wk_place here, const wk_conv_transpose1d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CONV_TRANSPOSE1D], here, arguments);
+}
+
+wk_tensor *wk_conv_transpose3d_at(wk_place here, const wk_conv_transpose3d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CONV_TRANSPOSE3D], here, arguments);
+}
+
+wk_tensor *wk_separable_conv2d_at(wk_place here, const wk_separable_conv2d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SEPARABLE_CONV2D], here, arguments);
+}
+
 wk_tensor *wk_full_at(wk_place here, const wk_full_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_FULL], here, arguments);
 }
@@ -5654,6 +8525,10 @@ wk_tensor *wk_linspace_at(wk_place here, const wk_linspace_arguments *arguments)
 
 wk_tensor *wk_logspace_at(wk_place here, const wk_logspace_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_LOGSPACE], here, arguments);
+}
+
+wk_tensor *wk_geomspace_at(wk_place here, const wk_geomspace_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GEOMSPACE], here, arguments);
 }
 
 wk_tensor *wk_range_at(wk_place here, const wk_range_arguments *arguments) {
@@ -5716,6 +8591,34 @@ wk_tensor *wk_linear_recurrence_at(wk_place here, const wk_linear_recurrence_arg
   return wk_op_run_in_scope(&wk_op_table[WK_OP_LINEAR_RECURRENCE], here, arguments);
 }
 
+wk_tensor *wk_embedding_at(wk_place here, const wk_embedding_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_EMBEDDING], here, arguments);
+}
+
+wk_tensor *wk_embedding_bag_at(wk_place here, const wk_embedding_bag_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_EMBEDDING_BAG], here, arguments);
+}
+
+wk_tensor *wk_segment_sum_at(wk_place here, const wk_segment_sum_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SEGMENT_SUM], here, arguments);
+}
+
+wk_tensor *wk_segment_mean_at(wk_place here, const wk_segment_mean_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SEGMENT_MEAN], here, arguments);
+}
+
+wk_tensor *wk_segment_max_at(wk_place here, const wk_segment_max_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SEGMENT_MAX], here, arguments);
+}
+
+wk_tensor *wk_segment_min_at(wk_place here, const wk_segment_min_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SEGMENT_MIN], here, arguments);
+}
+
+wk_tensor *wk_segment_product_at(wk_place here, const wk_segment_product_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SEGMENT_PRODUCT], here, arguments);
+}
+
 wk_tensor *wk_gather_at(wk_place here, const wk_gather_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_GATHER], here, arguments);
 }
@@ -5738,6 +8641,62 @@ wk_tensor *wk_index_put_at(wk_place here, const wk_index_put_arguments *argument
 
 wk_tensor *wk_index_select_at(wk_place here, const wk_index_select_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_SELECT], here, arguments);
+}
+
+wk_tensor *wk_scatter_reduce_at(wk_place here, const wk_scatter_reduce_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SCATTER_REDUCE], here, arguments);
+}
+
+wk_tensor *wk_index_add_at(wk_place here, const wk_index_add_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_ADD], here, arguments);
+}
+
+wk_tensor *wk_index_copy_at(wk_place here, const wk_index_copy_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_COPY], here, arguments);
+}
+
+wk_tensor *wk_index_fill_at(wk_place here, const wk_index_fill_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_FILL], here, arguments);
+}
+
+wk_tensor *wk_index_reduce_at(wk_place here, const wk_index_reduce_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_REDUCE], here, arguments);
+}
+
+wk_tensor *wk_take_at(wk_place here, const wk_take_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TAKE], here, arguments);
+}
+
+wk_tensor *wk_take_along_axis_at(wk_place here, const wk_take_along_axis_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TAKE_ALONG_AXIS], here, arguments);
+}
+
+wk_tensor *wk_gather_nd_at(wk_place here, const wk_gather_nd_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GATHER_ND], here, arguments);
+}
+
+wk_tensor *wk_scatter_nd_at(wk_place here, const wk_scatter_nd_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SCATTER_ND], here, arguments);
+}
+
+wk_tensor *wk_scatter_nd_update_at(wk_place here, const wk_scatter_nd_update_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SCATTER_ND_UPDATE], here, arguments);
+}
+
+wk_tensor *wk_nonzero_at(wk_place here, const wk_nonzero_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_NONZERO], here, arguments);
+}
+
+wk_tensor *wk_masked_select_at(wk_place here, const wk_masked_select_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MASKED_SELECT], here, arguments);
+}
+
+wk_tensor *wk_masked_scatter_at(wk_place here, const wk_masked_scatter_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MASKED_SCATTER], here, arguments);
+}
+
+wk_tensor *wk_put_at(wk_place here, const wk_put_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_PUT], here, arguments);
 }
 
 wk_tensor *wk_dot_at(wk_place here, const wk_dot_arguments *arguments) {
@@ -5770,10 +8729,6 @@ wk_tensor *wk_einsum_at(wk_place here, const wk_einsum_arguments *arguments) {
 
 wk_tensor *wk_chain_matmul_at(wk_place here, const wk_chain_matmul_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_CHAIN_MATMUL], here, arguments);
-}
-
-wk_tensor *wk_diagonal_at(wk_place here, const wk_diagonal_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_DIAGONAL], here, arguments);
 }
 
 wk_tensor *wk_trace_at(wk_place here, const wk_trace_arguments *arguments) {
@@ -5810,6 +8765,70 @@ wk_tensor *wk_distances_at(wk_place here, const wk_distances_arguments *argument
 
 wk_tensor *wk_matrix_power_at(wk_place here, const wk_matrix_power_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_MATRIX_POWER], here, arguments);
+}
+
+wk_tensor *wk_cholesky_at(wk_place here, const wk_cholesky_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CHOLESKY], here, arguments);
+}
+
+wk_tensor *wk_triangular_solve_at(wk_place here, const wk_triangular_solve_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TRIANGULAR_SOLVE], here, arguments);
+}
+
+wk_tensor *wk_solve_at(wk_place here, const wk_solve_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SOLVE], here, arguments);
+}
+
+wk_tensor *wk_inverse_at(wk_place here, const wk_inverse_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_INVERSE], here, arguments);
+}
+
+wk_tensor *wk_determinant_at(wk_place here, const wk_determinant_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_DETERMINANT], here, arguments);
+}
+
+wk_log_determinant_result wk_log_determinant_at(wk_place here, const wk_log_determinant_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_LOG_DETERMINANT], here, arguments, results);
+  return (wk_log_determinant_result){results[0], results[1]};
+}
+
+wk_qr_result wk_qr_at(wk_place here, const wk_qr_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_QR], here, arguments, results);
+  return (wk_qr_result){results[0], results[1]};
+}
+
+wk_symmetric_eigen_result wk_symmetric_eigen_at(wk_place here, const wk_symmetric_eigen_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_SYMMETRIC_EIGEN], here, arguments, results);
+  return (wk_symmetric_eigen_result){results[0], results[1]};
+}
+
+wk_svd_result wk_svd_at(wk_place here, const wk_svd_arguments *arguments) {
+  wk_tensor *results[3];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_SVD], here, arguments, results);
+  return (wk_svd_result){results[0], results[1], results[2]};
+}
+
+wk_tensor *wk_pseudo_inverse_at(wk_place here, const wk_pseudo_inverse_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_PSEUDO_INVERSE], here, arguments);
+}
+
+wk_tensor *wk_matrix_rank_at(wk_place here, const wk_matrix_rank_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MATRIX_RANK], here, arguments);
+}
+
+wk_tensor *wk_least_squares_at(wk_place here, const wk_least_squares_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LEAST_SQUARES], here, arguments);
+}
+
+wk_tensor *wk_cholesky_solve_at(wk_place here, const wk_cholesky_solve_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CHOLESKY_SOLVE], here, arguments);
+}
+
+wk_tensor *wk_matrix_exponential_at(wk_place here, const wk_matrix_exponential_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MATRIX_EXPONENTIAL], here, arguments);
 }
 
 wk_tensor *wk_mse_loss_at(wk_place here, const wk_mse_loss_arguments *arguments) {
@@ -5906,6 +8925,42 @@ wk_tensor *wk_linear_at(wk_place here, const wk_linear_arguments *arguments) {
 
 wk_tensor *wk_conv2d_at(wk_place here, const wk_conv2d_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_CONV2D], here, arguments);
+}
+
+wk_tensor *wk_batch_norm_at(wk_place here, const wk_batch_norm_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_BATCH_NORM], here, arguments);
+}
+
+wk_tensor *wk_layer_norm_at(wk_place here, const wk_layer_norm_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LAYER_NORM], here, arguments);
+}
+
+wk_tensor *wk_rms_norm_at(wk_place here, const wk_rms_norm_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_RMS_NORM], here, arguments);
+}
+
+wk_tensor *wk_group_norm_at(wk_place here, const wk_group_norm_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GROUP_NORM], here, arguments);
+}
+
+wk_tensor *wk_instance_norm_at(wk_place here, const wk_instance_norm_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_INSTANCE_NORM], here, arguments);
+}
+
+wk_tensor *wk_l2_normalize_at(wk_place here, const wk_l2_normalize_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_L2_NORMALIZE], here, arguments);
+}
+
+wk_normalise_result wk_normalise_at(wk_place here, const wk_normalise_arguments *arguments) {
+  wk_tensor *results[3];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_NORMALISE], here, arguments, results);
+  return (wk_normalise_result){results[0], results[1], results[2]};
+}
+
+wk_normalise_gradient_result wk_normalise_gradient_at(wk_place here, const wk_normalise_gradient_arguments *arguments) {
+  wk_tensor *results[3];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_NORMALISE_GRADIENT], here, arguments, results);
+  return (wk_normalise_gradient_result){results[0], results[1], results[2]};
 }
 
 wk_tensor *wk_add_at(wk_place here, const wk_add_arguments *arguments) {
@@ -6092,6 +9147,10 @@ wk_tensor *wk_erfinv_at(wk_place here, const wk_erfinv_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_ERFINV], here, arguments);
 }
 
+wk_tensor *wk_ndtr_at(wk_place here, const wk_ndtr_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_NDTR], here, arguments);
+}
+
 wk_tensor *wk_lgamma_at(wk_place here, const wk_lgamma_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_LGAMMA], here, arguments);
 }
@@ -6102,6 +9161,10 @@ wk_tensor *wk_digamma_at(wk_place here, const wk_digamma_arguments *arguments) {
 
 wk_tensor *wk_trigamma_at(wk_place here, const wk_trigamma_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_TRIGAMMA], here, arguments);
+}
+
+wk_tensor *wk_polygamma_at(wk_place here, const wk_polygamma_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_POLYGAMMA], here, arguments);
 }
 
 wk_tensor *wk_cbrt_at(wk_place here, const wk_cbrt_arguments *arguments) {
@@ -6508,6 +9571,232 @@ _Static_assert(offsetof(wk_normal_like_arguments, offset) - offsetof(wk_normal_l
 wk_tensor *wk_normal_like_at(wk_place here, const wk_normal_like_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_NORMAL_LIKE], here, arguments);
 }
+_Static_assert(offsetof(wk_random_gamma_arguments, keyed) - offsetof(wk_random_gamma_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_random_gamma_arguments, seed) - offsetof(wk_random_gamma_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_random_gamma_arguments, offset) - offsetof(wk_random_gamma_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_random_gamma_at(wk_place here, const wk_random_gamma_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_RANDOM_GAMMA], here, arguments);
+}
+_Static_assert(offsetof(wk_random_beta_arguments, keyed) - offsetof(wk_random_beta_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_random_beta_arguments, seed) - offsetof(wk_random_beta_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_random_beta_arguments, offset) - offsetof(wk_random_beta_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_random_beta_at(wk_place here, const wk_random_beta_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_RANDOM_BETA], here, arguments);
+}
+_Static_assert(offsetof(wk_random_poisson_arguments, keyed) - offsetof(wk_random_poisson_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_random_poisson_arguments, seed) - offsetof(wk_random_poisson_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_random_poisson_arguments, offset) - offsetof(wk_random_poisson_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_random_poisson_at(wk_place here, const wk_random_poisson_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_RANDOM_POISSON], here, arguments);
+}
+_Static_assert(offsetof(wk_rrelu_arguments, keyed) - offsetof(wk_rrelu_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_rrelu_arguments, seed) - offsetof(wk_rrelu_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_rrelu_arguments, offset) - offsetof(wk_rrelu_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_rrelu_at(wk_place here, const wk_rrelu_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_RRELU], here, arguments);
+}
+_Static_assert(offsetof(wk_variance_scaling_arguments, keyed) - offsetof(wk_variance_scaling_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_variance_scaling_arguments, seed) - offsetof(wk_variance_scaling_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_variance_scaling_arguments, offset) - offsetof(wk_variance_scaling_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_variance_scaling_at(wk_place here, const wk_variance_scaling_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_VARIANCE_SCALING], here, arguments);
+}
+_Static_assert(offsetof(wk_glorot_uniform_arguments, keyed) - offsetof(wk_glorot_uniform_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_glorot_uniform_arguments, seed) - offsetof(wk_glorot_uniform_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_glorot_uniform_arguments, offset) - offsetof(wk_glorot_uniform_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_glorot_uniform_at(wk_place here, const wk_glorot_uniform_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GLOROT_UNIFORM], here, arguments);
+}
+_Static_assert(offsetof(wk_glorot_normal_arguments, keyed) - offsetof(wk_glorot_normal_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_glorot_normal_arguments, seed) - offsetof(wk_glorot_normal_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_glorot_normal_arguments, offset) - offsetof(wk_glorot_normal_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_glorot_normal_at(wk_place here, const wk_glorot_normal_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GLOROT_NORMAL], here, arguments);
+}
+_Static_assert(offsetof(wk_he_uniform_arguments, keyed) - offsetof(wk_he_uniform_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_he_uniform_arguments, seed) - offsetof(wk_he_uniform_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_he_uniform_arguments, offset) - offsetof(wk_he_uniform_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_he_uniform_at(wk_place here, const wk_he_uniform_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_HE_UNIFORM], here, arguments);
+}
+_Static_assert(offsetof(wk_he_normal_arguments, keyed) - offsetof(wk_he_normal_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_he_normal_arguments, seed) - offsetof(wk_he_normal_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_he_normal_arguments, offset) - offsetof(wk_he_normal_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_he_normal_at(wk_place here, const wk_he_normal_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_HE_NORMAL], here, arguments);
+}
+_Static_assert(offsetof(wk_lecun_uniform_arguments, keyed) - offsetof(wk_lecun_uniform_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_lecun_uniform_arguments, seed) - offsetof(wk_lecun_uniform_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_lecun_uniform_arguments, offset) - offsetof(wk_lecun_uniform_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_lecun_uniform_at(wk_place here, const wk_lecun_uniform_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LECUN_UNIFORM], here, arguments);
+}
+_Static_assert(offsetof(wk_lecun_normal_arguments, keyed) - offsetof(wk_lecun_normal_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_lecun_normal_arguments, seed) - offsetof(wk_lecun_normal_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_lecun_normal_arguments, offset) - offsetof(wk_lecun_normal_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_tensor *wk_lecun_normal_at(wk_place here, const wk_lecun_normal_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LECUN_NORMAL], here, arguments);
+}
+_Static_assert(offsetof(wk_lstm_arguments, keyed) - offsetof(wk_lstm_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_lstm_arguments, seed) - offsetof(wk_lstm_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_lstm_arguments, offset) - offsetof(wk_lstm_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_lstm_result wk_lstm_at(wk_place here, const wk_lstm_arguments *arguments) {
+  wk_tensor *results[3];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_LSTM], here, arguments, results);
+  return (wk_lstm_result){results[0], results[1], results[2]};
+}
+_Static_assert(offsetof(wk_gru_arguments, keyed) - offsetof(wk_gru_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_gru_arguments, seed) - offsetof(wk_gru_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_gru_arguments, offset) - offsetof(wk_gru_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_gru_result wk_gru_at(wk_place here, const wk_gru_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_GRU], here, arguments, results);
+  return (wk_gru_result){results[0], results[1]};
+}
+_Static_assert(offsetof(wk_rnn_arguments, keyed) - offsetof(wk_rnn_arguments, generator) ==
+                   offsetof(wk_random_key, keyed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_rnn_arguments, seed) - offsetof(wk_rnn_arguments, generator) ==
+                   offsetof(wk_random_key, seed),
+               "the key's fields stand together");
+_Static_assert(offsetof(wk_rnn_arguments, offset) - offsetof(wk_rnn_arguments, generator) ==
+                   offsetof(wk_random_key, offset),
+               "the key's fields stand together");
+
+wk_rnn_result wk_rnn_at(wk_place here, const wk_rnn_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_RNN], here, arguments, results);
+  return (wk_rnn_result){results[0], results[1]};
+}
+
+wk_lstm_cell_result wk_lstm_cell_at(wk_place here, const wk_lstm_cell_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_LSTM_CELL], here, arguments, results);
+  return (wk_lstm_cell_result){results[0], results[1]};
+}
+
+wk_tensor *wk_gru_cell_at(wk_place here, const wk_gru_cell_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GRU_CELL], here, arguments);
+}
+
+wk_tensor *wk_rnn_cell_at(wk_place here, const wk_rnn_cell_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_RNN_CELL], here, arguments);
+}
+
+wk_lstm_layer_result wk_lstm_layer_at(wk_place here, const wk_lstm_layer_arguments *arguments) {
+  wk_tensor *results[3];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_LSTM_LAYER], here, arguments, results);
+  return (wk_lstm_layer_result){results[0], results[1], results[2]};
+}
+
+wk_lstm_layer_gradient_result wk_lstm_layer_gradient_at(wk_place here, const wk_lstm_layer_gradient_arguments *arguments) {
+  wk_tensor *results[3];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_LSTM_LAYER_GRADIENT], here, arguments, results);
+  return (wk_lstm_layer_gradient_result){results[0], results[1], results[2]};
+}
+
+wk_gru_layer_result wk_gru_layer_at(wk_place here, const wk_gru_layer_arguments *arguments) {
+  wk_tensor *results[3];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_GRU_LAYER], here, arguments, results);
+  return (wk_gru_layer_result){results[0], results[1], results[2]};
+}
+
+wk_gru_layer_gradient_result wk_gru_layer_gradient_at(wk_place here, const wk_gru_layer_gradient_arguments *arguments) {
+  wk_tensor *results[3];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_GRU_LAYER_GRADIENT], here, arguments, results);
+  return (wk_gru_layer_gradient_result){results[0], results[1], results[2]};
+}
 
 wk_tensor *wk_sum_at(wk_place here, const wk_sum_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_SUM], here, arguments);
@@ -6605,6 +9894,26 @@ wk_tensor *wk_all_close_at(wk_place here, const wk_all_close_arguments *argument
   return wk_op_run_in_scope(&wk_op_table[WK_OP_ALL_CLOSE], here, arguments);
 }
 
+wk_tensor *wk_interpolate_at(wk_place here, const wk_interpolate_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_INTERPOLATE], here, arguments);
+}
+
+wk_tensor *wk_pixel_shuffle_at(wk_place here, const wk_pixel_shuffle_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_PIXEL_SHUFFLE], here, arguments);
+}
+
+wk_tensor *wk_pixel_unshuffle_at(wk_place here, const wk_pixel_unshuffle_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_PIXEL_UNSHUFFLE], here, arguments);
+}
+
+wk_tensor *wk_affine_grid_at(wk_place here, const wk_affine_grid_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_AFFINE_GRID], here, arguments);
+}
+
+wk_tensor *wk_grid_sample_at(wk_place here, const wk_grid_sample_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GRID_SAMPLE], here, arguments);
+}
+
 wk_tensor *wk_softmax_at(wk_place here, const wk_softmax_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_SOFTMAX], here, arguments);
 }
@@ -6679,6 +9988,74 @@ wk_tensor *wk_concatenate_at(wk_place here, const wk_concatenate_arguments *argu
 
 wk_tensor *wk_pad_at(wk_place here, const wk_pad_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_PAD], here, arguments);
+}
+
+wk_tensor *wk_as_strided_at(wk_place here, const wk_as_strided_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_AS_STRIDED], here, arguments);
+}
+
+wk_tensor *wk_diagonal_at(wk_place here, const wk_diagonal_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_DIAGONAL], here, arguments);
+}
+
+wk_tensor *wk_sliding_windows_at(wk_place here, const wk_sliding_windows_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SLIDING_WINDOWS], here, arguments);
+}
+
+wk_tensor *wk_narrow_at(wk_place here, const wk_narrow_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_NARROW], here, arguments);
+}
+
+wk_tensor *wk_unflatten_at(wk_place here, const wk_unflatten_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_UNFLATTEN], here, arguments);
+}
+
+wk_tensor *wk_expand_at(wk_place here, const wk_expand_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_EXPAND], here, arguments);
+}
+
+wk_tensor *wk_move_axes_at(wk_place here, const wk_move_axes_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MOVE_AXES], here, arguments);
+}
+
+wk_tensor *wk_select_scatter_at(wk_place here, const wk_select_scatter_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SELECT_SCATTER], here, arguments);
+}
+
+wk_tensor *wk_repeat_at(wk_place here, const wk_repeat_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_REPEAT], here, arguments);
+}
+
+wk_tensor *wk_repeat_interleave_at(wk_place here, const wk_repeat_interleave_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_REPEAT_INTERLEAVE], here, arguments);
+}
+
+wk_tensor *wk_roll_at(wk_place here, const wk_roll_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ROLL], here, arguments);
+}
+
+wk_tensor *wk_rotate90_at(wk_place here, const wk_rotate90_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ROTATE90], here, arguments);
+}
+
+wk_tensor *wk_hstack_at(wk_place here, const wk_hstack_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_HSTACK], here, arguments);
+}
+
+wk_tensor *wk_vstack_at(wk_place here, const wk_vstack_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_VSTACK], here, arguments);
+}
+
+wk_tensor *wk_dstack_at(wk_place here, const wk_dstack_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_DSTACK], here, arguments);
+}
+
+wk_tensor *wk_column_stack_at(wk_place here, const wk_column_stack_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_COLUMN_STACK], here, arguments);
+}
+
+wk_tensor *wk_diagonal_scatter_at(wk_place here, const wk_diagonal_scatter_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_DIAGONAL_SCATTER], here, arguments);
 }
 
 wk_sort_result wk_sort_at(wk_place here, const wk_sort_arguments *arguments) {
@@ -6765,6 +10142,76 @@ wk_tensor *wk_max_pool2d_at(wk_place here, const wk_max_pool2d_arguments *argume
   return wk_op_run_in_scope(&wk_op_table[WK_OP_MAX_POOL2D], here, arguments);
 }
 
+wk_max_pool2d_with_indices_result wk_max_pool2d_with_indices_at(wk_place here, const wk_max_pool2d_with_indices_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_MAX_POOL2D_WITH_INDICES], here, arguments, results);
+  return (wk_max_pool2d_with_indices_result){results[0], results[1]};
+}
+
+wk_tensor *wk_max_unpool2d_at(wk_place here, const wk_max_unpool2d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MAX_UNPOOL2D], here, arguments);
+}
+
 wk_tensor *wk_average_pool2d_at(wk_place here, const wk_average_pool2d_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_AVERAGE_POOL2D], here, arguments);
+}
+
+wk_tensor *wk_max_pool1d_at(wk_place here, const wk_max_pool1d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MAX_POOL1D], here, arguments);
+}
+
+wk_tensor *wk_max_pool3d_at(wk_place here, const wk_max_pool3d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MAX_POOL3D], here, arguments);
+}
+
+wk_tensor *wk_average_pool1d_at(wk_place here, const wk_average_pool1d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_AVERAGE_POOL1D], here, arguments);
+}
+
+wk_tensor *wk_average_pool3d_at(wk_place here, const wk_average_pool3d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_AVERAGE_POOL3D], here, arguments);
+}
+
+wk_tensor *wk_adaptive_average_pool2d_at(wk_place here, const wk_adaptive_average_pool2d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ADAPTIVE_AVERAGE_POOL2D], here, arguments);
+}
+
+wk_tensor *wk_adaptive_average_pool1d_at(wk_place here, const wk_adaptive_average_pool1d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ADAPTIVE_AVERAGE_POOL1D], here, arguments);
+}
+
+wk_tensor *wk_adaptive_average_pool3d_at(wk_place here, const wk_adaptive_average_pool3d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ADAPTIVE_AVERAGE_POOL3D], here, arguments);
+}
+
+wk_tensor *wk_adaptive_max_pool2d_at(wk_place here, const wk_adaptive_max_pool2d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ADAPTIVE_MAX_POOL2D], here, arguments);
+}
+
+wk_tensor *wk_adaptive_max_pool1d_at(wk_place here, const wk_adaptive_max_pool1d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ADAPTIVE_MAX_POOL1D], here, arguments);
+}
+
+wk_tensor *wk_global_average_pool2d_at(wk_place here, const wk_global_average_pool2d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GLOBAL_AVERAGE_POOL2D], here, arguments);
+}
+
+wk_tensor *wk_global_max_pool2d_at(wk_place here, const wk_global_max_pool2d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GLOBAL_MAX_POOL2D], here, arguments);
+}
+
+wk_tensor *wk_unfold2d_at(wk_place here, const wk_unfold2d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_UNFOLD2D], here, arguments);
+}
+
+wk_tensor *wk_fold2d_at(wk_place here, const wk_fold2d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_FOLD2D], here, arguments);
+}
+
+wk_tensor *wk_local_response_norm_at(wk_place here, const wk_local_response_norm_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LOCAL_RESPONSE_NORM], here, arguments);
+}
+
+wk_tensor *wk_lp_pool2d_at(wk_place here, const wk_lp_pool2d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LP_POOL2D], here, arguments);
 }

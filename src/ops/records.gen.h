@@ -39,286 +39,412 @@ enum {
   WK_OP_SOFTSHRINK = 30,
   WK_OP_TANHSHRINK = 31,
   WK_OP_GLU = 32,
-  WK_OP_FULL = 33,
-  WK_OP_ARANGE = 34,
-  WK_OP_ZEROS = 35,
-  WK_OP_ONES = 36,
-  WK_OP_FULL_LIKE = 37,
-  WK_OP_ZEROS_LIKE = 38,
-  WK_OP_ONES_LIKE = 39,
-  WK_OP_EMPTY_LIKE = 40,
-  WK_OP_EYE = 41,
-  WK_OP_LINSPACE = 42,
-  WK_OP_LOGSPACE = 43,
-  WK_OP_RANGE = 44,
-  WK_OP_TRIL = 45,
-  WK_OP_TRIU = 46,
-  WK_OP_TRIL_INDICES = 47,
-  WK_OP_TRIU_INDICES = 48,
-  WK_OP_ONE_HOT = 49,
-  WK_OP_CLONE = 50,
-  WK_OP_SEQUENCE_MASK = 51,
-  WK_OP_CUMULATIVE_SUM = 52,
-  WK_OP_CUMULATIVE_PRODUCT = 53,
-  WK_OP_CUMULATIVE_MAX = 54,
-  WK_OP_CUMULATIVE_MIN = 55,
-  WK_OP_LOG_CUMULATIVE_SUM_EXP = 56,
-  WK_OP_LINEAR_RECURRENCE = 57,
-  WK_OP_GATHER = 58,
-  WK_OP_SCATTER = 59,
-  WK_OP_SCATTER_ADD = 60,
-  WK_OP_INDEX_GET = 61,
-  WK_OP_INDEX_PUT = 62,
-  WK_OP_INDEX_SELECT = 63,
-  WK_OP_DOT = 64,
-  WK_OP_INNER = 65,
-  WK_OP_OUTER = 66,
-  WK_OP_VECTOR_DOT = 67,
-  WK_OP_ADD_MATMUL = 68,
-  WK_OP_TENSORDOT = 69,
-  WK_OP_EINSUM = 70,
-  WK_OP_CHAIN_MATMUL = 71,
-  WK_OP_DIAGONAL = 72,
-  WK_OP_TRACE = 73,
-  WK_OP_LOWER_TRIANGLE = 74,
-  WK_OP_UPPER_TRIANGLE = 75,
-  WK_OP_KRONECKER = 76,
-  WK_OP_CROSS = 77,
-  WK_OP_COSINE_SIMILARITY = 78,
-  WK_OP_PAIRWISE_DISTANCE = 79,
-  WK_OP_DISTANCES = 80,
-  WK_OP_MATRIX_POWER = 81,
-  WK_OP_MSE_LOSS = 82,
-  WK_OP_L1_LOSS = 83,
-  WK_OP_SMOOTH_L1_LOSS = 84,
-  WK_OP_HUBER_LOSS = 85,
-  WK_OP_KL_DIVERGENCE = 86,
-  WK_OP_BINARY_CROSS_ENTROPY = 87,
-  WK_OP_BINARY_CROSS_ENTROPY_WITH_LOGITS = 88,
-  WK_OP_NLL_LOSS = 89,
-  WK_OP_CTC_LOSS = 90,
-  WK_OP_CTC = 91,
-  WK_OP_CTC_GRADIENT = 92,
-  WK_OP_HINGE_EMBEDDING_LOSS = 93,
-  WK_OP_MARGIN_RANKING_LOSS = 94,
-  WK_OP_TRIPLET_MARGIN_LOSS = 95,
-  WK_OP_COSINE_EMBEDDING_LOSS = 96,
-  WK_OP_SOFT_MARGIN_LOSS = 97,
-  WK_OP_MULTI_MARGIN_LOSS = 98,
-  WK_OP_MULTILABEL_MARGIN_LOSS = 99,
-  WK_OP_MULTILABEL_SOFT_MARGIN_LOSS = 100,
-  WK_OP_POISSON_NLL_LOSS = 101,
-  WK_OP_GAUSSIAN_NLL_LOSS = 102,
-  WK_OP_FOCAL_LOSS = 103,
-  WK_OP_DICE_LOSS = 104,
-  WK_OP_MATMUL = 105,
-  WK_OP_LINEAR = 106,
-  WK_OP_CONV2D = 107,
-  WK_OP_CONV2D_DATA_GRADIENT = 108,
-  WK_OP_CONV2D_WEIGHT_GRADIENT = 109,
-  WK_OP_ADD = 110,
-  WK_OP_SUBTRACT = 111,
-  WK_OP_MULTIPLY = 112,
-  WK_OP_DIVIDE = 113,
-  WK_OP_DIVIDE_GRADIENT_Y = 114,
-  WK_OP_MAXIMUM = 115,
-  WK_OP_MAXIMUM_GRADIENT_X = 116,
-  WK_OP_MAXIMUM_GRADIENT_Y = 117,
-  WK_OP_MINIMUM = 118,
-  WK_OP_MINIMUM_GRADIENT_X = 119,
-  WK_OP_MINIMUM_GRADIENT_Y = 120,
-  WK_OP_NEGATIVE = 121,
-  WK_OP_EXP = 122,
-  WK_OP_LOG = 123,
-  WK_OP_SQRT = 124,
-  WK_OP_SQRT_GRADIENT_X = 125,
-  WK_OP_RELU = 126,
-  WK_OP_RELU_GRADIENT_X = 127,
-  WK_OP_SIGMOID = 128,
-  WK_OP_SIGMOID_GRADIENT_X = 129,
-  WK_OP_TANH = 130,
-  WK_OP_TANH_GRADIENT_X = 131,
-  WK_OP_WHERE = 132,
-  WK_OP_WHERE_GRADIENT_X = 133,
-  WK_OP_WHERE_GRADIENT_Y = 134,
-  WK_OP_EQUAL = 135,
-  WK_OP_GREATER = 136,
-  WK_OP_LESS = 137,
-  WK_OP_LESS_EQUAL = 138,
-  WK_OP_GREATER_EQUAL = 139,
-  WK_OP_NOT_EQUAL = 140,
-  WK_OP_RECIPROCAL = 141,
-  WK_OP_RECIPROCAL_GRADIENT_X = 142,
-  WK_OP_SQUARE = 143,
-  WK_OP_SQUARE_GRADIENT_X = 144,
-  WK_OP_ABS = 145,
-  WK_OP_ABS_GRADIENT_X = 146,
-  WK_OP_SIGN = 147,
-  WK_OP_RSQRT = 148,
-  WK_OP_RSQRT_GRADIENT_X = 149,
-  WK_OP_POWER = 150,
-  WK_OP_EXP2 = 151,
-  WK_OP_EXPM1 = 152,
-  WK_OP_LOG1P = 153,
-  WK_OP_LOG2 = 154,
-  WK_OP_LOG10 = 155,
-  WK_OP_SIN = 156,
-  WK_OP_SIN_GRADIENT_X = 157,
-  WK_OP_COS = 158,
-  WK_OP_COS_GRADIENT_X = 159,
-  WK_OP_TAN = 160,
-  WK_OP_ASIN = 161,
-  WK_OP_ACOS = 162,
-  WK_OP_ATAN = 163,
-  WK_OP_ATAN2 = 164,
-  WK_OP_SINH = 165,
-  WK_OP_COSH = 166,
-  WK_OP_ASINH = 167,
-  WK_OP_ACOSH = 168,
-  WK_OP_ATANH = 169,
-  WK_OP_ERF = 170,
-  WK_OP_ERF_GRADIENT_X = 171,
-  WK_OP_ERFC = 172,
-  WK_OP_ERFINV = 173,
-  WK_OP_LGAMMA = 174,
-  WK_OP_DIGAMMA = 175,
-  WK_OP_TRIGAMMA = 176,
-  WK_OP_CBRT = 177,
-  WK_OP_FLOOR = 178,
-  WK_OP_CEIL = 179,
-  WK_OP_ROUND = 180,
-  WK_OP_TRUNC = 181,
-  WK_OP_FRAC = 182,
-  WK_OP_CLAMP = 183,
-  WK_OP_CLAMP_GRADIENT_X = 184,
-  WK_OP_LERP = 185,
-  WK_OP_ADDCMUL = 186,
-  WK_OP_ADDCDIV = 187,
-  WK_OP_MASKED_FILL = 188,
-  WK_OP_MASKED_FILL_GRADIENT_X = 189,
-  WK_OP_FLOOR_DIVIDE = 190,
-  WK_OP_REMAINDER = 191,
-  WK_OP_FMOD = 192,
-  WK_OP_HYPOT = 193,
-  WK_OP_LOGADDEXP = 194,
-  WK_OP_LOGADDEXP2 = 195,
-  WK_OP_XLOGY = 196,
-  WK_OP_COPYSIGN = 197,
-  WK_OP_HEAVISIDE = 198,
-  WK_OP_FMAX = 199,
-  WK_OP_FMIN = 200,
-  WK_OP_SQUARED_DIFFERENCE = 201,
-  WK_OP_DIVIDE_NO_NAN = 202,
-  WK_OP_SINC = 203,
-  WK_OP_LOGIT = 204,
-  WK_OP_DEG2RAD = 205,
-  WK_OP_RAD2DEG = 206,
-  WK_OP_THRESHOLD = 207,
-  WK_OP_FLOAT_POWER = 208,
-  WK_OP_SIGNBIT = 209,
-  WK_OP_NAN_TO_NUM = 210,
-  WK_OP_IS_NAN = 211,
-  WK_OP_IS_INFINITE = 212,
-  WK_OP_IS_FINITE = 213,
-  WK_OP_IS_CLOSE = 214,
-  WK_OP_LOGICAL_AND = 215,
-  WK_OP_LOGICAL_OR = 216,
-  WK_OP_LOGICAL_XOR = 217,
-  WK_OP_LOGICAL_NOT = 218,
-  WK_OP_BITWISE_AND = 219,
-  WK_OP_BITWISE_OR = 220,
-  WK_OP_BITWISE_XOR = 221,
-  WK_OP_BITWISE_NOT = 222,
-  WK_OP_LEFT_SHIFT = 223,
-  WK_OP_RIGHT_SHIFT = 224,
-  WK_OP_UNIFORM = 225,
-  WK_OP_NORMAL = 226,
-  WK_OP_DROPOUT = 227,
-  WK_OP_RANDOM_INTEGERS = 228,
-  WK_OP_BERNOULLI = 229,
-  WK_OP_RANDOM_MASK = 230,
-  WK_OP_RANDOM_PERMUTATION = 231,
-  WK_OP_MULTINOMIAL = 232,
-  WK_OP_CATEGORICAL = 233,
-  WK_OP_EXPONENTIAL = 234,
-  WK_OP_TRUNCATED_NORMAL = 235,
-  WK_OP_LOG_NORMAL = 236,
-  WK_OP_CAUCHY = 237,
-  WK_OP_GEOMETRIC = 238,
-  WK_OP_GUMBEL = 239,
-  WK_OP_UNIFORM_LIKE = 240,
-  WK_OP_NORMAL_LIKE = 241,
-  WK_OP_SUM = 242,
-  WK_OP_MEAN = 243,
-  WK_OP_PRODUCT = 244,
-  WK_OP_MAX = 245,
-  WK_OP_MIN = 246,
-  WK_OP_ARGMAX = 247,
-  WK_OP_ARGMIN = 248,
-  WK_OP_ALL = 249,
-  WK_OP_ANY = 250,
-  WK_OP_VARIANCE = 251,
-  WK_OP_STANDARD_DEVIATION = 252,
-  WK_OP_MOMENTS = 253,
-  WK_OP_LOG_SUM_EXP = 254,
-  WK_OP_NORM = 255,
-  WK_OP_COUNT_NONZERO = 256,
-  WK_OP_NAN_SUM = 257,
-  WK_OP_NAN_MEAN = 258,
-  WK_OP_MIN_MAX = 259,
-  WK_OP_MAX_WITH_INDEX = 260,
-  WK_OP_MIN_WITH_INDEX = 261,
-  WK_OP_ALL_EQUAL = 262,
-  WK_OP_ALL_CLOSE = 263,
-  WK_OP_SOFTMAX = 264,
-  WK_OP_SOFTMAX_GRADIENT = 265,
-  WK_OP_LOG_SOFTMAX = 266,
-  WK_OP_LOG_SOFTMAX_GRADIENT = 267,
-  WK_OP_CROSS_ENTROPY = 268,
-  WK_OP_CROSS_ENTROPY_GRADIENT = 269,
-  WK_OP_PICK_LABEL = 270,
-  WK_OP_SPREAD_LABEL = 271,
-  WK_OP_RESHAPE = 272,
-  WK_OP_FLATTEN = 273,
-  WK_OP_PERMUTE = 274,
-  WK_OP_BROADCAST_TO = 275,
-  WK_OP_SLICE = 276,
-  WK_OP_SLICE_UPDATE = 277,
-  WK_OP_SQUEEZE = 278,
-  WK_OP_UNSQUEEZE = 279,
-  WK_OP_TRANSPOSE = 280,
-  WK_OP_SELECT = 281,
-  WK_OP_FLIP = 282,
-  WK_OP_STACK = 283,
-  WK_OP_CONTIGUOUS = 284,
-  WK_OP_CAST = 285,
-  WK_OP_CONCATENATE = 286,
-  WK_OP_PAD = 287,
-  WK_OP_SORT = 288,
-  WK_OP_ARGSORT = 289,
-  WK_OP_TOP_K = 290,
-  WK_OP_KTH_VALUE = 291,
-  WK_OP_MEDIAN = 292,
-  WK_OP_NAN_MEDIAN = 293,
-  WK_OP_MODE = 294,
-  WK_OP_QUANTILE = 295,
-  WK_OP_NAN_QUANTILE = 296,
-  WK_OP_UNIQUE = 297,
-  WK_OP_UNIQUE_CONSECUTIVE = 298,
-  WK_OP_SEARCH_SORTED = 299,
-  WK_OP_BUCKETIZE = 300,
-  WK_OP_IS_IN = 301,
-  WK_OP_BIN_COUNT = 302,
-  WK_OP_HISTOGRAM = 303,
-  WK_OP_SGD_UPDATE = 304,
-  WK_OP_ADAM_UPDATE = 305,
-  WK_OP_COPY_UPDATE = 306,
-  WK_OP_ADD_UPDATE = 307,
-  WK_OP_MAX_POOL2D = 308,
-  WK_OP_MAX_POOL2D_GRADIENT = 309,
-  WK_OP_AVERAGE_POOL2D = 310,
-  WK_OP_AVERAGE_POOL2D_GRADIENT = 311,
-  WK_OP_COUNT = 312
+  WK_OP_SQUAREPLUS = 33,
+  WK_OP_CRELU = 34,
+  WK_OP_SCALED_DOT_PRODUCT_ATTENTION = 35,
+  WK_OP_ATTENTION = 36,
+  WK_OP_ATTENTION_GRADIENT = 37,
+  WK_OP_MULTI_HEAD_ATTENTION = 38,
+  WK_OP_ROTARY_EMBEDDING = 39,
+  WK_OP_CONV1D = 40,
+  WK_OP_CONV3D = 41,
+  WK_OP_CONV_TRANSPOSE2D = 42,
+  WK_OP_CONV_TRANSPOSE1D = 43,
+  WK_OP_CONV_TRANSPOSE3D = 44,
+  WK_OP_SEPARABLE_CONV2D = 45,
+  WK_OP_FULL = 46,
+  WK_OP_ARANGE = 47,
+  WK_OP_ZEROS = 48,
+  WK_OP_ONES = 49,
+  WK_OP_FULL_LIKE = 50,
+  WK_OP_ZEROS_LIKE = 51,
+  WK_OP_ONES_LIKE = 52,
+  WK_OP_EMPTY_LIKE = 53,
+  WK_OP_EYE = 54,
+  WK_OP_LINSPACE = 55,
+  WK_OP_LOGSPACE = 56,
+  WK_OP_GEOMSPACE = 57,
+  WK_OP_RANGE = 58,
+  WK_OP_TRIL = 59,
+  WK_OP_TRIU = 60,
+  WK_OP_TRIL_INDICES = 61,
+  WK_OP_TRIU_INDICES = 62,
+  WK_OP_ONE_HOT = 63,
+  WK_OP_CLONE = 64,
+  WK_OP_SEQUENCE_MASK = 65,
+  WK_OP_CUMULATIVE_SUM = 66,
+  WK_OP_CUMULATIVE_PRODUCT = 67,
+  WK_OP_CUMULATIVE_MAX = 68,
+  WK_OP_CUMULATIVE_MIN = 69,
+  WK_OP_LOG_CUMULATIVE_SUM_EXP = 70,
+  WK_OP_LINEAR_RECURRENCE = 71,
+  WK_OP_EMBEDDING = 72,
+  WK_OP_EMBEDDING_BAG = 73,
+  WK_OP_SEGMENT_SUM = 74,
+  WK_OP_SEGMENT_MEAN = 75,
+  WK_OP_SEGMENT_MAX = 76,
+  WK_OP_SEGMENT_MIN = 77,
+  WK_OP_SEGMENT_PRODUCT = 78,
+  WK_OP_GATHER = 79,
+  WK_OP_SCATTER = 80,
+  WK_OP_SCATTER_ADD = 81,
+  WK_OP_INDEX_GET = 82,
+  WK_OP_INDEX_PUT = 83,
+  WK_OP_INDEX_SELECT = 84,
+  WK_OP_SCATTER_REDUCE = 85,
+  WK_OP_INDEX_ADD = 86,
+  WK_OP_INDEX_COPY = 87,
+  WK_OP_INDEX_FILL = 88,
+  WK_OP_INDEX_REDUCE = 89,
+  WK_OP_TAKE = 90,
+  WK_OP_TAKE_ALONG_AXIS = 91,
+  WK_OP_GATHER_ND = 92,
+  WK_OP_SCATTER_ND = 93,
+  WK_OP_SCATTER_ND_UPDATE = 94,
+  WK_OP_NONZERO = 95,
+  WK_OP_MASKED_SELECT = 96,
+  WK_OP_MASKED_SCATTER = 97,
+  WK_OP_PUT = 98,
+  WK_OP_DOT = 99,
+  WK_OP_INNER = 100,
+  WK_OP_OUTER = 101,
+  WK_OP_VECTOR_DOT = 102,
+  WK_OP_ADD_MATMUL = 103,
+  WK_OP_TENSORDOT = 104,
+  WK_OP_EINSUM = 105,
+  WK_OP_CHAIN_MATMUL = 106,
+  WK_OP_TRACE = 107,
+  WK_OP_LOWER_TRIANGLE = 108,
+  WK_OP_UPPER_TRIANGLE = 109,
+  WK_OP_KRONECKER = 110,
+  WK_OP_CROSS = 111,
+  WK_OP_COSINE_SIMILARITY = 112,
+  WK_OP_PAIRWISE_DISTANCE = 113,
+  WK_OP_DISTANCES = 114,
+  WK_OP_MATRIX_POWER = 115,
+  WK_OP_CHOLESKY = 116,
+  WK_OP_TRIANGULAR_SOLVE = 117,
+  WK_OP_SOLVE = 118,
+  WK_OP_INVERSE = 119,
+  WK_OP_DETERMINANT = 120,
+  WK_OP_LOG_DETERMINANT = 121,
+  WK_OP_QR = 122,
+  WK_OP_SYMMETRIC_EIGEN = 123,
+  WK_OP_SVD = 124,
+  WK_OP_PSEUDO_INVERSE = 125,
+  WK_OP_MATRIX_RANK = 126,
+  WK_OP_LEAST_SQUARES = 127,
+  WK_OP_CHOLESKY_SOLVE = 128,
+  WK_OP_MATRIX_EXPONENTIAL = 129,
+  WK_OP_MSE_LOSS = 130,
+  WK_OP_L1_LOSS = 131,
+  WK_OP_SMOOTH_L1_LOSS = 132,
+  WK_OP_HUBER_LOSS = 133,
+  WK_OP_KL_DIVERGENCE = 134,
+  WK_OP_BINARY_CROSS_ENTROPY = 135,
+  WK_OP_BINARY_CROSS_ENTROPY_WITH_LOGITS = 136,
+  WK_OP_NLL_LOSS = 137,
+  WK_OP_CTC_LOSS = 138,
+  WK_OP_CTC = 139,
+  WK_OP_CTC_GRADIENT = 140,
+  WK_OP_HINGE_EMBEDDING_LOSS = 141,
+  WK_OP_MARGIN_RANKING_LOSS = 142,
+  WK_OP_TRIPLET_MARGIN_LOSS = 143,
+  WK_OP_COSINE_EMBEDDING_LOSS = 144,
+  WK_OP_SOFT_MARGIN_LOSS = 145,
+  WK_OP_MULTI_MARGIN_LOSS = 146,
+  WK_OP_MULTILABEL_MARGIN_LOSS = 147,
+  WK_OP_MULTILABEL_SOFT_MARGIN_LOSS = 148,
+  WK_OP_POISSON_NLL_LOSS = 149,
+  WK_OP_GAUSSIAN_NLL_LOSS = 150,
+  WK_OP_FOCAL_LOSS = 151,
+  WK_OP_DICE_LOSS = 152,
+  WK_OP_MATMUL = 153,
+  WK_OP_LINEAR = 154,
+  WK_OP_CONV2D = 155,
+  WK_OP_CONV2D_DATA_GRADIENT = 156,
+  WK_OP_CONV2D_WEIGHT_GRADIENT = 157,
+  WK_OP_BATCH_NORM = 158,
+  WK_OP_LAYER_NORM = 159,
+  WK_OP_RMS_NORM = 160,
+  WK_OP_GROUP_NORM = 161,
+  WK_OP_INSTANCE_NORM = 162,
+  WK_OP_L2_NORMALIZE = 163,
+  WK_OP_NORMALISE = 164,
+  WK_OP_NORMALISE_GRADIENT = 165,
+  WK_OP_SCALE_SHIFT = 166,
+  WK_OP_SCALE_SHIFT_GRADIENT_MEAN = 167,
+  WK_OP_SCALE_SHIFT_GRADIENT_SCALE = 168,
+  WK_OP_RUNNING_UPDATE = 169,
+  WK_OP_ADD = 170,
+  WK_OP_SUBTRACT = 171,
+  WK_OP_MULTIPLY = 172,
+  WK_OP_DIVIDE = 173,
+  WK_OP_DIVIDE_GRADIENT_Y = 174,
+  WK_OP_MAXIMUM = 175,
+  WK_OP_MAXIMUM_GRADIENT_X = 176,
+  WK_OP_MAXIMUM_GRADIENT_Y = 177,
+  WK_OP_MINIMUM = 178,
+  WK_OP_MINIMUM_GRADIENT_X = 179,
+  WK_OP_MINIMUM_GRADIENT_Y = 180,
+  WK_OP_NEGATIVE = 181,
+  WK_OP_EXP = 182,
+  WK_OP_LOG = 183,
+  WK_OP_SQRT = 184,
+  WK_OP_SQRT_GRADIENT_X = 185,
+  WK_OP_RELU = 186,
+  WK_OP_RELU_GRADIENT_X = 187,
+  WK_OP_SIGMOID = 188,
+  WK_OP_SIGMOID_GRADIENT_X = 189,
+  WK_OP_TANH = 190,
+  WK_OP_TANH_GRADIENT_X = 191,
+  WK_OP_WHERE = 192,
+  WK_OP_WHERE_GRADIENT_X = 193,
+  WK_OP_WHERE_GRADIENT_Y = 194,
+  WK_OP_EQUAL = 195,
+  WK_OP_GREATER = 196,
+  WK_OP_LESS = 197,
+  WK_OP_LESS_EQUAL = 198,
+  WK_OP_GREATER_EQUAL = 199,
+  WK_OP_NOT_EQUAL = 200,
+  WK_OP_RECIPROCAL = 201,
+  WK_OP_RECIPROCAL_GRADIENT_X = 202,
+  WK_OP_SQUARE = 203,
+  WK_OP_SQUARE_GRADIENT_X = 204,
+  WK_OP_ABS = 205,
+  WK_OP_ABS_GRADIENT_X = 206,
+  WK_OP_SIGN = 207,
+  WK_OP_RSQRT = 208,
+  WK_OP_RSQRT_GRADIENT_X = 209,
+  WK_OP_POWER = 210,
+  WK_OP_EXP2 = 211,
+  WK_OP_EXPM1 = 212,
+  WK_OP_LOG1P = 213,
+  WK_OP_LOG2 = 214,
+  WK_OP_LOG10 = 215,
+  WK_OP_SIN = 216,
+  WK_OP_SIN_GRADIENT_X = 217,
+  WK_OP_COS = 218,
+  WK_OP_COS_GRADIENT_X = 219,
+  WK_OP_TAN = 220,
+  WK_OP_ASIN = 221,
+  WK_OP_ACOS = 222,
+  WK_OP_ATAN = 223,
+  WK_OP_ATAN2 = 224,
+  WK_OP_SINH = 225,
+  WK_OP_COSH = 226,
+  WK_OP_ASINH = 227,
+  WK_OP_ACOSH = 228,
+  WK_OP_ATANH = 229,
+  WK_OP_ERF = 230,
+  WK_OP_ERF_GRADIENT_X = 231,
+  WK_OP_ERFC = 232,
+  WK_OP_ERFINV = 233,
+  WK_OP_NDTR = 234,
+  WK_OP_LGAMMA = 235,
+  WK_OP_DIGAMMA = 236,
+  WK_OP_TRIGAMMA = 237,
+  WK_OP_POLYGAMMA = 238,
+  WK_OP_CBRT = 239,
+  WK_OP_FLOOR = 240,
+  WK_OP_CEIL = 241,
+  WK_OP_ROUND = 242,
+  WK_OP_TRUNC = 243,
+  WK_OP_FRAC = 244,
+  WK_OP_CLAMP = 245,
+  WK_OP_CLAMP_GRADIENT_X = 246,
+  WK_OP_LERP = 247,
+  WK_OP_ADDCMUL = 248,
+  WK_OP_ADDCDIV = 249,
+  WK_OP_MASKED_FILL = 250,
+  WK_OP_MASKED_FILL_GRADIENT_X = 251,
+  WK_OP_FLOOR_DIVIDE = 252,
+  WK_OP_REMAINDER = 253,
+  WK_OP_FMOD = 254,
+  WK_OP_HYPOT = 255,
+  WK_OP_LOGADDEXP = 256,
+  WK_OP_LOGADDEXP2 = 257,
+  WK_OP_XLOGY = 258,
+  WK_OP_COPYSIGN = 259,
+  WK_OP_HEAVISIDE = 260,
+  WK_OP_FMAX = 261,
+  WK_OP_FMIN = 262,
+  WK_OP_SQUARED_DIFFERENCE = 263,
+  WK_OP_DIVIDE_NO_NAN = 264,
+  WK_OP_SINC = 265,
+  WK_OP_LOGIT = 266,
+  WK_OP_DEG2RAD = 267,
+  WK_OP_RAD2DEG = 268,
+  WK_OP_THRESHOLD = 269,
+  WK_OP_FLOAT_POWER = 270,
+  WK_OP_SIGNBIT = 271,
+  WK_OP_NAN_TO_NUM = 272,
+  WK_OP_IS_NAN = 273,
+  WK_OP_IS_INFINITE = 274,
+  WK_OP_IS_FINITE = 275,
+  WK_OP_IS_CLOSE = 276,
+  WK_OP_LOGICAL_AND = 277,
+  WK_OP_LOGICAL_OR = 278,
+  WK_OP_LOGICAL_XOR = 279,
+  WK_OP_LOGICAL_NOT = 280,
+  WK_OP_BITWISE_AND = 281,
+  WK_OP_BITWISE_OR = 282,
+  WK_OP_BITWISE_XOR = 283,
+  WK_OP_BITWISE_NOT = 284,
+  WK_OP_LEFT_SHIFT = 285,
+  WK_OP_RIGHT_SHIFT = 286,
+  WK_OP_UNIFORM = 287,
+  WK_OP_NORMAL = 288,
+  WK_OP_DROPOUT = 289,
+  WK_OP_RANDOM_INTEGERS = 290,
+  WK_OP_BERNOULLI = 291,
+  WK_OP_RANDOM_MASK = 292,
+  WK_OP_RANDOM_PERMUTATION = 293,
+  WK_OP_MULTINOMIAL = 294,
+  WK_OP_CATEGORICAL = 295,
+  WK_OP_EXPONENTIAL = 296,
+  WK_OP_TRUNCATED_NORMAL = 297,
+  WK_OP_LOG_NORMAL = 298,
+  WK_OP_CAUCHY = 299,
+  WK_OP_GEOMETRIC = 300,
+  WK_OP_GUMBEL = 301,
+  WK_OP_UNIFORM_LIKE = 302,
+  WK_OP_NORMAL_LIKE = 303,
+  WK_OP_RANDOM_GAMMA = 304,
+  WK_OP_RANDOM_BETA = 305,
+  WK_OP_RANDOM_POISSON = 306,
+  WK_OP_RRELU = 307,
+  WK_OP_VARIANCE_SCALING = 308,
+  WK_OP_GLOROT_UNIFORM = 309,
+  WK_OP_GLOROT_NORMAL = 310,
+  WK_OP_HE_UNIFORM = 311,
+  WK_OP_HE_NORMAL = 312,
+  WK_OP_LECUN_UNIFORM = 313,
+  WK_OP_LECUN_NORMAL = 314,
+  WK_OP_LSTM = 315,
+  WK_OP_GRU = 316,
+  WK_OP_RNN = 317,
+  WK_OP_LSTM_CELL = 318,
+  WK_OP_GRU_CELL = 319,
+  WK_OP_RNN_CELL = 320,
+  WK_OP_LSTM_LAYER = 321,
+  WK_OP_LSTM_LAYER_GRADIENT = 322,
+  WK_OP_GRU_LAYER = 323,
+  WK_OP_GRU_LAYER_GRADIENT = 324,
+  WK_OP_SUM = 325,
+  WK_OP_MEAN = 326,
+  WK_OP_PRODUCT = 327,
+  WK_OP_MAX = 328,
+  WK_OP_MIN = 329,
+  WK_OP_ARGMAX = 330,
+  WK_OP_ARGMIN = 331,
+  WK_OP_ALL = 332,
+  WK_OP_ANY = 333,
+  WK_OP_VARIANCE = 334,
+  WK_OP_STANDARD_DEVIATION = 335,
+  WK_OP_MOMENTS = 336,
+  WK_OP_LOG_SUM_EXP = 337,
+  WK_OP_NORM = 338,
+  WK_OP_COUNT_NONZERO = 339,
+  WK_OP_NAN_SUM = 340,
+  WK_OP_NAN_MEAN = 341,
+  WK_OP_MIN_MAX = 342,
+  WK_OP_MAX_WITH_INDEX = 343,
+  WK_OP_MIN_WITH_INDEX = 344,
+  WK_OP_ALL_EQUAL = 345,
+  WK_OP_ALL_CLOSE = 346,
+  WK_OP_INTERPOLATE = 347,
+  WK_OP_RESAMPLE = 348,
+  WK_OP_RESAMPLE_GRADIENT = 349,
+  WK_OP_PIXEL_SHUFFLE = 350,
+  WK_OP_PIXEL_UNSHUFFLE = 351,
+  WK_OP_AFFINE_GRID = 352,
+  WK_OP_GRID_SAMPLE = 353,
+  WK_OP_SOFTMAX = 354,
+  WK_OP_SOFTMAX_GRADIENT = 355,
+  WK_OP_LOG_SOFTMAX = 356,
+  WK_OP_LOG_SOFTMAX_GRADIENT = 357,
+  WK_OP_CROSS_ENTROPY = 358,
+  WK_OP_CROSS_ENTROPY_GRADIENT = 359,
+  WK_OP_PICK_LABEL = 360,
+  WK_OP_SPREAD_LABEL = 361,
+  WK_OP_RESHAPE = 362,
+  WK_OP_FLATTEN = 363,
+  WK_OP_PERMUTE = 364,
+  WK_OP_BROADCAST_TO = 365,
+  WK_OP_SLICE = 366,
+  WK_OP_SLICE_UPDATE = 367,
+  WK_OP_SQUEEZE = 368,
+  WK_OP_UNSQUEEZE = 369,
+  WK_OP_TRANSPOSE = 370,
+  WK_OP_SELECT = 371,
+  WK_OP_FLIP = 372,
+  WK_OP_STACK = 373,
+  WK_OP_CONTIGUOUS = 374,
+  WK_OP_CAST = 375,
+  WK_OP_CONCATENATE = 376,
+  WK_OP_PAD = 377,
+  WK_OP_AS_STRIDED = 378,
+  WK_OP_DIAGONAL = 379,
+  WK_OP_SLIDING_WINDOWS = 380,
+  WK_OP_NARROW = 381,
+  WK_OP_UNFLATTEN = 382,
+  WK_OP_EXPAND = 383,
+  WK_OP_MOVE_AXES = 384,
+  WK_OP_SELECT_SCATTER = 385,
+  WK_OP_REPEAT = 386,
+  WK_OP_REPEAT_INTERLEAVE = 387,
+  WK_OP_ROLL = 388,
+  WK_OP_ROTATE90 = 389,
+  WK_OP_HSTACK = 390,
+  WK_OP_VSTACK = 391,
+  WK_OP_DSTACK = 392,
+  WK_OP_COLUMN_STACK = 393,
+  WK_OP_DIAGONAL_SCATTER = 394,
+  WK_OP_SORT = 395,
+  WK_OP_ARGSORT = 396,
+  WK_OP_TOP_K = 397,
+  WK_OP_KTH_VALUE = 398,
+  WK_OP_MEDIAN = 399,
+  WK_OP_NAN_MEDIAN = 400,
+  WK_OP_MODE = 401,
+  WK_OP_QUANTILE = 402,
+  WK_OP_NAN_QUANTILE = 403,
+  WK_OP_UNIQUE = 404,
+  WK_OP_UNIQUE_CONSECUTIVE = 405,
+  WK_OP_SEARCH_SORTED = 406,
+  WK_OP_BUCKETIZE = 407,
+  WK_OP_IS_IN = 408,
+  WK_OP_BIN_COUNT = 409,
+  WK_OP_HISTOGRAM = 410,
+  WK_OP_SGD_UPDATE = 411,
+  WK_OP_ADAM_UPDATE = 412,
+  WK_OP_COPY_UPDATE = 413,
+  WK_OP_ADD_UPDATE = 414,
+  WK_OP_MAX_POOL2D = 415,
+  WK_OP_MAX_POOL2D_GRADIENT = 416,
+  WK_OP_MAX_POOL2D_PICK = 417,
+  WK_OP_MAX_POOL2D_WITH_INDICES = 418,
+  WK_OP_MAX_UNPOOL2D = 419,
+  WK_OP_MAX_UNPOOL2D_GRADIENT = 420,
+  WK_OP_AVERAGE_POOL2D = 421,
+  WK_OP_AVERAGE_POOL2D_GRADIENT = 422,
+  WK_OP_MAX_POOL1D = 423,
+  WK_OP_MAX_POOL3D = 424,
+  WK_OP_AVERAGE_POOL1D = 425,
+  WK_OP_AVERAGE_POOL3D = 426,
+  WK_OP_ADAPTIVE_AVERAGE_POOL2D = 427,
+  WK_OP_ADAPTIVE_AVERAGE_POOL1D = 428,
+  WK_OP_ADAPTIVE_AVERAGE_POOL3D = 429,
+  WK_OP_ADAPTIVE_MAX_POOL2D = 430,
+  WK_OP_ADAPTIVE_MAX_POOL1D = 431,
+  WK_OP_GLOBAL_AVERAGE_POOL2D = 432,
+  WK_OP_GLOBAL_MAX_POOL2D = 433,
+  WK_OP_UNFOLD2D = 434,
+  WK_OP_FOLD2D = 435,
+  WK_OP_LOCAL_RESPONSE_NORM = 436,
+  WK_OP_LP_POOL2D = 437,
+  WK_OP_COUNT = 438
 };
 
 typedef struct wk_gelu_exact_arguments {
@@ -483,6 +609,67 @@ wk_status wk_vjp_hardshrink(wk_vjp *vjp);
 wk_status wk_vjp_softshrink(wk_vjp *vjp);
 wk_status wk_vjp_tanhshrink(wk_vjp *vjp);
 wk_status wk_composite_glu(wk_call *call);
+wk_status wk_composite_squareplus(wk_call *call);
+wk_status wk_composite_crelu(wk_call *call);
+wk_status wk_composite_scaled_dot_product_attention(wk_call *call);
+typedef struct wk_attention_arguments {
+  size_t struct_size;
+  wk_tensor *query;
+  wk_tensor *key;
+  wk_tensor *value;
+  wk_tensor *mask; /* optional */
+  bool causal; /* query i sees keys 0 to i only */
+  double scale; /* of the scores */
+  double rate; /* of dropout */
+  uint64_t seed; /* of dropout */
+  uint64_t offset; /* of dropout */
+} wk_attention_arguments;
+typedef struct wk_attention_result {
+  wk_tensor *y;
+  wk_tensor *log_sum;
+} wk_attention_result;
+wk_attention_result wk_attention_at(wk_place here, const wk_attention_arguments *arguments);
+#define wk_attention(...) \
+  wk_attention_at( WK_HERE, \
+                     &(wk_attention_arguments){.struct_size = sizeof(wk_attention_arguments), __VA_ARGS__})
+
+wk_status wk_infer_attention(wk_call *call);
+wk_status wk_vjp_attention(wk_vjp *vjp);
+typedef struct wk_attention_gradient_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *delta;
+  wk_tensor *query;
+  wk_tensor *key;
+  wk_tensor *value;
+  wk_tensor *log_sum;
+  wk_tensor *mask; /* optional */
+  bool causal; /* as attention */
+  double scale; /* as attention */
+  double rate; /* as attention */
+  uint64_t seed; /* as attention */
+  uint64_t offset; /* as attention */
+} wk_attention_gradient_arguments;
+typedef struct wk_attention_gradient_result {
+  wk_tensor *query_gradient;
+  wk_tensor *key_gradient;
+  wk_tensor *value_gradient;
+} wk_attention_gradient_result;
+wk_attention_gradient_result wk_attention_gradient_at(wk_place here, const wk_attention_gradient_arguments *arguments);
+#define wk_attention_gradient(...) \
+  wk_attention_gradient_at( WK_HERE, \
+                     &(wk_attention_gradient_arguments){.struct_size = sizeof(wk_attention_gradient_arguments), __VA_ARGS__})
+
+wk_status wk_infer_attention_gradient(wk_call *call);
+wk_status wk_composite_attention_gradient(wk_call *call);
+wk_status wk_composite_multi_head_attention(wk_call *call);
+wk_status wk_composite_rotary_embedding(wk_call *call);
+wk_status wk_composite_conv1d(wk_call *call);
+wk_status wk_composite_conv3d(wk_call *call);
+wk_status wk_composite_conv_transpose2d(wk_call *call);
+wk_status wk_composite_conv_transpose1d(wk_call *call);
+wk_status wk_composite_conv_transpose3d(wk_call *call);
+wk_status wk_composite_separable_conv2d(wk_call *call);
 wk_status wk_infer_full(wk_call *call);
 wk_status wk_infer_arange(wk_call *call);
 wk_status wk_composite_zeros(wk_call *call);
@@ -494,6 +681,7 @@ wk_status wk_composite_empty_like(wk_call *call);
 wk_status wk_composite_eye(wk_call *call);
 wk_status wk_infer_linspace(wk_call *call);
 wk_status wk_composite_logspace(wk_call *call);
+wk_status wk_composite_geomspace(wk_call *call);
 wk_status wk_composite_range(wk_call *call);
 wk_status wk_composite_tril(wk_call *call);
 wk_status wk_composite_triu(wk_call *call);
@@ -514,6 +702,14 @@ wk_status wk_infer_log_cumulative_sum_exp(wk_call *call);
 wk_status wk_vjp_log_cumulative_sum_exp(wk_vjp *vjp);
 wk_status wk_infer_linear_recurrence(wk_call *call);
 wk_status wk_vjp_linear_recurrence(wk_vjp *vjp);
+wk_status wk_infer_embedding(wk_call *call);
+wk_status wk_vjp_embedding(wk_vjp *vjp);
+wk_status wk_composite_embedding_bag(wk_call *call);
+wk_status wk_composite_segment_sum(wk_call *call);
+wk_status wk_composite_segment_mean(wk_call *call);
+wk_status wk_composite_segment_max(wk_call *call);
+wk_status wk_composite_segment_min(wk_call *call);
+wk_status wk_composite_segment_product(wk_call *call);
 wk_status wk_infer_gather(wk_call *call);
 wk_status wk_vjp_gather(wk_vjp *vjp);
 wk_status wk_infer_scatter(wk_call *call);
@@ -525,6 +721,21 @@ wk_status wk_vjp_index_get(wk_vjp *vjp);
 wk_status wk_infer_index_put(wk_call *call);
 wk_status wk_vjp_index_put(wk_vjp *vjp);
 wk_status wk_composite_index_select(wk_call *call);
+wk_status wk_infer_scatter_reduce(wk_call *call);
+wk_status wk_vjp_scatter_reduce(wk_vjp *vjp);
+wk_status wk_composite_index_add(wk_call *call);
+wk_status wk_composite_index_copy(wk_call *call);
+wk_status wk_composite_index_fill(wk_call *call);
+wk_status wk_composite_index_reduce(wk_call *call);
+wk_status wk_composite_take(wk_call *call);
+wk_status wk_composite_take_along_axis(wk_call *call);
+wk_status wk_composite_gather_nd(wk_call *call);
+wk_status wk_composite_scatter_nd(wk_call *call);
+wk_status wk_composite_scatter_nd_update(wk_call *call);
+wk_status wk_composite_nonzero(wk_call *call);
+wk_status wk_composite_masked_select(wk_call *call);
+wk_status wk_composite_masked_scatter(wk_call *call);
+wk_status wk_composite_put(wk_call *call);
 wk_status wk_composite_dot(wk_call *call);
 wk_status wk_composite_inner(wk_call *call);
 wk_status wk_composite_outer(wk_call *call);
@@ -533,8 +744,6 @@ wk_status wk_composite_add_matmul(wk_call *call);
 wk_status wk_composite_tensordot(wk_call *call);
 wk_status wk_composite_einsum(wk_call *call);
 wk_status wk_composite_chain_matmul(wk_call *call);
-wk_status wk_infer_diagonal(wk_call *call);
-wk_status wk_vjp_diagonal(wk_vjp *vjp);
 wk_status wk_composite_trace(wk_call *call);
 wk_status wk_composite_lower_triangle(wk_call *call);
 wk_status wk_composite_upper_triangle(wk_call *call);
@@ -544,6 +753,28 @@ wk_status wk_composite_cosine_similarity(wk_call *call);
 wk_status wk_composite_pairwise_distance(wk_call *call);
 wk_status wk_composite_distances(wk_call *call);
 wk_status wk_composite_matrix_power(wk_call *call);
+wk_status wk_infer_cholesky(wk_call *call);
+wk_status wk_vjp_cholesky(wk_vjp *vjp);
+wk_status wk_infer_triangular_solve(wk_call *call);
+wk_status wk_vjp_triangular_solve(wk_vjp *vjp);
+wk_status wk_infer_solve(wk_call *call);
+wk_status wk_vjp_solve(wk_vjp *vjp);
+wk_status wk_composite_inverse(wk_call *call);
+wk_status wk_infer_determinant(wk_call *call);
+wk_status wk_vjp_determinant(wk_vjp *vjp);
+wk_status wk_infer_log_determinant(wk_call *call);
+wk_status wk_vjp_log_determinant(wk_vjp *vjp);
+wk_status wk_infer_qr(wk_call *call);
+wk_status wk_vjp_qr(wk_vjp *vjp);
+wk_status wk_infer_symmetric_eigen(wk_call *call);
+wk_status wk_vjp_symmetric_eigen(wk_vjp *vjp);
+wk_status wk_infer_svd(wk_call *call);
+wk_status wk_vjp_svd(wk_vjp *vjp);
+wk_status wk_composite_pseudo_inverse(wk_call *call);
+wk_status wk_composite_matrix_rank(wk_call *call);
+wk_status wk_composite_least_squares(wk_call *call);
+wk_status wk_composite_cholesky_solve(wk_call *call);
+wk_status wk_composite_matrix_exponential(wk_call *call);
 wk_status wk_composite_mse_loss(wk_call *call);
 wk_status wk_composite_l1_loss(wk_call *call);
 wk_status wk_composite_smooth_l1_loss(wk_call *call);
@@ -633,6 +864,98 @@ typedef struct wk_conv2d_weight_gradient_arguments {
 
 wk_status wk_infer_conv2d_weight_gradient(wk_call *call);
 wk_status wk_vjp_conv2d_weight_gradient(wk_vjp *vjp);
+wk_status wk_composite_batch_norm(wk_call *call);
+wk_status wk_composite_layer_norm(wk_call *call);
+wk_status wk_composite_rms_norm(wk_call *call);
+wk_status wk_composite_group_norm(wk_call *call);
+wk_status wk_composite_instance_norm(wk_call *call);
+wk_status wk_composite_l2_normalize(wk_call *call);
+typedef struct wk_normalise_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *weight; /* optional */
+  wk_tensor *bias; /* optional */
+  double epsilon; /* added to the variance */
+  bool root_mean_square; /* do not take the mean away */
+} wk_normalise_arguments;
+typedef struct wk_normalise_result {
+  wk_tensor *y;
+  wk_tensor *mean;
+  wk_tensor *variance;
+} wk_normalise_result;
+wk_normalise_result wk_normalise_at(wk_place here, const wk_normalise_arguments *arguments);
+#define wk_normalise(...) \
+  wk_normalise_at( WK_HERE, \
+                     &(wk_normalise_arguments){.struct_size = sizeof(wk_normalise_arguments), __VA_ARGS__})
+
+wk_status wk_infer_normalise(wk_call *call);
+wk_status wk_vjp_normalise(wk_vjp *vjp);
+typedef struct wk_normalise_gradient_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+  wk_tensor *mean;
+  wk_tensor *variance;
+  wk_tensor *weight; /* optional */
+  double epsilon; /* as normalise */
+  bool root_mean_square; /* as normalise */
+  bool affine; /* whether the gradients of weight and bias are wanted */
+} wk_normalise_gradient_arguments;
+typedef struct wk_normalise_gradient_result {
+  wk_tensor *x_gradient;
+  wk_tensor *weight_gradient;
+  wk_tensor *bias_gradient;
+} wk_normalise_gradient_result;
+wk_normalise_gradient_result wk_normalise_gradient_at(wk_place here, const wk_normalise_gradient_arguments *arguments);
+#define wk_normalise_gradient(...) \
+  wk_normalise_gradient_at( WK_HERE, \
+                     &(wk_normalise_gradient_arguments){.struct_size = sizeof(wk_normalise_gradient_arguments), __VA_ARGS__})
+
+wk_status wk_infer_normalise_gradient(wk_call *call);
+wk_status wk_composite_normalise_gradient(wk_call *call);
+typedef struct wk_scale_shift_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *mean;
+  wk_tensor *scale;
+  wk_tensor *shift;
+} wk_scale_shift_arguments;
+#define wk_scale_shift(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_SCALE_SHIFT], WK_HERE, \
+                     &(wk_scale_shift_arguments){.struct_size = sizeof(wk_scale_shift_arguments), __VA_ARGS__})
+
+wk_status wk_vjp_scale_shift(wk_vjp *vjp);
+typedef struct wk_scale_shift_gradient_mean_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *scale;
+} wk_scale_shift_gradient_mean_arguments;
+#define wk_scale_shift_gradient_mean(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_SCALE_SHIFT_GRADIENT_MEAN], WK_HERE, \
+                     &(wk_scale_shift_gradient_mean_arguments){.struct_size = sizeof(wk_scale_shift_gradient_mean_arguments), __VA_ARGS__})
+
+wk_status wk_composite_scale_shift_gradient_mean(wk_call *call);
+typedef struct wk_scale_shift_gradient_scale_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+  wk_tensor *mean;
+} wk_scale_shift_gradient_scale_arguments;
+#define wk_scale_shift_gradient_scale(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_SCALE_SHIFT_GRADIENT_SCALE], WK_HERE, \
+                     &(wk_scale_shift_gradient_scale_arguments){.struct_size = sizeof(wk_scale_shift_gradient_scale_arguments), __VA_ARGS__})
+
+wk_status wk_composite_scale_shift_gradient_scale(wk_call *call);
+typedef struct wk_running_update_arguments {
+  size_t struct_size;
+  wk_tensor *value;
+  wk_tensor *source;
+  double momentum; /* how far */
+} wk_running_update_arguments;
+#define wk_running_update(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_RUNNING_UPDATE], WK_HERE, \
+                     &(wk_running_update_arguments){.struct_size = sizeof(wk_running_update_arguments), __VA_ARGS__})
+
 wk_status wk_vjp_add(wk_vjp *vjp);
 wk_status wk_vjp_subtract(wk_vjp *vjp);
 wk_status wk_vjp_multiply(wk_vjp *vjp);
@@ -858,8 +1181,11 @@ typedef struct wk_erf_gradient_x_arguments {
 wk_status wk_composite_erf_gradient_x(wk_call *call);
 wk_status wk_vjp_erfc(wk_vjp *vjp);
 wk_status wk_vjp_erfinv(wk_vjp *vjp);
+wk_status wk_vjp_ndtr(wk_vjp *vjp);
 wk_status wk_vjp_lgamma(wk_vjp *vjp);
 wk_status wk_vjp_digamma(wk_vjp *vjp);
+wk_status wk_vjp_trigamma(wk_vjp *vjp);
+wk_status wk_vjp_polygamma(wk_vjp *vjp);
 wk_status wk_vjp_cbrt(wk_vjp *vjp);
 wk_status wk_vjp_floor(wk_vjp *vjp);
 wk_status wk_vjp_ceil(wk_vjp *vjp);
@@ -933,6 +1259,112 @@ wk_status wk_infer_geometric(wk_call *call);
 wk_status wk_infer_gumbel(wk_call *call);
 wk_status wk_composite_uniform_like(wk_call *call);
 wk_status wk_composite_normal_like(wk_call *call);
+wk_status wk_infer_random_gamma(wk_call *call);
+wk_status wk_infer_random_beta(wk_call *call);
+wk_status wk_infer_random_poisson(wk_call *call);
+wk_status wk_composite_rrelu(wk_call *call);
+wk_status wk_composite_variance_scaling(wk_call *call);
+wk_status wk_composite_glorot_uniform(wk_call *call);
+wk_status wk_composite_glorot_normal(wk_call *call);
+wk_status wk_composite_he_uniform(wk_call *call);
+wk_status wk_composite_he_normal(wk_call *call);
+wk_status wk_composite_lecun_uniform(wk_call *call);
+wk_status wk_composite_lecun_normal(wk_call *call);
+wk_status wk_composite_lstm(wk_call *call);
+wk_status wk_composite_gru(wk_call *call);
+wk_status wk_composite_rnn(wk_call *call);
+wk_status wk_composite_lstm_cell(wk_call *call);
+wk_status wk_composite_gru_cell(wk_call *call);
+wk_status wk_composite_rnn_cell(wk_call *call);
+typedef struct wk_lstm_layer_arguments {
+  size_t struct_size;
+  wk_tensor *projected;
+  wk_tensor *weight;
+  wk_tensor *hidden;
+  wk_tensor *cell;
+  wk_tensor *lengths; /* optional */
+  bool reverse; /* from the last step to the first */
+} wk_lstm_layer_arguments;
+typedef struct wk_lstm_layer_result {
+  wk_tensor *y;
+  wk_tensor *final;
+  wk_tensor *saved;
+} wk_lstm_layer_result;
+wk_lstm_layer_result wk_lstm_layer_at(wk_place here, const wk_lstm_layer_arguments *arguments);
+#define wk_lstm_layer(...) \
+  wk_lstm_layer_at( WK_HERE, \
+                     &(wk_lstm_layer_arguments){.struct_size = sizeof(wk_lstm_layer_arguments), __VA_ARGS__})
+
+wk_status wk_infer_lstm_layer(wk_call *call);
+wk_status wk_vjp_lstm_layer(wk_vjp *vjp);
+typedef struct wk_lstm_layer_gradient_arguments {
+  size_t struct_size;
+  wk_tensor *weight;
+  wk_tensor *cell;
+  wk_tensor *saved;
+  wk_tensor *to_y; /* optional */
+  wk_tensor *to_final; /* optional */
+  wk_tensor *to_saved; /* optional */
+  wk_tensor *lengths; /* optional */
+  bool reverse; /* from the last step to the first */
+} wk_lstm_layer_gradient_arguments;
+typedef struct wk_lstm_layer_gradient_result {
+  wk_tensor *projected_gradient;
+  wk_tensor *hidden_gradient;
+  wk_tensor *cell_gradient;
+} wk_lstm_layer_gradient_result;
+wk_lstm_layer_gradient_result wk_lstm_layer_gradient_at(wk_place here, const wk_lstm_layer_gradient_arguments *arguments);
+#define wk_lstm_layer_gradient(...) \
+  wk_lstm_layer_gradient_at( WK_HERE, \
+                     &(wk_lstm_layer_gradient_arguments){.struct_size = sizeof(wk_lstm_layer_gradient_arguments), __VA_ARGS__})
+
+wk_status wk_infer_lstm_layer_gradient(wk_call *call);
+wk_status wk_composite_lstm_layer_gradient(wk_call *call);
+typedef struct wk_gru_layer_arguments {
+  size_t struct_size;
+  wk_tensor *projected;
+  wk_tensor *weight;
+  wk_tensor *hidden;
+  wk_tensor *bias; /* optional */
+  wk_tensor *lengths; /* optional */
+  bool reverse; /* from the last step to the first */
+} wk_gru_layer_arguments;
+typedef struct wk_gru_layer_result {
+  wk_tensor *y;
+  wk_tensor *final;
+  wk_tensor *saved;
+} wk_gru_layer_result;
+wk_gru_layer_result wk_gru_layer_at(wk_place here, const wk_gru_layer_arguments *arguments);
+#define wk_gru_layer(...) \
+  wk_gru_layer_at( WK_HERE, \
+                     &(wk_gru_layer_arguments){.struct_size = sizeof(wk_gru_layer_arguments), __VA_ARGS__})
+
+wk_status wk_infer_gru_layer(wk_call *call);
+wk_status wk_vjp_gru_layer(wk_vjp *vjp);
+typedef struct wk_gru_layer_gradient_arguments {
+  size_t struct_size;
+  wk_tensor *weight;
+  wk_tensor *hidden;
+  wk_tensor *saved;
+  wk_tensor *y;
+  wk_tensor *to_y; /* optional */
+  wk_tensor *to_final; /* optional */
+  wk_tensor *to_saved; /* optional */
+  wk_tensor *lengths; /* optional */
+  bool reverse; /* from the last step to the first */
+} wk_gru_layer_gradient_arguments;
+typedef struct wk_gru_layer_gradient_result {
+  wk_tensor *projected_gradient;
+  wk_tensor *recurrent_gradient;
+  wk_tensor *hidden_gradient;
+} wk_gru_layer_gradient_result;
+wk_gru_layer_gradient_result wk_gru_layer_gradient_at(wk_place here, const wk_gru_layer_gradient_arguments *arguments);
+#define wk_gru_layer_gradient(...) \
+  wk_gru_layer_gradient_at( WK_HERE, \
+                     &(wk_gru_layer_gradient_arguments){.struct_size = sizeof(wk_gru_layer_gradient_arguments), __VA_ARGS__})
+
+wk_status wk_infer_gru_layer_gradient(wk_call *call);
+wk_status wk_composite_gru_layer_gradient(wk_call *call);
 wk_status wk_infer_sum(wk_call *call);
 wk_status wk_vjp_sum(wk_vjp *vjp);
 wk_status wk_composite_mean(wk_call *call);
@@ -959,6 +1391,43 @@ wk_status wk_composite_max_with_index(wk_call *call);
 wk_status wk_composite_min_with_index(wk_call *call);
 wk_status wk_composite_all_equal(wk_call *call);
 wk_status wk_composite_all_close(wk_call *call);
+wk_status wk_composite_interpolate(wk_call *call);
+typedef struct wk_resample_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* which */
+  int64_t size; /* its new size */
+  wk_interpolation mode; /* how */
+  bool align_corners; /* as interpolate */
+  bool antialias; /* as interpolate */
+  double ratio; /* old elements to one new one; the quotient of the sizes if not given */
+} wk_resample_arguments;
+#define wk_resample(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_RESAMPLE], WK_HERE, \
+                     &(wk_resample_arguments){.struct_size = sizeof(wk_resample_arguments), __VA_ARGS__})
+
+wk_status wk_infer_resample(wk_call *call);
+wk_status wk_vjp_resample(wk_vjp *vjp);
+typedef struct wk_resample_gradient_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  int axis; /* which */
+  int64_t size; /* its old size */
+  wk_interpolation mode; /* how */
+  bool align_corners; /* as interpolate */
+  bool antialias; /* as interpolate */
+  double ratio; /* as resample */
+} wk_resample_gradient_arguments;
+#define wk_resample_gradient(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_RESAMPLE_GRADIENT], WK_HERE, \
+                     &(wk_resample_gradient_arguments){.struct_size = sizeof(wk_resample_gradient_arguments), __VA_ARGS__})
+
+wk_status wk_infer_resample_gradient(wk_call *call);
+wk_status wk_vjp_resample_gradient(wk_vjp *vjp);
+wk_status wk_composite_pixel_shuffle(wk_call *call);
+wk_status wk_composite_pixel_unshuffle(wk_call *call);
+wk_status wk_composite_affine_grid(wk_call *call);
+wk_status wk_composite_grid_sample(wk_call *call);
 wk_status wk_infer_softmax(wk_call *call);
 wk_status wk_vjp_softmax(wk_vjp *vjp);
 typedef struct wk_softmax_gradient_arguments {
@@ -1053,6 +1522,26 @@ wk_status wk_infer_concatenate(wk_call *call);
 wk_status wk_vjp_concatenate(wk_vjp *vjp);
 wk_status wk_infer_pad(wk_call *call);
 wk_status wk_vjp_pad(wk_vjp *vjp);
+wk_status wk_infer_as_strided(wk_call *call);
+wk_status wk_vjp_as_strided(wk_vjp *vjp);
+wk_status wk_infer_diagonal(wk_call *call);
+wk_status wk_vjp_diagonal(wk_vjp *vjp);
+wk_status wk_infer_sliding_windows(wk_call *call);
+wk_status wk_vjp_sliding_windows(wk_vjp *vjp);
+wk_status wk_composite_narrow(wk_call *call);
+wk_status wk_composite_unflatten(wk_call *call);
+wk_status wk_composite_expand(wk_call *call);
+wk_status wk_composite_move_axes(wk_call *call);
+wk_status wk_composite_select_scatter(wk_call *call);
+wk_status wk_composite_repeat(wk_call *call);
+wk_status wk_composite_repeat_interleave(wk_call *call);
+wk_status wk_composite_roll(wk_call *call);
+wk_status wk_composite_rotate90(wk_call *call);
+wk_status wk_composite_hstack(wk_call *call);
+wk_status wk_composite_vstack(wk_call *call);
+wk_status wk_composite_dstack(wk_call *call);
+wk_status wk_composite_column_stack(wk_call *call);
+wk_status wk_composite_diagonal_scatter(wk_call *call);
 wk_status wk_infer_sort(wk_call *call);
 wk_status wk_vjp_sort(wk_vjp *vjp);
 wk_status wk_composite_argsort(wk_call *call);
@@ -1128,12 +1617,48 @@ typedef struct wk_max_pool2d_gradient_arguments {
   int64_t window[2]; /* as max_pool2d */
   int64_t stride[2]; /* as max_pool2d */
   int64_t padding[2]; /* as max_pool2d */
+  int64_t dilation[2]; /* as max_pool2d */
+  bool ceil_mode; /* as max_pool2d */
+  bool same; /* as max_pool2d */
 } wk_max_pool2d_gradient_arguments;
 #define wk_max_pool2d_gradient(...) \
   wk_op_run_in_scope(&wk_op_table[WK_OP_MAX_POOL2D_GRADIENT], WK_HERE, \
                      &(wk_max_pool2d_gradient_arguments){.struct_size = sizeof(wk_max_pool2d_gradient_arguments), __VA_ARGS__})
 
 wk_status wk_infer_max_pool2d_gradient(wk_call *call);
+wk_status wk_vjp_max_pool2d_gradient(wk_vjp *vjp);
+typedef struct wk_max_pool2d_pick_arguments {
+  size_t struct_size;
+  wk_tensor *values;
+  wk_tensor *x;
+  int64_t window[2]; /* as max_pool2d */
+  int64_t stride[2]; /* as max_pool2d */
+  int64_t padding[2]; /* as max_pool2d */
+  int64_t dilation[2]; /* as max_pool2d */
+  bool ceil_mode; /* as max_pool2d */
+  bool same; /* as max_pool2d */
+} wk_max_pool2d_pick_arguments;
+#define wk_max_pool2d_pick(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_MAX_POOL2D_PICK], WK_HERE, \
+                     &(wk_max_pool2d_pick_arguments){.struct_size = sizeof(wk_max_pool2d_pick_arguments), __VA_ARGS__})
+
+wk_status wk_infer_max_pool2d_pick(wk_call *call);
+wk_status wk_vjp_max_pool2d_pick(wk_vjp *vjp);
+wk_status wk_infer_max_pool2d_with_indices(wk_call *call);
+wk_status wk_vjp_max_pool2d_with_indices(wk_vjp *vjp);
+wk_status wk_infer_max_unpool2d(wk_call *call);
+wk_status wk_vjp_max_unpool2d(wk_vjp *vjp);
+typedef struct wk_max_unpool2d_gradient_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *indices;
+} wk_max_unpool2d_gradient_arguments;
+#define wk_max_unpool2d_gradient(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_MAX_UNPOOL2D_GRADIENT], WK_HERE, \
+                     &(wk_max_unpool2d_gradient_arguments){.struct_size = sizeof(wk_max_unpool2d_gradient_arguments), __VA_ARGS__})
+
+wk_status wk_infer_max_unpool2d_gradient(wk_call *call);
+wk_status wk_vjp_max_unpool2d_gradient(wk_vjp *vjp);
 wk_status wk_infer_average_pool2d(wk_call *call);
 wk_status wk_vjp_average_pool2d(wk_vjp *vjp);
 typedef struct wk_average_pool2d_gradient_arguments {
@@ -1143,6 +1668,9 @@ typedef struct wk_average_pool2d_gradient_arguments {
   int64_t window[2]; /* as average_pool2d */
   int64_t stride[2]; /* as average_pool2d */
   int64_t padding[2]; /* as average_pool2d */
+  bool ceil_mode; /* as average_pool2d */
+  bool same; /* as average_pool2d */
+  bool count_padding; /* as average_pool2d */
 } wk_average_pool2d_gradient_arguments;
 #define wk_average_pool2d_gradient(...) \
   wk_op_run_in_scope(&wk_op_table[WK_OP_AVERAGE_POOL2D_GRADIENT], WK_HERE, \
@@ -1150,5 +1678,22 @@ typedef struct wk_average_pool2d_gradient_arguments {
 
 wk_status wk_infer_average_pool2d_gradient(wk_call *call);
 wk_status wk_vjp_average_pool2d_gradient(wk_vjp *vjp);
+wk_status wk_composite_max_pool1d(wk_call *call);
+wk_status wk_composite_max_pool3d(wk_call *call);
+wk_status wk_composite_average_pool1d(wk_call *call);
+wk_status wk_composite_average_pool3d(wk_call *call);
+wk_status wk_composite_adaptive_average_pool2d(wk_call *call);
+wk_status wk_composite_adaptive_average_pool1d(wk_call *call);
+wk_status wk_composite_adaptive_average_pool3d(wk_call *call);
+wk_status wk_composite_adaptive_max_pool2d(wk_call *call);
+wk_status wk_composite_adaptive_max_pool1d(wk_call *call);
+wk_status wk_composite_global_average_pool2d(wk_call *call);
+wk_status wk_composite_global_max_pool2d(wk_call *call);
+wk_status wk_infer_unfold2d(wk_call *call);
+wk_status wk_vjp_unfold2d(wk_vjp *vjp);
+wk_status wk_infer_fold2d(wk_call *call);
+wk_status wk_vjp_fold2d(wk_vjp *vjp);
+wk_status wk_composite_local_response_norm(wk_call *call);
+wk_status wk_composite_lp_pool2d(wk_call *call);
 
 #endif

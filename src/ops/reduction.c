@@ -62,8 +62,7 @@ static wk_status infer_reduction(wk_call *call, const wk_axes *axes, bool keep_d
 
 wk_status wk_infer_sum(wk_call *call) {
   const wk_sum_arguments *a = call->arguments;
-  return infer_reduction(call, &a->axes, a->keep_dims,
-                         wk_sum_dtype(call->inputs[0]->layout.dtype));
+  return infer_reduction(call, &a->axes, a->keep_dims, wk_sum_dtype(call->inputs[0]->layout.dtype));
 }
 
 wk_status wk_vjp_sum(wk_vjp *vjp) {
@@ -76,8 +75,7 @@ wk_status wk_vjp_sum(wk_vjp *vjp) {
 
 wk_status wk_infer_product(wk_call *call) {
   const wk_product_arguments *a = call->arguments;
-  return infer_reduction(call, &a->axes, a->keep_dims,
-                         wk_sum_dtype(call->inputs[0]->layout.dtype));
+  return infer_reduction(call, &a->axes, a->keep_dims, wk_sum_dtype(call->inputs[0]->layout.dtype));
 }
 
 /* The product of all elements but each one, over the reduced axes joined to a last one: that of
@@ -106,8 +104,7 @@ wk_status wk_vjp_product(wk_vjp *vjp) {
   wk_tensor *rows = wk_reshape(wk_permute(vjp->inputs[0], to_last), joined);
   wk_tensor *before = wk_cumulative_product(rows, -1, .exclusive = true);
   wk_tensor *behind = wk_cumulative_product(rows, -1, .exclusive = true, .reverse = true);
-  wk_tensor *others =
-      wk_permute(wk_reshape(wk_multiply(before, behind), moved), back);
+  wk_tensor *others = wk_permute(wk_reshape(wk_multiply(before, behind), moved), back);
   wk_tensor *g = wk_reshape(vjp->output_gradients[0], wk_reduced_kept_shape(x, &a->axes));
   vjp->input_gradients[0] = wk_multiply(others, g);
   return wk_error_status();

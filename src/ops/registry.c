@@ -10,7 +10,7 @@ const wk_op *wk_op_find(const char *name) {
   for (int i = 0; i < wk_op_table_count; i++) {
     if (strcmp(wk_op_table[i].name, name) == 0) return &wk_op_table[i];
   }
-  return NULL;
+  return wk_user_op_find(name);
 }
 
 const char *wk_op_name_at(int index) {
@@ -18,7 +18,8 @@ const char *wk_op_name_at(int index) {
   for (int i = 0; i < wk_op_table_count; i++) {
     if (!wk_op_table[i].hidden && visible++ == index) return wk_op_table[i].name;
   }
-  return NULL;
+  const wk_op *user = index < visible ? NULL : wk_user_op_at(index - visible);
+  return user ? user->name : NULL;
 }
 
 /* ---- kernels: for each device and op, the first candidate; the others are found behind it ---- */
@@ -66,18 +67,31 @@ __attribute__((constructor)) static void fill_candidate_table(void) {
   for (int i = 0; i < wk_backend_table_count; i++) add_backend(&wk_backend_table[i]);
 }
 
-const wk_kernel *wk_kernel_find(wk_device *device, const wk_kernel_call *call) {
-  const candidates *list = &candidate_table[device->index][call->op->id];
-  const char *reason = "no kernel";
-  for (int i = 0; i < list->count; i++) {
-    const wk_kernel *kernel = list->kernel[i];
-    reason = kernel->refuse ? kernel->refuse(call) : NULL;
-    if (!reason) return kernel;
-  }
-  wk_fail(WK_ERROR_UNSUPPORTED, "%s cannot run %s: %s", device->name, call->op->name, reason);
+_Thread_local const wk_kernel *wk_kernel_chosen;
+
+static const wk_kernel *refused(const wk_device *device, const wk_op *op, const char *reason) {
+  wk_fail(WK_ERROR_UNSUPPORTED, "%s cannot run %s: %s", device->name, op->name, reason);
   return NULL;
 }
 
+const wk_kernel *wk_kernel_find(wk_device *device, const wk_kernel_call *call) {
+  const char *reason = "no kernel";
+  if (call->op->id >= WK_OP_COUNT) {
+    const wk_kernel *kernel = wk_user_kernel(call->op, device);
+    return kernel ? kernel : refused(device, call->op, reason);
+  }
+  const candidates *list = &candidate_table[device->index][call->op->id];
+  for (int i = 0; i < list->count; i++) {
+    const wk_kernel *kernel = list->kernel[i];
+    reason = kernel->refuse ? kernel->refuse(call) : NULL;
+    if (reason) continue;
+    if (!wk_kernel_chosen) wk_kernel_chosen = kernel;
+    return kernel;
+  }
+  return refused(device, call->op, reason);
+}
+
 bool wk_kernel_exists(wk_device *device, int op) {
+  if (op >= WK_OP_COUNT) return wk_user_kernel(wk_user_op_at(op - WK_OP_COUNT), device) != NULL;
   return candidate_table[device->index][op].native;
 }

@@ -24,8 +24,9 @@ wk_status wk_middle_of(const wk_axes *axes, const wk_layout *layout, wk_middle *
       wk_error_add_hint("wk_permute brings axes together");
       return WK_ERROR_ARGUMENT;
     }
-    *(stage == 0 ? &middle->outer : stage == 1 ? &middle->count : &middle->inner) *=
-        layout->dims[i];
+    *(stage == 0   ? &middle->outer
+      : stage == 1 ? &middle->count
+                   : &middle->inner) *= layout->dims[i];
   }
   return WK_OK;
 }
@@ -136,7 +137,7 @@ wk_status wk_vjp_pick_label(wk_vjp *vjp) {
 
 wk_status wk_vjp_spread_label(wk_vjp *vjp) {
   const wk_spread_label_arguments *a = vjp->arguments;
-  vjp->input_gradients[0] = wk_pick_label(vjp->output_gradients[0], vjp->inputs[1],
-                                          .ignore_index = a->ignore_index);
+  vjp->input_gradients[0] =
+      wk_pick_label(vjp->output_gradients[0], vjp->inputs[1], .ignore_index = a->ignore_index);
   return wk_error_status();
 }

@@ -11,15 +11,14 @@
 static wk_status vjp_places(wk_vjp *vjp, int axis) {
   wk_tensor *g = vjp->output_gradients[0];
   const wk_layout *x = &vjp->input_layouts[0];
-  wk_tensor *zeros = wk_full(wk_layout_shape(x), 0, .dtype = x->dtype,
-                             .device = wk_tensor_device_of(g));
+  wk_tensor *zeros =
+      wk_full(wk_layout_shape(x), 0, .dtype = x->dtype, .device = wk_tensor_device_of(g));
   vjp->input_gradients[0] = wk_scatter_add(zeros, vjp->outputs[1], g, axis);
   return wk_error_status();
 }
 
 static wk_status infer_pair(wk_call *call, int rank, const int64_t *dims) {
-  const wk_status status =
-      wk_infer_output(call, call->inputs[0]->layout.dtype, rank, dims);
+  const wk_status status = wk_infer_output(call, call->inputs[0]->layout.dtype, rank, dims);
   return status != WK_OK ? status : wk_infer_output_at(call, 1, WK_I64, rank, dims);
 }
 
@@ -134,8 +133,8 @@ wk_status wk_composite_mode(wk_call *call) {
   wk_tensor *x = call->inputs[0];
   const int64_t size = x->layout.dims[axis];
   const wk_sort_result sorted = wk_sort(x, axis);
-  wk_tensor *same = wk_equal(wk_slice(sorted.values, axis, 1, size),
-                             wk_slice(sorted.values, axis, 0, size - 1));
+  wk_tensor *same =
+      wk_equal(wk_slice(sorted.values, axis, 1, size), wk_slice(sorted.values, axis, 0, size - 1));
   wk_shape before = {.rank = x->layout.rank}, after = {.rank = x->layout.rank};
   before.dims[axis] = 1;
   wk_tensor *goes_on = wk_pad(wk_cast(same, WK_F64), before, after);
@@ -158,8 +157,8 @@ static wk_tensor *read_between(wk_tensor *sorted, wk_tensor *place, int axis,
     /* Halfway, the even place. */
     wk_tensor *half = wk_multiply(wk_cast(low, WK_F64), wk_scalar(0.5));
     wk_tensor *odd = wk_not_equal(half, wk_cast(wk_cast(half, WK_I64), WK_F64));
-    wk_tensor *up = wk_where(odd, wk_greater_equal(part, wk_scalar(0.5)),
-                             wk_greater(part, wk_scalar(0.5)));
+    wk_tensor *up =
+        wk_where(odd, wk_greater_equal(part, wk_scalar(0.5)), wk_greater(part, wk_scalar(0.5)));
     return wk_gather(sorted, wk_where(up, high, low), axis);
   }
   wk_tensor *below = wk_gather(sorted, low, axis), *above = wk_gather(sorted, high, axis);

@@ -107,8 +107,8 @@ wk_status wk_composite_log_sum_exp(wk_call *call) {
     wk_tensor *shift = wk_max(x, .axes = a->axes, .keep_dims = true);
     shift = wk_replace(wk_replace(shift, INFINITY, 0), -INFINITY, 0);
     wk_gradients_resume(recorded);
-    wk_tensor *sum = wk_sum(wk_exp(wk_subtract(x, shift)), .axes = a->axes,
-                            .keep_dims = a->keep_dims);
+    wk_tensor *sum =
+        wk_sum(wk_exp(wk_subtract(x, shift)), .axes = a->axes, .keep_dims = a->keep_dims);
     y = wk_log(sum);
     if (y) y = wk_add(y, wk_reshape(shift, wk_tensor_shape(y)));
   }
@@ -131,13 +131,13 @@ wk_tensor *wk_norm_over(wk_tensor *x, double order, const wk_axes *axes, bool ke
   if (order == -INFINITY) return wk_min(size, .axes = *axes, .keep_dims = keep_dims);
   /* A power as exp(p * log); of 0 it is 0, or with a negative p infinity, and has no gradient. */
   wk_tensor *is_zero = wk_equal(size, wk_scalar(0));
-  wk_tensor *power = wk_exp(wk_multiply(wk_log(wk_where(is_zero, wk_scalar(1), size)),
-                                        wk_scalar(order)));
+  wk_tensor *power =
+      wk_exp(wk_multiply(wk_log(wk_where(is_zero, wk_scalar(1), size)), wk_scalar(order)));
   power = wk_where(is_zero, wk_scalar(order > 0 ? 0.0 : INFINITY), power);
   wk_tensor *sum = wk_sum(power, .axes = *axes, .keep_dims = keep_dims);
   wk_tensor *is_empty = wk_equal(sum, wk_scalar(0));
-  wk_tensor *root = wk_exp(wk_multiply(wk_log(wk_where(is_empty, wk_scalar(1), sum)),
-                                       wk_scalar(1 / order)));
+  wk_tensor *root =
+      wk_exp(wk_multiply(wk_log(wk_where(is_empty, wk_scalar(1), sum)), wk_scalar(1 / order)));
   return wk_where(is_empty, wk_scalar(order > 0 ? 0.0 : INFINITY), root);
 }
 
@@ -198,8 +198,7 @@ wk_status wk_composite_all_equal(wk_call *call) {
   if (wk_layout_same_dims(&x->layout, &y->layout))
     call->outputs[0] = wk_all(wk_equal(x, y));
   else
-    call->outputs[0] =
-        wk_full(WK_SCALAR, 0, .dtype = WK_BOOL, .device = wk_tensor_device_of(x));
+    call->outputs[0] = wk_full(WK_SCALAR, 0, .dtype = WK_BOOL, .device = wk_tensor_device_of(x));
   return wk_error_status();
 }
 
@@ -207,8 +206,7 @@ wk_status wk_composite_all_close(wk_call *call) {
   const wk_all_close_arguments *a = call->arguments;
   wk_tensor *x = call->inputs[0], *y = call->inputs[1];
   wk_tensor *distance = wk_abs(wk_subtract(x, y)), *size = wk_abs(y);
-  wk_tensor *allowed =
-      wk_add(wk_multiply(size, wk_scalar(a->relative)), wk_scalar(a->absolute));
+  wk_tensor *allowed = wk_add(wk_multiply(size, wk_scalar(a->relative)), wk_scalar(a->absolute));
   wk_tensor *near = wk_less_equal(distance, allowed);
   near = wk_where(wk_equal(size, wk_scalar(INFINITY)), wk_equal(x, y), near);
   if (a->equal_nan) near = wk_where(wk_not_equal(x, x), wk_not_equal(y, y), near);

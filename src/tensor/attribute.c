@@ -41,19 +41,22 @@ wk_status wk_attribute_check(const wk_attribute *attribute, const char *what, do
   return WK_ERROR_ARGUMENT;
 }
 
-static wk_status resolve_pair(const wk_attribute *attribute, const char *what, int64_t *pair) {
-  for (int i = 0; i < 2; i++) {
-    if (pair[i] == 0)
-      pair[i] = i == 1 && pair[0] != 0 ? pair[0] : (int64_t)attribute->default_value;
-    const wk_status status = wk_attribute_check(attribute, what, (double)pair[i]);
-    if (status != WK_OK) return status;
-  }
-  return WK_OK;
-}
-
 /* The only pair whose second part may be an intended zero is padding: {1, 0} pads one way only. */
 static bool zero_is_meant(const wk_attribute *attribute) {
   return attribute->minimum == 0 && attribute->default_value == 0;
+}
+
+/* A pair or triple. */
+static wk_status resolve_several(const wk_attribute *attribute, const char *what, int count,
+                                 int64_t *values) {
+  const bool keeps_zeros = zero_is_meant(attribute) && values[0] != 0;
+  for (int i = 0; i < count; i++) {
+    if (values[i] == 0 && !keeps_zeros)
+      values[i] = values[0] != 0 ? values[0] : (int64_t)attribute->default_value;
+    const wk_status status = wk_attribute_check(attribute, what, (double)values[i]);
+    if (status != WK_OK) return status;
+  }
+  return WK_OK;
 }
 
 static wk_status check_enum(const wk_attribute *attribute, const char *what, int value) {
@@ -77,14 +80,10 @@ static wk_status resolve_field(const wk_attribute *attribute, const char *what, 
     if (*value == 0 && !attribute->required && !signbit(*value)) *value = attribute->default_value;
     return wk_attribute_check(attribute, what, *value);
   }
-  case WK_ATTRIBUTE_PAIR: {
-    int64_t *pair = at;
-    if (zero_is_meant(attribute) && pair[0] != 0) {
-      const wk_status status = wk_attribute_check(attribute, what, (double)pair[0]);
-      return status != WK_OK ? status : wk_attribute_check(attribute, what, (double)pair[1]);
-    }
-    return resolve_pair(attribute, what, pair);
-  }
+  case WK_ATTRIBUTE_PAIR:
+    return resolve_several(attribute, what, 2, at);
+  case WK_ATTRIBUTE_TRIPLE:
+    return resolve_several(attribute, what, 3, at);
   case WK_ATTRIBUTE_SHAPE: {
     const wk_shape *shape = at;
     if (shape->rank >= 0 && shape->rank <= WK_MAX_RANK) return WK_OK;
@@ -197,6 +196,8 @@ wk_status wk_attribute_to_text(const wk_attribute *attribute, const void *settin
     return wk_text_append(text, "%llu", (unsigned long long)*(const uint64_t *)at);
   case WK_ATTRIBUTE_PAIR:
     return append_list(text, 2, at);
+  case WK_ATTRIBUTE_TRIPLE:
+    return append_list(text, 3, at);
   case WK_ATTRIBUTE_SHAPE:
     return append_list(text, ((const wk_shape *)at)->rank, ((const wk_shape *)at)->dims);
   case WK_ATTRIBUTE_AXES:
@@ -299,6 +300,8 @@ static bool parse_field(const wk_attribute *attribute, void *at, const char *tex
   }
   case WK_ATTRIBUTE_PAIR:
     return parse_list(text, 2, at) == 2;
+  case WK_ATTRIBUTE_TRIPLE:
+    return parse_list(text, 3, at) == 3;
   case WK_ATTRIBUTE_SHAPE: {
     wk_shape *shape = at;
     shape->rank = parse_list(text, WK_MAX_RANK, shape->dims);

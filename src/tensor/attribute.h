@@ -16,6 +16,7 @@ typedef enum wk_attribute_type {
   WK_ATTRIBUTE_BOOL,      /* bool */
   WK_ATTRIBUTE_UINT,      /* uint64_t */
   WK_ATTRIBUTE_PAIR,      /* int64_t[2]; a zero second one repeats the first */
+  WK_ATTRIBUTE_TRIPLE,    /* int64_t[3]; likewise */
   WK_ATTRIBUTE_SHAPE,     /* wk_shape */
   WK_ATTRIBUTE_AXES,      /* wk_axes */
   WK_ATTRIBUTE_DTYPE,     /* wk_dtype */

@@ -4,3 +4,11 @@
 
 const char *const wk_names_of_reduction[] = {"mean", "sum", "none", NULL};
 const char *const wk_names_of_quantile_method[] = {"linear", "lower", "higher", "midpoint", "nearest", NULL};
+const char *const wk_names_of_interpolation[] = {"nearest", "nearest_exact", "linear", "cubic", "area", NULL};
+const char *const wk_names_of_sampling[] = {"linear", "nearest", NULL};
+const char *const wk_names_of_outside[] = {"zeros", "border", "reflection", NULL};
+const char *const wk_names_of_pad_mode[] = {"constant", "reflect", "replicate", "circular", NULL};
+const char *const wk_names_of_scatter_reduction[] = {"sum", "mean", "max", "min", "product", NULL};
+const char *const wk_names_of_bag_mode[] = {"mean", "sum", "max", NULL};
+const char *const wk_names_of_fan[] = {"in", "out", "average", NULL};
+const char *const wk_names_of_distribution[] = {"truncated_normal", "normal", "uniform", NULL};

@@ -7,5 +7,13 @@
 
 extern const char *const wk_names_of_reduction[];
 extern const char *const wk_names_of_quantile_method[];
+extern const char *const wk_names_of_interpolation[];
+extern const char *const wk_names_of_sampling[];
+extern const char *const wk_names_of_outside[];
+extern const char *const wk_names_of_pad_mode[];
+extern const char *const wk_names_of_scatter_reduction[];
+extern const char *const wk_names_of_bag_mode[];
+extern const char *const wk_names_of_fan[];
+extern const char *const wk_names_of_distribution[];
 
 #endif

@@ -53,7 +53,7 @@ wk_status wk_parameters_freeze_at(wk_place here, wk_parameters *set, size_t inde
   if (wk_failed()) return wk_error_pending;
   wk_tensor *tensor = wk_parameters_get(set, index);
   if (tensor)
-    tensor->frozen = frozen;
+    tensor->frozen = frozen || tensor->buffer;
   else if (set)
     wk_fail(WK_ERROR_NOT_FOUND, "there is no parameter %zu among %zu", index,
             wk_parameters_count(set));
@@ -148,7 +148,7 @@ static wk_status place_segments(wk_parameters *set) {
   return WK_OK;
 }
 
-static wk_leaf *ensure_leaf(wk_tensor *tensor) {
+wk_leaf *wk_leaf_ensure(wk_tensor *tensor) {
   if (!tensor->leaf) tensor->leaf = wk_allocate_zeroed(1, sizeof *tensor->leaf);
   return tensor->leaf;
 }
@@ -175,7 +175,7 @@ static wk_status prepare(wk_parameters *set, wk_root **roots) {
   for (size_t i = 0; i < set->chunk_count; i++)
     if (!(set->chunks[i].values = create_zeroed(&set->chunks[i]))) return wk_error_pending;
   for (size_t i = 0; i < set->segment_count; i++) {
-    if (!ensure_leaf(set->segments[i].tensor)) return wk_error_pending;
+    if (!wk_leaf_ensure(set->segments[i].tensor)) return wk_error_pending;
     if (!(roots[i] = create_root(set, &set->segments[i]))) return wk_error_pending;
   }
   return WK_OK;
@@ -188,7 +188,7 @@ static void move_segments(wk_parameters *set, wk_root **roots) {
     tensor->root = roots[i], tensor->offset = 0;
     wk_layout_set_strides(&tensor->layout);
     wk_tensor_release(tensor->leaf->gradient);
-    *tensor->leaf = (wk_leaf){.set = set, .segment = i};
+    *tensor->leaf = (wk_leaf){.set = set, .segment = i, .hooks = tensor->leaf->hooks};
   }
 }
 
@@ -221,7 +221,7 @@ static wk_tensor *create_gradient_in_set(const wk_tensor *leaf) {
 }
 
 wk_tensor *wk_leaf_gradient(wk_tensor *leaf) {
-  if (wk_failed() || !ensure_leaf(leaf)) return NULL;
+  if (wk_failed() || !wk_leaf_ensure(leaf)) return NULL;
   if (!leaf->leaf->gradient)
     leaf->leaf->gradient = leaf->leaf->set
                                ? create_gradient_in_set(leaf)

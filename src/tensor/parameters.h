@@ -47,6 +47,9 @@ wk_status wk_parameters_lay_out(wk_parameters *set);
  * was laid out. Called by autograd through wk_leaf_gradient. */
 wk_tensor *wk_leaf_gradient(wk_tensor *leaf);
 
+/* What the tensor knows of its gradient, made at first need; NULL without memory. */
+wk_leaf *wk_leaf_ensure(wk_tensor *tensor);
+
 /* A run of neighbouring segments that an optimizer treats alike: [start, start + count) of a chunk.
  * Calls `run` for each maximal run of segments that are not frozen and have a valid gradient. */
 typedef wk_status (*wk_segment_run)(void *context, size_t chunk, int64_t start, int64_t count);

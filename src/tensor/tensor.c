@@ -82,6 +82,7 @@ void wk_tensor_release(wk_tensor *tensor) {
   wk_link_release(tensor->link);
   if (tensor->leaf) {
     wk_tensor_release(tensor->leaf->gradient);
+    if (tensor->leaf->hooks) tensor->leaf->hooks->destroy(tensor->leaf->hooks);
     wk_deallocate(tensor->leaf);
   }
   wk_root_release(tensor->root);
@@ -92,6 +93,13 @@ void wk_link_release(wk_link *link) {
   if (!link) return;
   if (atomic_fetch_sub_explicit(&link->references, 1, memory_order_acq_rel) > 1) return;
   link->destroy(link);
+}
+
+wk_status wk_tensor_check_writable(const wk_tensor *tensor) {
+  if (!tensor->root->storage->read_only) return WK_OK;
+  wk_fail(WK_ERROR_STATE, "the memory, which another library lent, is read-only");
+  wk_error_add_hint("wk_contiguous gives a copy that can be written");
+  return WK_ERROR_STATE;
 }
 
 void wk_tensor_mark_written(wk_tensor *tensor) {

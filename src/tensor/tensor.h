@@ -18,6 +18,7 @@ typedef struct wk_storage {
   char *data;
   size_t size;
   void (*destroy)(struct wk_storage *storage); /* NULL: the device's free */
+  bool read_only;                              /* lent by others, who do not want it changed */
 } wk_storage;
 
 /* A range of storage that changes as one: views share a root, parameters each have their own even
@@ -48,18 +49,25 @@ typedef struct wk_link {
   void (*visit)(struct wk_link *link, struct wk_live_walk *walk);
 } wk_link;
 
+/* Functions of the user's that backward calls with a tensor's gradient. Autograd extends it. */
+typedef struct wk_hooks {
+  void (*destroy)(struct wk_hooks *hooks);
+} wk_hooks;
+
 /* The gradient of a leaf: a tensor that requires one and was not made by a recorded op. */
 typedef struct wk_leaf {
   struct wk_tensor *gradient; /* owned; NULL until the first backward */
   bool valid;                 /* false: the next backward overwrites */
   struct wk_parameters *set;  /* where its gradient's memory is, or NULL: on its own */
   size_t segment;             /* its place in the set */
+  wk_hooks *hooks;            /* or NULL */
 } wk_leaf;
 
 struct wk_tensor {
   atomic_int references;
   bool requires_gradient; /* a leaf that collects a gradient, or the result of a recorded op */
   bool frozen;            /* a parameter that collects none for now */
+  bool buffer;            /* a parameter that never does, and stays frozen */
   bool weak;              /* a number written in the program: takes the dtype of what it meets */
   int output_index;       /* which output of `link` this is */
   wk_layout layout;
@@ -116,6 +124,9 @@ extern _Thread_local bool wk_gradients_recorded __attribute__((visibility("hidde
 /* Fills `to`, which is contiguous, from `from`: same dtype and count, whatever the devices. Counts
  * no write. */
 wk_status wk_tensor_copy_values(wk_tensor *to, const wk_tensor *from);
+
+/* Raises WK_ERROR_STATE if the tensor's memory is read-only. */
+wk_status wk_tensor_check_writable(const wk_tensor *tensor);
 
 /* Counts a write to the tensor's root, so that whoever saved or packed its values notices. */
 void wk_tensor_mark_written(wk_tensor *tensor);

@@ -124,6 +124,7 @@ static wk_status check_writable(const wk_tensor *tensor) {
 static wk_status write_values(wk_tensor *tensor, const void *data, size_t size) {
   wk_status status = check_buffer(tensor, data, size);
   if (!status) status = check_writable(tensor);
+  if (!status) status = wk_tensor_check_writable(tensor);
   if (status || !size) return status;
   wk_device *device = wk_tensor_device_of(tensor);
   if ((status = device->functions->synchronise(device, &device->stream))) return status;

@@ -29,19 +29,39 @@ int case_dtypes(const wk_sample *sample, wk_dtype dtypes[2]) {
   return both ? 2 : 1;
 }
 
+/* The same op and input: the same values, whatever was added. */
+static uint64_t seed_of(const wk_sample *sample, int input) {
+  uint64_t seed = (uint64_t)input + 1;
+  for (const char *letter = sample->op; *letter; letter++)
+    seed = seed * 31 + (unsigned char)*letter;
+  return seed;
+}
+
 bool case_make(op_case *c, const wk_sample *sample, wk_dtype dtype) {
   *c = (op_case){.op = wk_op_find(sample->op), .sample = sample, .dtype = dtype};
   if (!c->op) return print_error("no op is called %s\n", sample->op), false;
   for (int i = 0; i < sample->tensor_count; i++) {
-    uint64_t seed =
-        (uint64_t)i + 1; /* the same op and input: the same values, whatever was added */
-    for (const char *letter = sample->op; *letter; letter++)
-      seed = seed * 31 + (unsigned char)*letter;
     c->input_count++;
-    if (!sample_tensor_make(&c->inputs[i], sample->tensors[i], dtype, seed))
+    if (!sample_tensor_make(&c->inputs[i], sample->tensors[i], dtype, seed_of(sample, i)))
       return print_error("%s: cannot read \"%s\"\n", sample->op, sample->tensors[i]), false;
   }
   return true;
+}
+
+bool case_make_as(op_case *c, const wk_sample *sample, wk_dtype dtype) {
+  *c = (op_case){.op = wk_op_find(sample->op), .sample = sample, .dtype = dtype};
+  for (int i = 0; c->op && i < sample->tensor_count; i++) {
+    const wk_op_input *input = wk_op_input_at(c->op, i);
+    const char *text = sample->tensors[i];
+    c->input_count++;
+    if (!input->same_dtype) {
+      if (!sample_tensor_make(&c->inputs[i], text, dtype, seed_of(sample, i))) return false;
+      continue;
+    }
+    if (!(input->dtypes >> dtype & 1)) return false;
+    if (!sample_tensor_make_as(&c->inputs[i], text, dtype, seed_of(sample, i))) return false;
+  }
+  return c->op != NULL;
 }
 
 void case_free(op_case *c) {
@@ -76,12 +96,51 @@ static int64_t set_odd_strides(wk_layout *layout) {
   return stride;
 }
 
-/* The values scattered over a larger buffer whose other bytes make NaN, or 0xFF.. for integers. */
-static wk_tensor *make_strided(const sample_tensor *values, wk_device *device) {
+/* From the last element to the first; the first axis leaps over a kilobyte and more. Returns where
+ * the first element lies. */
+static int64_t set_backward_strides(wk_layout *layout, int64_t *extent) {
+  int64_t stride = 1, first = 0;
+  for (int i = layout->rank - 1; i >= 0; i--) {
+    if (i == 0) stride = stride * 3 + 1031;
+    layout->strides[i] = -stride;
+    if (layout->dims[i] > 0) first += (layout->dims[i] - 1) * stride;
+    stride *= layout->dims[i] > 0 ? layout->dims[i] : 1;
+  }
+  *extent = first + 1;
+  return first;
+}
+
+/* Row-major, but for the last axis, which stays on its first element. */
+static int64_t set_repeated_strides(wk_layout *layout) {
+  int64_t stride = 1;
+  for (int i = layout->rank - 1; i >= 0; i--) {
+    const bool last = i == layout->rank - 1;
+    layout->strides[i] = last ? 0 : stride;
+    if (!last && layout->dims[i] > 0) stride *= layout->dims[i];
+  }
+  return stride;
+}
+
+/* Where the first of a tensor's elements lies, and up to where the others do. */
+static int64_t set_strides(wk_layout *layout, case_memory memory, int64_t *extent) {
   const int64_t offset = 3;
+  int64_t first = 0;
+  if (memory == CASE_BACKWARD)
+    first = set_backward_strides(layout, extent);
+  else if (memory == CASE_REPEATED)
+    *extent = set_repeated_strides(layout);
+  else
+    *extent = set_odd_strides(layout);
+  *extent += offset;
+  return first + offset;
+}
+
+/* The values scattered over a larger buffer whose other bytes make NaN, or 0xFF.. for integers. */
+static wk_tensor *make_strided(const sample_tensor *values, wk_device *device, case_memory memory) {
   wk_layout layout;
+  int64_t extent;
   if (!wk_layout_contiguous(&layout, values->dtype, &values->shape)) return NULL;
-  const int64_t extent = offset + set_odd_strides(&layout);
+  const int64_t offset = set_strides(&layout, memory, &extent);
   const size_t size = wk_dtype_size(values->dtype);
   char *bytes = malloc((size_t)extent * size);
   if (!bytes) return NULL;
@@ -95,7 +154,7 @@ static wk_tensor *make_strided(const sample_tensor *values, wk_device *device) {
 }
 
 static wk_tensor *make_tensor(const sample_tensor *values, wk_device *device, case_memory memory) {
-  if (memory == CASE_STRIDED) return make_strided(values, device);
+  if (memory != CASE_CONTIGUOUS) return make_strided(values, device, memory);
   return wk_tensor_from_data(values->shape, values->dtype, values->data, device);
 }
 
@@ -115,17 +174,14 @@ static bool set_attributes(const op_case *c, wk_device *device, void *arguments)
   return true;
 }
 
-bool case_prepare(const op_case *c, wk_device *device, case_memory memory,
-                  case_arguments *arguments) {
+bool case_bind(const op_case *c, wk_device *device, wk_tensor *const *inputs,
+               case_arguments *arguments) {
   memset(arguments, 0, sizeof *arguments);
   memcpy(arguments->bytes, &c->op->settings.size, sizeof c->op->settings.size);
   for (int i = 0; i < c->input_count; i++) {
-    if (!c->inputs[i].data) continue;
-    arguments->inputs[i] = make_tensor(&c->inputs[i], device, memory);
-    if (!arguments->inputs[i]) return false;
     const wk_op_input *input = wk_op_input_at(c->op, i);
-    if (!input->list)
-      memcpy(arguments->bytes + input->offset, &arguments->inputs[i], sizeof(wk_tensor *));
+    arguments->inputs[i] = inputs[i];
+    if (!input->list) memcpy(arguments->bytes + input->offset, &inputs[i], sizeof inputs[i]);
   }
   const int last = c->op->input_count - 1;
   if (last >= 0 && c->op->inputs[last].list) {
@@ -133,6 +189,17 @@ bool case_prepare(const op_case *c, wk_device *device, case_memory memory,
     memcpy(arguments->bytes + c->op->inputs[last].offset, &list, sizeof list);
   }
   return set_attributes(c, device, arguments->bytes);
+}
+
+bool case_prepare(const op_case *c, wk_device *device, case_memory memory,
+                  case_arguments *arguments) {
+  wk_tensor *inputs[WK_SAMPLE_TENSORS] = {NULL};
+  for (int i = 0; i < c->input_count; i++) {
+    if (!c->inputs[i].data) continue;
+    inputs[i] = make_tensor(&c->inputs[i], device, memory);
+    if (!inputs[i]) return false;
+  }
+  return case_bind(c, device, inputs, arguments);
 }
 
 /* ---- running ---- */
@@ -164,6 +231,14 @@ static bool run(const op_case *c, wk_device *device, case_memory memory, case_re
   for (int i = 0; i < c->input_count; i++)
     good = read_tensor(&result->values[result->count++], arguments.inputs[i]) && good;
   return good;
+}
+
+wk_status case_try(const op_case *c, wk_device *device, case_memory memory, case_result *result) {
+  *result = (case_result){.count = 0};
+  if (run(c, device, memory, result)) return WK_OK;
+  const wk_status status = wk_error_status();
+  wk_error_clear();
+  return status;
 }
 
 bool case_run(const op_case *c, wk_device *device, case_memory memory, case_result *result) {

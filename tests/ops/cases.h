@@ -24,6 +24,10 @@ int case_dtypes(const wk_sample *sample, wk_dtype dtypes[2]);
 bool case_make(op_case *c, const wk_sample *sample, wk_dtype dtype);
 void case_free(op_case *c);
 
+/* The same with every input that shares the op's dtype made of `dtype`, whatever its text names;
+ * false, silently, if one of them may not have it. */
+bool case_make_as(op_case *c, const wk_sample *sample, wk_dtype dtype);
+
 /* The name of the case in messages; valid until the next call. */
 const char *case_label(const op_case *c);
 
@@ -36,7 +40,9 @@ typedef struct case_arguments {
 /* How the inputs lie in memory. */
 typedef enum case_memory {
   CASE_CONTIGUOUS,
-  CASE_STRIDED /* axes in the opposite order, with gaps, not from the root's start */
+  CASE_STRIDED,  /* axes in the opposite order, with gaps, not from the root's start */
+  CASE_BACKWARD, /* from the end backwards, with huge gaps between the first axis' elements */
+  CASE_REPEATED  /* the last axis lies on one element: all its values must be equal */
 } case_memory;
 
 /* False with an error pending. `arguments` holds addresses into itself: it must stay where it is.
@@ -44,11 +50,19 @@ typedef enum case_memory {
 bool case_prepare(const op_case *c, wk_device *device, case_memory memory,
                   case_arguments *arguments);
 
+/* The same with given tensors for the inputs. */
+bool case_bind(const op_case *c, wk_device *device, wk_tensor *const *inputs,
+               case_arguments *arguments);
+
 /* What a run leaves: the outputs, then the inputs as they are afterwards. */
 typedef struct case_result {
   int output_count, count;
   sample_tensor values[WK_MAX_OUTPUTS + WK_SAMPLE_TENSORS];
 } case_result;
+
+/* Runs the op once: the error's status, which is cleared, if that fails. Freed by
+ * case_result_free in any case. */
+wk_status case_try(const op_case *c, wk_device *device, case_memory memory, case_result *result);
 
 /* Runs the op once; false, with the error printed and cleared, if that fails. Freed by
  * case_result_free in any case. */

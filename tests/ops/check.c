@@ -48,7 +48,8 @@ static bool fill_with_largest(const case_result *expected, case_result *result) 
 /* A public pointwise op must be near everywhere; elsewhere cancellation is no one's fault. */
 static bool has_scale(const op_case *c) {
   return is_sum_of_terms(c->op->class) || c->op->class == WK_CLASS_ROW ||
-         c->op->class == WK_CLASS_UPDATE || (c->op->class == WK_CLASS_POINTWISE && c->op->hidden);
+         c->op->class == WK_CLASS_UPDATE || (c->op->class == WK_CLASS_POINTWISE && c->op->hidden) ||
+         (c->op->class == WK_CLASS_RANDOM && c->op->composite);
 }
 
 /* ---- comparing ---- */
@@ -94,15 +95,27 @@ static bool check_run(const op_case *c, const char *device, case_memory memory,
                       const case_result *expected, double ulp) {
   case_result actual;
   char how[64];
-  snprintf(how, sizeof how, "%s%s", device, memory == CASE_STRIDED ? ", strided inputs" : "");
+  static const char *const memories[] = {"", ", strided inputs", ", inputs from the end backwards",
+                                         ", inputs that repeat one element"};
+  snprintf(how, sizeof how, "%s%s", device, memories[memory]);
   const bool good = case_run(c, wk_device_get(device), memory, &actual) &&
                     compare_results(how, c, &actual, expected, ulp);
   case_result_free(&actual);
   return good;
 }
 
-bool check_case(const op_case *c) {
+/* Results of 16 bits: the cpu may work in f32 and round that, the reference rounds once, so that
+ * they are neighbours at most. What is only moved is equal, and composites round at every op. */
+static double allowed_ulp(const op_case *c) {
   const double ulp = c->sample->ulp[c->dtype == WK_F64];
+  if (c->dtype != WK_F16 && c->dtype != WK_BF16) return ulp;
+  if (c->op->composite && !c->op->infer) return 8;
+  const wk_op_class class = c->op->class;
+  return class == WK_CLASS_MOVE || class == WK_CLASS_VIEW || class == WK_CLASS_CREATION ? 0 : 1;
+}
+
+bool check_case(const op_case *c) {
+  const double ulp = allowed_ulp(c);
   case_result expected;
   bool good = case_run(c, wk_device_get("reference"), CASE_CONTIGUOUS, &expected);
   if (good) {
@@ -111,6 +124,8 @@ bool check_case(const op_case *c) {
     if (c->op->class != WK_CLASS_UPDATE) { /* these take nothing but whole chunks */
       good = check_run(c, "reference", CASE_STRIDED, &expected, 0) && good;
       good = check_run(c, "cpu", CASE_STRIDED, &expected, ulp) && good;
+      good = check_run(c, "reference", CASE_BACKWARD, &expected, 0) && good;
+      good = check_run(c, "cpu", CASE_BACKWARD, &expected, ulp) && good;
     }
   }
   case_result_free(&expected);
@@ -129,12 +144,52 @@ int check_sample(const wk_sample *sample) {
   return failures;
 }
 
+/* ---- the same sample in other dtypes ---- */
+
+static int check_as(const wk_sample *sample, wk_dtype dtype) {
+  op_case c;
+  const bool good = !case_make_as(&c, sample, dtype) || check_case(&c);
+  case_free(&c);
+  return !good;
+}
+
+/* Whether the sample leaves its floats' dtype open. */
+static bool has_open_floats(const wk_sample *sample) {
+  for (int i = 0; i < sample->tensor_count; i++)
+    if (sample->tensors[i] && !sample_text_has_dtype(sample->tensors[i])) return true;
+  return false;
+}
+
+/* Whether all inputs that share a dtype are integers, that this one holds; not already of it. */
+static bool may_be(const wk_op *op, const wk_sample *sample, wk_dtype dtype) {
+  bool any = false;
+  for (int i = 0; i < sample->tensor_count; i++) {
+    const char *text = sample->tensors[i];
+    if (!text || !wk_op_input_at(op, i)->same_dtype) continue;
+    const wk_dtype named = sample_text_dtype(text);
+    if (!(WK_DTYPES_INTEGER >> named & 1) || named == dtype || !sample_text_fits(text, dtype))
+      return false;
+    any = true;
+  }
+  return any;
+}
+
+static int check_other_dtypes(const wk_op *op, const wk_sample *sample) {
+  static const wk_dtype integers[] = {WK_I8, WK_I16, WK_I32, WK_I64, WK_U8};
+  int failures = 0;
+  if (has_open_floats(sample)) failures += check_as(sample, WK_F16) + check_as(sample, WK_BF16);
+  for (size_t i = 0; i < COUNT_OF(integers); i++)
+    if (may_be(op, sample, integers[i])) failures += check_as(sample, integers[i]);
+  return failures;
+}
+
 int check_op(const wk_op *op) {
   int samples = 0, failures = 0;
   for (int i = 0; i < wk_sample_table_count; i++) {
     if (strcmp(wk_sample_table[i].op, op->name) != 0) continue;
-    samples++;
+    if (samples++ == 0) failures += check_degenerate(&wk_sample_table[i]);
     failures += check_sample(&wk_sample_table[i]);
+    failures += check_other_dtypes(op, &wk_sample_table[i]);
   }
   if (samples) return failures;
   print_error("%s has no samples\n", op->name);

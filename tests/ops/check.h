@@ -13,4 +13,8 @@ bool compare_results(const char *how, const op_case *c, const case_result *actua
 bool check_case(const op_case *c);
 int check_sample(const wk_sample *sample);
 
+/* The same op on what is made of the sample: nothing along an axis, no axes, one element repeated,
+ * and for pointwise ops NaN, infinities and denormals. Returns how many of them failed. */
+int check_degenerate(const wk_sample *sample);
+
 #endif

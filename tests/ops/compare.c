@@ -10,6 +10,10 @@
 /* Floats as integers in the same order: neighbours differ by one, infinity follows the largest. */
 static int64_t order_of(const sample_tensor *tensor, int64_t index) {
   int64_t bits;
+  if (wk_dtype_size(tensor->dtype) == 2) {
+    const uint16_t half = ((uint16_t *)tensor->data)[index];
+    return half & 0x8000 ? -(int64_t)(half & 0x7FFF) : half;
+  }
   if (tensor->dtype == WK_F32) {
     int32_t narrow;
     memcpy(&narrow, (float *)tensor->data + index, sizeof narrow);
@@ -29,7 +33,16 @@ static double unit_of(const sample_tensor *values, const tolerance *allowed, int
   double size = fabs(sample_real(values, index));
   if (allowed->scale && fabs(sample_real(allowed->scale, index)) > size)
     size = fabs(sample_real(allowed->scale, index));
-  return values->dtype == WK_F32 ? size * 0x1p-23 + 0x1p-149 : size * 0x1p-52 + 0x1p-1074;
+  switch (values->dtype) {
+  case WK_F16:
+    return size * 0x1p-10 + 0x1p-24;
+  case WK_BF16:
+    return size * 0x1p-7 + 0x1p-133;
+  case WK_F32:
+    return size * 0x1p-23 + 0x1p-149;
+  default:
+    return size * 0x1p-52 + 0x1p-1074;
+  }
 }
 
 static bool is_near(const sample_tensor *actual, const sample_tensor *expected, int64_t index,
@@ -47,6 +60,8 @@ static bool is_near(const sample_tensor *actual, const sample_tensor *expected, 
 
 static void print_element(const sample_tensor *tensor, int64_t index) {
   switch (tensor->dtype) {
+  case WK_F16:
+  case WK_BF16:
   case WK_F32:
   case WK_F64:
     print_error("%.17g (%a)", sample_real(tensor, index), sample_real(tensor, index));
@@ -56,6 +71,12 @@ static void print_element(const sample_tensor *tensor, int64_t index) {
     break;
   case WK_I32:
     print_error("%d", ((int32_t *)tensor->data)[index]);
+    break;
+  case WK_I16:
+    print_error("%d", ((int16_t *)tensor->data)[index]);
+    break;
+  case WK_I8:
+    print_error("%d", ((int8_t *)tensor->data)[index]);
     break;
   default:
     print_error("%d", ((uint8_t *)tensor->data)[index]);

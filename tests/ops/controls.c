@@ -21,22 +21,38 @@ static const wk_sample *sample_of(const char *op) {
 
 /* Runs the op's first sample on the cpu, moves one element of value `index` by a relative `error`,
  * and judges it as "check" does. */
-static bool passes_with_error(const char *op, int index, double error) {
+static bool passes_in(wk_dtype dtype, const char *op, int index, double error) {
   const wk_sample *sample = sample_of(op);
   op_case c;
   case_result expected, actual;
-  assert_true(case_make(&c, sample, WK_F32));
+  assert_true(case_make(&c, sample, dtype));
   assert_true(case_run(&c, wk_device_get("reference"), CASE_CONTIGUOUS, &expected));
   assert_true(case_run(&c, wk_device_get("cpu"), CASE_CONTIGUOUS, &actual));
   const sample_tensor *changed = &actual.values[index];
   int64_t element = 0; /* one that is not 0 */
   while (sample_real(changed, element) == 0) element++;
   sample_set_real(changed, element, sample_real(changed, element) * (1 + error));
-  const bool passes = compare_results("control", &c, &actual, &expected, sample->ulp[0]);
+  const double ulp = wk_dtype_size(dtype) == 2 ? 1 : sample->ulp[0];
+  const bool passes = compare_results("control", &c, &actual, &expected, ulp);
   case_result_free(&actual);
   case_result_free(&expected);
   case_free(&c);
   return passes;
+}
+
+static bool passes_with_error(const char *op, int index, double error) {
+  return passes_in(WK_F32, op, index, error);
+}
+
+static void test_wrong_half(void **state) {
+  (void)state;
+  static const char *const ops[] = {"add", "exp", "matmul", "softmax", "pad"};
+  for (size_t i = 0; i < COUNT_OF(ops); i++) {
+    assert_true(passes_in(WK_F16, ops[i], 0, 0));
+    assert_false(passes_in(WK_F16, ops[i], 0, 0.05));
+    assert_true(passes_in(WK_BF16, ops[i], 0, 0));
+    assert_false(passes_in(WK_BF16, ops[i], 0, 1));
+  }
 }
 
 static void test_wrong_result(void **state) {
@@ -121,10 +137,10 @@ static void test_guard_bytes(void **state) {
 
 int run_control_tests(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_wrong_result), cmocka_unit_test(test_changed_input),
-      cmocka_unit_test(test_wrong_update), cmocka_unit_test(test_wrong_gradient),
-      cmocka_unit_test(test_no_samples),   cmocka_unit_test(test_special_values),
-      cmocka_unit_test(test_guard_bytes),
+      cmocka_unit_test(test_wrong_half),     cmocka_unit_test(test_wrong_result),
+      cmocka_unit_test(test_changed_input),  cmocka_unit_test(test_wrong_update),
+      cmocka_unit_test(test_wrong_gradient), cmocka_unit_test(test_no_samples),
+      cmocka_unit_test(test_special_values), cmocka_unit_test(test_guard_bytes),
   };
   return cmocka_run_group_tests_name("control", tests, NULL, NULL);
 }

@@ -53,7 +53,7 @@ static wk_tensor *concatenate_sizes(void) {
 }
 static wk_tensor *concatenate_nothing(void) { return wk_concatenate((wk_tensors){0, NULL}, 1); }
 static wk_tensor *pad_rank(void) { return wk_pad(F32(2, 3), WK_SHAPE(1), WK_SHAPE(1)); }
-static wk_tensor *pad_negative(void) { return wk_pad(F32(2, 3), WK_SHAPE(-1, 0), WK_SHAPE(0, 0)); }
+static wk_tensor *pad_negative(void) { return wk_pad(F32(2, 3), WK_SHAPE(-3, 0), WK_SHAPE(0, 0)); }
 static wk_tensor *dropout_rate(void) { return wk_dropout(F32(3), 1.5); }
 static wk_tensor *full_negative(void) { return F32(3, -1); }
 static wk_tensor *full_huge(void) { return F32(INT64_MAX, 4); }
@@ -122,7 +122,7 @@ static const wrong_call wrong_calls[] = {
      {"f32 [2, 3]", "f32 [3, 4]"}},
     {"concatenate nothing", concatenate_nothing, WK_ERROR_ARGUMENT, "concatenate", {"tensor"}},
     {"pad rank", pad_rank, WK_ERROR_ARGUMENT, "pad", {"f32 [2, 3]"}},
-    {"pad negative", pad_negative, WK_ERROR_ARGUMENT, "pad", {"f32 [2, 3]", "negative"}},
+    {"pad negative", pad_negative, WK_ERROR_SHAPE, "pad", {"f32 [2, 3]", "less than nothing"}},
     {"dropout rate", dropout_rate, WK_ERROR_ARGUMENT, "dropout", {"rate", "1.5"}},
     {"full negative", full_negative, WK_ERROR_SHAPE, "full", {"-1"}},
     {"full huge", full_huge, WK_ERROR_SHAPE, "full", {"larger than any memory"}},

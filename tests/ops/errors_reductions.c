@@ -37,11 +37,17 @@ static wk_tensor *einsum_result(void) { return wk_einsum(WK_TENSORS(F32(2, 3)), 
 static wk_tensor *einsum_digit(void) { return wk_einsum(WK_TENSORS(F32(2, 3)), "i1->i"); }
 static wk_tensor *einsum_null(void) { return wk_einsum(WK_TENSORS(F32(2, 3)), NULL); }
 static wk_tensor *chain_sizes(void) { return wk_chain_matmul(WK_TENSORS(F32(2, 3), F32(2, 3))); }
-static wk_tensor *diagonal_axes(void) { return wk_diagonal(F32(2, 3), .axis_1 = 1, .axis_2 = -1); }
 static wk_tensor *triangle_of_vector(void) { return wk_lower_triangle(F32(3)); }
 static wk_tensor *cross_size(void) { return wk_cross(F32(2, 4), F32(2, 4), 1); }
 static wk_tensor *distances_sizes(void) { return wk_distances(F32(2, 4), F32(2, 3)); }
 static wk_tensor *power_not_square(void) { return wk_matrix_power(F32(2, 3), 2); }
+static wk_tensor *cholesky_indefinite(void) { return wk_cholesky(F32(2, 2)); }
+static wk_tensor *inverse_singular(void) { return wk_inverse(F32(2, 2)); }
+static wk_tensor *solve_rows(void) { return wk_solve(F32(2, 2), F32(3, 1)); }
+static wk_tensor *triangular_square(void) { return wk_triangular_solve(F32(2, 3), F32(3, 1)); }
+static wk_tensor *determinant_square(void) { return wk_determinant(F32(2, 3)); }
+static wk_tensor *qr_vector(void) { return wk_qr(F32(3)).q; }
+static wk_tensor *eigen_square(void) { return wk_symmetric_eigen(F32(2, 3)).values; }
 
 static const wrong_call calls[] = {
     {"mean axis", mean_axis, WK_ERROR_ARGUMENT, "mean", {"axis -3"}},
@@ -72,10 +78,16 @@ static const wrong_call calls[] = {
     {"einsum digit", einsum_digit, WK_ERROR_ARGUMENT, "einsum", {"only letters"}},
     {"einsum null", einsum_null, WK_ERROR_ARGUMENT, "einsum", {"equation", "NULL"}},
     {"chain sizes", chain_sizes, WK_ERROR_SHAPE, "chain_matmul", {"matrix 2 has 2 rows"}},
-    {"diagonal axes", diagonal_axes, WK_ERROR_ARGUMENT, "diagonal", {"both axes are 1"}},
     {"triangle of vector", triangle_of_vector, WK_ERROR_SHAPE, "lower_triangle", {"f32 [3]"}},
     {"cross size", cross_size, WK_ERROR_SHAPE, "cross", {"size 3"}},
     {"distances sizes", distances_sizes, WK_ERROR_SHAPE, "distances", {"f32 [2, 4]"}},
+    {"cholesky", cholesky_indefinite, WK_ERROR_ARGUMENT, "cholesky", {"positive definite"}},
+    {"inverse singular", inverse_singular, WK_ERROR_ARGUMENT, "inverse", {"singular"}},
+    {"solve rows", solve_rows, WK_ERROR_SHAPE, "solve", {"3 rows", "2"}},
+    {"triangular square", triangular_square, WK_ERROR_SHAPE, "triangular_solve", {"square"}},
+    {"determinant square", determinant_square, WK_ERROR_SHAPE, "determinant", {"square"}},
+    {"qr vector", qr_vector, WK_ERROR_SHAPE, "qr", {"1 dimensions"}},
+    {"eigen square", eigen_square, WK_ERROR_SHAPE, "symmetric_eigen", {"square"}},
     {"power not square", power_not_square, WK_ERROR_SHAPE, "matrix_power", {"square"}},
 };
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests of all ops, driven by their records' samples. An argument such as "check conv*" runs only
- * the tests whose name it matches. */
+ * the tests whose name it matches; "--support PATH" writes the page of what is supported instead.
+ */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <wick/base.h>
 
@@ -35,15 +37,19 @@ static bool use_allocator(wk_host_allocator allocator) {
 }
 
 int main(int argc, char **argv) {
+  if (argc > 2 && strcmp(argv[1], "--support") == 0) return write_support_page(argv[2]);
   if (argc > 1) cmocka_set_test_filter(argv[1]);
   int failures = !use_allocator(WK_HOST_GUARD);
   failures += run_check_tests();
   failures += run_recorded_tests();
   failures += run_gradient_tests();
+  failures += run_second_order_tests();
   failures += run_edge_tests();
+  failures += run_running_tests();
   failures += run_determinism_tests();
   failures += run_record_tests();
   failures += run_error_tests();
+  failures += run_support_tests();
   failures += run_control_tests();
   failures += !use_allocator(WK_HOST_POOL); /* as users run */
   failures += run_check_tests();

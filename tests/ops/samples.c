@@ -49,8 +49,22 @@ static const double special_f64[] = {0,
                                      DBL_MAX,
                                      INFINITY,
                                      NAN};
+/* Of both 16-bit floats; what one of them cannot hold becomes 0 or infinity. */
+static const double special_half[] = {0,        0x1p-24,    0x1.8p-20, 0x1.ff8p-15, 0x1p-14,
+                                      0x1p-133, 0x1.cp-130, 0x1p-126,  0x1p-8,      0.1,
+                                      0.25,     0.34657359, 0.5,       0x1.ffp-1,   1,
+                                      0x1.01p0, 2,          2.5,       9,           10.4,
+                                      0x1p10,   11.09,      17,        87.5,        88.5,
+                                      103,      1000,       65504,     0x1.fep127,  0x1p63,
+                                      INFINITY, NAN};
 #define SPECIAL_COUNT (sizeof special_f32 / sizeof *special_f32)
-_Static_assert(sizeof special_f64 == sizeof special_f32, "the two lists stand for each other");
+_Static_assert(sizeof special_f64 == sizeof special_f32 &&
+                   sizeof special_half == sizeof special_f32,
+               "the lists stand for each other");
+
+static const double *special_list(wk_dtype dtype) {
+  return dtype == WK_F64 ? special_f64 : dtype == WK_F32 ? special_f32 : special_half;
+}
 
 /* ---- texts ---- */
 
@@ -59,6 +73,7 @@ typedef struct description {
   double low, high;
   wk_shape shape;
   wk_dtype dtype; /* 0: not named */
+  bool dominant;  /* uniform, with larger diagonals */
 } description;
 
 /* Steps over spaces and commas, then over `word` if it stands there. */
@@ -86,6 +101,7 @@ static bool read_range(const char **text, description *d) {
 
 static bool read_kind(const char **text, description *d) {
   if (skip(text, "uniform")) return d->kind = UNIFORM, read_range(text, d);
+  if (skip(text, "dominant")) return d->dominant = true, read_range(text, d);
   if (skip(text, "integers")) return d->kind = INTEGERS, read_range(text, d);
   if (skip(text, "bits")) return d->kind = BITS, true;
   if (skip(text, "special")) return d->kind = SPECIAL, true;
@@ -107,18 +123,37 @@ static bool read_description(const char *text, description *d) {
   return d->dtype != WK_DTYPE_DEFAULT;
 }
 
-bool sample_text_has_dtype(const char *text) {
+wk_dtype sample_text_dtype(const char *text) {
   description d;
-  return read_description(text, &d) && d.dtype != WK_DTYPE_DEFAULT;
+  return read_description(text, &d) ? d.dtype : WK_DTYPE_DEFAULT;
+}
+
+bool sample_text_has_dtype(const char *text) { return sample_text_dtype(text) != WK_DTYPE_DEFAULT; }
+
+bool sample_text_fits(const char *text, wk_dtype dtype) {
+  description d;
+  if (!read_description(text, &d) || d.kind == UNIFORM || d.kind == SPECIAL) return false;
+  const double bits = 8 * (double)wk_dtype_size(dtype);
+  const double low = dtype == WK_U8 ? 0 : -ldexp(1, (int)bits - 1);
+  const double high = dtype == WK_U8 ? 255 : ldexp(1, (int)bits - 1) - 1;
+  return d.kind == BITS || (d.low >= low && d.high <= high);
 }
 
 /* ---- values ---- */
+
+/* Added to the diagonals of matrices over the last two axes, so that they are far from singular. */
+static double dominance(const description *d, int64_t index) {
+  if (!d->dominant || d->shape.rank < 2) return 0;
+  const int64_t rows = d->shape.dims[d->shape.rank - 2], columns = d->shape.dims[d->shape.rank - 1];
+  return index % columns == index / columns % rows ? (double)columns : 0;
+}
 
 static double value_at(const description *d, wk_dtype dtype, uint64_t seed, int64_t index) {
   const wk_philox_block block = wk_philox(seed, (uint64_t)index, 0);
   switch (d->kind) {
   case UNIFORM:
-    return d->low + (d->high - d->low) * wk_random_unit_double(block.word[0], block.word[1]);
+    return d->low + (d->high - d->low) * wk_random_unit_double(block.word[0], block.word[1]) +
+           dominance(d, index);
   case INTEGERS: {
     const uint64_t word = (uint64_t)block.word[0] << 32 | block.word[1];
     return d->low + (double)wk_random_below(word, (uint64_t)(d->high - d->low) + 1);
@@ -126,7 +161,7 @@ static double value_at(const description *d, wk_dtype dtype, uint64_t seed, int6
   case BITS:
     return block.word[0] & 1;
   case SPECIAL: {
-    const double *list = dtype == WK_F64 ? special_f64 : special_f32;
+    const double *list = special_list(dtype);
     const double value = list[(size_t)index / 2 % SPECIAL_COUNT];
     return index % 2 ? -value : value;
   }
@@ -155,12 +190,13 @@ static void store(void *data, wk_dtype dtype, int64_t index, double value) {
   }
 }
 
-bool sample_tensor_make(sample_tensor *tensor, const char *text, wk_dtype dtype, uint64_t seed) {
+static bool make(sample_tensor *tensor, const char *text, wk_dtype dtype, bool forced,
+                 uint64_t seed) {
   *tensor = (sample_tensor){.dtype = dtype};
   if (!text) return true;
   description d;
   if (!read_description(text, &d)) return false;
-  if (d.dtype) tensor->dtype = d.dtype;
+  if (d.dtype && !forced) tensor->dtype = d.dtype;
   tensor->shape = d.shape;
   tensor->special = d.kind == SPECIAL;
   tensor->count = 1;
@@ -170,6 +206,14 @@ bool sample_tensor_make(sample_tensor *tensor, const char *text, wk_dtype dtype,
   for (int64_t i = 0; i < tensor->count; i++)
     store(tensor->data, tensor->dtype, i, value_at(&d, tensor->dtype, seed, i));
   return true;
+}
+
+bool sample_tensor_make(sample_tensor *tensor, const char *text, wk_dtype dtype, uint64_t seed) {
+  return make(tensor, text, dtype, false, seed);
+}
+
+bool sample_tensor_make_as(sample_tensor *tensor, const char *text, wk_dtype dtype, uint64_t seed) {
+  return make(tensor, text, dtype, true, seed);
 }
 
 bool sample_tensor_copy(sample_tensor *copy, const sample_tensor *original) {
@@ -187,8 +231,16 @@ void sample_tensor_free(sample_tensor *tensor) {
 }
 
 double sample_real(const sample_tensor *tensor, int64_t index) {
-  return tensor->dtype == WK_F32 ? (double)((float *)tensor->data)[index]
-                                 : ((double *)tensor->data)[index];
+  switch (tensor->dtype) {
+  case WK_F32:
+    return (double)((float *)tensor->data)[index];
+  case WK_F16:
+    return (double)wk_f16_to_f32(((uint16_t *)tensor->data)[index]);
+  case WK_BF16:
+    return (double)wk_bf16_to_f32(((uint16_t *)tensor->data)[index]);
+  default:
+    return ((double *)tensor->data)[index];
+  }
 }
 
 void sample_set_real(const sample_tensor *tensor, int64_t index, double value) {

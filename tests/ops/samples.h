@@ -6,6 +6,7 @@
  *
  * A tensor's text is its values, its sizes and, if it is not what the run is about, its dtype:
  *   uniform(-1, 1) [2, 3]       evenly spread over [-1, 1)
+ *   dominant(-1, 1) [3, 3]      the same, and the size more on the diagonals of matrices
  *   integers(0, 9) [5] i64      whole numbers from 0 to 9
  *   bits [9] bool               0 or 1
  *   special [64]                infinities, NaN, both zeros, denormals and the edges of functions
@@ -47,10 +48,20 @@ void sample_tensor_free(sample_tensor *tensor);
 /* Whether the text names its dtype. */
 bool sample_text_has_dtype(const char *text);
 
-/* Element `index` as a double, and its change; the dtype is f32 or f64. */
+/* The dtype that the text names, or WK_DTYPE_DEFAULT; and whether its values, whole numbers, are in
+ * the range of an integer dtype. */
+wk_dtype sample_text_dtype(const char *text);
+bool sample_text_fits(const char *text, wk_dtype dtype);
+
+/* As sample_tensor_make, but of `dtype` whatever the text names. */
+bool sample_tensor_make_as(sample_tensor *tensor, const char *text, wk_dtype dtype, uint64_t seed);
+
+/* Element `index` as a double, and its change; of any float dtype. */
 double sample_real(const sample_tensor *tensor, int64_t index);
 void sample_set_real(const sample_tensor *tensor, int64_t index, double value);
 
-static inline bool is_float(wk_dtype dtype) { return dtype == WK_F32 || dtype == WK_F64; }
+static inline bool is_float(wk_dtype dtype) {
+  return dtype == WK_F32 || dtype == WK_F64 || dtype == WK_F16 || dtype == WK_BF16;
+}
 
 #endif

@@ -5,6 +5,9 @@
 
 #include <wick/wick.h>
 
+#include "ops/dispatch.h"
+#include "ops/records.gen.h"
+
 static const double sevens[6] = {7, 7, 7, 7, 7, 7};
 
 static wk_tensor *matrix(void) { return wk_full(WK_SHAPE(2, 3), 4, .dtype = WK_F64); }
@@ -84,6 +87,34 @@ static void test_a_leaf_and_its_views(void **state) {
   assert_error_says(WK_ERROR_STATE, "overwritten");
 }
 
+/* By an op that writes: through the tensor itself, a view, and what detach gives. */
+static void test_update_ops(void **state) {
+  (void)state;
+  WK_SCOPE;
+  for (int i = 0; i < 6; i++) {
+    wk_tensor *x = leaf(), *y = matrix(), *loss = wk_sum(wk_multiply(x, y));
+    wk_tensor *target = i % 3 == 0 ? y : i % 3 == 1 ? row(y) : wk_detach(y);
+    wk_tensor *values = wk_full(wk_tensor_shape(target), 1, .dtype = WK_F64);
+    const wk_op *op = &wk_op_table[i < 3 ? WK_OP_ADD_UPDATE : WK_OP_COPY_UPDATE];
+    const wk_add_update_arguments arguments = {sizeof arguments, target, values};
+    assert_int_equal(wk_op_run(op, WK_HERE, &arguments, NULL), WK_OK);
+    wk_backward(loss);
+    assert_error_says(WK_ERROR_STATE, "overwritten");
+  }
+}
+
+/* The second order reads what was saved again, later. */
+static void test_between_two_orders(void **state) {
+  (void)state;
+  WK_SCOPE;
+  wk_tensor *x = leaf(), *y = wk_exp(x), *g, *second;
+  wk_grad(&g, wk_sum(y), WK_TENSORS(x), .create_graph = true);
+  assert_no_error();
+  write_sevens(wk_detach(y));
+  wk_grad(&second, wk_sum(g), WK_TENSORS(x));
+  assert_error_says(WK_ERROR_STATE, "overwritten");
+}
+
 static void test_what_no_gradient_needs_may_change(void **state) {
   (void)state;
   WK_SCOPE;
@@ -158,6 +189,8 @@ int main(void) {
       cmocka_unit_test(test_the_base_of_a_saved_view),
       cmocka_unit_test(test_a_saved_result),
       cmocka_unit_test(test_a_leaf_and_its_views),
+      cmocka_unit_test(test_update_ops),
+      cmocka_unit_test(test_between_two_orders),
       cmocka_unit_test(test_what_no_gradient_needs_may_change),
       cmocka_unit_test(test_an_optimizer_step),
       cmocka_unit_test(test_a_neighbouring_parameter),

@@ -89,6 +89,48 @@ static void gradients(void **state) {
   REFUSED(wk_grad(into, t->tensor, WK_TENSORS(NULL)));
   REFUSED(wk_grad(into, t->tensor, .inputs = {.count = 1}));
   REFUSED(wk_grad(NULL, t->tensor, WK_TENSORS(t->tensor)));
+  const wk_callback empty = {.struct_size = sizeof empty};
+  const wk_custom_function nameless = {.struct_size = sizeof nameless};
+  const wk_op_definition unnamed = {.struct_size = sizeof unnamed};
+  REFUSED(wk_tensor_add_hook(NULL, &empty, NULL));
+  REFUSED(wk_tensor_add_hook(t->tensor, NULL, NULL));
+  REFUSED(wk_tensor_add_arrival_hook(t->tensor, &empty, NULL));
+  REFUSED(wk_function_apply(NULL, NULL, WK_TENSORS(t->tensor), into));
+  REFUSED(wk_function_apply(&nameless, NULL, WK_TENSORS(t->tensor), into));
+  REFUSED(wk_function_save(NULL, WK_TENSORS(t->tensor)));
+  REFUSED(wk_function_saved(NULL, 0));
+  REFUSED(wk_checkpoint_at(WK_HERE, NULL));
+  REFUSED(wk_checkpoint(NULL, NULL, WK_TENSORS(t->tensor)));
+  REFUSED(wk_gradient_check_at(WK_HERE, NULL));
+  REFUSED(wk_gradient_check(NULL, NULL, WK_TENSORS(t->tensor)));
+  REFUSED(wk_op_register(NULL));
+  REFUSED(wk_op_register(&unnamed));
+}
+
+static void parts(void **state) {
+  things *t = *state;
+  wk_tensor *into[2];
+  const int64_t sizes[2] = {1, 2};
+  REFUSED(wk_index(NULL, WK_AT(0)));
+  REFUSED(wk_index_at(WK_HERE, t->tensor, (wk_index_items){.count = 1}));
+  REFUSED(wk_index(t->tensor, WK_TAKE(NULL)));
+  REFUSED(wk_index_update(NULL, t->tensor, WK_AT(0)));
+  REFUSED(wk_index_update(t->tensor, NULL, WK_AT(0)));
+  REFUSED(wk_index_accumulate(t->tensor, NULL, WK_AT(0)));
+  REFUSED(wk_assign(NULL, t->tensor));
+  REFUSED(wk_assign(t->tensor, NULL));
+  REFUSED(wk_split(NULL, 2, t->tensor, 0, 2));
+  REFUSED(wk_split(into, 2, NULL, 0, 2));
+  REFUSED(wk_split_sizes(into, 2, t->tensor, 0, NULL));
+  REFUSED(wk_split_sizes(into, 2, NULL, 0, sizes));
+  REFUSED(wk_chunk(into, 2, NULL, 0));
+  REFUSED(wk_tensor_split(NULL, 2, t->tensor, 0));
+  REFUSED(wk_unbind(into, 2, NULL, 0));
+  REFUSED(wk_broadcast_tensors(NULL, WK_TENSORS(t->tensor)));
+  REFUSED(wk_broadcast_tensors(into, WK_TENSORS(t->tensor, NULL)));
+  REFUSED(wk_tensor_to_dlpack(NULL));
+  REFUSED(wk_tensor_from_dlpack(NULL));
+  REFUSED(wk_tensor_from_dlpack_legacy(NULL));
 }
 
 static wk_tensor *same(wk_module *self, void *context, wk_tensor *x) {
@@ -222,10 +264,9 @@ static void first_error_wins(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(tensors), cmocka_unit_test(gradients),
-      cmocka_unit_test(modules), cmocka_unit_test(optimizers),
-      cmocka_unit_test(data),    cmocka_unit_test(training),
-      cmocka_unit_test(files),   cmocka_unit_test(first_error_wins),
+      cmocka_unit_test(tensors),  cmocka_unit_test(gradients),  cmocka_unit_test(parts),
+      cmocka_unit_test(modules),  cmocka_unit_test(optimizers), cmocka_unit_test(data),
+      cmocka_unit_test(training), cmocka_unit_test(files),      cmocka_unit_test(first_error_wins),
   };
   return cmocka_run_group_tests(tests, make_things, free_things);
 }

@@ -48,8 +48,8 @@ static void test_results(void **state) {
     wk_tensor *a = make(row->a.dtype, row->a.kind), *b = make(row->b.dtype, row->b.kind);
     assert_int_equal(wk_tensor_dtype(wk_add(a, b)), row->result);
     const wk_dtype quotient = wk_tensor_dtype(wk_divide(a, b));
-    const bool is_float = row->result == WK_F32 || row->result == WK_F64 ||
-                          row->result == WK_F16 || row->result == WK_BF16;
+    const bool is_float = row->result == WK_F32 || row->result == WK_F64 || row->result == WK_F16 ||
+                          row->result == WK_BF16;
     assert_int_equal(quotient, is_float ? row->result : WK_F32);
     assert_int_equal(wk_tensor_dtype(wk_equal(a, b)), WK_BOOL);
   }

@@ -14,13 +14,14 @@
 
 static const wk_cpu_pool2d_shape pools[] = {
     /* batch, height, width, channels, out_height, out_width, kernel, stride, padding, count pad */
-    {2, 6, 7, 3, 3, 3, 2, 2, 2, 2, 0, 0, false},
-    {1, 7, 7, 20, 4, 4, 3, 3, 2, 2, 1, 1, false}, /* overlapping, padded */
-    {1, 7, 7, 20, 4, 4, 3, 3, 2, 2, 1, 1, true},
-    {2, 5, 6, 70, 5, 6, 3, 2, 1, 1, 1, 0, false},
-    {1, 4, 4, 16, 3, 3, 1, 1, 2, 2, 1, 1, true}, /* some windows wholly in the padding */
-    {0, 6, 6, 3, 3, 3, 2, 2, 2, 2, 0, 0, false},
-    {3, 26, 26, 33, 13, 13, 2, 2, 2, 2, 0, 0, false},
+    {2, 6, 7, 3, 3, 3, 2, 2, 2, 2, 0, 0, false, 0, 0, 0, 0},
+    {1, 7, 7, 20, 4, 4, 3, 3, 2, 2, 1, 1, false, 0, 0, 0, 0}, /* overlapping, padded */
+    {1, 7, 7, 20, 4, 4, 3, 3, 2, 2, 1, 1, true, 0, 0, 0, 0},
+    {2, 5, 6, 70, 5, 6, 3, 2, 1, 1, 1, 0, false, 0, 0, 0, 0},
+    {1, 4, 4, 16, 3, 3, 1, 1, 2, 2, 1, 1, true, 0, 0, 0,
+     0}, /* some windows wholly in the padding */
+    {0, 6, 6, 3, 3, 3, 2, 2, 2, 2, 0, 0, false, 0, 0, 0, 0},
+    {3, 26, 26, 33, 13, 13, 2, 2, 2, 2, 0, 0, false, 0, 0, 0, 0},
 };
 
 typedef struct pool_results {

@@ -9,10 +9,10 @@ import copy
 
 FUNCTIONS = {name: 1 for name in (
     "exp log sqrt tanh sigmoid abs sign floor ceil round trunc exp2 expm1 log1p log2 log10 sin cos tan asin acos atan "
-    "sinh cosh asinh acosh atanh erf erfc erfinv lgamma digamma trigamma cbrt is_finite square").split()}
+    "sinh cosh asinh acosh atanh erf erfc erfinv ndtr lgamma digamma trigamma cbrt is_finite square").split()}
 FUNCTIONS |= {name: 2 for name in (
     "maximum minimum power atan2 fmod remainder floor_divide hypot copysign logaddexp bitwise_and bitwise_or "
-    "bitwise_xor left_shift right_shift").split()}
+    "bitwise_xor left_shift right_shift polygamma").split()}
 FUNCTIONS |= {"where": 3}
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}

@@ -121,7 +121,7 @@ def gradients(ops):
 # What a function is called on doubles where its own name is not libm's; maths that both the reference and the cpu
 # call is in base/maths.h.
 REAL_NAMES = {"abs": "fabs", "round": "rint"} | {f: f"wk_real_{f}" for f in (
-    "sign", "power", "remainder", "floor_divide", "lgamma", "digamma", "trigamma", "erfinv", "logaddexp")}
+    "sign", "power", "remainder", "floor_divide", "lgamma", "digamma", "trigamma", "polygamma", "ndtr", "erfinv", "logaddexp")}
 INTEGER_NAMES = {f: f"wk_integer_{f}" for f in (
     "abs", "sign", "power", "remainder", "fmod", "floor_divide", "left_shift", "right_shift")}
 BIT_OPERATORS = {"bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^"}
@@ -174,7 +174,7 @@ def attribute_lines(op, c_type):
         return "  (void)arguments;\n"
     lines = [f"  const wk_{op.name}_arguments *a = arguments;\n"]
     for name in fields:
-        value = {"int64_t": f"wk_integer_of_real(a->{name})", "v16f": f"v_splat((float)a->{name})"}.get(c_type, f"a->{name}")
+        value = {"int64_t": f"wk_integer_of_real(a->{name})", "vf32": f"v_splat((float)a->{name})"}.get(c_type, f"(double)a->{name}")
         lines.append(f"  const {c_type} {name} = {value};\n")
     return "".join(lines)
 
@@ -208,10 +208,10 @@ def reference(ops):
     return "".join(parts)
 
 
-# ---- cpu: loops over contiguous tiles, 16 f32 lanes at a time ----
+# ---- cpu: loops over contiguous tiles, a register of f32 lanes at a time ----
 
 class VectorPrinter(expression.Printer):
-    """16 f32 lanes; truth values are lanes of all ones or zeros."""
+    """A register of f32 lanes; truth values are lanes of all ones or zeros."""
 
     def number(self, value):
         return f"v_splat({float(value)!r}f)"
@@ -243,20 +243,20 @@ def vector_kernel(op):
     printer = VectorPrinter(lambda n: n)
     body = []
     for n, name in enumerate(inputs):
-        load, kind = ("v_load_mask", "v16i") if is_truth(op, name) else ("v_load", "v16f")
+        load, kind = ("v_load_mask", "vi32") if is_truth(op, name) else ("v_load", "vf32")
         qualifier = "" if name in targets else "const "
         body.append(f"    {qualifier}{kind} {name} = {load}(operand[{n}], i, lanes);\n")
     truth_result = op.class_ != "update" and output_dtype(op, "f32") == "bool"
     for target, text in assignments(op):
-        declare = "" if target in inputs else ("const v16i " if truth_result else "const v16f ")
+        declare = "" if target in inputs else ("const vi32 " if truth_result else "const vf32 ")
         body.append(f"    {declare}{target} = {printer.text(text)};\n")
     for target in targets:
         place = inputs.index(target) if target in inputs else len(inputs)
         store = "v_store_mask" if truth_result else "v_store"
         body.append(f"    {store}(operand[{place}], i, lanes, {target});\n")
     return (f"static void {op.name}_f32(char *const *operand, int64_t count, const void *arguments) {{\n"
-            f"{attribute_lines(op, 'v16f')}"
-            f"  for (int64_t i = 0; i < count; i += 16) {{\n    const int64_t lanes = count - i;\n{''.join(body)}  }}\n}}\n\n")
+            f"{attribute_lines(op, 'vf32')}"
+            f"  for (int64_t i = 0; i < count; i += V_LANES) {{\n    const int64_t lanes = count - i;\n{''.join(body)}  }}\n}}\n\n")
 
 
 def scalar_kernel(op, dtype):
@@ -287,7 +287,7 @@ def scalar_kernel(op, dtype):
 
 # What v_<function> there is in isa/pointwise.h.
 VECTOR_FUNCTIONS = {"exp", "log", "sqrt", "tanh", "sigmoid", "maximum", "minimum", "where", "abs", "sign", "floor", "ceil",
-                    "round", "trunc", "copysign"}
+                    "round", "trunc", "copysign", "erf", "ndtr", "expm1", "log1p", "sin", "cos"}
 
 
 def is_vectorised(op, dtype):
@@ -297,34 +297,45 @@ def is_vectorised(op, dtype):
         return True
     used = expression.functions(op.expression)
     if dtype == "f32":
-        return used <= VECTOR_FUNCTIONS and not op.widened and not op.gradient_in_parts
+        rare = op.gradient_in_parts and expression.operations(op.expression) > 1
+        return used <= VECTOR_FUNCTIONS and not op.widened and not rare
     one = used <= {"where", "maximum", "minimum"} and expression.operations(op.expression) <= 1
     return dtype == "f64" and one and not op.hidden
 
 
-def table(ops, name, chosen):
-    """The kernels of the (op, dtype) that are `chosen`, and a table of them by op and dtype."""
+KINDS = {"f32": "WK_KIND_F32", "f64": "WK_KIND_F64", "i64": "WK_KIND_I64", "bool": "WK_KIND_BOOL"}
+
+
+def table(ops, name, kinds, chosen):
+    """The kernels of the (op, dtype) that are `chosen`, and a table of them by the op's place among the pointwise ones
+    and the dtype's kind."""
     parts, rows = [], []
-    for op in pointwise_ops(ops):
+    for place, op in enumerate(pointwise_ops(ops), start=1):
         names = []
         for dtype in dtypes(op):
             if not chosen(op, dtype):
                 continue
             vector = dtype == "f32" and is_vectorised(op, dtype)
             parts.append(vector_kernel(op) if vector else scalar_kernel(op, dtype))
-            names.append(f"[{DTYPES[dtype]}] = {op.name}_{dtype}")
+            names.append(f"[{KINDS[dtype]}] = {op.name}_{dtype}")
         if names:
-            rows.append(f"    [{op.id}] = {{{', '.join(names)}}},\n")
-    return ("".join(parts) + f"const wk_pointwise_kernel {name}[WK_OP_COUNT][WK_DTYPE_LIMIT] = {{\n"
-            + "".join(rows) + "};\n")
+            rows.append(f"    [{place}] = {{{', '.join(names)}}},\n")
+    count = len(pointwise_ops(ops)) + 1
+    return "".join(parts) + f"const wk_pointwise_kernel {name}[{count}][{kinds}] = {{\n" + "".join(rows) + "};\n"
+
+
+def places(ops):
+    rows = "".join(f"    [{op.id}] = {place},\n" for place, op in enumerate(pointwise_ops(ops), start=1))
+    return f"\nconst uint16_t wk_pointwise_place[WK_OP_COUNT] = {{\n{rows}}};\n"
 
 
 def vectorised(ops):
     return (NOTICE + '#include <math.h>\n\n#include "backend/cpu/isa/pointwise.h"\n#include "ops/records.gen.h"\n\n'
-            + table(ops, "WK_ISA_NAME(wk_pointwise_table)", is_vectorised))
+            + table(ops, "WK_ISA_NAME(wk_pointwise_table)", "WK_REAL_KINDS", is_vectorised))
 
 
 def elementwise(ops):
     """What is compiled once, for any processor."""
     return (NOTICE + '#include <math.h>\n\n#include "backend/cpu/pointwise_scalar.h"\n#include "ops/records.gen.h"\n\n'
-            + table(ops, "wk_pointwise_table_scalar", lambda op, dtype: not is_vectorised(op, dtype)))
+            + table(ops, "wk_pointwise_table_scalar", "WK_ALL_KINDS", lambda op, dtype: not is_vectorised(op, dtype))
+            + places(ops))

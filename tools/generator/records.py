@@ -16,7 +16,7 @@ DTYPE_SETS = {"float": FLOATS, "integer": INTEGERS, "number": FLOATS + INTEGERS,
               "any": list(DTYPES)}
 C_TYPES = {
     "int": "int64_t {}", "axis": "int {}", "double": "double {}", "bool": "bool {}", "uint": "uint64_t {}",
-    "pair": "int64_t {}[2]", "shape": "wk_shape {}", "axes": "wk_axes {}", "dtype": "wk_dtype {}",
+    "pair": "int64_t {}[2]", "triple": "int64_t {}[3]", "shape": "wk_shape {}", "axes": "wk_axes {}", "dtype": "wk_dtype {}",
     "device": "wk_device *{}", "generator": "wk_generator *{}", "enum": "{enum} {}",
     "text": "const char *{}",
 }
@@ -86,7 +86,7 @@ class Op:
     steps: list = dataclasses.field(default_factory=list)
     let: dict = dataclasses.field(default_factory=dict)  # names for parts of the expression and the gradients
     gradient: dict = dataclasses.field(default_factory=dict)
-    gradient_in_parts: bool = False  # of public ops, not of an op of one pass: for what is rarely used; implies
+    gradient_in_parts: bool = False  # of public ops, not of an op of one pass: for what is rarely used; mostly implies
     widened: bool = False  # f32 is computed in f64, by a kernel for any processor
     differentiable: bool = False
     composite: bool = False

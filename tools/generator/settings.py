@@ -40,7 +40,7 @@ def constructors(macros, functions):
 
 
 def layers_header(layers):
-    parts = [NOTICE, "#ifndef WICK_LAYERS_GEN_H\n#define WICK_LAYERS_GEN_H\n\n#include <wick/tensor.h>\n\nWK_BEGIN_C\n\n"
+    parts = [NOTICE, "#ifndef WICK_LAYERS_GEN_H\n#define WICK_LAYERS_GEN_H\n\n#include <wick/enums.gen.h>\n#include <wick/tensor.h>\n\nWK_BEGIN_C\n\n"
              "typedef struct wk_module wk_module;\n\n"]
     for s in layers:
         parts.append(declaration(s, "layer"))
@@ -62,7 +62,7 @@ def tables(settings, kind):
 
 
 def layers_table(layers):
-    parts = [NOTICE, '#include <math.h>\n\n#include "nn/layer.h"\n\n', tables(layers, "layer")]
+    parts = [NOTICE, '#include <math.h>\n\n#include "nn/layer.h"\n#include "tensor/enums.gen.h"\n\n', tables(layers, "layer")]
     for s in layers:
         parts.append(f"wk_tensor *wk_layer_forward_{s.name}(wk_module *self, wk_tensor *x);\n")
         if s.builds:

@@ -42,7 +42,7 @@ void wk_widen(wk_dtype dtype, void *to, const void *from, int64_t count) {
   }
 }
 
-void wk_narrow(wk_dtype dtype, void *to, const void *from, int64_t count) {
+void wk_narrow_elements(wk_dtype dtype, void *to, const void *from, int64_t count) {
   switch (dtype) {
   case WK_F16:
     MOVE(uint16_t, float, wk_f32_to_f16(f[i]));

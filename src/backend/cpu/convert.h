@@ -15,7 +15,7 @@ wk_dtype wk_wide_dtype(wk_dtype dtype);
 void wk_widen(wk_dtype dtype, void *to, const void *from, int64_t count);
 
 /* Back: floats round to the nearest, integers wrap around. */
-void wk_narrow(wk_dtype dtype, void *to, const void *from, int64_t count);
+void wk_narrow_elements(wk_dtype dtype, void *to, const void *from, int64_t count);
 
 /* By the rules of the op cast, between any two dtypes. */
 void wk_convert(wk_dtype to_dtype, void *to, wk_dtype from_dtype, const void *from, int64_t count);

@@ -57,16 +57,23 @@ wk_status wk_cpu_run_random_real(const wk_kernel_call *call) {
   return WK_OK;
 }
 
+/* Word `index` of the stream; `block` holds the one of the word before it. */
+static uint32_t next_word(uint64_t seed, uint64_t index, bool first, wk_philox_block *block) {
+  if (first || (index & 3) == 0) *block = wk_philox(seed, index >> 2, 0);
+  return block->word[index & 3];
+}
+
 static void uniform_range(void *context, int64_t begin, int64_t end) {
   const wk_kernel_call *call = context;
   const wk_uniform_arguments *a = call->arguments;
   float *f32 = (float *)(void *)call->outputs[0].data;
   double *f64 = (double *)(void *)call->outputs[0].data;
   const bool single = call->outputs[0].layout.dtype == WK_F32;
+  wk_philox_block block;
   for (int64_t i = begin; i < end; i++) {
     const uint64_t index = a->offset + (uint64_t)i;
     if (single)
-      f32[i] = wk_random_uniform_f32(a->seed, index, a->low, a->high);
+      f32[i] = wk_uniform_from_word(next_word(a->seed, index, i == begin, &block), a->low, a->high);
     else
       f64[i] = wk_random_uniform_f64(a->seed, index, a->low, a->high);
   }
@@ -87,8 +94,10 @@ static void dropout_range(void *context, int64_t begin, int64_t end) {
   float *y32 = (float *)(void *)call->outputs[0].data;
   const double *x64 = (const double *)(const void *)call->inputs[0].data;
   double *y64 = (double *)(void *)call->outputs[0].data;
+  wk_philox_block block;
   for (int64_t i = begin; i < end; i++) {
-    const bool keep = wk_random_keep(a->seed, a->offset + (uint64_t)i, a->rate);
+    const uint32_t word = next_word(a->seed, a->offset + (uint64_t)i, i == begin, &block);
+    const bool keep = wk_keep_by_word(word, a->rate);
     if (single)
       y32[i] = keep ? x32[i] * (float)scale : 0;
     else

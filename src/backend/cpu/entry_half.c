@@ -37,8 +37,8 @@ static void widen_range(void *context, int64_t begin, int64_t end) {
 
 static void narrow_range(void *context, int64_t begin, int64_t end) {
   const conversion *c = context;
-  wk_narrow(c->half->layout.dtype, c->half->data + begin * 2, c->wide->data + begin * 4,
-            end - begin);
+  wk_narrow_elements(c->half->layout.dtype, c->half->data + begin * 2, c->wide->data + begin * 4,
+                     end - begin);
 }
 
 /* An f32 stand-in for the operand, with its values if `filled`; others stand for themselves. */

@@ -60,10 +60,11 @@ wk_status wk_cpu_run_conv2d_weight_gradient(const wk_kernel_call *call) {
 
 /* ---- pooling ---- */
 
-static wk_status pool2d_shape(const int64_t *window, const int64_t *stride, const int64_t *padding,
-                              const int64_t *images, wk_cpu_pool2d_shape *shape) {
+static wk_status pool2d_shape(const wk_kernel_call *call, const int64_t *images,
+                              wk_cpu_pool2d_shape *shape) {
+  const wk_pool2d_settings s = wk_pool2d_settings_of(call->op, call->arguments);
   wk_window w;
-  const wk_status status = wk_pool2d_window_of(window, stride, padding, images, &w);
+  const wk_status status = wk_pool2d_window_of(&s, images, &w);
   if (status != WK_OK) return status;
   *shape = (wk_cpu_pool2d_shape){.batch = images[0],
                                  .height = images[1],
@@ -76,45 +77,46 @@ static wk_status pool2d_shape(const int64_t *window, const int64_t *stride, cons
                                  .stride_height = w.height.stride,
                                  .stride_width = w.width.stride,
                                  .padding_top = w.height.padding_before,
-                                 .padding_left = w.width.padding_before};
+                                 .padding_left = w.width.padding_before,
+                                 .count_include_pad = s.count_padding,
+                                 .padded_height = w.height.padded_end,
+                                 .padded_width = w.width.padded_end,
+                                 .dilation_height = w.height.dilation,
+                                 .dilation_width = w.width.dilation};
   return WK_OK;
 }
 
 wk_status wk_cpu_run_max_pool2d(const wk_kernel_call *call) {
-  const wk_max_pool2d_arguments *a = call->arguments;
   const wk_operand *x = &call->inputs[0];
   wk_cpu_pool2d_shape shape;
-  const wk_status status = pool2d_shape(a->window, a->stride, a->padding, x->layout.dims, &shape);
+  const wk_status status = pool2d_shape(call, x->layout.dims, &shape);
   if (status == WK_OK) wk_cpu_max_pool2d(x->layout.dtype, &shape, x->data, call->outputs[0].data);
   return status;
 }
 
 wk_status wk_cpu_run_max_pool2d_gradient(const wk_kernel_call *call) {
-  const wk_max_pool2d_gradient_arguments *a = call->arguments;
   const wk_operand *g = &call->inputs[0], *x = &call->inputs[1];
   wk_cpu_pool2d_shape shape;
-  const wk_status status = pool2d_shape(a->window, a->stride, a->padding, x->layout.dims, &shape);
+  const wk_status status = pool2d_shape(call, x->layout.dims, &shape);
   if (status != WK_OK) return status;
   wk_cpu_max_pool2d_gradient(x->layout.dtype, &shape, x->data, g->data, call->outputs[0].data);
   return WK_OK;
 }
 
 wk_status wk_cpu_run_average_pool2d(const wk_kernel_call *call) {
-  const wk_average_pool2d_arguments *a = call->arguments;
   const wk_operand *x = &call->inputs[0];
   wk_cpu_pool2d_shape shape;
-  const wk_status status = pool2d_shape(a->window, a->stride, a->padding, x->layout.dims, &shape);
+  const wk_status status = pool2d_shape(call, x->layout.dims, &shape);
   if (status != WK_OK) return status;
   wk_cpu_average_pool2d(x->layout.dtype, &shape, x->data, call->outputs[0].data);
   return WK_OK;
 }
 
 wk_status wk_cpu_run_average_pool2d_gradient(const wk_kernel_call *call) {
-  const wk_average_pool2d_gradient_arguments *a = call->arguments;
-  const wk_operand *g = &call->inputs[0];
+  const wk_operand *g = &call->inputs[0], *x = &call->outputs[0];
   wk_cpu_pool2d_shape shape;
-  const wk_status status = pool2d_shape(a->window, a->stride, a->padding, a->shape.dims, &shape);
+  const wk_status status = pool2d_shape(call, x->layout.dims, &shape);
   if (status != WK_OK) return status;
-  wk_cpu_average_pool2d_gradient(g->layout.dtype, &shape, g->data, call->outputs[0].data);
+  wk_cpu_average_pool2d_gradient(g->layout.dtype, &shape, g->data, x->data);
   return WK_OK;
 }

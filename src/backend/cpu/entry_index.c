@@ -47,7 +47,8 @@ typedef struct index_run {
   bool accumulate;
 } index_run;
 
-static wk_status index_prepare(index_run *r, const wk_kernel_call *call, int first, int axis) {
+static wk_status index_prepare(index_run *r, const wk_kernel_call *call, int first, int axis,
+                               bool from_end) {
   const wk_layout *x = &call->inputs[0].layout, *layouts[WK_MAX_INPUTS];
   const int count = call->input_count - first;
   for (int k = 0; k < count; k++) layouts[k] = &call->inputs[first + k].layout;
@@ -58,7 +59,7 @@ static wk_status index_prepare(index_run *r, const wk_kernel_call *call, int fir
   if (status != WK_OK) return status;
   r->rows = wk_allocate_zeroed((size_t)r->plan.outputs + 1, sizeof *r->rows);
   if (!r->rows) return wk_error_status();
-  status = wk_index_plan_rows(&r->plan, x, &call->inputs[first], true, r->rows);
+  status = wk_index_plan_rows(&r->plan, x, &call->inputs[first], from_end, r->rows);
   if (status != WK_OK) wk_deallocate(r->rows);
   return status;
 }
@@ -76,15 +77,20 @@ static void get_range(void *context, int64_t begin, int64_t end) {
   }
 }
 
-wk_status wk_cpu_run_index_get(const wk_kernel_call *call) {
+static wk_status run_get(const wk_kernel_call *call, int axis, bool from_end) {
   index_run r;
-  const wk_status status =
-      index_prepare(&r, call, 1, ((const wk_index_get_arguments *)call->arguments)->axis);
+  const wk_status status = index_prepare(&r, call, 1, axis, from_end);
   if (status != WK_OK) return status;
   wk_parallel_for(r.plan.outer * r.plan.outputs, block_of_rows(r.plan.inner), get_range, &r);
   wk_deallocate(r.rows);
   return WK_OK;
 }
+
+wk_status wk_cpu_run_index_get(const wk_kernel_call *call) {
+  return run_get(call, ((const wk_index_get_arguments *)call->arguments)->axis, true);
+}
+
+wk_status wk_cpu_run_embedding(const wk_kernel_call *call) { return run_get(call, 0, false); }
 
 /* All that is put into the rows begin .. end - 1 of the result (its outer and indexed axes). */
 static void put_range(void *context, int64_t begin, int64_t end) {
@@ -112,10 +118,18 @@ static void put_range(void *context, int64_t begin, int64_t end) {
 
 /* The same for rows of single elements and a source as it lies. */
 static void put_elements(const index_run *r) {
-  for (int64_t outer = 0; outer < r->plan.outer; outer++)
-    wk_cpu_put_lines(r->dtype, r->y + (size_t)(outer * r->plan.rows) * r->size,
-                     r->source.data + (size_t)(outer * r->plan.outputs) * r->size, r->rows,
-                     r->plan.outputs, 1, r->accumulate);
+  for (int64_t outer = 0; outer < r->plan.outer; outer++) {
+    const wk_cpu_lines lines = {
+        .dtype = r->dtype,
+        .to = r->y + (size_t)(outer * r->plan.rows) * r->size,
+        .from = r->source.data + (size_t)(outer * r->plan.outputs) * r->size,
+        .index = r->rows,
+        .count = r->plan.outputs,
+        .inner = 1,
+        .end = 1,
+    };
+    wk_cpu_put_lines(&lines, r->accumulate);
+  }
 }
 
 const char *wk_cpu_refuse_index_put(const wk_kernel_call *call) {
@@ -126,7 +140,7 @@ const char *wk_cpu_refuse_index_put(const wk_kernel_call *call) {
 wk_status wk_cpu_run_index_put(const wk_kernel_call *call) {
   const wk_index_put_arguments *a = call->arguments;
   index_run r;
-  const wk_status status = index_prepare(&r, call, 2, a->axis);
+  const wk_status status = index_prepare(&r, call, 2, a->axis, true);
   if (status != WK_OK) return status;
   r.accumulate = a->accumulate;
   r.source = call->inputs[1];
@@ -144,6 +158,18 @@ wk_status wk_cpu_run_index_put(const wk_kernel_call *call) {
 
 /* ---- gather, scatter ---- */
 
+/* The operand's elements in row-major order: its own, or a copy to be freed. NULL on error. */
+static char *row_major(const wk_operand *operand, char **copy) {
+  *copy = NULL;
+  if (wk_layout_is_contiguous(&operand->layout)) return operand->data;
+  wk_operand dense = *operand;
+  wk_layout_set_strides(&dense.layout);
+  const size_t size = wk_dtype_size(dense.layout.dtype);
+  dense.data = *copy = wk_allocate((size_t)wk_layout_count(&dense.layout) * size + 1);
+  if (dense.data) wk_cpu_copy_elements(&dense, operand);
+  return dense.data;
+}
+
 /* Tensors as [outer, along, inner]: x and index agree in outer and inner. */
 typedef struct line_run {
   int64_t outer, inner, x_along, index_along;
@@ -152,6 +178,8 @@ typedef struct line_run {
   const char *from;
   char *to;
   const int64_t *index;
+  bool accumulate, reduce;
+  wk_scatter_reduction reduction;
 } line_run;
 
 static const char *refuse_sizes(const wk_layout *x, const wk_layout *index, int axis) {
@@ -210,44 +238,67 @@ wk_status wk_cpu_run_gather(const wk_kernel_call *call) {
   return WK_OK;
 }
 
-/* Lines of different outer places never meet. */
-static void scatter_range(void *context, int64_t begin, int64_t end, bool accumulate) {
+/* All that is put at one outer place. */
+static wk_cpu_lines lines_at(const line_run *r, int64_t outer) {
+  const int64_t start = outer * r->index_along * r->inner;
+  return (wk_cpu_lines){.dtype = r->dtype,
+                        .to = r->to + (size_t)(outer * r->x_along * r->inner) * r->size,
+                        .from = r->from + (size_t)start * r->size,
+                        .index = r->index + start,
+                        .count = r->index_along,
+                        .inner = r->inner,
+                        .end = r->inner};
+}
+
+/* Different outer places never meet, nor do different columns. */
+static void put_lines_range(void *context, int64_t begin, int64_t end) {
   const line_run *r = context;
-  for (int64_t outer = begin; outer < end; outer++) {
-    char *to = r->to + (size_t)(outer * r->x_along * r->inner) * r->size;
-    const int64_t start = outer * r->index_along * r->inner;
-    const int64_t count = r->index_along * r->inner;
-    wk_cpu_put_lines(r->dtype, to, r->from + (size_t)start * r->size, r->index + start, count,
-                     r->inner, accumulate);
+  while (begin < end) {
+    const int64_t outer = begin / r->inner, first = begin % r->inner, left = r->inner - first;
+    wk_cpu_lines lines = lines_at(r, outer);
+    lines.begin = first;
+    lines.end = first + (left < end - begin ? left : end - begin);
+    if (r->reduce)
+      wk_cpu_reduce_lines(&lines, r->reduction);
+    else
+      wk_cpu_put_lines(&lines, r->accumulate);
+    begin += lines.end - lines.begin;
   }
 }
 
-static void put_lines_range(void *context, int64_t begin, int64_t end) {
-  scatter_range(context, begin, end, false);
+/* Index and source row-major, x copied. What to free: two entries of `copies`. */
+static wk_status scatter_prepare(line_run *r, const wk_kernel_call *call, int axis,
+                                 char *copies[2]) {
+  copies[0] = copies[1] = NULL;
+  line_prepare(r, &call->inputs[0], &call->inputs[1], axis);
+  const wk_status status = wk_indices_check(&call->inputs[1], r->x_along, false);
+  if (status != WK_OK) return status;
+  r->index = (const int64_t *)(const void *)row_major(&call->inputs[1], &copies[0]);
+  r->from = row_major(&call->inputs[2], &copies[1]);
+  r->to = call->outputs[0].data;
+  if (r->index && r->from) wk_cpu_copy_elements(&call->outputs[0], &call->inputs[0]);
+  return wk_error_status();
 }
 
-static void add_lines_range(void *context, int64_t begin, int64_t end) {
-  scatter_range(context, begin, end, true);
+static void put_all_lines(line_run *r) {
+  const int64_t columns = block_of_rows(r->index_along); /* at least a cache line of them */
+  wk_parallel_for(r->outer * r->inner, columns < 16 ? 16 : columns, put_lines_range, r);
 }
 
 static wk_status run_scatter(const wk_kernel_call *call, int axis, bool accumulate) {
   line_run r;
-  line_prepare(&r, &call->inputs[0], &call->inputs[1], axis);
-  r.from = call->inputs[2].data;
-  r.to = call->outputs[0].data;
-  const wk_status status = wk_indices_check(&call->inputs[1], r.x_along, false);
-  if (status != WK_OK) return status;
-  wk_cpu_copy_elements(&call->outputs[0], &call->inputs[0]);
-  wk_parallel_for(r.outer, block_of_rows(r.index_along * r.inner),
-                  accumulate ? add_lines_range : put_lines_range, &r);
-  return WK_OK;
+  char *copies[2];
+  const wk_status status = scatter_prepare(&r, call, axis, copies);
+  r.accumulate = accumulate;
+  if (status == WK_OK && r.index_along * r.inner > 0) put_all_lines(&r);
+  wk_deallocate(copies[0]);
+  wk_deallocate(copies[1]);
+  return status;
 }
 
 static const char *refuse_scatter(const wk_kernel_call *call, int axis) {
   const wk_layout *index = &call->inputs[1].layout;
   if (!wk_layout_same_dims(index, &call->inputs[2].layout)) return "source is larger than index";
-  if (!wk_layout_is_contiguous(index) || !wk_layout_is_contiguous(&call->inputs[2].layout))
-    return "index or source is not contiguous";
   return refuse_sizes(&call->inputs[0].layout, index, axis);
 }
 
@@ -267,4 +318,42 @@ const char *wk_cpu_refuse_scatter_add(const wk_kernel_call *call) {
 
 wk_status wk_cpu_run_scatter_add(const wk_kernel_call *call) {
   return run_scatter(call, ((const wk_scatter_add_arguments *)call->arguments)->axis, true);
+}
+
+/* ---- scatter_reduce ---- */
+
+const char *wk_cpu_refuse_scatter_reduce(const wk_kernel_call *call) {
+  const wk_scatter_reduce_arguments *a = call->arguments;
+  if (a->reduction == WK_SCATTER_REDUCTION_MEAN) return "means";
+  const char *why = refuse_half(call);
+  return why ? why : refuse_scatter(call, a->axis);
+}
+
+/* Without x's own elements: where something is put, what changes nothing is put first. */
+static wk_status put_neutral(const line_run *r) {
+  char *neutral = wk_allocate_zeroed((size_t)(r->index_along * r->inner) + 1, r->size);
+  if (!neutral) return wk_error_status();
+  wk_cpu_fill_neutral(r->dtype, r->reduction, neutral, r->index_along * r->inner);
+  for (int64_t outer = 0; outer < r->outer; outer++) {
+    wk_cpu_lines lines = lines_at(r, outer);
+    lines.from = neutral;
+    wk_cpu_put_lines(&lines, false);
+  }
+  wk_deallocate(neutral);
+  return WK_OK;
+}
+
+wk_status wk_cpu_run_scatter_reduce(const wk_kernel_call *call) {
+  const wk_scatter_reduce_arguments *a = call->arguments;
+  line_run r;
+  char *copies[2];
+  wk_status status = scatter_prepare(&r, call, a->axis, copies);
+  r.reduce = true;
+  r.reduction = a->reduction;
+  const bool something = r.index_along * r.inner > 0;
+  if (status == WK_OK && a->exclude_x && something) status = put_neutral(&r);
+  if (status == WK_OK && something) put_all_lines(&r);
+  wk_deallocate(copies[0]);
+  wk_deallocate(copies[1]);
+  return status;
 }

@@ -55,6 +55,28 @@ wk_status wk_cpu_run_linear_recurrence(const wk_kernel_call *call) {
   return WK_OK;
 }
 
+const char *wk_cpu_refuse_wide(const wk_kernel_call *call) {
+  const wk_dtype x = call->inputs[0].layout.dtype;
+  return x == WK_I32 ? NULL : wk_cpu_refuse_scan(call);
+}
+
+static wk_status cumulate_extreme(const wk_kernel_call *call, int axis, bool largest) {
+  const wk_operand *x = &call->inputs[0];
+  const middle m = middle_of(&x->layout, axis);
+  wk_cpu_cumulate_extreme(largest, x->layout.dtype, m.outer, m.count, m.inner, x->data,
+                          call->outputs[0].data, (int64_t *)(void *)call->outputs[1].data);
+  return WK_OK;
+}
+
+wk_status wk_cpu_run_cumulative_max(const wk_kernel_call *call) {
+  return cumulate_extreme(call, ((const wk_cumulative_max_arguments *)call->arguments)->axis, true);
+}
+
+wk_status wk_cpu_run_cumulative_min(const wk_kernel_call *call) {
+  return cumulate_extreme(call, ((const wk_cumulative_min_arguments *)call->arguments)->axis,
+                          false);
+}
+
 /* ---- order ---- */
 
 const char *wk_cpu_refuse_sort(const wk_kernel_call *call) {
@@ -90,4 +112,16 @@ wk_status wk_cpu_run_sort(const wk_kernel_call *call) {
 wk_status wk_cpu_run_top_k(const wk_kernel_call *call) {
   const wk_top_k_arguments *a = call->arguments;
   return sort(call, a->axis, !a->smallest);
+}
+
+wk_status wk_cpu_run_search_sorted(const wk_kernel_call *call) {
+  const wk_search_sorted_arguments *a = call->arguments;
+  const wk_layout *sorted = &call->inputs[0].layout, *values = &call->inputs[1].layout;
+  const int64_t count = wk_layout_count(values);
+  const int64_t per_row = values->rank ? values->dims[values->rank - 1] : 1;
+  if (count == 0) return WK_OK;
+  wk_cpu_search(values->dtype, count / per_row, per_row, sorted->dims[sorted->rank - 1],
+                sorted->rank == 1, a->right, call->inputs[0].data, call->inputs[1].data,
+                (int64_t *)(void *)call->outputs[0].data);
+  return WK_OK;
 }

@@ -7,6 +7,7 @@
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/lines.h"
+#include "backend/cpu/reduce.h"
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "ops/records.gen.h"
@@ -57,7 +58,8 @@ static wk_dtype working_dtype(const wk_kernel_call *call) {
   return x == WK_F32 || x == WK_F64 || (x == WK_I32 && narrow) ? x : WK_I64;
 }
 
-/* Sizes and flags of the axes in the order in which they lie in memory, those of size 1 left out. */
+/* Sizes and flags of the axes in the order in which they lie in memory, those of size 1 left out.
+ */
 typedef struct axis_order {
   int rank;
   int64_t dims[WK_MAX_RANK];
@@ -90,8 +92,7 @@ static bool find_order(const wk_layout *x, const bool *reduced, axis_order *orde
 static bool order_of(const wk_kernel_call *call, axis_order *order) {
   const wk_layout *x = &call->inputs[0].layout;
   bool reduced[WK_MAX_RANK];
-  return wk_reduced_axes(axes_of(call), x->rank, reduced) == WK_OK &&
-         find_order(x, reduced, order);
+  return wk_reduced_axes(axes_of(call), x->rank, reduced) == WK_OK && find_order(x, reduced, order);
 }
 
 static bool is_half(wk_dtype dtype) { return dtype == WK_F16 || dtype == WK_BF16; }
@@ -118,21 +119,24 @@ typedef struct conversion {
   char *to;
 } conversion;
 
-static void convert_range(void *context, int64_t begin, int64_t end) {
-  const conversion *c = context;
+/* Elements [begin, end) of the conversion's. */
+static void convert_part(const conversion *c, char *to, int64_t begin, int64_t end) {
   const size_t from_size = wk_dtype_size(c->from_dtype), to_size = wk_dtype_size(c->to_dtype);
   uint8_t truth[1024];
-  for (int64_t at = begin, next; at < end; at = next) {
-    next = c->logical && end - at > (int64_t)sizeof truth ? at + (int64_t)sizeof truth : end;
-    const char *from = c->from + (size_t)at * from_size;
-    char *to = c->to + (size_t)at * to_size;
-    if (c->logical) {
-      wk_convert(WK_BOOL, truth, c->from_dtype, from, next - at);
-      wk_convert(c->to_dtype, to, WK_BOOL, truth, next - at);
-    } else {
-      wk_convert(c->to_dtype, to, c->from_dtype, from, next - at);
-    }
+  if (!c->logical) {
+    wk_convert(c->to_dtype, to, c->from_dtype, c->from + (size_t)begin * from_size, end - begin);
+    return;
   }
+  for (int64_t at = begin; at < end; at += (int64_t)sizeof truth) {
+    const int64_t count = end - at < (int64_t)sizeof truth ? end - at : (int64_t)sizeof truth;
+    wk_convert(WK_BOOL, truth, c->from_dtype, c->from + (size_t)at * from_size, count);
+    wk_convert(c->to_dtype, to + (size_t)(at - begin) * to_size, WK_BOOL, truth, count);
+  }
+}
+
+static void convert_range(void *context, int64_t begin, int64_t end) {
+  const conversion *c = context;
+  convert_part(c, c->to + (size_t)begin * wk_dtype_size(c->to_dtype), begin, end);
 }
 
 static void convert(wk_dtype to_dtype, void *to, wk_dtype from_dtype, const void *from,
@@ -194,24 +198,73 @@ static wk_status reduce_groups(wk_cpu_reduction kind, wk_dtype dtype, axis_order
   return status;
 }
 
+/* ---- narrow elements ---- */
+
+#define TERMS 2048 /* converted at a time, to memory that stays in the cache */
+
+typedef struct narrow {
+  conversion conversion; /* `to`: one result for each block of each row */
+  wk_cpu_reduction kind;
+  int64_t count, blocks;
+} narrow;
+
+static void reduce_blocks(void *context, int64_t begin, int64_t end) {
+  const narrow *n = context;
+  int64_t space[TERMS]; /* of the working dtype, none of which is larger */
+  const size_t size = wk_dtype_size(n->conversion.to_dtype);
+  for (int64_t item = begin; item < end; item++) {
+    const int64_t first = item % n->blocks * TERMS;
+    const int64_t terms = n->count - first < TERMS ? n->count - first : TERMS;
+    const int64_t at = item / n->blocks * n->count + first;
+    convert_part(&n->conversion, (char *)space, at, at + terms);
+    wk_reduce_block(n->kind, n->conversion.to_dtype, terms, space,
+                    n->conversion.to + (size_t)item * size);
+  }
+}
+
+/* Rows of x's last reduced axes, if they lie last in memory, as fewer elements of the working
+ * dtype, whose number takes the place of those axes in the order; else all elements converted. To
+ * be freed; NULL with an error pending. */
+static void *widen_and_reduce(const wk_kernel_call *call, wk_dtype working, axis_order *order) {
+  const wk_operand *x = &call->inputs[0];
+  const bool logical = is_logical(call->op);
+  const int64_t all = wk_layout_count(&x->layout);
+  const size_t size = wk_dtype_size(working);
+  narrow n = {{x->layout.dtype, working, logical, x->data, NULL}, kind_of(call->op), 1, 1};
+  int begin = order->rank;
+  while (begin > 0 && order->reduced[begin - 1]) n.count *= order->dims[--begin];
+  if (n.count < 16) { /* not worth it, or other axes lie last */
+    n.conversion.to = wk_allocate((size_t)all * size);
+    if (n.conversion.to) convert(working, n.conversion.to, x->layout.dtype, x->data, all, logical);
+    return n.conversion.to;
+  }
+  n.blocks = (n.count + TERMS - 1) / TERMS;
+  const int64_t items = all / n.count * n.blocks;
+  n.conversion.to = wk_allocate((size_t)items * size);
+  if (!n.conversion.to) return NULL;
+  wk_parallel_for(items, 16384 / n.count + 1, reduce_blocks, &n);
+  order->rank = begin;
+  if (n.blocks > 1) order->dims[begin] = n.blocks, order->reduced[order->rank++] = true;
+  return n.conversion.to;
+}
+
+/* ---- reductions ---- */
+
 wk_status wk_cpu_run_reduce(const wk_kernel_call *call) {
   const wk_operand *x = &call->inputs[0], *y = &call->outputs[0];
   const wk_dtype working = working_dtype(call);
-  const size_t size = wk_dtype_size(working);
-  const int64_t count = wk_layout_count(&x->layout), results = wk_layout_count(&y->layout);
+  const int64_t results = wk_layout_count(&y->layout);
   axis_order order;
   order_of(call, &order);
   void *wide = NULL, *result = NULL;
   const bool widens = x->layout.dtype != working, narrows = y->layout.dtype != working;
-  if (widens && !(wide = wk_allocate((size_t)count * size))) return wk_error_status();
+  if (widens && !(wide = widen_and_reduce(call, working, &order))) return wk_error_status();
   wk_status status = WK_OK;
-  if (narrows && !(result = wk_allocate((size_t)results * size))) status = wk_error_status();
-  if (status == WK_OK) {
-    if (widens)
-      convert(working, wide, x->layout.dtype, x->data, count, is_logical(call->op));
+  if (narrows && !(result = wk_allocate((size_t)results * wk_dtype_size(working))))
+    status = wk_error_status();
+  if (status == WK_OK)
     status = reduce_groups(kind_of(call->op), working, order, widens ? wide : x->data,
                            narrows ? result : y->data);
-  }
   if (status == WK_OK && narrows)
     convert(y->layout.dtype, y->data, working, result, results, false);
   wk_deallocate(wide);

@@ -1,42 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/cpu/index.h"
 
+#include <math.h>
 #include <string.h>
 
-/* Runs LOOP with `element` as an unsigned type of `size` bytes. */
-#define FOR_SIZE(size, LOOP)                                                                       \
+/* Runs the loop with `element` as an unsigned type of `size` bytes. */
+#define FOR_SIZE(size, ...)                                                                        \
   do {                                                                                             \
     switch (size) {                                                                                \
     case 1: {                                                                                      \
       typedef uint8_t element;                                                                     \
-      LOOP                                                                                         \
+      __VA_ARGS__                                                                                  \
     } break;                                                                                       \
     case 2: {                                                                                      \
       typedef uint16_t element;                                                                    \
-      LOOP                                                                                         \
+      __VA_ARGS__                                                                                  \
     } break;                                                                                       \
     case 4: {                                                                                      \
       typedef uint32_t element;                                                                    \
-      LOOP                                                                                         \
+      __VA_ARGS__                                                                                  \
     } break;                                                                                       \
     default: {                                                                                     \
       typedef uint64_t element;                                                                    \
-      LOOP                                                                                         \
+      __VA_ARGS__                                                                                  \
     }                                                                                              \
     }                                                                                              \
   } while (0)
 
-/* Runs LOOP with `element` as the type whose addition is the dtype's; integers wrap around. */
-#define FOR_SUMS(dtype, LOOP)                                                                      \
+/* Runs the loop with `element` as the type whose addition is the dtype's; integers wrap around. */
+#define FOR_SUMS(dtype, ...)                                                                       \
   do {                                                                                             \
     if ((dtype) == WK_F32) {                                                                       \
       typedef float element;                                                                       \
-      LOOP                                                                                         \
+      __VA_ARGS__                                                                                  \
     } else if ((dtype) == WK_F64) {                                                                \
       typedef double element;                                                                      \
-      LOOP                                                                                         \
+      __VA_ARGS__                                                                                  \
     } else {                                                                                       \
-      FOR_SIZE(wk_dtype_size(dtype), LOOP);                                                        \
+      FOR_SIZE(wk_dtype_size(dtype), __VA_ARGS__);                                                 \
+    }                                                                                              \
+  } while (0)
+
+/* Runs the loop with `element` as the C type of the dtype, and LEAST and MOST as its ends. */
+#define CASE_NUMBER(DTYPE, type, least_value, most_value, ...)                                     \
+  case DTYPE: {                                                                                    \
+    typedef type element;                                                                          \
+    const element least = least_value, most = most_value;                                          \
+    (void)least, (void)most;                                                                       \
+    __VA_ARGS__                                                                                    \
+  } break;
+
+#define FOR_NUMBERS(dtype, ...)                                                                    \
+  do {                                                                                             \
+    switch (dtype) {                                                                               \
+      CASE_NUMBER(WK_F32, float, -INFINITY, INFINITY, __VA_ARGS__)                                 \
+      CASE_NUMBER(WK_F64, double, -INFINITY, INFINITY, __VA_ARGS__)                                \
+      CASE_NUMBER(WK_I64, int64_t, INT64_MIN, INT64_MAX, __VA_ARGS__)                              \
+      CASE_NUMBER(WK_I32, int32_t, INT32_MIN, INT32_MAX, __VA_ARGS__)                              \
+      CASE_NUMBER(WK_I16, int16_t, INT16_MIN, INT16_MAX, __VA_ARGS__)                              \
+      CASE_NUMBER(WK_I8, int8_t, INT8_MIN, INT8_MAX, __VA_ARGS__)                                  \
+      CASE_NUMBER(WK_U8, uint8_t, 0, UINT8_MAX, __VA_ARGS__)                                       \
+    default:                                                                                       \
+      break;                                                                                       \
     }                                                                                              \
   } while (0)
 
@@ -63,35 +88,43 @@ void wk_cpu_take_elements(char *to, const char *from, const int64_t *index, int6
   });
 }
 
-/* Bool: what is not 0 is true, so that or is addition. */
-static void or_lines(char *to, const char *from, const int64_t *index, int64_t count,
-                     int64_t inner) {
-  for (int64_t i = 0; i < count; i++)
-    to[index[i] * inner + i % inner] = to[index[i] * inner + i % inner] || from[i];
+/* Runs over the lines with `at` the element put to and `b` the one put. */
+#define FOR_LINES(...)                                                                             \
+  do {                                                                                             \
+    element *out = (element *)(void *)l->to;                                                       \
+    const element *in = (const element *)(const void *)l->from;                                    \
+    for (int64_t line = 0; line < l->count * l->inner; line += l->inner)                           \
+      for (int64_t i = l->begin; i < l->end; i++) {                                                \
+        element *at = &out[l->index[line + i] * l->inner + i];                                     \
+        const element b = in[line + i];                                                            \
+        __VA_ARGS__                                                                                \
+      }                                                                                            \
+  } while (0)
+
+void wk_cpu_put_lines(const wk_cpu_lines *l, bool accumulate) {
+  if (accumulate && l->dtype == WK_BOOL) {
+    typedef uint8_t element;
+    FOR_LINES(*at = *at || b;);
+  } else if (accumulate) {
+    FOR_SUMS(l->dtype, FOR_LINES(*at = (element)(*at + b););); /* small ones wrap around */
+  } else {
+    FOR_SIZE(wk_dtype_size(l->dtype), FOR_LINES(*at = b;););
+  }
 }
 
-void wk_cpu_put_lines(wk_dtype dtype, char *to, const char *from, const int64_t *index,
-                      int64_t count, int64_t inner, bool accumulate) {
-  if (accumulate && dtype == WK_BOOL) {
-    or_lines(to, from, index, count, inner);
-  } else if (accumulate) {
-    FOR_SUMS(dtype, {
-      element *out = (element *)(void *)to;
-      const element *in = (const element *)(const void *)from;
-      for (int64_t line = 0; line < count; line += inner)
-        for (int64_t i = 0; i < inner; i++) {
-          element *sum = &out[index[line + i] * inner + i];
-          *sum = (element)(*sum + in[line + i]);
-        }
-    });
-  } else {
-    FOR_SIZE(wk_dtype_size(dtype), {
-      element *out = (element *)(void *)to;
-      const element *in = (const element *)(const void *)from;
-      for (int64_t line = 0; line < count; line += inner)
-        for (int64_t i = 0; i < inner; i++) out[index[line + i] * inner + i] = in[line + i];
-    });
-  }
+/* The product of integers is taken in unsigned ones, so that it wraps around. */
+void wk_cpu_reduce_lines(const wk_cpu_lines *l, wk_scatter_reduction reduction) {
+  const bool is_float = l->dtype == WK_F32 || l->dtype == WK_F64;
+  if (reduction == WK_SCATTER_REDUCTION_SUM)
+    wk_cpu_put_lines(l, true);
+  else if (reduction == WK_SCATTER_REDUCTION_PRODUCT && !is_float)
+    FOR_NUMBERS(l->dtype, FOR_LINES(*at = (element)((uint64_t)*at * (uint64_t)b);););
+  else if (reduction == WK_SCATTER_REDUCTION_PRODUCT)
+    FOR_NUMBERS(l->dtype, FOR_LINES(*at = (element)(*at * b);););
+  else if (reduction == WK_SCATTER_REDUCTION_MAX)
+    FOR_NUMBERS(l->dtype, FOR_LINES(*at = *at != *at || *at > b ? *at : b;););
+  else
+    FOR_NUMBERS(l->dtype, FOR_LINES(*at = *at != *at || *at < b ? *at : b;););
 }
 
 void wk_cpu_add_row(wk_dtype dtype, char *to, const char *from, int64_t count) {
@@ -103,5 +136,16 @@ void wk_cpu_add_row(wk_dtype dtype, char *to, const char *from, int64_t count) {
     element *out = (element *)(void *)to;
     const element *in = (const element *)(const void *)from;
     for (int64_t i = 0; i < count; i++) out[i] = (element)(out[i] + in[i]);
+  });
+}
+
+void wk_cpu_fill_neutral(wk_dtype dtype, wk_scatter_reduction reduction, char *to, int64_t count) {
+  FOR_NUMBERS(dtype, {
+    element *out = (element *)(void *)to;
+    const element value = reduction == WK_SCATTER_REDUCTION_MAX       ? least
+                          : reduction == WK_SCATTER_REDUCTION_MIN     ? most
+                          : reduction == WK_SCATTER_REDUCTION_PRODUCT ? 1
+                                                                      : 0;
+    for (int64_t i = 0; i < count; i++) out[i] = value;
   });
 }

@@ -18,9 +18,24 @@ void wk_cpu_take_rows(char *to, const char *from, const int64_t *rows, int64_t c
 void wk_cpu_take_elements(char *to, const char *from, const int64_t *index, int64_t count,
                           int64_t stride, size_t size);
 
-/* to[index[i] * inner + i % inner] = from[i], or += it. */
-void wk_cpu_put_lines(wk_dtype dtype, char *to, const char *from, const int64_t *index,
-                      int64_t count, int64_t inner, bool accumulate);
+/* Lines of `inner` elements, of which columns begin .. end - 1 are put: column i of line k of
+ * `from` goes to column i of line index[k * inner + i] of `to`. */
+typedef struct wk_cpu_lines {
+  wk_dtype dtype;
+  char *to;
+  const char *from;
+  const int64_t *index;
+  int64_t count, inner, begin, end;
+} wk_cpu_lines;
+
+/* Put in place, or added: integers wrap around, bool is or. Not for sums of floats of 16 bits. */
+void wk_cpu_put_lines(const wk_cpu_lines *lines, bool accumulate);
+
+/* Each combined with what is there; not for bool and floats of 16 bits. */
+void wk_cpu_reduce_lines(const wk_cpu_lines *lines, wk_scatter_reduction reduction);
+
+/* The value that the reduction leaves others as they are with, `count` times. */
+void wk_cpu_fill_neutral(wk_dtype dtype, wk_scatter_reduction reduction, char *to, int64_t count);
 
 /* to[i] += from[i]; integers wrap around, bool is or. Not for floats of 16 bits. */
 void wk_cpu_add_row(wk_dtype dtype, char *to, const char *from, int64_t count);

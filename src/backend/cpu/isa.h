@@ -93,6 +93,89 @@ typedef struct wk_isa_softmax {
                                  double scale, void *logits_gradient, int64_t begin, int64_t end);
 } wk_isa_softmax;
 
+/* y[j] = sum over k < terms of weight[k] * x[index[k] * columns + j], for j < columns. */
+typedef struct wk_isa_resample {
+  void (*combine)(int64_t terms, const int64_t *index, const double *weight, int64_t columns,
+                  const void *x, void *y);
+} wk_isa_resample;
+
+/* Normalisation; a mean of 0 is used, and given, unless `centred`. By column of [rows, columns]: */
+typedef struct wk_isa_normalise {
+  /* its rounded mean, and the sums of its differences from that and of their squares, */
+  void (*column_moments)(int64_t rows, int64_t columns, const void *x, bool centred, void *mean,
+                         void *rest, void *squares);
+  /* y = (x - mean) * scale + shift, */
+  void (*column_apply)(int64_t rows, int64_t columns, const void *x, const void *mean,
+                       const void *scale, const void *shift, void *y);
+  /* its sums of g and of g * (x - mean), */
+  void (*column_products)(int64_t rows, int64_t columns, const void *g, const void *x,
+                          const void *mean, void *sums, void *products);
+  /* and x_gradient = a * g + b * (x - mean) + c. */
+  void (*column_gradient)(int64_t rows, int64_t columns, const void *g, const void *x,
+                          const void *mean, const void *a, const void *b, const void *c,
+                          void *x_gradient);
+  /* Rows [begin, end). weight and bias may be NULL; so may products and sums, to which the rows'
+   * gradients of weight and bias are added. */
+  void (*row_forward)(int64_t columns, const void *x, const void *weight, const void *bias,
+                      double epsilon, bool centred, void *y, void *mean, void *variance,
+                      int64_t begin, int64_t end);
+  void (*row_gradient)(int64_t columns, const void *g, const void *x, const void *mean,
+                       const void *variance, const void *weight, double epsilon, bool centred,
+                       void *x_gradient, void *products, void *sums, int64_t begin, int64_t end);
+} wk_isa_normalise;
+/* Which probabilities are dropped: element (row, column) of a tile has the number
+ * index + row * row_step + column. */
+typedef struct wk_attention_drop {
+  double rate;
+  uint64_t seed;
+  int64_t row_step;
+} wk_attention_drop;
+
+/* A tile of attention scores, [rows, columns] with rows `stride` elements apart; the arrays beside
+ * it have an element for each row. */
+typedef struct wk_isa_attention {
+  /* -infinity where a mask of truth values is 0, else adds the mask; its steps are in elements */
+  void (*add_mask)(int64_t rows, int64_t columns, int64_t stride, void *scores, const void *mask,
+                   bool is_truth, int64_t row_step, int64_t column_step);
+  /* -infinity where column > row + diagonal */
+  void (*hide_later)(int64_t rows, int64_t columns, int64_t stride, void *scores, int64_t diagonal);
+  /* Makes scores exp(score - largest), largest being the greatest of this tile and those before;
+   * `sum` becomes the sum of all, and `factor` what must be done to what came of tiles before. */
+  void (*accumulate)(int64_t rows, int64_t columns, int64_t stride, void *scores, void *largest,
+                     void *sum, void *factor);
+  void (*rescale)(int64_t rows, int64_t columns, int64_t stride, void *data, const void *factor);
+  /* y, whose rows lie side by side, and the logarithm of the sum of exp(score); 0 of nothing. */
+  void (*finish)(int64_t rows, int64_t columns, int64_t stride, const void *data,
+                 const void *largest, const void *sum, void *y, void *log_sum);
+  void (*probabilities)(int64_t rows, int64_t columns, int64_t stride, void *scores,
+                        const void *log_sum); /* exp(score - log_sum) */
+  void (*drop)(int64_t rows, int64_t columns, int64_t stride, const void *from, void *to,
+               int64_t to_stride, const wk_attention_drop *how, uint64_t index);
+  /* Both p and slope become p * (slope - delta). */
+  void (*slopes)(int64_t rows, int64_t columns, void *p, int64_t p_stride, void *slope,
+                 int64_t slope_stride, const void *delta);
+} wk_isa_attention;
+
+/* One step of one sequence; every pointer is to one row of `columns` hidden units or of several
+ * parts of as many. What records of the way forward need is in `saved`: input, forget, new and
+ * output gate and cell for lstm; reset and update gate, new state and the recurrent part of it for
+ * gru. */
+typedef struct wk_isa_recurrent {
+  /* `saved` comes with the gates before their functions. */
+  void (*lstm)(int64_t columns, void *saved, void *cell, void *y);
+  /* From the gradients of y, of what is saved (or NULL) and of the states after; that of the cell
+   * becomes that of the one before, `result` that of the gates before their functions. */
+  void (*lstm_gradient)(int64_t columns, const void *saved, const void *cell_before,
+                        const void *y_gradient, const void *saved_gradient,
+                        const void *hidden_gradient, void *cell_gradient, void *result);
+  void (*gru)(int64_t columns, const void *projected, const void *recurrent, void *saved,
+              void *hidden, void *y);
+  /* The hidden gradient becomes what of it goes to the state before by the update gate alone. */
+  void (*gru_gradient)(int64_t columns, const void *saved, const void *hidden_before,
+                       const void *y_gradient, const void *saved_gradient, void *hidden_gradient,
+                       void *projected_gradient, void *recurrent_gradient);
+} wk_isa_recurrent;
+
 /* Reduction of one block of terms, by wk_cpu_reduction; reduce.c says what the blocks are. */
 typedef struct wk_isa_reduce {
   /* *y from x[0 .. count) */
@@ -112,8 +195,12 @@ typedef struct wk_cpu_isa {
   const wk_isa_depthwise *depthwise[WK_ISA_REALS];
   const wk_isa_pool *pool[WK_ISA_REALS];
   const wk_isa_softmax *softmax[WK_ISA_REALS];
-  const wk_isa_reduce *reduce[4];                         /* f32, f64, i64, i32 */
-  const wk_pointwise_kernel (*pointwise)[WK_DTYPE_LIMIT]; /* by op and dtype; NULL: none */
+  const wk_isa_resample *resample[WK_ISA_REALS];
+  const wk_isa_normalise *normalise[WK_ISA_REALS];
+  const wk_isa_attention *attention[WK_ISA_REALS];
+  const wk_isa_recurrent *recurrent[WK_ISA_REALS];
+  const wk_isa_reduce *reduce[4];                        /* f32, f64, i64, i32 */
+  const wk_pointwise_kernel (*pointwise)[WK_REAL_KINDS]; /* by place and kind; NULL: none */
 } wk_cpu_isa;
 
 extern const wk_cpu_isa wk_cpu_isa_baseline, wk_cpu_isa_avx2, wk_cpu_isa_avx512;

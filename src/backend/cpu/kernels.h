@@ -75,7 +75,9 @@ typedef struct wk_cpu_pool2d_shape {
   int64_t kernel_height, kernel_width;
   int64_t stride_height, stride_width;
   int64_t padding_top, padding_left;
-  bool count_include_pad; /* average: divide by the whole window, not by what lies inside x */
+  bool count_include_pad; /* average: divide by the whole window, not by what lies inside x, */
+  int64_t padded_height, padded_width;     /* as far as it lies in front of these (0: anywhere) */
+  int64_t dilation_height, dilation_width; /* 0 stands for 1 */
 } wk_cpu_pool2d_shape;
 
 /* The first NaN, else the first largest value in row-major window order, gives the result and takes
@@ -120,11 +122,74 @@ void wk_cpu_cross_entropy_gradient(wk_dtype dtype, int64_t rows, int64_t columns
                                    const void *logits, const int64_t *labels,
                                    const void *loss_gradient, void *logits_gradient);
 
+/* ---- attention ---- */
+
+/* query [batch, heads, queries, width], key [batch, key_heads, keys, width], value [batch,
+ * key_heads, keys, value_width]; heads / key_heads neighbouring query heads share a key head. Both
+ * widths are at most WK_ATTENTION_WIDTH. What the mask hides or lies behind the diagonal, with
+ * `causal`, has no part; a query with no keys left gives 0. Element (b, h, q, k) of the
+ * probabilities is dropped by number offset + its row-major index. */
+#define WK_ATTENTION_WIDTH 256
+typedef struct wk_cpu_attention {
+  wk_dtype dtype;
+  int64_t batch, heads, key_heads, queries, keys, width, value_width;
+  const void *query, *key, *value;
+  const void *mask; /* NULL, or truth values, or terms of `dtype` */
+  bool mask_is_truth;
+  int64_t mask_strides[4]; /* in elements; 0 where it is repeated */
+  bool causal;
+  double scale, rate;
+  uint64_t seed, offset;
+} wk_cpu_attention;
+
+/* log_sum [batch, heads, queries]: of exp(scores), what the gradient needs of them. */
+wk_status wk_cpu_attention_forward(const wk_cpu_attention *a, void *y, void *log_sum);
+
+/* From y's gradient, and delta = the sum of its products with y along a row. */
+wk_status wk_cpu_attention_gradient(const wk_cpu_attention *a, const void *y_gradient,
+                                    const void *delta, const void *log_sum, void *query_gradient,
+                                    void *key_gradient, void *value_gradient);
+
+/* ---- recurrent layers ---- */
+
+/* Sequences of `steps`, of which only the first lengths[n] count (NULL: all); from the last one
+ * that counts to the first if `reverse`. Elsewhere results are 0. The widths in the comments below
+ * are in units of `size`, the number of hidden units. */
+typedef struct wk_cpu_recurrent {
+  wk_dtype dtype;
+  int64_t batch, steps, size;
+  const int64_t *lengths;
+  bool reverse;
+} wk_cpu_recurrent;
+
+/* projected [batch, steps, 4], weight [4, size], hidden and cell [batch, 1], y [batch, steps, 1],
+ * final [2, batch, 1], saved [batch, steps, 5] as wk_isa_recurrent says. */
+wk_status wk_cpu_lstm(const wk_cpu_recurrent *r, const void *projected, const void *weight,
+                      const void *hidden, const void *cell, void *y, void *final, void *saved);
+
+/* The gradients of the results may be NULL. */
+typedef struct wk_cpu_recurrent_gradients {
+  const void *y, *final, *saved;
+} wk_cpu_recurrent_gradients;
+wk_status wk_cpu_lstm_gradient(const wk_cpu_recurrent *r, const wk_cpu_recurrent_gradients *g,
+                               const void *weight, const void *cell, const void *saved,
+                               void *projected_gradient, void *hidden_gradient,
+                               void *cell_gradient);
+
+/* projected [batch, steps, 3], weight [3, size], bias [3] or NULL, final [batch, 1], saved
+ * [batch, steps, 4]. */
+wk_status wk_cpu_gru(const wk_cpu_recurrent *r, const void *projected, const void *weight,
+                     const void *bias, const void *hidden, void *y, void *final, void *saved);
+wk_status wk_cpu_gru_gradient(const wk_cpu_recurrent *r, const wk_cpu_recurrent_gradients *g,
+                              const void *weight, const void *hidden, const void *saved,
+                              const void *y, void *projected_gradient, void *recurrent_gradient,
+                              void *hidden_gradient);
+
 /* ---- reductions of [outer, count, inner] over the middle, to [outer, inner] ---- */
 
-/* dtype: WK_F32, WK_F64, WK_I64 or WK_I32, of input and output alike; integer sums and products wrap
- * around. The order of a sum is fixed by `count` and by whether inner is 1. Max and min propagate
- * NaN; over no elements they are infinite, or the integer that is furthest off. */
+/* dtype: WK_F32, WK_F64, WK_I64 or WK_I32, of input and output alike; integer sums and products
+ * wrap around. The order of a sum is fixed by `count` and by whether inner is 1. Max and min
+ * propagate NaN; over no elements they are infinite, or the integer that is furthest off. */
 typedef enum wk_cpu_reduction {
   WK_CPU_SUM,
   WK_CPU_MAX,
@@ -149,6 +214,11 @@ typedef enum wk_cpu_scan { WK_CPU_SCAN_SUM, WK_CPU_SCAN_PRODUCT } wk_cpu_scan;
 void wk_cpu_cumulate(wk_cpu_scan scan, wk_dtype dtype, int64_t outer, int64_t count, int64_t inner,
                      bool reverse, bool exclusive, const void *x, void *y);
 
+/* The largest or smallest so far, and where it stands: the last of equal ones, the last NaN. dtype:
+ * WK_F32, WK_F64, WK_I64 or WK_I32. */
+void wk_cpu_cumulate_extreme(bool largest, wk_dtype dtype, int64_t outer, int64_t count,
+                             int64_t inner, const void *x, void *y, int64_t *places);
+
 /* y[i] = a[i] * y[i - 1] + b[i], rounded twice; a[0], or in reverse the last, is not looked at. */
 void wk_cpu_recur(wk_dtype dtype, int64_t outer, int64_t count, int64_t inner, bool reverse,
                   const void *a, const void *b, void *y);
@@ -160,5 +230,11 @@ void wk_cpu_recur(wk_dtype dtype, int64_t outer, int64_t count, int64_t inner, b
  * [rows, taken]. */
 wk_status wk_cpu_sort(wk_dtype dtype, int64_t rows, int64_t columns, int64_t taken, bool descending,
                       const void *x, void *values, int64_t *places);
+
+/* How many elements of the ascending row [columns] that belongs to each of `count` values come
+ * before it, or are not behind it if `right`. Values [rows, per_row] have a row each, or share one.
+ * dtype: WK_F32, WK_F64, WK_I64 or WK_I32. */
+void wk_cpu_search(wk_dtype dtype, int64_t rows, int64_t per_row, int64_t columns, bool shared,
+                   bool right, const void *sorted, const void *values, int64_t *places);
 
 #endif

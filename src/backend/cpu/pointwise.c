@@ -31,8 +31,13 @@ static wk_dtype main_dtype(const wk_kernel_call *call) {
 
 static wk_pointwise_kernel find_kernel(const wk_kernel_call *call) {
   const wk_dtype dtype = wk_wide_dtype(main_dtype(call));
-  const wk_pointwise_kernel vectorised = wk_cpu_isa_get()->pointwise[call->op->id][dtype];
-  return vectorised ? vectorised : wk_pointwise_table_scalar[call->op->id][dtype];
+  const int place = wk_pointwise_place[call->op->id];
+  if (dtype == WK_F32 || dtype == WK_F64) {
+    const int kind = dtype == WK_F32 ? WK_KIND_F32 : WK_KIND_F64;
+    const wk_pointwise_kernel vectorised = wk_cpu_isa_get()->pointwise[place][kind];
+    return vectorised ? vectorised : wk_pointwise_table_scalar[place][kind];
+  }
+  return wk_pointwise_table_scalar[place][dtype == WK_BOOL ? WK_KIND_BOOL : WK_KIND_I64];
 }
 
 const char *wk_cpu_pointwise_refuse(const wk_kernel_call *call) {
@@ -97,7 +102,8 @@ static void load_tile(const pointwise_run *r, int operand, char *tile, int64_t a
 static void store_tile(const pointwise_run *r, int operand, const char *tile, int64_t at,
                        int64_t count) {
   const wk_dtype dtype = r->layouts[operand].dtype;
-  wk_narrow(dtype, r->operands[operand]->data + (size_t)at * wk_dtype_size(dtype), tile, count);
+  wk_narrow_elements(dtype, r->operands[operand]->data + (size_t)at * wk_dtype_size(dtype), tile,
+                     count);
 }
 
 /* Whether tiles are needed at all is settled before; without them the range is one tile. */

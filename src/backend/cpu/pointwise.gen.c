@@ -5,31 +5,12 @@
 #include "backend/cpu/pointwise_scalar.h"
 #include "ops/records.gen.h"
 
-static void gelu_exact_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  float *restrict p1 = (float *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (float)((0.5 * (double)p0[i]) * erfc((-0.7071067811865476 * (double)p0[i])));
-  }
-}
-
 static void gelu_exact_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
   double *restrict p1 = (double *)operand[1];
   for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)((0.5 * p0[i]) * erfc((-0.7071067811865476 * p0[i])));
-  }
-}
-
-static void gelu_exact_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  const float *p1 = (const float *)operand[1];
-  float *restrict p2 = (float *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (float)((double)p0[i] * ((0.5 * erfc((-0.7071067811865476 * (double)p1[i]))) + (((double)p1[i] * 0.3989422804014327) * exp(((-0.5 * (double)p1[i]) * (double)p1[i])))));
+    p1[i] = (double)(p0[i] * wk_real_ndtr(p0[i]));
   }
 }
 
@@ -39,7 +20,7 @@ static void gelu_exact_gradient_x_f64(char *const *operand, int64_t count, const
   const double *p1 = (const double *)operand[1];
   double *restrict p2 = (double *)operand[2];
   for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)(p0[i] * ((0.5 * erfc((-0.7071067811865476 * p1[i]))) + ((p1[i] * 0.3989422804014327) * exp(((-0.5 * p1[i]) * p1[i])))));
+    p2[i] = (double)(p0[i] * (wk_real_ndtr(p1[i]) + ((p1[i] * 0.3989422804014327) * exp(((-0.5 * p1[i]) * p1[i])))));
   }
 }
 
@@ -81,19 +62,9 @@ static void silu_gradient_x_f64(char *const *operand, int64_t count, const void 
   }
 }
 
-static void elu_f32(char *const *operand, int64_t count, const void *arguments) {
-  const wk_elu_arguments *a = arguments;
-  const double alpha = a->alpha;
-  const float *p0 = (const float *)operand[0];
-  float *restrict p1 = (float *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (float)(((double)p0[i] > 0.0) ? (double)p0[i] : (alpha * expm1((double)p0[i])));
-  }
-}
-
 static void elu_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_elu_arguments *a = arguments;
-  const double alpha = a->alpha;
+  const double alpha = (double)a->alpha;
   const double *p0 = (const double *)operand[0];
   double *restrict p1 = (double *)operand[1];
   for (int64_t i = 0; i < count; i++) {
@@ -103,7 +74,7 @@ static void elu_f64(char *const *operand, int64_t count, const void *arguments) 
 
 static void elu_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_elu_gradient_x_arguments *a = arguments;
-  const double alpha = a->alpha;
+  const double alpha = (double)a->alpha;
   const double *p0 = (const double *)operand[0];
   const double *p1 = (const double *)operand[1];
   double *restrict p2 = (double *)operand[2];
@@ -114,7 +85,7 @@ static void elu_gradient_x_f64(char *const *operand, int64_t count, const void *
 
 static void celu_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_celu_arguments *a = arguments;
-  const double alpha = a->alpha;
+  const double alpha = (double)a->alpha;
   const float *p0 = (const float *)operand[0];
   float *restrict p1 = (float *)operand[1];
   for (int64_t i = 0; i < count; i++) {
@@ -124,7 +95,7 @@ static void celu_f32(char *const *operand, int64_t count, const void *arguments)
 
 static void celu_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_celu_arguments *a = arguments;
-  const double alpha = a->alpha;
+  const double alpha = (double)a->alpha;
   const double *p0 = (const double *)operand[0];
   double *restrict p1 = (double *)operand[1];
   for (int64_t i = 0; i < count; i++) {
@@ -152,7 +123,7 @@ static void selu_f64(char *const *operand, int64_t count, const void *arguments)
 
 static void leaky_relu_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_leaky_relu_arguments *a = arguments;
-  const double negative_slope = a->negative_slope;
+  const double negative_slope = (double)a->negative_slope;
   const double *p0 = (const double *)operand[0];
   double *restrict p1 = (double *)operand[1];
   for (int64_t i = 0; i < count; i++) {
@@ -162,7 +133,7 @@ static void leaky_relu_f64(char *const *operand, int64_t count, const void *argu
 
 static void leaky_relu_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_leaky_relu_gradient_x_arguments *a = arguments;
-  const double negative_slope = a->negative_slope;
+  const double negative_slope = (double)a->negative_slope;
   const double *p0 = (const double *)operand[0];
   const double *p1 = (const double *)operand[1];
   double *restrict p2 = (double *)operand[2];
@@ -295,21 +266,10 @@ static void mish_f64(char *const *operand, int64_t count, const void *arguments)
   }
 }
 
-static void softplus_f32(char *const *operand, int64_t count, const void *arguments) {
-  const wk_softplus_arguments *a = arguments;
-  const double beta = a->beta;
-  const double threshold = a->threshold;
-  const float *p0 = (const float *)operand[0];
-  float *restrict p1 = (float *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (float)((((double)p0[i] * beta) > threshold) ? (double)p0[i] : (log1p(exp(((double)p0[i] * beta))) / beta));
-  }
-}
-
 static void softplus_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_softplus_arguments *a = arguments;
-  const double beta = a->beta;
-  const double threshold = a->threshold;
+  const double beta = (double)a->beta;
+  const double threshold = (double)a->threshold;
   const double *p0 = (const double *)operand[0];
   double *restrict p1 = (double *)operand[1];
   for (int64_t i = 0; i < count; i++) {
@@ -319,8 +279,8 @@ static void softplus_f64(char *const *operand, int64_t count, const void *argume
 
 static void softplus_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_softplus_gradient_x_arguments *a = arguments;
-  const double beta = a->beta;
-  const double threshold = a->threshold;
+  const double beta = (double)a->beta;
+  const double threshold = (double)a->threshold;
   const double *p0 = (const double *)operand[0];
   const double *p1 = (const double *)operand[1];
   double *restrict p2 = (double *)operand[2];
@@ -347,15 +307,6 @@ static void softsign_f64(char *const *operand, int64_t count, const void *argume
   }
 }
 
-static void log_sigmoid_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  float *restrict p1 = (float *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (float)(scalar_minimum((double)p0[i], 0.0) - log1p(exp((-fabs((double)p0[i])))));
-  }
-}
-
 static void log_sigmoid_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
@@ -377,7 +328,7 @@ static void log_sigmoid_gradient_x_f64(char *const *operand, int64_t count, cons
 
 static void hardshrink_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_hardshrink_arguments *a = arguments;
-  const double bound = a->bound;
+  const double bound = (double)a->bound;
   const float *p0 = (const float *)operand[0];
   float *restrict p1 = (float *)operand[1];
   for (int64_t i = 0; i < count; i++) {
@@ -387,7 +338,7 @@ static void hardshrink_f32(char *const *operand, int64_t count, const void *argu
 
 static void hardshrink_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_hardshrink_arguments *a = arguments;
-  const double bound = a->bound;
+  const double bound = (double)a->bound;
   const double *p0 = (const double *)operand[0];
   double *restrict p1 = (double *)operand[1];
   for (int64_t i = 0; i < count; i++) {
@@ -397,7 +348,7 @@ static void hardshrink_f64(char *const *operand, int64_t count, const void *argu
 
 static void softshrink_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_softshrink_arguments *a = arguments;
-  const double bound = a->bound;
+  const double bound = (double)a->bound;
   const float *p0 = (const float *)operand[0];
   float *restrict p1 = (float *)operand[1];
   for (int64_t i = 0; i < count; i++) {
@@ -407,7 +358,7 @@ static void softshrink_f32(char *const *operand, int64_t count, const void *argu
 
 static void softshrink_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_softshrink_arguments *a = arguments;
-  const double bound = a->bound;
+  const double bound = (double)a->bound;
   const double *p0 = (const double *)operand[0];
   double *restrict p1 = (double *)operand[1];
   for (int64_t i = 0; i < count; i++) {
@@ -430,6 +381,39 @@ static void tanhshrink_f64(char *const *operand, int64_t count, const void *argu
   double *restrict p1 = (double *)operand[1];
   for (int64_t i = 0; i < count; i++) {
     p1[i] = (double)(p0[i] - tanh(p0[i]));
+  }
+}
+
+static void scale_shift_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const double *p1 = (const double *)operand[1];
+  const double *p2 = (const double *)operand[2];
+  const double *p3 = (const double *)operand[3];
+  double *restrict p4 = (double *)operand[4];
+  for (int64_t i = 0; i < count; i++) {
+    p4[i] = (double)(((p0[i] - p1[i]) * p2[i]) + p3[i]);
+  }
+}
+
+static void scale_shift_gradient_mean_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const double *p1 = (const double *)operand[1];
+  double *restrict p2 = (double *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (double)(-(p0[i] * p1[i]));
+  }
+}
+
+static void scale_shift_gradient_scale_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const double *p1 = (const double *)operand[1];
+  const double *p2 = (const double *)operand[2];
+  double *restrict p3 = (double *)operand[3];
+  for (int64_t i = 0; i < count; i++) {
+    p3[i] = (double)(p0[i] * (p1[i] - p2[i]));
   }
 }
 
@@ -905,30 +889,12 @@ static void exp2_f64(char *const *operand, int64_t count, const void *arguments)
   }
 }
 
-static void expm1_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  float *restrict p1 = (float *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (float)expm1((double)p0[i]);
-  }
-}
-
 static void expm1_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
   double *restrict p1 = (double *)operand[1];
   for (int64_t i = 0; i < count; i++) {
     p1[i] = (double)expm1(p0[i]);
-  }
-}
-
-static void log1p_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  float *restrict p1 = (float *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (float)log1p((double)p0[i]);
   }
 }
 
@@ -977,31 +943,12 @@ static void log10_f64(char *const *operand, int64_t count, const void *arguments
   }
 }
 
-static void sin_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  float *restrict p1 = (float *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (float)sin((double)p0[i]);
-  }
-}
-
 static void sin_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
   double *restrict p1 = (double *)operand[1];
   for (int64_t i = 0; i < count; i++) {
     p1[i] = (double)sin(p0[i]);
-  }
-}
-
-static void sin_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  const float *p1 = (const float *)operand[1];
-  float *restrict p2 = (float *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (float)((double)p0[i] * cos((double)p1[i]));
   }
 }
 
@@ -1015,31 +962,12 @@ static void sin_gradient_x_f64(char *const *operand, int64_t count, const void *
   }
 }
 
-static void cos_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  float *restrict p1 = (float *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (float)cos((double)p0[i]);
-  }
-}
-
 static void cos_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
   double *restrict p1 = (double *)operand[1];
   for (int64_t i = 0; i < count; i++) {
     p1[i] = (double)cos(p0[i]);
-  }
-}
-
-static void cos_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  const float *p1 = (const float *)operand[1];
-  float *restrict p2 = (float *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (float)((-(double)p0[i]) * sin((double)p1[i]));
   }
 }
 
@@ -1235,15 +1163,6 @@ static void atanh_f64(char *const *operand, int64_t count, const void *arguments
   }
 }
 
-static void erf_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  float *restrict p1 = (float *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (float)erf((double)p0[i]);
-  }
-}
-
 static void erf_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
@@ -1299,6 +1218,15 @@ static void erfinv_f64(char *const *operand, int64_t count, const void *argument
   }
 }
 
+static void ndtr_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  double *restrict p1 = (double *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p1[i] = (double)wk_real_ndtr(p0[i]);
+  }
+}
+
 static void lgamma_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const float *p0 = (const float *)operand[0];
@@ -1350,6 +1278,26 @@ static void trigamma_f64(char *const *operand, int64_t count, const void *argume
   double *restrict p1 = (double *)operand[1];
   for (int64_t i = 0; i < count; i++) {
     p1[i] = (double)wk_real_trigamma(p0[i]);
+  }
+}
+
+static void polygamma_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_polygamma_arguments *a = arguments;
+  const double order = (double)a->order;
+  const float *p0 = (const float *)operand[0];
+  float *restrict p1 = (float *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p1[i] = (float)wk_real_polygamma(order, (double)p0[i]);
+  }
+}
+
+static void polygamma_f64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_polygamma_arguments *a = arguments;
+  const double order = (double)a->order;
+  const double *p0 = (const double *)operand[0];
+  double *restrict p1 = (double *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p1[i] = (double)wk_real_polygamma(order, p0[i]);
   }
 }
 
@@ -1445,8 +1393,8 @@ static void trunc_i64(char *const *operand, int64_t count, const void *arguments
 
 static void clamp_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_clamp_arguments *a = arguments;
-  const double min = a->min;
-  const double max = a->max;
+  const double min = (double)a->min;
+  const double max = (double)a->max;
   const double *p0 = (const double *)operand[0];
   double *restrict p1 = (double *)operand[1];
   for (int64_t i = 0; i < count; i++) {
@@ -1467,8 +1415,8 @@ static void clamp_i64(char *const *operand, int64_t count, const void *arguments
 
 static void clamp_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_clamp_gradient_x_arguments *a = arguments;
-  const double min = a->min;
-  const double max = a->max;
+  const double min = (double)a->min;
+  const double max = (double)a->max;
   const double *p0 = (const double *)operand[0];
   const double *p1 = (const double *)operand[1];
   double *restrict p2 = (double *)operand[2];
@@ -1501,7 +1449,7 @@ static void lerp_f64(char *const *operand, int64_t count, const void *arguments)
 
 static void addcmul_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_addcmul_arguments *a = arguments;
-  const double scale = a->scale;
+  const double scale = (double)a->scale;
   const float *p0 = (const float *)operand[0];
   const float *p1 = (const float *)operand[1];
   const float *p2 = (const float *)operand[2];
@@ -1513,7 +1461,7 @@ static void addcmul_f32(char *const *operand, int64_t count, const void *argumen
 
 static void addcmul_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_addcmul_arguments *a = arguments;
-  const double scale = a->scale;
+  const double scale = (double)a->scale;
   const double *p0 = (const double *)operand[0];
   const double *p1 = (const double *)operand[1];
   const double *p2 = (const double *)operand[2];
@@ -1525,7 +1473,7 @@ static void addcmul_f64(char *const *operand, int64_t count, const void *argumen
 
 static void addcdiv_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_addcdiv_arguments *a = arguments;
-  const double scale = a->scale;
+  const double scale = (double)a->scale;
   const float *p0 = (const float *)operand[0];
   const float *p1 = (const float *)operand[1];
   const float *p2 = (const float *)operand[2];
@@ -1537,7 +1485,7 @@ static void addcdiv_f32(char *const *operand, int64_t count, const void *argumen
 
 static void addcdiv_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_addcdiv_arguments *a = arguments;
-  const double scale = a->scale;
+  const double scale = (double)a->scale;
   const double *p0 = (const double *)operand[0];
   const double *p1 = (const double *)operand[1];
   const double *p2 = (const double *)operand[2];
@@ -1729,16 +1677,6 @@ static void xlogy_f64(char *const *operand, int64_t count, const void *arguments
   }
 }
 
-static void copysign_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  const float *p1 = (const float *)operand[1];
-  float *restrict p2 = (float *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (float)copysign((double)p0[i], (double)p1[i]);
-  }
-}
-
 static void copysign_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
@@ -1819,8 +1757,8 @@ static void sinc_f64(char *const *operand, int64_t count, const void *arguments)
 
 static void threshold_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_threshold_arguments *a = arguments;
-  const double threshold = a->threshold;
-  const double value = a->value;
+  const double threshold = (double)a->threshold;
+  const double value = (double)a->value;
   const float *p0 = (const float *)operand[0];
   float *restrict p1 = (float *)operand[1];
   for (int64_t i = 0; i < count; i++) {
@@ -1830,8 +1768,8 @@ static void threshold_f32(char *const *operand, int64_t count, const void *argum
 
 static void threshold_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_threshold_arguments *a = arguments;
-  const double threshold = a->threshold;
-  const double value = a->value;
+  const double threshold = (double)a->threshold;
+  const double value = (double)a->value;
   const double *p0 = (const double *)operand[0];
   double *restrict p1 = (double *)operand[1];
   for (int64_t i = 0; i < count; i++) {
@@ -2122,136 +2060,287 @@ static void right_shift_i64(char *const *operand, int64_t count, const void *arg
   }
 }
 
-const wk_pointwise_kernel wk_pointwise_table_scalar[WK_OP_COUNT][WK_DTYPE_LIMIT] = {
-    [WK_OP_GELU_EXACT] = {[WK_F32] = gelu_exact_f32, [WK_F64] = gelu_exact_f64},
-    [WK_OP_GELU_EXACT_GRADIENT_X] = {[WK_F32] = gelu_exact_gradient_x_f32, [WK_F64] = gelu_exact_gradient_x_f64},
-    [WK_OP_GELU_TANH] = {[WK_F64] = gelu_tanh_f64},
-    [WK_OP_GELU_TANH_GRADIENT_X] = {[WK_F64] = gelu_tanh_gradient_x_f64},
-    [WK_OP_SILU] = {[WK_F64] = silu_f64},
-    [WK_OP_SILU_GRADIENT_X] = {[WK_F64] = silu_gradient_x_f64},
-    [WK_OP_ELU] = {[WK_F32] = elu_f32, [WK_F64] = elu_f64},
-    [WK_OP_ELU_GRADIENT_X] = {[WK_F64] = elu_gradient_x_f64},
-    [WK_OP_CELU] = {[WK_F32] = celu_f32, [WK_F64] = celu_f64},
-    [WK_OP_SELU] = {[WK_F32] = selu_f32, [WK_F64] = selu_f64},
-    [WK_OP_LEAKY_RELU] = {[WK_F64] = leaky_relu_f64},
-    [WK_OP_LEAKY_RELU_GRADIENT_X] = {[WK_F64] = leaky_relu_gradient_x_f64},
-    [WK_OP_PRELU] = {[WK_F64] = prelu_f64},
-    [WK_OP_PRELU_GRADIENT_X] = {[WK_F64] = prelu_gradient_x_f64},
-    [WK_OP_PRELU_GRADIENT_WEIGHT] = {[WK_F64] = prelu_gradient_weight_f64},
-    [WK_OP_RELU6] = {[WK_F64] = relu6_f64},
-    [WK_OP_RELU6_GRADIENT_X] = {[WK_F64] = relu6_gradient_x_f64},
-    [WK_OP_HARDTANH] = {[WK_F32] = hardtanh_f32, [WK_F64] = hardtanh_f64},
-    [WK_OP_HARDSIGMOID] = {[WK_F64] = hardsigmoid_f64},
-    [WK_OP_HARDSIGMOID_GRADIENT_X] = {[WK_F64] = hardsigmoid_gradient_x_f64},
-    [WK_OP_HARDSWISH] = {[WK_F64] = hardswish_f64},
-    [WK_OP_HARDSWISH_GRADIENT_X] = {[WK_F64] = hardswish_gradient_x_f64},
-    [WK_OP_MISH] = {[WK_F32] = mish_f32, [WK_F64] = mish_f64},
-    [WK_OP_SOFTPLUS] = {[WK_F32] = softplus_f32, [WK_F64] = softplus_f64},
-    [WK_OP_SOFTPLUS_GRADIENT_X] = {[WK_F64] = softplus_gradient_x_f64},
-    [WK_OP_SOFTSIGN] = {[WK_F32] = softsign_f32, [WK_F64] = softsign_f64},
-    [WK_OP_LOG_SIGMOID] = {[WK_F32] = log_sigmoid_f32, [WK_F64] = log_sigmoid_f64},
-    [WK_OP_LOG_SIGMOID_GRADIENT_X] = {[WK_F64] = log_sigmoid_gradient_x_f64},
-    [WK_OP_HARDSHRINK] = {[WK_F32] = hardshrink_f32, [WK_F64] = hardshrink_f64},
-    [WK_OP_SOFTSHRINK] = {[WK_F32] = softshrink_f32, [WK_F64] = softshrink_f64},
-    [WK_OP_TANHSHRINK] = {[WK_F32] = tanhshrink_f32, [WK_F64] = tanhshrink_f64},
-    [WK_OP_ADD] = {[WK_I64] = add_i64},
-    [WK_OP_SUBTRACT] = {[WK_I64] = subtract_i64},
-    [WK_OP_MULTIPLY] = {[WK_I64] = multiply_i64},
-    [WK_OP_DIVIDE_GRADIENT_Y] = {[WK_F64] = divide_gradient_y_f64},
-    [WK_OP_MAXIMUM] = {[WK_I64] = maximum_i64},
-    [WK_OP_MAXIMUM_GRADIENT_X] = {[WK_F64] = maximum_gradient_x_f64},
-    [WK_OP_MAXIMUM_GRADIENT_Y] = {[WK_F64] = maximum_gradient_y_f64},
-    [WK_OP_MINIMUM] = {[WK_I64] = minimum_i64},
-    [WK_OP_MINIMUM_GRADIENT_X] = {[WK_F64] = minimum_gradient_x_f64},
-    [WK_OP_MINIMUM_GRADIENT_Y] = {[WK_F64] = minimum_gradient_y_f64},
-    [WK_OP_NEGATIVE] = {[WK_I64] = negative_i64},
-    [WK_OP_EXP] = {[WK_F64] = exp_f64},
-    [WK_OP_LOG] = {[WK_F64] = log_f64},
-    [WK_OP_SQRT] = {[WK_F64] = sqrt_f64},
-    [WK_OP_SQRT_GRADIENT_X] = {[WK_F64] = sqrt_gradient_x_f64},
-    [WK_OP_RELU] = {[WK_F64] = relu_f64},
-    [WK_OP_RELU_GRADIENT_X] = {[WK_F64] = relu_gradient_x_f64},
-    [WK_OP_SIGMOID] = {[WK_F64] = sigmoid_f64},
-    [WK_OP_SIGMOID_GRADIENT_X] = {[WK_F64] = sigmoid_gradient_x_f64},
-    [WK_OP_TANH] = {[WK_F64] = tanh_f64},
-    [WK_OP_TANH_GRADIENT_X] = {[WK_F64] = tanh_gradient_x_f64},
-    [WK_OP_WHERE] = {[WK_I64] = where_i64, [WK_BOOL] = where_bool},
-    [WK_OP_WHERE_GRADIENT_X] = {[WK_F64] = where_gradient_x_f64},
-    [WK_OP_WHERE_GRADIENT_Y] = {[WK_F64] = where_gradient_y_f64},
-    [WK_OP_EQUAL] = {[WK_I64] = equal_i64, [WK_BOOL] = equal_bool},
-    [WK_OP_GREATER] = {[WK_I64] = greater_i64},
-    [WK_OP_LESS] = {[WK_I64] = less_i64},
-    [WK_OP_LESS_EQUAL] = {[WK_I64] = less_equal_i64},
-    [WK_OP_GREATER_EQUAL] = {[WK_I64] = greater_equal_i64},
-    [WK_OP_NOT_EQUAL] = {[WK_I64] = not_equal_i64, [WK_BOOL] = not_equal_bool},
-    [WK_OP_RECIPROCAL_GRADIENT_X] = {[WK_F64] = reciprocal_gradient_x_f64},
-    [WK_OP_SQUARE] = {[WK_I64] = square_i64},
-    [WK_OP_SQUARE_GRADIENT_X] = {[WK_F64] = square_gradient_x_f64},
-    [WK_OP_ABS] = {[WK_F64] = abs_f64, [WK_I64] = abs_i64},
-    [WK_OP_ABS_GRADIENT_X] = {[WK_F64] = abs_gradient_x_f64},
-    [WK_OP_SIGN] = {[WK_F64] = sign_f64, [WK_I64] = sign_i64},
-    [WK_OP_RSQRT] = {[WK_F64] = rsqrt_f64},
-    [WK_OP_RSQRT_GRADIENT_X] = {[WK_F64] = rsqrt_gradient_x_f64},
-    [WK_OP_POWER] = {[WK_F32] = power_f32, [WK_F64] = power_f64, [WK_I64] = power_i64},
-    [WK_OP_EXP2] = {[WK_F32] = exp2_f32, [WK_F64] = exp2_f64},
-    [WK_OP_EXPM1] = {[WK_F32] = expm1_f32, [WK_F64] = expm1_f64},
-    [WK_OP_LOG1P] = {[WK_F32] = log1p_f32, [WK_F64] = log1p_f64},
-    [WK_OP_LOG2] = {[WK_F32] = log2_f32, [WK_F64] = log2_f64},
-    [WK_OP_LOG10] = {[WK_F32] = log10_f32, [WK_F64] = log10_f64},
-    [WK_OP_SIN] = {[WK_F32] = sin_f32, [WK_F64] = sin_f64},
-    [WK_OP_SIN_GRADIENT_X] = {[WK_F32] = sin_gradient_x_f32, [WK_F64] = sin_gradient_x_f64},
-    [WK_OP_COS] = {[WK_F32] = cos_f32, [WK_F64] = cos_f64},
-    [WK_OP_COS_GRADIENT_X] = {[WK_F32] = cos_gradient_x_f32, [WK_F64] = cos_gradient_x_f64},
-    [WK_OP_TAN] = {[WK_F32] = tan_f32, [WK_F64] = tan_f64},
-    [WK_OP_ASIN] = {[WK_F32] = asin_f32, [WK_F64] = asin_f64},
-    [WK_OP_ACOS] = {[WK_F32] = acos_f32, [WK_F64] = acos_f64},
-    [WK_OP_ATAN] = {[WK_F32] = atan_f32, [WK_F64] = atan_f64},
-    [WK_OP_ATAN2] = {[WK_F32] = atan2_f32, [WK_F64] = atan2_f64},
-    [WK_OP_SINH] = {[WK_F32] = sinh_f32, [WK_F64] = sinh_f64},
-    [WK_OP_COSH] = {[WK_F32] = cosh_f32, [WK_F64] = cosh_f64},
-    [WK_OP_ASINH] = {[WK_F32] = asinh_f32, [WK_F64] = asinh_f64},
-    [WK_OP_ACOSH] = {[WK_F32] = acosh_f32, [WK_F64] = acosh_f64},
-    [WK_OP_ATANH] = {[WK_F32] = atanh_f32, [WK_F64] = atanh_f64},
-    [WK_OP_ERF] = {[WK_F32] = erf_f32, [WK_F64] = erf_f64},
-    [WK_OP_ERF_GRADIENT_X] = {[WK_F64] = erf_gradient_x_f64},
-    [WK_OP_ERFC] = {[WK_F32] = erfc_f32, [WK_F64] = erfc_f64},
-    [WK_OP_ERFINV] = {[WK_F32] = erfinv_f32, [WK_F64] = erfinv_f64},
-    [WK_OP_LGAMMA] = {[WK_F32] = lgamma_f32, [WK_F64] = lgamma_f64},
-    [WK_OP_DIGAMMA] = {[WK_F32] = digamma_f32, [WK_F64] = digamma_f64},
-    [WK_OP_TRIGAMMA] = {[WK_F32] = trigamma_f32, [WK_F64] = trigamma_f64},
-    [WK_OP_CBRT] = {[WK_F32] = cbrt_f32, [WK_F64] = cbrt_f64},
-    [WK_OP_FLOOR] = {[WK_F64] = floor_f64, [WK_I64] = floor_i64},
-    [WK_OP_CEIL] = {[WK_F64] = ceil_f64, [WK_I64] = ceil_i64},
-    [WK_OP_ROUND] = {[WK_F64] = round_f64, [WK_I64] = round_i64},
-    [WK_OP_TRUNC] = {[WK_F64] = trunc_f64, [WK_I64] = trunc_i64},
-    [WK_OP_CLAMP] = {[WK_F64] = clamp_f64, [WK_I64] = clamp_i64},
-    [WK_OP_CLAMP_GRADIENT_X] = {[WK_F64] = clamp_gradient_x_f64},
-    [WK_OP_LERP] = {[WK_F32] = lerp_f32, [WK_F64] = lerp_f64},
-    [WK_OP_ADDCMUL] = {[WK_F32] = addcmul_f32, [WK_F64] = addcmul_f64},
-    [WK_OP_ADDCDIV] = {[WK_F32] = addcdiv_f32, [WK_F64] = addcdiv_f64},
-    [WK_OP_MASKED_FILL] = {[WK_I64] = masked_fill_i64, [WK_BOOL] = masked_fill_bool},
-    [WK_OP_MASKED_FILL_GRADIENT_X] = {[WK_F64] = masked_fill_gradient_x_f64},
-    [WK_OP_FLOOR_DIVIDE] = {[WK_F32] = floor_divide_f32, [WK_F64] = floor_divide_f64, [WK_I64] = floor_divide_i64},
-    [WK_OP_REMAINDER] = {[WK_F32] = remainder_f32, [WK_F64] = remainder_f64, [WK_I64] = remainder_i64},
-    [WK_OP_FMOD] = {[WK_F32] = fmod_f32, [WK_F64] = fmod_f64, [WK_I64] = fmod_i64},
-    [WK_OP_HYPOT] = {[WK_F32] = hypot_f32, [WK_F64] = hypot_f64},
-    [WK_OP_LOGADDEXP] = {[WK_F32] = logaddexp_f32, [WK_F64] = logaddexp_f64},
-    [WK_OP_XLOGY] = {[WK_F32] = xlogy_f32, [WK_F64] = xlogy_f64},
-    [WK_OP_COPYSIGN] = {[WK_F32] = copysign_f32, [WK_F64] = copysign_f64},
-    [WK_OP_HEAVISIDE] = {[WK_F32] = heaviside_f32, [WK_F64] = heaviside_f64, [WK_I64] = heaviside_i64},
-    [WK_OP_DIVIDE_NO_NAN] = {[WK_F32] = divide_no_nan_f32, [WK_F64] = divide_no_nan_f64},
-    [WK_OP_SINC] = {[WK_F32] = sinc_f32, [WK_F64] = sinc_f64},
-    [WK_OP_THRESHOLD] = {[WK_F32] = threshold_f32, [WK_F64] = threshold_f64, [WK_I64] = threshold_i64},
-    [WK_OP_IS_NAN] = {[WK_F32] = is_nan_f32},
-    [WK_OP_IS_INFINITE] = {[WK_F32] = is_infinite_f32, [WK_F64] = is_infinite_f64},
-    [WK_OP_IS_FINITE] = {[WK_F32] = is_finite_f32, [WK_F64] = is_finite_f64},
-    [WK_OP_LOGICAL_AND] = {[WK_F32] = logical_and_f32, [WK_F64] = logical_and_f64, [WK_I64] = logical_and_i64, [WK_BOOL] = logical_and_bool},
-    [WK_OP_LOGICAL_OR] = {[WK_F32] = logical_or_f32, [WK_F64] = logical_or_f64, [WK_I64] = logical_or_i64, [WK_BOOL] = logical_or_bool},
-    [WK_OP_LOGICAL_XOR] = {[WK_F32] = logical_xor_f32, [WK_F64] = logical_xor_f64, [WK_I64] = logical_xor_i64, [WK_BOOL] = logical_xor_bool},
-    [WK_OP_LOGICAL_NOT] = {[WK_F32] = logical_not_f32, [WK_I64] = logical_not_i64, [WK_BOOL] = logical_not_bool},
-    [WK_OP_BITWISE_AND] = {[WK_I64] = bitwise_and_i64, [WK_BOOL] = bitwise_and_bool},
-    [WK_OP_BITWISE_OR] = {[WK_I64] = bitwise_or_i64, [WK_BOOL] = bitwise_or_bool},
-    [WK_OP_BITWISE_XOR] = {[WK_I64] = bitwise_xor_i64, [WK_BOOL] = bitwise_xor_bool},
-    [WK_OP_LEFT_SHIFT] = {[WK_I64] = left_shift_i64},
-    [WK_OP_RIGHT_SHIFT] = {[WK_I64] = right_shift_i64},
+const wk_pointwise_kernel wk_pointwise_table_scalar[144][WK_ALL_KINDS] = {
+    [1] = {[WK_KIND_F64] = gelu_exact_f64},
+    [2] = {[WK_KIND_F64] = gelu_exact_gradient_x_f64},
+    [3] = {[WK_KIND_F64] = gelu_tanh_f64},
+    [4] = {[WK_KIND_F64] = gelu_tanh_gradient_x_f64},
+    [5] = {[WK_KIND_F64] = silu_f64},
+    [6] = {[WK_KIND_F64] = silu_gradient_x_f64},
+    [7] = {[WK_KIND_F64] = elu_f64},
+    [8] = {[WK_KIND_F64] = elu_gradient_x_f64},
+    [9] = {[WK_KIND_F32] = celu_f32, [WK_KIND_F64] = celu_f64},
+    [10] = {[WK_KIND_F32] = selu_f32, [WK_KIND_F64] = selu_f64},
+    [11] = {[WK_KIND_F64] = leaky_relu_f64},
+    [12] = {[WK_KIND_F64] = leaky_relu_gradient_x_f64},
+    [13] = {[WK_KIND_F64] = prelu_f64},
+    [14] = {[WK_KIND_F64] = prelu_gradient_x_f64},
+    [15] = {[WK_KIND_F64] = prelu_gradient_weight_f64},
+    [16] = {[WK_KIND_F64] = relu6_f64},
+    [17] = {[WK_KIND_F64] = relu6_gradient_x_f64},
+    [18] = {[WK_KIND_F32] = hardtanh_f32, [WK_KIND_F64] = hardtanh_f64},
+    [19] = {[WK_KIND_F64] = hardsigmoid_f64},
+    [20] = {[WK_KIND_F64] = hardsigmoid_gradient_x_f64},
+    [21] = {[WK_KIND_F64] = hardswish_f64},
+    [22] = {[WK_KIND_F64] = hardswish_gradient_x_f64},
+    [23] = {[WK_KIND_F32] = mish_f32, [WK_KIND_F64] = mish_f64},
+    [24] = {[WK_KIND_F64] = softplus_f64},
+    [25] = {[WK_KIND_F64] = softplus_gradient_x_f64},
+    [26] = {[WK_KIND_F32] = softsign_f32, [WK_KIND_F64] = softsign_f64},
+    [27] = {[WK_KIND_F64] = log_sigmoid_f64},
+    [28] = {[WK_KIND_F64] = log_sigmoid_gradient_x_f64},
+    [29] = {[WK_KIND_F32] = hardshrink_f32, [WK_KIND_F64] = hardshrink_f64},
+    [30] = {[WK_KIND_F32] = softshrink_f32, [WK_KIND_F64] = softshrink_f64},
+    [31] = {[WK_KIND_F32] = tanhshrink_f32, [WK_KIND_F64] = tanhshrink_f64},
+    [32] = {[WK_KIND_F64] = scale_shift_f64},
+    [33] = {[WK_KIND_F64] = scale_shift_gradient_mean_f64},
+    [34] = {[WK_KIND_F64] = scale_shift_gradient_scale_f64},
+    [36] = {[WK_KIND_I64] = add_i64},
+    [37] = {[WK_KIND_I64] = subtract_i64},
+    [38] = {[WK_KIND_I64] = multiply_i64},
+    [40] = {[WK_KIND_F64] = divide_gradient_y_f64},
+    [41] = {[WK_KIND_I64] = maximum_i64},
+    [42] = {[WK_KIND_F64] = maximum_gradient_x_f64},
+    [43] = {[WK_KIND_F64] = maximum_gradient_y_f64},
+    [44] = {[WK_KIND_I64] = minimum_i64},
+    [45] = {[WK_KIND_F64] = minimum_gradient_x_f64},
+    [46] = {[WK_KIND_F64] = minimum_gradient_y_f64},
+    [47] = {[WK_KIND_I64] = negative_i64},
+    [48] = {[WK_KIND_F64] = exp_f64},
+    [49] = {[WK_KIND_F64] = log_f64},
+    [50] = {[WK_KIND_F64] = sqrt_f64},
+    [51] = {[WK_KIND_F64] = sqrt_gradient_x_f64},
+    [52] = {[WK_KIND_F64] = relu_f64},
+    [53] = {[WK_KIND_F64] = relu_gradient_x_f64},
+    [54] = {[WK_KIND_F64] = sigmoid_f64},
+    [55] = {[WK_KIND_F64] = sigmoid_gradient_x_f64},
+    [56] = {[WK_KIND_F64] = tanh_f64},
+    [57] = {[WK_KIND_F64] = tanh_gradient_x_f64},
+    [58] = {[WK_KIND_I64] = where_i64, [WK_KIND_BOOL] = where_bool},
+    [59] = {[WK_KIND_F64] = where_gradient_x_f64},
+    [60] = {[WK_KIND_F64] = where_gradient_y_f64},
+    [61] = {[WK_KIND_I64] = equal_i64, [WK_KIND_BOOL] = equal_bool},
+    [62] = {[WK_KIND_I64] = greater_i64},
+    [63] = {[WK_KIND_I64] = less_i64},
+    [64] = {[WK_KIND_I64] = less_equal_i64},
+    [65] = {[WK_KIND_I64] = greater_equal_i64},
+    [66] = {[WK_KIND_I64] = not_equal_i64, [WK_KIND_BOOL] = not_equal_bool},
+    [68] = {[WK_KIND_F64] = reciprocal_gradient_x_f64},
+    [69] = {[WK_KIND_I64] = square_i64},
+    [70] = {[WK_KIND_F64] = square_gradient_x_f64},
+    [71] = {[WK_KIND_F64] = abs_f64, [WK_KIND_I64] = abs_i64},
+    [72] = {[WK_KIND_F64] = abs_gradient_x_f64},
+    [73] = {[WK_KIND_F64] = sign_f64, [WK_KIND_I64] = sign_i64},
+    [74] = {[WK_KIND_F64] = rsqrt_f64},
+    [75] = {[WK_KIND_F64] = rsqrt_gradient_x_f64},
+    [76] = {[WK_KIND_F32] = power_f32, [WK_KIND_F64] = power_f64, [WK_KIND_I64] = power_i64},
+    [77] = {[WK_KIND_F32] = exp2_f32, [WK_KIND_F64] = exp2_f64},
+    [78] = {[WK_KIND_F64] = expm1_f64},
+    [79] = {[WK_KIND_F64] = log1p_f64},
+    [80] = {[WK_KIND_F32] = log2_f32, [WK_KIND_F64] = log2_f64},
+    [81] = {[WK_KIND_F32] = log10_f32, [WK_KIND_F64] = log10_f64},
+    [82] = {[WK_KIND_F64] = sin_f64},
+    [83] = {[WK_KIND_F64] = sin_gradient_x_f64},
+    [84] = {[WK_KIND_F64] = cos_f64},
+    [85] = {[WK_KIND_F64] = cos_gradient_x_f64},
+    [86] = {[WK_KIND_F32] = tan_f32, [WK_KIND_F64] = tan_f64},
+    [87] = {[WK_KIND_F32] = asin_f32, [WK_KIND_F64] = asin_f64},
+    [88] = {[WK_KIND_F32] = acos_f32, [WK_KIND_F64] = acos_f64},
+    [89] = {[WK_KIND_F32] = atan_f32, [WK_KIND_F64] = atan_f64},
+    [90] = {[WK_KIND_F32] = atan2_f32, [WK_KIND_F64] = atan2_f64},
+    [91] = {[WK_KIND_F32] = sinh_f32, [WK_KIND_F64] = sinh_f64},
+    [92] = {[WK_KIND_F32] = cosh_f32, [WK_KIND_F64] = cosh_f64},
+    [93] = {[WK_KIND_F32] = asinh_f32, [WK_KIND_F64] = asinh_f64},
+    [94] = {[WK_KIND_F32] = acosh_f32, [WK_KIND_F64] = acosh_f64},
+    [95] = {[WK_KIND_F32] = atanh_f32, [WK_KIND_F64] = atanh_f64},
+    [96] = {[WK_KIND_F64] = erf_f64},
+    [97] = {[WK_KIND_F64] = erf_gradient_x_f64},
+    [98] = {[WK_KIND_F32] = erfc_f32, [WK_KIND_F64] = erfc_f64},
+    [99] = {[WK_KIND_F32] = erfinv_f32, [WK_KIND_F64] = erfinv_f64},
+    [100] = {[WK_KIND_F64] = ndtr_f64},
+    [101] = {[WK_KIND_F32] = lgamma_f32, [WK_KIND_F64] = lgamma_f64},
+    [102] = {[WK_KIND_F32] = digamma_f32, [WK_KIND_F64] = digamma_f64},
+    [103] = {[WK_KIND_F32] = trigamma_f32, [WK_KIND_F64] = trigamma_f64},
+    [104] = {[WK_KIND_F32] = polygamma_f32, [WK_KIND_F64] = polygamma_f64},
+    [105] = {[WK_KIND_F32] = cbrt_f32, [WK_KIND_F64] = cbrt_f64},
+    [106] = {[WK_KIND_F64] = floor_f64, [WK_KIND_I64] = floor_i64},
+    [107] = {[WK_KIND_F64] = ceil_f64, [WK_KIND_I64] = ceil_i64},
+    [108] = {[WK_KIND_F64] = round_f64, [WK_KIND_I64] = round_i64},
+    [109] = {[WK_KIND_F64] = trunc_f64, [WK_KIND_I64] = trunc_i64},
+    [110] = {[WK_KIND_F64] = clamp_f64, [WK_KIND_I64] = clamp_i64},
+    [111] = {[WK_KIND_F64] = clamp_gradient_x_f64},
+    [112] = {[WK_KIND_F32] = lerp_f32, [WK_KIND_F64] = lerp_f64},
+    [113] = {[WK_KIND_F32] = addcmul_f32, [WK_KIND_F64] = addcmul_f64},
+    [114] = {[WK_KIND_F32] = addcdiv_f32, [WK_KIND_F64] = addcdiv_f64},
+    [115] = {[WK_KIND_I64] = masked_fill_i64, [WK_KIND_BOOL] = masked_fill_bool},
+    [116] = {[WK_KIND_F64] = masked_fill_gradient_x_f64},
+    [117] = {[WK_KIND_F32] = floor_divide_f32, [WK_KIND_F64] = floor_divide_f64, [WK_KIND_I64] = floor_divide_i64},
+    [118] = {[WK_KIND_F32] = remainder_f32, [WK_KIND_F64] = remainder_f64, [WK_KIND_I64] = remainder_i64},
+    [119] = {[WK_KIND_F32] = fmod_f32, [WK_KIND_F64] = fmod_f64, [WK_KIND_I64] = fmod_i64},
+    [120] = {[WK_KIND_F32] = hypot_f32, [WK_KIND_F64] = hypot_f64},
+    [121] = {[WK_KIND_F32] = logaddexp_f32, [WK_KIND_F64] = logaddexp_f64},
+    [122] = {[WK_KIND_F32] = xlogy_f32, [WK_KIND_F64] = xlogy_f64},
+    [123] = {[WK_KIND_F64] = copysign_f64},
+    [124] = {[WK_KIND_F32] = heaviside_f32, [WK_KIND_F64] = heaviside_f64, [WK_KIND_I64] = heaviside_i64},
+    [125] = {[WK_KIND_F32] = divide_no_nan_f32, [WK_KIND_F64] = divide_no_nan_f64},
+    [126] = {[WK_KIND_F32] = sinc_f32, [WK_KIND_F64] = sinc_f64},
+    [127] = {[WK_KIND_F32] = threshold_f32, [WK_KIND_F64] = threshold_f64, [WK_KIND_I64] = threshold_i64},
+    [128] = {[WK_KIND_F32] = is_nan_f32},
+    [129] = {[WK_KIND_F32] = is_infinite_f32, [WK_KIND_F64] = is_infinite_f64},
+    [130] = {[WK_KIND_F32] = is_finite_f32, [WK_KIND_F64] = is_finite_f64},
+    [131] = {[WK_KIND_F32] = logical_and_f32, [WK_KIND_F64] = logical_and_f64, [WK_KIND_I64] = logical_and_i64, [WK_KIND_BOOL] = logical_and_bool},
+    [132] = {[WK_KIND_F32] = logical_or_f32, [WK_KIND_F64] = logical_or_f64, [WK_KIND_I64] = logical_or_i64, [WK_KIND_BOOL] = logical_or_bool},
+    [133] = {[WK_KIND_F32] = logical_xor_f32, [WK_KIND_F64] = logical_xor_f64, [WK_KIND_I64] = logical_xor_i64, [WK_KIND_BOOL] = logical_xor_bool},
+    [134] = {[WK_KIND_F32] = logical_not_f32, [WK_KIND_I64] = logical_not_i64, [WK_KIND_BOOL] = logical_not_bool},
+    [135] = {[WK_KIND_I64] = bitwise_and_i64, [WK_KIND_BOOL] = bitwise_and_bool},
+    [136] = {[WK_KIND_I64] = bitwise_or_i64, [WK_KIND_BOOL] = bitwise_or_bool},
+    [137] = {[WK_KIND_I64] = bitwise_xor_i64, [WK_KIND_BOOL] = bitwise_xor_bool},
+    [138] = {[WK_KIND_I64] = left_shift_i64},
+    [139] = {[WK_KIND_I64] = right_shift_i64},
+};
+
+const uint16_t wk_pointwise_place[WK_OP_COUNT] = {
+    [WK_OP_GELU_EXACT] = 1,
+    [WK_OP_GELU_EXACT_GRADIENT_X] = 2,
+    [WK_OP_GELU_TANH] = 3,
+    [WK_OP_GELU_TANH_GRADIENT_X] = 4,
+    [WK_OP_SILU] = 5,
+    [WK_OP_SILU_GRADIENT_X] = 6,
+    [WK_OP_ELU] = 7,
+    [WK_OP_ELU_GRADIENT_X] = 8,
+    [WK_OP_CELU] = 9,
+    [WK_OP_SELU] = 10,
+    [WK_OP_LEAKY_RELU] = 11,
+    [WK_OP_LEAKY_RELU_GRADIENT_X] = 12,
+    [WK_OP_PRELU] = 13,
+    [WK_OP_PRELU_GRADIENT_X] = 14,
+    [WK_OP_PRELU_GRADIENT_WEIGHT] = 15,
+    [WK_OP_RELU6] = 16,
+    [WK_OP_RELU6_GRADIENT_X] = 17,
+    [WK_OP_HARDTANH] = 18,
+    [WK_OP_HARDSIGMOID] = 19,
+    [WK_OP_HARDSIGMOID_GRADIENT_X] = 20,
+    [WK_OP_HARDSWISH] = 21,
+    [WK_OP_HARDSWISH_GRADIENT_X] = 22,
+    [WK_OP_MISH] = 23,
+    [WK_OP_SOFTPLUS] = 24,
+    [WK_OP_SOFTPLUS_GRADIENT_X] = 25,
+    [WK_OP_SOFTSIGN] = 26,
+    [WK_OP_LOG_SIGMOID] = 27,
+    [WK_OP_LOG_SIGMOID_GRADIENT_X] = 28,
+    [WK_OP_HARDSHRINK] = 29,
+    [WK_OP_SOFTSHRINK] = 30,
+    [WK_OP_TANHSHRINK] = 31,
+    [WK_OP_SCALE_SHIFT] = 32,
+    [WK_OP_SCALE_SHIFT_GRADIENT_MEAN] = 33,
+    [WK_OP_SCALE_SHIFT_GRADIENT_SCALE] = 34,
+    [WK_OP_RUNNING_UPDATE] = 35,
+    [WK_OP_ADD] = 36,
+    [WK_OP_SUBTRACT] = 37,
+    [WK_OP_MULTIPLY] = 38,
+    [WK_OP_DIVIDE] = 39,
+    [WK_OP_DIVIDE_GRADIENT_Y] = 40,
+    [WK_OP_MAXIMUM] = 41,
+    [WK_OP_MAXIMUM_GRADIENT_X] = 42,
+    [WK_OP_MAXIMUM_GRADIENT_Y] = 43,
+    [WK_OP_MINIMUM] = 44,
+    [WK_OP_MINIMUM_GRADIENT_X] = 45,
+    [WK_OP_MINIMUM_GRADIENT_Y] = 46,
+    [WK_OP_NEGATIVE] = 47,
+    [WK_OP_EXP] = 48,
+    [WK_OP_LOG] = 49,
+    [WK_OP_SQRT] = 50,
+    [WK_OP_SQRT_GRADIENT_X] = 51,
+    [WK_OP_RELU] = 52,
+    [WK_OP_RELU_GRADIENT_X] = 53,
+    [WK_OP_SIGMOID] = 54,
+    [WK_OP_SIGMOID_GRADIENT_X] = 55,
+    [WK_OP_TANH] = 56,
+    [WK_OP_TANH_GRADIENT_X] = 57,
+    [WK_OP_WHERE] = 58,
+    [WK_OP_WHERE_GRADIENT_X] = 59,
+    [WK_OP_WHERE_GRADIENT_Y] = 60,
+    [WK_OP_EQUAL] = 61,
+    [WK_OP_GREATER] = 62,
+    [WK_OP_LESS] = 63,
+    [WK_OP_LESS_EQUAL] = 64,
+    [WK_OP_GREATER_EQUAL] = 65,
+    [WK_OP_NOT_EQUAL] = 66,
+    [WK_OP_RECIPROCAL] = 67,
+    [WK_OP_RECIPROCAL_GRADIENT_X] = 68,
+    [WK_OP_SQUARE] = 69,
+    [WK_OP_SQUARE_GRADIENT_X] = 70,
+    [WK_OP_ABS] = 71,
+    [WK_OP_ABS_GRADIENT_X] = 72,
+    [WK_OP_SIGN] = 73,
+    [WK_OP_RSQRT] = 74,
+    [WK_OP_RSQRT_GRADIENT_X] = 75,
+    [WK_OP_POWER] = 76,
+    [WK_OP_EXP2] = 77,
+    [WK_OP_EXPM1] = 78,
+    [WK_OP_LOG1P] = 79,
+    [WK_OP_LOG2] = 80,
+    [WK_OP_LOG10] = 81,
+    [WK_OP_SIN] = 82,
+    [WK_OP_SIN_GRADIENT_X] = 83,
+    [WK_OP_COS] = 84,
+    [WK_OP_COS_GRADIENT_X] = 85,
+    [WK_OP_TAN] = 86,
+    [WK_OP_ASIN] = 87,
+    [WK_OP_ACOS] = 88,
+    [WK_OP_ATAN] = 89,
+    [WK_OP_ATAN2] = 90,
+    [WK_OP_SINH] = 91,
+    [WK_OP_COSH] = 92,
+    [WK_OP_ASINH] = 93,
+    [WK_OP_ACOSH] = 94,
+    [WK_OP_ATANH] = 95,
+    [WK_OP_ERF] = 96,
+    [WK_OP_ERF_GRADIENT_X] = 97,
+    [WK_OP_ERFC] = 98,
+    [WK_OP_ERFINV] = 99,
+    [WK_OP_NDTR] = 100,
+    [WK_OP_LGAMMA] = 101,
+    [WK_OP_DIGAMMA] = 102,
+    [WK_OP_TRIGAMMA] = 103,
+    [WK_OP_POLYGAMMA] = 104,
+    [WK_OP_CBRT] = 105,
+    [WK_OP_FLOOR] = 106,
+    [WK_OP_CEIL] = 107,
+    [WK_OP_ROUND] = 108,
+    [WK_OP_TRUNC] = 109,
+    [WK_OP_CLAMP] = 110,
+    [WK_OP_CLAMP_GRADIENT_X] = 111,
+    [WK_OP_LERP] = 112,
+    [WK_OP_ADDCMUL] = 113,
+    [WK_OP_ADDCDIV] = 114,
+    [WK_OP_MASKED_FILL] = 115,
+    [WK_OP_MASKED_FILL_GRADIENT_X] = 116,
+    [WK_OP_FLOOR_DIVIDE] = 117,
+    [WK_OP_REMAINDER] = 118,
+    [WK_OP_FMOD] = 119,
+    [WK_OP_HYPOT] = 120,
+    [WK_OP_LOGADDEXP] = 121,
+    [WK_OP_XLOGY] = 122,
+    [WK_OP_COPYSIGN] = 123,
+    [WK_OP_HEAVISIDE] = 124,
+    [WK_OP_DIVIDE_NO_NAN] = 125,
+    [WK_OP_SINC] = 126,
+    [WK_OP_THRESHOLD] = 127,
+    [WK_OP_IS_NAN] = 128,
+    [WK_OP_IS_INFINITE] = 129,
+    [WK_OP_IS_FINITE] = 130,
+    [WK_OP_LOGICAL_AND] = 131,
+    [WK_OP_LOGICAL_OR] = 132,
+    [WK_OP_LOGICAL_XOR] = 133,
+    [WK_OP_LOGICAL_NOT] = 134,
+    [WK_OP_BITWISE_AND] = 135,
+    [WK_OP_BITWISE_OR] = 136,
+    [WK_OP_BITWISE_XOR] = 137,
+    [WK_OP_LEFT_SHIFT] = 138,
+    [WK_OP_RIGHT_SHIFT] = 139,
+    [WK_OP_SGD_UPDATE] = 140,
+    [WK_OP_ADAM_UPDATE] = 141,
+    [WK_OP_COPY_UPDATE] = 142,
+    [WK_OP_ADD_UPDATE] = 143,
 };

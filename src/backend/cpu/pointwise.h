@@ -8,19 +8,30 @@
 
 #include "ops/kernel.h"
 
-/* One past the last dtype: the width of tables by dtype. */
-#define WK_DTYPE_LIMIT (WK_BOOL + 1) /* those beyond are widened: convert.h */
+/* The dtypes that kernels are made for; the others are widened to one of them: convert.h. */
+enum {
+  WK_KIND_F32,
+  WK_KIND_F64,
+  WK_REAL_KINDS,
+  WK_KIND_I64 = WK_REAL_KINDS,
+  WK_KIND_BOOL,
+  WK_ALL_KINDS
+};
 
 /* `operand`: the inputs in order, then the result (updates have none: they write their inputs).
  * Operands do not overlap. */
 typedef void (*wk_pointwise_kernel)(char *const *operand, int64_t count, const void *arguments);
 
-extern const wk_pointwise_kernel wk_pointwise_table_baseline[][WK_DTYPE_LIMIT];
-extern const wk_pointwise_kernel wk_pointwise_table_avx2[][WK_DTYPE_LIMIT];
-extern const wk_pointwise_kernel wk_pointwise_table_avx512[][WK_DTYPE_LIMIT];
+/* An op's row in the tables below; row 0 is empty, and belongs to the ops that are not pointwise.
+ */
+extern const uint16_t wk_pointwise_place[];
+
+extern const wk_pointwise_kernel wk_pointwise_table_baseline[][WK_REAL_KINDS];
+extern const wk_pointwise_kernel wk_pointwise_table_avx2[][WK_REAL_KINDS];
+extern const wk_pointwise_kernel wk_pointwise_table_avx512[][WK_REAL_KINDS];
 
 /* Of any processor: what the tables above have no kernel for. */
-extern const wk_pointwise_kernel wk_pointwise_table_scalar[][WK_DTYPE_LIMIT];
+extern const wk_pointwise_kernel wk_pointwise_table_scalar[][WK_ALL_KINDS];
 
 /* For the list of kernels. */
 const char *wk_cpu_pointwise_refuse(const wk_kernel_call *call);

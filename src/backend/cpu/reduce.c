@@ -115,6 +115,11 @@ wk_status wk_cpu_reduce(wk_cpu_reduction reduction, wk_dtype dtype, int64_t oute
   return WK_OK;
 }
 
+void wk_reduce_block(wk_cpu_reduction reduction, wk_dtype dtype, int64_t count, const void *x,
+                     void *y) {
+  isa_of(dtype)->block[reduction](count, x, y);
+}
+
 typedef struct search {
   void (*find)(int64_t columns, const void *x, int64_t *y, int64_t begin, int64_t end);
   int64_t columns;

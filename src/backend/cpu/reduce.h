@@ -12,4 +12,8 @@ size_t wk_reduce_scratch_size(wk_dtype dtype, int64_t outer, int64_t count, int6
 void wk_reduce_with(wk_cpu_reduction reduction, wk_dtype dtype, int64_t outer, int64_t count,
                     int64_t inner, const void *x, void *y, void *scratch);
 
+/* *y from x[0 .. count), one after the other in 16 lanes. */
+void wk_reduce_block(wk_cpu_reduction reduction, wk_dtype dtype, int64_t count, const void *x,
+                     void *y);
+
 #endif

@@ -14,6 +14,7 @@ typedef struct scan {
   bool reverse, exclusive;
   const char *x, *factor;
   char *y;
+  int64_t *places;
 } scan;
 
 /* What the functions below work on: `columns` lines from `first` on, whose elements are `step`
@@ -44,7 +45,7 @@ static part find_part(const scan *s, int64_t item) {
         WORK all = start;                                                                          \
         for (int64_t i = 0; i < s->count; i++, x += p.step, y += p.step) {                         \
           const WORK before = all;                                                                 \
-          all = all operator (WORK) * x;                                                           \
+          all = all operator(WORK) * x;                                                            \
           *y = (TYPE)(s->exclusive ? before : all);                                                \
         }                                                                                          \
         continue;                                                                                  \
@@ -54,7 +55,7 @@ static part find_part(const scan *s, int64_t item) {
       for (int64_t i = 0; i < s->count; i++, x += p.step, y += p.step) {                           \
         if (s->exclusive)                                                                          \
           for (int64_t j = 0; j < p.columns; j++) y[j] = (TYPE)all[j];                             \
-        for (int64_t j = 0; j < p.columns; j++) all[j] = all[j] operator (WORK) x[j];              \
+        for (int64_t j = 0; j < p.columns; j++) all[j] = all[j] operator(WORK) x[j];               \
         if (!s->exclusive)                                                                         \
           for (int64_t j = 0; j < p.columns; j++) y[j] = (TYPE)all[j];                             \
       }                                                                                            \
@@ -88,6 +89,33 @@ DEFINE_CUMULATE(product_i64, int64_t, uint64_t, 1, *)
 DEFINE_RECUR(recur_f32, float)
 DEFINE_RECUR(recur_f64, double)
 
+/* The best so far and its place, a line at a time; the last of equal ones, and a NaN for good. */
+#define DEFINE_EXTREME(name, TYPE, is_better)                                                      \
+  static void name(void *context, int64_t begin, int64_t end) {                                    \
+    const scan *s = context;                                                                       \
+    for (int64_t line = begin; line < end; line++) {                                               \
+      const int64_t first = line / s->inner * s->count * s->inner + line % s->inner;               \
+      const TYPE *x = (const TYPE *)(const void *)s->x + first;                                    \
+      TYPE *y = (TYPE *)(void *)s->y + first, best = *x;                                           \
+      int64_t *places = s->places + first, place = 0;                                              \
+      for (int64_t i = 0; i < s->count; i++) {                                                     \
+        const TYPE here = x[i * s->inner];                                                         \
+        if (here is_better best || here != here) best = here, place = i;                           \
+        y[i * s->inner] = best;                                                                    \
+        places[i * s->inner] = place;                                                              \
+      }                                                                                            \
+    }                                                                                              \
+  }
+
+DEFINE_EXTREME(max_f32, float, >=)
+DEFINE_EXTREME(max_f64, double, >=)
+DEFINE_EXTREME(max_i64, int64_t, >=)
+DEFINE_EXTREME(max_i32, int32_t, >=)
+DEFINE_EXTREME(min_f32, float, <=)
+DEFINE_EXTREME(min_f64, double, <=)
+DEFINE_EXTREME(min_i64, int64_t, <=)
+DEFINE_EXTREME(min_i32, int32_t, <=)
+
 typedef void (*range_function)(void *context, int64_t begin, int64_t end);
 
 static void run_scan(scan *s, int64_t outer, range_function run) {
@@ -111,4 +139,14 @@ void wk_cpu_recur(wk_dtype dtype, int64_t outer, int64_t count, int64_t inner, b
                   const void *a, const void *b, void *y) {
   scan s = {.count = count, .inner = inner, .reverse = reverse, .x = b, .factor = a, .y = y};
   run_scan(&s, outer, dtype == WK_F32 ? recur_f32 : recur_f64);
+}
+
+void wk_cpu_cumulate_extreme(bool largest, wk_dtype dtype, int64_t outer, int64_t count,
+                             int64_t inner, const void *x, void *y, int64_t *places) {
+  static const range_function functions[2][4] = {{min_f32, min_f64, min_i64, min_i32},
+                                                 {max_f32, max_f64, max_i64, max_i32}};
+  scan s = {.count = count, .inner = inner, .x = x, .y = y, .places = places};
+  if (count == 0) return;
+  const int which = dtype == WK_F32 ? 0 : dtype == WK_F64 ? 1 : dtype == WK_I64 ? 2 : 3;
+  wk_parallel_for(outer * inner, 16384 / count + 1, functions[largest][which], &s);
 }

@@ -113,8 +113,9 @@ wk_status wk_cpu_rows(wk_cpu_row_function function, wk_dtype dtype, int64_t oute
   if (outer * count * inner == 0) return WK_OK;
   if (inner == 1) {
     work w = {.columns = count, .x = x, .y = x, .gradient = y_gradient, .result = result};
-    static void (*const run[])(void *, int64_t, int64_t) = {
-        run_softmax, run_log_softmax, run_softmax_gradient, run_log_softmax_gradient};
+    static void (*const run[])(void *, int64_t, int64_t) = {run_softmax, run_log_softmax,
+                                                            run_softmax_gradient,
+                                                            run_log_softmax_gradient};
     run_rows(dtype, outer, &w, run[function]);
     return WK_OK;
   }

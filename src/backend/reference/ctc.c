@@ -144,22 +144,12 @@ static void run_gradients(void *context, int64_t begin, int64_t end) {
   }
 }
 
-static wk_status check_lengths(const char *what, const wk_operand *lengths, int64_t most) {
-  for (int64_t i = 0; i < lengths->layout.dims[0]; i++) {
-    const int64_t length = wk_element_integer(lengths, i * lengths->layout.strides[0]);
-    if (length < 0 || length > most)
-      return wk_fail(WK_ERROR_INDEX, "%s %lld at position %lld is not one of 0 .. %lld", what,
-                     (long long)length, (long long)i, (long long)most);
-  }
-  return WK_OK;
-}
-
 /* Only the targets that count are looked at: behind them there may be anything. */
 static wk_status check_batch(const batch *b) {
   const int64_t classes = b->log_p->layout.dims[2];
-  wk_status status = check_lengths("input length", b->steps, b->log_p->layout.dims[1]);
+  wk_status status = wk_lengths_check("input length", b->steps, b->log_p->layout.dims[1]);
   if (status == WK_OK)
-    status = check_lengths("target length", b->labels, b->targets->layout.dims[1]);
+    status = wk_lengths_check("target length", b->labels, b->targets->layout.dims[1]);
   for (int64_t n = 0; status == WK_OK && n < b->targets->layout.dims[0]; n++) {
     wk_operand row = *b->targets;
     row.data += n * row.layout.strides[0] * (int64_t)sizeof(int64_t);

@@ -36,8 +36,8 @@ static wk_status run_lines(const wk_kernel_call *call, way w, running start, tak
       const int64_t at = w.reverse ? length - 1 - i : i;
       const int64_t from = x_start + at * x_step, to = y_start + at * y_step;
       const running before = r;
-      next(&r, is_real ? wk_element_real(x, from) : 0,
-           is_real ? 0 : wk_element_integer(x, from), at);
+      next(&r, is_real ? wk_element_real(x, from) : 0, is_real ? 0 : wk_element_integer(x, from),
+           at);
       const running *result = w.exclusive ? &before : &r;
       if (is_real)
         wk_element_set_real(y, to, result->real);

@@ -168,3 +168,93 @@ wk_status wk_reference_run_index_put(const wk_kernel_call *call) {
   wk_deallocate(rows);
   return status;
 }
+
+/* ---- scatter_reduce ---- */
+
+static double combine_real(wk_scatter_reduction reduction, double a, double b) {
+  switch (reduction) {
+  case WK_SCATTER_REDUCTION_PRODUCT:
+    return a * b;
+  case WK_SCATTER_REDUCTION_MAX:
+    return a != a || a > b ? a : b; /* NaN stays */
+  case WK_SCATTER_REDUCTION_MIN:
+    return a != a || a < b ? a : b;
+  default:
+    return a + b;
+  }
+}
+
+static int64_t combine_integer(wk_scatter_reduction reduction, int64_t a, int64_t b) {
+  switch (reduction) {
+  case WK_SCATTER_REDUCTION_PRODUCT:
+    return (int64_t)((uint64_t)a * (uint64_t)b);
+  case WK_SCATTER_REDUCTION_MAX:
+    return a > b ? a : b;
+  case WK_SCATTER_REDUCTION_MIN:
+    return a < b ? a : b;
+  default:
+    return (int64_t)((uint64_t)a + (uint64_t)b);
+  }
+}
+
+/* Integers round down. */
+static void divide(sums *s, int64_t i, int64_t count) {
+  if (s->real) {
+    s->real[i] /= (double)count;
+  } else {
+    const int64_t quotient = s->integer[i] / count;
+    s->integer[i] = quotient - (s->integer[i] % count < 0);
+  }
+}
+
+static void reduce_all(const wk_kernel_call *call, sums *s, int64_t *counts) {
+  const wk_scatter_reduce_arguments *a = call->arguments;
+  const wk_operand *index = &call->inputs[1], *source = &call->inputs[2], *y = &call->outputs[0];
+  const int64_t count = wk_layout_count(&index->layout);
+  for (int64_t i = 0; i < count; i++) {
+    const int64_t at = wk_element_integer(index, wk_layout_position(&index->layout, i));
+    const int64_t to = place_of(&index->layout, i, &y->layout, a->axis, at);
+    const int64_t from = place_of(&index->layout, i, &source->layout, -1, 0);
+    const bool first = a->exclude_x && counts[to] == 0;
+    counts[to]++;
+    if (s->real) {
+      const double value = wk_element_real(source, from);
+      s->real[to] = first ? value : combine_real(a->reduction, s->real[to], value);
+    } else {
+      const int64_t value = wk_element_integer(source, from);
+      s->integer[to] = first ? value : combine_integer(a->reduction, s->integer[to], value);
+    }
+  }
+  const int64_t all = wk_layout_count(&y->layout), own = a->exclude_x ? 0 : 1;
+  for (int64_t i = 0; a->reduction == WK_SCATTER_REDUCTION_MEAN && i < all; i++)
+    if (counts[i]) divide(s, i, counts[i] + own);
+}
+
+wk_status wk_reference_run_scatter_reduce(const wk_kernel_call *call) {
+  const wk_operand *y = &call->outputs[0];
+  const int axis = ((const wk_scatter_reduce_arguments *)call->arguments)->axis;
+  sums s;
+  wk_status status = wk_indices_check(&call->inputs[1], axis_size(&y->layout, axis), false);
+  if (status == WK_OK) status = sums_load(&s, &call->inputs[0]);
+  if (status != WK_OK) return status;
+  int64_t *counts = wk_allocate_zeroed((size_t)wk_layout_count(&y->layout) + 1, sizeof *counts);
+  if (counts) reduce_all(call, &s, counts);
+  sums_store(&s, y);
+  wk_deallocate(counts);
+  return wk_error_status();
+}
+
+/* ---- embedding: index_get along axis 0, without negative indices ---- */
+
+wk_status wk_reference_run_embedding(const wk_kernel_call *call) {
+  const wk_operand *weight = &call->inputs[0], *indices = &call->inputs[1];
+  const wk_status status = wk_indices_check(indices, weight->layout.dims[0], false);
+  const int64_t count = wk_layout_count(&indices->layout), width = weight->layout.dims[1];
+  for (int64_t i = 0; i < count && status == WK_OK; i++) {
+    const int64_t row = wk_element_integer(indices, wk_layout_position(&indices->layout, i));
+    for (int64_t k = 0; k < width; k++)
+      wk_element_copy(&call->outputs[0], i * width + k, weight,
+                      row * weight->layout.strides[0] + k * weight->layout.strides[1]);
+  }
+  return status;
+}

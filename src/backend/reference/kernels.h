@@ -14,10 +14,19 @@ wk_status wk_reference_run_uniform(const wk_kernel_call *call);
 wk_status wk_reference_run_random_real(const wk_kernel_call *call); /* normal and others */
 wk_status wk_reference_run_random_integers(const wk_kernel_call *call);
 wk_status wk_reference_run_random_permutation(const wk_kernel_call *call);
+wk_status wk_reference_run_random_of_parameters(const wk_kernel_call *call); /* gamma, ... */
 wk_status wk_reference_run_multinomial(const wk_kernel_call *call);
 wk_status wk_reference_run_dropout(const wk_kernel_call *call);
 
 wk_status wk_reference_run_matmul(const wk_kernel_call *call);
+wk_status wk_reference_run_cholesky(const wk_kernel_call *call);
+wk_status wk_reference_run_triangular_solve(const wk_kernel_call *call);
+wk_status wk_reference_run_solve(const wk_kernel_call *call);
+wk_status wk_reference_run_determinant(const wk_kernel_call *call);
+wk_status wk_reference_run_log_determinant(const wk_kernel_call *call);
+wk_status wk_reference_run_qr(const wk_kernel_call *call);
+wk_status wk_reference_run_symmetric_eigen(const wk_kernel_call *call);
+wk_status wk_reference_run_svd(const wk_kernel_call *call);
 wk_status wk_reference_run_conv2d(const wk_kernel_call *call);
 wk_status wk_reference_run_conv2d_data_gradient(const wk_kernel_call *call);
 wk_status wk_reference_run_conv2d_weight_gradient(const wk_kernel_call *call);
@@ -51,6 +60,14 @@ wk_status wk_reference_run_cross_entropy_gradient(const wk_kernel_call *call);
 wk_status wk_reference_run_pick_label(const wk_kernel_call *call);
 wk_status wk_reference_run_spread_label(const wk_kernel_call *call);
 
+wk_status wk_reference_run_attention(const wk_kernel_call *call);
+wk_status wk_reference_run_attention_gradient(const wk_kernel_call *call);
+
+wk_status wk_reference_run_lstm_layer(const wk_kernel_call *call);
+wk_status wk_reference_run_lstm_layer_gradient(const wk_kernel_call *call);
+wk_status wk_reference_run_gru_layer(const wk_kernel_call *call);
+wk_status wk_reference_run_gru_layer_gradient(const wk_kernel_call *call);
+
 wk_status wk_reference_run_ctc(const wk_kernel_call *call);
 wk_status wk_reference_run_ctc_gradient(const wk_kernel_call *call);
 
@@ -65,9 +82,21 @@ wk_status wk_reference_run_scatter(const wk_kernel_call *call);
 wk_status wk_reference_run_scatter_add(const wk_kernel_call *call);
 wk_status wk_reference_run_index_get(const wk_kernel_call *call);
 wk_status wk_reference_run_index_put(const wk_kernel_call *call);
+wk_status wk_reference_run_scatter_reduce(const wk_kernel_call *call);
+wk_status wk_reference_run_embedding(const wk_kernel_call *call);
 
 wk_status wk_reference_run_max_pool2d(const wk_kernel_call *call);
 wk_status wk_reference_run_max_pool2d_gradient(const wk_kernel_call *call);
+wk_status wk_reference_run_max_pool2d_pick(const wk_kernel_call *call);
+wk_status wk_reference_run_max_pool2d_with_indices(const wk_kernel_call *call);
+wk_status wk_reference_run_max_unpool2d(const wk_kernel_call *call);
+wk_status wk_reference_run_max_unpool2d_gradient(const wk_kernel_call *call);
+wk_status wk_reference_run_unfold2d(const wk_kernel_call *call);
+wk_status wk_reference_run_fold2d(const wk_kernel_call *call);
+wk_status wk_reference_run_resample(const wk_kernel_call *call);
+wk_status wk_reference_run_resample_gradient(const wk_kernel_call *call);
+wk_status wk_reference_run_normalise(const wk_kernel_call *call);
+wk_status wk_reference_run_normalise_gradient(const wk_kernel_call *call);
 wk_status wk_reference_run_average_pool2d(const wk_kernel_call *call);
 wk_status wk_reference_run_average_pool2d_gradient(const wk_kernel_call *call);
 

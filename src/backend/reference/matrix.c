@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/reference/matrix.h"
 #include "backend/reference/element.h"
 #include "backend/reference/kernels.h"
 #include "ops/matmul.h"
 
-/* Index of an operand's element [0, ..., 0] of the matrix that belongs to the result's matrix
- * number `batch`: the axes before the last two broadcast. */
-static int64_t matrix_start(const wk_layout *operand, const wk_layout *result, int64_t batch) {
+int64_t wk_matrix_start(const wk_layout *operand, const wk_layout *result, int64_t batch) {
   int64_t scale = operand->dims[operand->rank - 1] * operand->dims[operand->rank - 2];
   int64_t start = 0;
   for (int axis = operand->rank - 3, at = result->rank - 3; axis >= 0; axis--, at--) {
@@ -41,8 +40,8 @@ wk_status wk_reference_run_matmul(const wk_kernel_call *call) {
 
   for (int64_t i = 0; i < count; i++) {
     const int64_t column = i % columns, row = i / columns % rows, batch = i / columns / rows;
-    const int64_t x_row = matrix_start(xs, results, batch) + row * inner;
-    const int64_t y_column = matrix_start(ys, results, batch) + column;
+    const int64_t x_row = wk_matrix_start(xs, results, batch) + row * inner;
+    const int64_t y_column = wk_matrix_start(ys, results, batch) + column;
     if (!is_real) {
       wk_element_set_integer(&o.z, i, integer_dot(&o.x, x_row, &o.y, y_column, inner, columns));
       continue;

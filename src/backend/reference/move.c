@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/reference/element.h"
 #include "backend/reference/kernels.h"
+#include "ops/pad.h"
 #include "ops/position.h"
 #include "ops/records.gen.h"
 
@@ -36,12 +37,23 @@ wk_status wk_reference_run_concatenate(const wk_kernel_call *call) {
 
 wk_status wk_reference_run_pad(const wk_kernel_call *call) {
   const wk_pad_arguments *a = call->arguments;
-  const wk_operand *y = &call->outputs[0];
+  const wk_operand *x = &call->inputs[0], *y = &call->outputs[0];
   const int64_t count = wk_layout_count(&y->layout);
-  for (int64_t i = 0; i < count; i++) wk_element_convert_real(y, i, a->value);
-  int64_t start = 0;
-  for (int i = 0; i < y->layout.rank; i++) start += a->before.dims[i] * y->layout.strides[i];
-  wk_elements_copy(y, start, &call->inputs[0]);
+  for (int64_t i = 0; i < count; i++) {
+    int64_t rest = i, position = 0;
+    bool inside = true;
+    for (int d = y->layout.rank - 1; d >= 0; d--) {
+      const int64_t place =
+          wk_pad_source(a->mode, rest % y->layout.dims[d] - a->before.dims[d], x->layout.dims[d]);
+      inside = inside && place >= 0;
+      position += place * x->layout.strides[d];
+      rest /= y->layout.dims[d];
+    }
+    if (inside)
+      wk_element_copy(y, i, x, position);
+    else
+      wk_element_convert_real(y, i, a->value);
+  }
   return WK_OK;
 }
 

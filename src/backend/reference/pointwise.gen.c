@@ -7,12 +7,12 @@
 
 static double real_gelu_exact(double *v, const void *arguments) {
   (void)arguments;
-  return ((0.5 * v[0]) * erfc((-0.7071067811865476 * v[0])));
+  return (v[0] * wk_real_ndtr(v[0]));
 }
 
 static double real_gelu_exact_gradient_x(double *v, const void *arguments) {
   (void)arguments;
-  return (v[0] * ((0.5 * erfc((-0.7071067811865476 * v[1]))) + ((v[1] * 0.3989422804014327) * exp(((-0.5 * v[1]) * v[1])))));
+  return (v[0] * (wk_real_ndtr(v[1]) + ((v[1] * 0.3989422804014327) * exp(((-0.5 * v[1]) * v[1])))));
 }
 
 static double real_gelu_tanh(double *v, const void *arguments) {
@@ -37,19 +37,19 @@ static double real_silu_gradient_x(double *v, const void *arguments) {
 
 static double real_elu(double *v, const void *arguments) {
   const wk_elu_arguments *a = arguments;
-  const double alpha = a->alpha;
+  const double alpha = (double)a->alpha;
   return ((v[0] > 0.0) ? v[0] : (alpha * expm1(v[0])));
 }
 
 static double real_elu_gradient_x(double *v, const void *arguments) {
   const wk_elu_gradient_x_arguments *a = arguments;
-  const double alpha = a->alpha;
+  const double alpha = (double)a->alpha;
   return ((v[1] > 0.0) ? v[0] : ((v[0] * alpha) * exp(v[1])));
 }
 
 static double real_celu(double *v, const void *arguments) {
   const wk_celu_arguments *a = arguments;
-  const double alpha = a->alpha;
+  const double alpha = (double)a->alpha;
   return ((v[0] > 0.0) ? v[0] : (alpha * expm1((v[0] / alpha))));
 }
 
@@ -60,13 +60,13 @@ static double real_selu(double *v, const void *arguments) {
 
 static double real_leaky_relu(double *v, const void *arguments) {
   const wk_leaky_relu_arguments *a = arguments;
-  const double negative_slope = a->negative_slope;
+  const double negative_slope = (double)a->negative_slope;
   return ((v[0] > 0.0) ? v[0] : (negative_slope * v[0]));
 }
 
 static double real_leaky_relu_gradient_x(double *v, const void *arguments) {
   const wk_leaky_relu_gradient_x_arguments *a = arguments;
-  const double negative_slope = a->negative_slope;
+  const double negative_slope = (double)a->negative_slope;
   return ((v[1] > 0.0) ? v[0] : (negative_slope * v[0]));
 }
 
@@ -127,15 +127,15 @@ static double real_mish(double *v, const void *arguments) {
 
 static double real_softplus(double *v, const void *arguments) {
   const wk_softplus_arguments *a = arguments;
-  const double beta = a->beta;
-  const double threshold = a->threshold;
+  const double beta = (double)a->beta;
+  const double threshold = (double)a->threshold;
   return (((v[0] * beta) > threshold) ? v[0] : (log1p(exp((v[0] * beta))) / beta));
 }
 
 static double real_softplus_gradient_x(double *v, const void *arguments) {
   const wk_softplus_gradient_x_arguments *a = arguments;
-  const double beta = a->beta;
-  const double threshold = a->threshold;
+  const double beta = (double)a->beta;
+  const double threshold = (double)a->threshold;
   return (((v[1] * beta) > threshold) ? v[0] : (v[0] * reference_sigmoid((v[1] * beta))));
 }
 
@@ -156,19 +156,41 @@ static double real_log_sigmoid_gradient_x(double *v, const void *arguments) {
 
 static double real_hardshrink(double *v, const void *arguments) {
   const wk_hardshrink_arguments *a = arguments;
-  const double bound = a->bound;
+  const double bound = (double)a->bound;
   return ((fabs(v[0]) <= bound) ? 0.0 : v[0]);
 }
 
 static double real_softshrink(double *v, const void *arguments) {
   const wk_softshrink_arguments *a = arguments;
-  const double bound = a->bound;
+  const double bound = (double)a->bound;
   return ((v[0] > bound) ? (v[0] - bound) : ((v[0] < (-bound)) ? (v[0] + bound) : (0.0 * v[0])));
 }
 
 static double real_tanhshrink(double *v, const void *arguments) {
   (void)arguments;
   return (v[0] - tanh(v[0]));
+}
+
+static double real_scale_shift(double *v, const void *arguments) {
+  (void)arguments;
+  return (((v[0] - v[1]) * v[2]) + v[3]);
+}
+
+static double real_scale_shift_gradient_mean(double *v, const void *arguments) {
+  (void)arguments;
+  return (-(v[0] * v[1]));
+}
+
+static double real_scale_shift_gradient_scale(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] * (v[1] - v[2]));
+}
+
+static double real_running_update(double *v, const void *arguments) {
+  const wk_running_update_arguments *a = arguments;
+  const double momentum = (double)a->momentum;
+  v[0] = (((1.0 - momentum) * v[0]) + (momentum * v[1]));
+  return 0;
 }
 
 static double real_add(double *v, const void *arguments) {
@@ -576,6 +598,11 @@ static double real_erfinv(double *v, const void *arguments) {
   return wk_real_erfinv(v[0]);
 }
 
+static double real_ndtr(double *v, const void *arguments) {
+  (void)arguments;
+  return wk_real_ndtr(v[0]);
+}
+
 static double real_lgamma(double *v, const void *arguments) {
   (void)arguments;
   return wk_real_lgamma(v[0]);
@@ -589,6 +616,12 @@ static double real_digamma(double *v, const void *arguments) {
 static double real_trigamma(double *v, const void *arguments) {
   (void)arguments;
   return wk_real_trigamma(v[0]);
+}
+
+static double real_polygamma(double *v, const void *arguments) {
+  const wk_polygamma_arguments *a = arguments;
+  const double order = (double)a->order;
+  return wk_real_polygamma(order, v[0]);
 }
 
 static double real_cbrt(double *v, const void *arguments) {
@@ -638,8 +671,8 @@ static int64_t integer_trunc(int64_t *v, const void *arguments) {
 
 static double real_clamp(double *v, const void *arguments) {
   const wk_clamp_arguments *a = arguments;
-  const double min = a->min;
-  const double max = a->max;
+  const double min = (double)a->min;
+  const double max = (double)a->max;
   return reference_minimum(reference_maximum(v[0], min), max);
 }
 
@@ -652,8 +685,8 @@ static int64_t integer_clamp(int64_t *v, const void *arguments) {
 
 static double real_clamp_gradient_x(double *v, const void *arguments) {
   const wk_clamp_gradient_x_arguments *a = arguments;
-  const double min = a->min;
-  const double max = a->max;
+  const double min = (double)a->min;
+  const double max = (double)a->max;
   return (((v[1] >= min) && (v[1] <= max)) ? v[0] : 0.0);
 }
 
@@ -664,19 +697,19 @@ static double real_lerp(double *v, const void *arguments) {
 
 static double real_addcmul(double *v, const void *arguments) {
   const wk_addcmul_arguments *a = arguments;
-  const double scale = a->scale;
+  const double scale = (double)a->scale;
   return (v[0] + ((scale * v[1]) * v[2]));
 }
 
 static double real_addcdiv(double *v, const void *arguments) {
   const wk_addcdiv_arguments *a = arguments;
-  const double scale = a->scale;
+  const double scale = (double)a->scale;
   return (v[0] + ((scale * v[1]) / v[2]));
 }
 
 static double real_masked_fill(double *v, const void *arguments) {
   const wk_masked_fill_arguments *a = arguments;
-  const double value = a->value;
+  const double value = (double)a->value;
   return ((v[1] != 0) ? value : v[0]);
 }
 
@@ -763,8 +796,8 @@ static double real_sinc(double *v, const void *arguments) {
 
 static double real_threshold(double *v, const void *arguments) {
   const wk_threshold_arguments *a = arguments;
-  const double threshold = a->threshold;
-  const double value = a->value;
+  const double threshold = (double)a->threshold;
+  const double value = (double)a->value;
   return ((v[0] <= threshold) ? value : v[0]);
 }
 
@@ -857,9 +890,9 @@ static int64_t integer_right_shift(int64_t *v, const void *arguments) {
 
 static double real_sgd_update(double *v, const void *arguments) {
   const wk_sgd_update_arguments *a = arguments;
-  const double learning_rate = a->learning_rate;
-  const double momentum = a->momentum;
-  const double weight_decay = a->weight_decay;
+  const double learning_rate = (double)a->learning_rate;
+  const double momentum = (double)a->momentum;
+  const double weight_decay = (double)a->weight_decay;
   v[2] = ((momentum * v[2]) + (v[1] + (weight_decay * v[0])));
   v[0] = (v[0] - (learning_rate * v[2]));
   return 0;
@@ -867,12 +900,12 @@ static double real_sgd_update(double *v, const void *arguments) {
 
 static double real_adam_update(double *v, const void *arguments) {
   const wk_adam_update_arguments *a = arguments;
-  const double step_size = a->step_size;
-  const double correction = a->correction;
-  const double beta1 = a->beta1;
-  const double beta2 = a->beta2;
-  const double epsilon = a->epsilon;
-  const double weight_decay = a->weight_decay;
+  const double step_size = (double)a->step_size;
+  const double correction = (double)a->correction;
+  const double beta1 = (double)a->beta1;
+  const double beta2 = (double)a->beta2;
+  const double epsilon = (double)a->epsilon;
+  const double weight_decay = (double)a->weight_decay;
   v[2] = ((beta1 * v[2]) + ((1.0 - beta1) * (v[1] + (weight_decay * v[0]))));
   v[3] = ((beta2 * v[3]) + ((1.0 - beta2) * ((v[1] + (weight_decay * v[0])) * (v[1] + (weight_decay * v[0])))));
   v[0] = (v[0] - ((step_size * v[2]) / ((sqrt(v[3]) * correction) + epsilon)));
@@ -923,6 +956,10 @@ const wk_reference_pointwise wk_reference_pointwise_table[WK_OP_COUNT] = {
     [WK_OP_HARDSHRINK] = {real_hardshrink, NULL},
     [WK_OP_SOFTSHRINK] = {real_softshrink, NULL},
     [WK_OP_TANHSHRINK] = {real_tanhshrink, NULL},
+    [WK_OP_SCALE_SHIFT] = {real_scale_shift, NULL},
+    [WK_OP_SCALE_SHIFT_GRADIENT_MEAN] = {real_scale_shift_gradient_mean, NULL},
+    [WK_OP_SCALE_SHIFT_GRADIENT_SCALE] = {real_scale_shift_gradient_scale, NULL},
+    [WK_OP_RUNNING_UPDATE] = {real_running_update, NULL},
     [WK_OP_ADD] = {real_add, integer_add},
     [WK_OP_SUBTRACT] = {real_subtract, integer_subtract},
     [WK_OP_MULTIPLY] = {real_multiply, integer_multiply},
@@ -987,9 +1024,11 @@ const wk_reference_pointwise wk_reference_pointwise_table[WK_OP_COUNT] = {
     [WK_OP_ERF_GRADIENT_X] = {real_erf_gradient_x, NULL},
     [WK_OP_ERFC] = {real_erfc, NULL},
     [WK_OP_ERFINV] = {real_erfinv, NULL},
+    [WK_OP_NDTR] = {real_ndtr, NULL},
     [WK_OP_LGAMMA] = {real_lgamma, NULL},
     [WK_OP_DIGAMMA] = {real_digamma, NULL},
     [WK_OP_TRIGAMMA] = {real_trigamma, NULL},
+    [WK_OP_POLYGAMMA] = {real_polygamma, NULL},
     [WK_OP_CBRT] = {real_cbrt, NULL},
     [WK_OP_FLOOR] = {real_floor, integer_floor},
     [WK_OP_CEIL] = {real_ceil, integer_ceil},

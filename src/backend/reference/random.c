@@ -51,9 +51,8 @@ wk_status wk_reference_run_random_integers(const wk_kernel_call *call) {
   const wk_random_integers_arguments *a = call->arguments;
   const int64_t count = wk_layout_count(&call->outputs[0].layout);
   for (int64_t i = 0; i < count; i++)
-    wk_element_set_integer(
-        &call->outputs[0], i,
-        wk_random_integer(a->seed, a->offset + (uint64_t)i, a->low, a->high));
+    wk_element_set_integer(&call->outputs[0], i,
+                           wk_random_integer(a->seed, a->offset + (uint64_t)i, a->low, a->high));
   return WK_OK;
 }
 
@@ -64,6 +63,36 @@ wk_status wk_reference_run_random_permutation(const wk_kernel_call *call) {
   wk_shuffle_order(a->seed, 1, a->offset, a->count, order);
   for (int64_t i = 0; i < a->count; i++) wk_element_set_integer(&call->outputs[0], i, order[i]);
   wk_deallocate(order);
+  return WK_OK;
+}
+
+/* ---- with parameters that are tensors ---- */
+
+/* The element of an operand that broadcasts to the result. */
+static double parameter_at(const wk_operand *x, const wk_layout *result, int64_t index) {
+  int64_t position = 0;
+  for (int axis = x->layout.rank - 1, at = result->rank - 1; axis >= 0; axis--, at--) {
+    if (x->layout.dims[axis] != 1) position += index % result->dims[at] * x->layout.strides[axis];
+    index /= result->dims[at];
+  }
+  return wk_element_real(x, position);
+}
+
+wk_status wk_reference_run_random_of_parameters(const wk_kernel_call *call) {
+  const wk_operand *y = &call->outputs[0];
+  const wk_random_key *key = (const void *)((const char *)call->arguments + call->op->random_key);
+  const int64_t count = wk_layout_count(&y->layout);
+  for (int64_t i = 0; i < count; i++) {
+    const uint64_t at = key->offset + (uint64_t)i;
+    const double x = parameter_at(&call->inputs[0], &y->layout, i);
+    if (call->op->id == WK_OP_RANDOM_GAMMA)
+      store(y, i, wk_random_gamma_value(key->seed, at, x));
+    else if (call->op->id == WK_OP_RANDOM_POISSON)
+      store(y, i, wk_random_poisson_value(key->seed, at, x));
+    else
+      store(y, i,
+            wk_random_beta_value(key->seed, at, x, parameter_at(&call->inputs[1], &y->layout, i)));
+  }
   return WK_OK;
 }
 

@@ -35,8 +35,7 @@ static int descending(const void *a, const void *b) {
 }
 
 static item item_at(const wk_operand *x, int64_t position, int64_t place) {
-  if (wk_element_is_real(x->layout.dtype))
-    return (item){wk_element_real(x, position), 0, place};
+  if (wk_element_is_real(x->layout.dtype)) return (item){wk_element_real(x, position), 0, place};
   return (item){0, wk_element_integer(x, position), place};
 }
 

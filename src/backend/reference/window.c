@@ -3,24 +3,30 @@
 
 #include "backend/reference/element.h"
 #include "backend/reference/kernels.h"
+#include "base/error.h"
 #include "ops/records.gen.h"
+#include "ops/resample.h"
+#include "ops/window.h"
 
 /* Pooling of images x [N, H, W, C] to y [N, OH, OW, C]. */
 typedef struct pooling {
   const int64_t *x, *y;
-  int64_t window[2], stride[2], padding[2];
+  wk_pool2d_settings settings;
+  int64_t padding[2]; /* above and to the left */
+  int64_t end[2];     /* of the image with its padding */
 } pooling;
 
-/* The settings have one type per op, with the same fields. */
-#define POOLING(a, x, y) make_pooling(x, y, (a)->window, (a)->stride, (a)->padding)
-
-static pooling make_pooling(const int64_t *x, const int64_t *y, const int64_t *window,
-                            const int64_t *stride, const int64_t *padding) {
-  pooling p = {.x = x, .y = y};
+static pooling make_pooling(const wk_kernel_call *call, const wk_operand *x, const wk_operand *y) {
+  pooling p = {
+      x->layout.dims, y->layout.dims, wk_pool2d_settings_of(call->op, call->arguments), {0}, {0}};
+  wk_pool2d_settings *s = &p.settings;
+  if (!s->stride[1]) s->stride[1] = s->stride[0] ? s->stride[0] : s->window[1];
+  if (!s->stride[0]) s->stride[0] = s->window[0];
   for (int i = 0; i < 2; i++) {
-    p.window[i] = window[i];
-    p.stride[i] = stride[i] ? stride[i] : window[i];
-    p.padding[i] = padding[i];
+    const int64_t last = (p.y[1 + i] - 1) * s->stride[i] + s->dilation[i] * (s->window[i] - 1) + 1;
+    const int64_t missing = last > p.x[1 + i] ? last - p.x[1 + i] : 0;
+    p.padding[i] = s->same ? missing / 2 : s->padding[i];
+    p.end[i] = p.x[1 + i] + (s->same ? missing - missing / 2 : s->padding[i]);
   }
   return p;
 }
@@ -29,18 +35,30 @@ static pooling make_pooling(const int64_t *x, const int64_t *y, const int64_t *w
 typedef struct inside {
   int64_t image, channel;
   int64_t begin[2], end[2]; /* rows, columns */
+  int64_t size;             /* what a mean divides by */
 } inside;
 
 static inside find_window(const pooling *p, int64_t y) {
+  const wk_pool2d_settings *s = &p->settings;
   const int64_t at[2] = {y / p->y[3] / p->y[2] % p->y[1], y / p->y[3] % p->y[2]};
-  inside part = {.image = y / p->y[3] / p->y[2] / p->y[1], .channel = y % p->y[3]};
+  inside part = {.image = y / p->y[3] / p->y[2] / p->y[1], .channel = y % p->y[3], .size = 1};
   for (int i = 0; i < 2; i++) {
-    const int64_t begin = at[i] * p->stride[i] - p->padding[i], end = begin + p->window[i];
-    part.begin[i] = begin < 0 ? 0 : begin;
+    int64_t begin = at[i] * s->stride[i] - p->padding[i];
+    const int64_t end = begin + s->dilation[i] * (s->window[i] - 1) + 1;
+    const int64_t padded = (end > p->end[i] ? p->end[i] : end) - begin;
+    while (begin < 0) begin += s->dilation[i];
+    part.begin[i] = begin;
     part.end[i] = end > p->x[1 + i] ? p->x[1 + i] : end;
+    const int64_t inside_image = part.end[i] > begin ? part.end[i] - begin : 0;
+    part.size *= s->count_padding ? padded : inside_image;
   }
   return part;
 }
+
+#define EACH_PIXEL(p, part, row, column)                                                           \
+  for (int64_t row = (part).begin[0]; row < (part).end[0]; row += (p).settings.dilation[0])        \
+    for (int64_t column = (part).begin[1]; column < (part).end[1];                                 \
+         column += (p).settings.dilation[1])
 
 static int64_t x_index(const pooling *p, const inside *part, int64_t row, int64_t column) {
   return ((part->image * p->x[1] + row) * p->x[2] + column) * p->x[3] + part->channel;
@@ -50,32 +68,51 @@ static int64_t x_index(const pooling *p, const inside *part, int64_t row, int64_
 static int64_t find_largest(const pooling *p, const double *x, int64_t y) {
   const inside part = find_window(p, y);
   int64_t best = -1;
-  for (int64_t row = part.begin[0]; row < part.end[0]; row++)
-    for (int64_t column = part.begin[1]; column < part.end[1]; column++) {
-      const int64_t i = x_index(p, &part, row, column);
-      if (best < 0 || x[i] > x[best] || (isnan(x[i]) && !isnan(x[best]))) best = i;
-    }
+  EACH_PIXEL(*p, part, row, column) {
+    const int64_t i = x_index(p, &part, row, column);
+    if (best < 0 || x[i] > x[best] || (isnan(x[i]) && !isnan(x[best]))) best = i;
+  }
   return best;
 }
 
+/* The largest elements, and where they are if a second output wants to know. */
 wk_status wk_reference_run_max_pool2d(const wk_kernel_call *call) {
   const wk_operand *y = &call->outputs[0];
-  const pooling p = POOLING((const wk_max_pool2d_arguments *)call->arguments,
-                            call->inputs[0].layout.dims, y->layout.dims);
+  const pooling p = make_pooling(call, &call->inputs[0], y);
   WK_REALS x = wk_reals_load(&call->inputs[0]);
   if (!x) return wk_error_status();
   const int64_t count = wk_layout_count(&y->layout);
   for (int64_t i = 0; i < count; i++) {
     const int64_t best = find_largest(&p, x, i);
     wk_element_set_real(y, i, best < 0 ? -INFINITY : x[best]);
+    if (call->output_count < 2) continue;
+    const int64_t pixel = best < 0 ? 0 : best / p.x[3] % (p.x[1] * p.x[2]);
+    wk_element_set_integer(&call->outputs[1], i, pixel);
+  }
+  return WK_OK;
+}
+
+wk_status wk_reference_run_max_pool2d_with_indices(const wk_kernel_call *call) {
+  return wk_reference_run_max_pool2d(call);
+}
+
+wk_status wk_reference_run_max_pool2d_pick(const wk_kernel_call *call) {
+  const wk_operand *y = &call->outputs[0];
+  const pooling p = make_pooling(call, &call->inputs[1], y);
+  WK_REALS values = wk_reals_load(&call->inputs[0]);
+  WK_REALS x = wk_reals_load(&call->inputs[1]);
+  if (!values || !x) return wk_error_status();
+  const int64_t count = wk_layout_count(&y->layout);
+  for (int64_t i = 0; i < count; i++) {
+    const int64_t best = find_largest(&p, x, i);
+    wk_element_set_real(y, i, best < 0 ? 0 : values[best]);
   }
   return WK_OK;
 }
 
 wk_status wk_reference_run_max_pool2d_gradient(const wk_kernel_call *call) {
   const wk_operand *g_operand = &call->inputs[0], *x_operand = &call->inputs[1];
-  const pooling p = POOLING((const wk_max_pool2d_gradient_arguments *)call->arguments,
-                            x_operand->layout.dims, g_operand->layout.dims);
+  const pooling p = make_pooling(call, x_operand, g_operand);
   WK_REALS g = wk_reals_load(g_operand);
   WK_REALS x = wk_reals_load(x_operand);
   WK_REALS x_gradient = wk_reals_zeroed(wk_layout_count(&x_operand->layout));
@@ -89,45 +126,161 @@ wk_status wk_reference_run_max_pool2d_gradient(const wk_kernel_call *call) {
   return WK_OK;
 }
 
-static int64_t inside_count(const inside *part) {
-  const int64_t rows = part->end[0] - part->begin[0], columns = part->end[1] - part->begin[1];
-  return rows > 0 && columns > 0 ? rows * columns : 0;
-}
-
 wk_status wk_reference_run_average_pool2d(const wk_kernel_call *call) {
   const wk_operand *y = &call->outputs[0];
-  const pooling p = POOLING((const wk_average_pool2d_arguments *)call->arguments,
-                            call->inputs[0].layout.dims, y->layout.dims);
+  const pooling p = make_pooling(call, &call->inputs[0], y);
   WK_REALS x = wk_reals_load(&call->inputs[0]);
   if (!x) return wk_error_status();
   const int64_t count = wk_layout_count(&y->layout);
   for (int64_t i = 0; i < count; i++) {
     const inside part = find_window(&p, i);
-    const int64_t elements = inside_count(&part);
     double sum = 0;
-    for (int64_t row = part.begin[0]; row < part.end[0]; row++)
-      for (int64_t column = part.begin[1]; column < part.end[1]; column++)
-        sum += x[x_index(&p, &part, row, column)];
-    wk_element_set_real(y, i, elements ? sum / (double)elements : 0);
+    EACH_PIXEL(p, part, row, column) sum += x[x_index(&p, &part, row, column)];
+    wk_element_set_real(y, i, part.size ? sum / (double)part.size : 0);
   }
   return WK_OK;
 }
 
 wk_status wk_reference_run_average_pool2d_gradient(const wk_kernel_call *call) {
   const wk_operand *g_operand = &call->inputs[0], *x_operand = &call->outputs[0];
-  const pooling p = POOLING((const wk_average_pool2d_gradient_arguments *)call->arguments,
-                            x_operand->layout.dims, g_operand->layout.dims);
+  const pooling p = make_pooling(call, x_operand, g_operand);
   WK_REALS g = wk_reals_load(g_operand);
   WK_REALS x_gradient = wk_reals_zeroed(wk_layout_count(&x_operand->layout));
   if (!g || !x_gradient) return wk_error_status();
   const int64_t count = wk_layout_count(&g_operand->layout);
   for (int64_t i = 0; i < count; i++) {
     const inside part = find_window(&p, i);
-    const int64_t elements = inside_count(&part);
-    for (int64_t row = part.begin[0]; row < part.end[0]; row++)
-      for (int64_t column = part.begin[1]; column < part.end[1]; column++)
-        x_gradient[x_index(&p, &part, row, column)] += g[i] / (double)elements;
+    EACH_PIXEL(p, part, row, column)
+    x_gradient[x_index(&p, &part, row, column)] += g[i] / (double)part.size;
   }
   wk_reals_store(x_gradient, x_operand);
   return WK_OK;
+}
+
+/* ---- max_unpool2d ---- */
+
+static wk_status unpool_place(const wk_operand *indices, int64_t i, int64_t area, int64_t *place) {
+  *place = wk_element_integer(indices, wk_layout_position(&indices->layout, i));
+  if (*place >= 0 && *place < area) return WK_OK;
+  return wk_fail(WK_ERROR_INDEX, "index %lld at position %lld is outside the image of %lld pixels",
+                 (long long)*place, (long long)i, (long long)area);
+}
+
+/* Element i of `indices` [N, h, w, C] as an index in images [N, H, W, C]; -1 with an error. */
+static int64_t unpool_index(const wk_operand *indices, const int64_t *images, int64_t i) {
+  const int64_t *dims = indices->layout.dims;
+  int64_t pixel;
+  if (unpool_place(indices, i, images[1] * images[2], &pixel) != WK_OK) return -1;
+  const int64_t channel = i % dims[3], image = i / (dims[1] * dims[2] * dims[3]);
+  return (image * images[1] * images[2] + pixel) * images[3] + channel;
+}
+
+wk_status wk_reference_run_max_unpool2d(const wk_kernel_call *call) {
+  const wk_operand *indices = &call->inputs[1], *y_operand = &call->outputs[0];
+  WK_REALS x = wk_reals_load(&call->inputs[0]);
+  WK_REALS y = wk_reals_zeroed(wk_layout_count(&y_operand->layout));
+  if (!x || !y) return wk_error_status();
+  const int64_t count = wk_layout_count(&indices->layout);
+  for (int64_t i = 0; i < count; i++) {
+    const int64_t at = unpool_index(indices, y_operand->layout.dims, i);
+    if (at < 0) return wk_error_status();
+    y[at] += x[i];
+  }
+  wk_reals_store(y, y_operand);
+  return WK_OK;
+}
+
+wk_status wk_reference_run_max_unpool2d_gradient(const wk_kernel_call *call) {
+  const wk_operand *g = &call->inputs[0], *indices = &call->inputs[1];
+  const int64_t count = wk_layout_count(&indices->layout);
+  for (int64_t i = 0; i < count; i++) {
+    const int64_t at = unpool_index(indices, g->layout.dims, i);
+    if (at < 0) return wk_error_status();
+    wk_element_copy(&call->outputs[0], i, g, wk_layout_position(&g->layout, at));
+  }
+  return WK_OK;
+}
+
+/* ---- unfold2d and fold2d ---- */
+
+/* Where element i of the rows [N, OH * OW, KH * KW * C] lies in the images; -1 in the padding. */
+static int64_t unfolded_index(const wk_window *w, const int64_t *images, int64_t i) {
+  const wk_window_axis *down = &w->height, *across = &w->width;
+  const int64_t channel = i % images[3], tap = i / images[3] % (down->kernel * across->kernel);
+  const int64_t row = i / images[3] / (down->kernel * across->kernel);
+  const int64_t y = row / across->out % down->out * down->stride - down->padding_before +
+                    tap / across->kernel * down->dilation;
+  const int64_t x = row % across->out * across->stride - across->padding_before +
+                    tap % across->kernel * across->dilation;
+  if (y < 0 || y >= images[1] || x < 0 || x >= images[2]) return -1;
+  return ((row / across->out / down->out * images[1] + y) * images[2] + x) * images[3] + channel;
+}
+
+wk_status wk_reference_run_unfold2d(const wk_kernel_call *call) {
+  const wk_operand *x = &call->inputs[0], *y = &call->outputs[0];
+  wk_window w;
+  const wk_status status = wk_unfold2d_window_of(call->op, call->arguments, x->layout.dims, &w);
+  if (status != WK_OK) return status;
+  const int64_t count = wk_layout_count(&y->layout);
+  for (int64_t i = 0; i < count; i++) {
+    const int64_t at = unfolded_index(&w, x->layout.dims, i);
+    if (at < 0)
+      wk_element_set_real(y, i, 0);
+    else
+      wk_element_copy(y, i, x, wk_layout_position(&x->layout, at));
+  }
+  return WK_OK;
+}
+
+wk_status wk_reference_run_fold2d(const wk_kernel_call *call) {
+  const wk_operand *y_operand = &call->outputs[0];
+  wk_window w;
+  const wk_status status =
+      wk_unfold2d_window_of(call->op, call->arguments, y_operand->layout.dims, &w);
+  if (status != WK_OK) return status;
+  WK_REALS x = wk_reals_load(&call->inputs[0]);
+  WK_REALS y = wk_reals_zeroed(wk_layout_count(&y_operand->layout));
+  if (!x || !y) return wk_error_status();
+  const int64_t count = wk_layout_count(&call->inputs[0].layout);
+  for (int64_t i = 0; i < count; i++) {
+    const int64_t at = unfolded_index(&w, y_operand->layout.dims, i);
+    if (at >= 0) y[at] += x[i];
+  }
+  wk_reals_store(y, y_operand);
+  return WK_OK;
+}
+
+/* ---- resample ---- */
+
+wk_status wk_reference_run_resample(const wk_kernel_call *call) {
+  const wk_resample_settings s = wk_resample_settings_of(call->op, call->arguments);
+  const wk_operand *x_operand = &call->inputs[0], *y_operand = &call->outputs[0];
+  const bool forward = call->op->id == WK_OP_RESAMPLE;
+  const int64_t in = x_operand->layout.dims[s.axis], out = y_operand->layout.dims[s.axis];
+  wk_taps taps;
+  const wk_status status = wk_taps_make(&s, forward ? in : out, forward ? out : in, &taps);
+  if (status != WK_OK) return status;
+  WK_REALS x = wk_reals_load(x_operand);
+  WK_REALS y = wk_reals_zeroed(wk_layout_count(&y_operand->layout));
+  int64_t outer = 1, inner = 1;
+  for (int i = 0; i < s.axis; i++) outer *= x_operand->layout.dims[i];
+  for (int i = s.axis + 1; i < x_operand->layout.rank; i++) inner *= x_operand->layout.dims[i];
+  for (int64_t row = 0; x && y && row < outer * taps.count; row++)
+    for (int64_t k = taps.start[row % taps.count]; k < taps.start[row % taps.count + 1]; k++)
+      for (int64_t j = 0; j < inner; j++) {
+        const int64_t block = row / taps.count, place = row % taps.count, index = taps.index[k];
+        if (forward)
+          y[(block * out + place) * inner + j] +=
+              taps.weight[k] * x[(block * in + index) * inner + j];
+        else
+          y[(block * out + index) * inner + j] +=
+              taps.weight[k] * x[(block * in + place) * inner + j];
+      }
+  if (x && y) wk_reals_store(y, y_operand);
+  wk_taps_free(&taps);
+  return wk_error_status();
+}
+
+wk_status wk_reference_run_resample_gradient(const wk_kernel_call *call) {
+  return wk_reference_run_resample(call);
 }

@@ -57,13 +57,6 @@ def total(a, x):
     return torch.sum(wide, axes_of(a, x), a.get("keep_dims", False)).to(x.dtype) if x.dim() else x
 
 
-def pad(a, x):
-    amounts = []
-    for before, after in zip(reversed(a["before"]), reversed(a["after"])):
-        amounts += [before, after]
-    return F.pad(x, amounts, value=a.get("value", 0))
-
-
 def dropout(a, x):
     flat = x.flatten()
     rate = float(np.float32(a["rate"]))
@@ -108,7 +101,7 @@ OPS = {
     "reshape": lambda a, x: x.reshape(a["shape"]), "flatten": lambda a, x: x.flatten(a["axis"]),
     "permute": lambda a, x: x.permute(*a["axes"]), "broadcast_to": lambda a, x: x.broadcast_to(a["shape"]),
     "contiguous": lambda a, x: x, "cast": cast,
-    "concatenate": lambda a, *x: torch.cat(x, a["axis"]), "pad": pad,
+    "concatenate": lambda a, *x: torch.cat(x, a["axis"]),
     "full": lambda a: torch.full(a["shape"], float(a["value"]), dtype=torch.float64),
     "arange": lambda a: a.get("start", 0) + a.get("step", 1) * torch.arange(a["count"], dtype=torch.float64),
     "dropout": dropout, "sgd_update": sgd,

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Softmax and its family, losses, attention and recurrent layers, as PyTorch says them."""
+import numpy as np
 import torch
 import torch.nn.functional as F
+from words import word
 
 
 def gradient_of(function, x, g):
@@ -144,3 +146,176 @@ def along_pair(a, g, y, function):
     axes = sorted(i % y.dim() for i in a["axes"]) if a.get("axes") else [y.dim() - 1]
     joined = function(g.flatten(axes[0], axes[-1]), y.flatten(axes[0], axes[-1]), axes[0], g.dtype)
     return joined.reshape(y.shape)
+
+
+# ---- attention ----
+
+def kept(a, shape):
+    """What dropout multiplies each element by."""
+    rate, count = a.get("dropout", a.get("rate", 0.0)), int(np.prod(shape))
+    if rate == 0:
+        return torch.ones(shape, dtype=torch.float64)
+    keep = [(word(a["seed"], a.get("offset", 0) + i) >> 8) * 2.0**-24 >= float(np.float32(rate)) for i in range(count)]
+    return torch.tensor(keep, dtype=torch.float64).reshape(shape) / (1 - rate)
+
+
+def probabilities(a, q, k, mask, shift=None):
+    scale = a.get("scale", 0) or (1 / q.shape[-1] ** 0.5)
+    k = k.repeat_interleave(q.shape[-3] // k.shape[-3], -3) if q.dim() > 2 else k
+    scores = q @ k.transpose(-1, -2) * scale
+    if a.get("causal"):
+        scores = scores.masked_fill(~torch.ones(scores.shape[-2:], dtype=torch.bool).tril(), -torch.inf)
+    if mask is not None:
+        scores = scores + (torch.where(mask.bool(), 0.0, -torch.inf) if mask.dtype == torch.bool else mask)
+    if shift is not None:
+        return torch.exp(scores - shift[..., None])
+    nothing = (scores == -torch.inf).all(-1, keepdim=True)
+    p = torch.softmax(torch.where(nothing, 0.0, scores), -1)
+    return torch.where(nothing, 0.0, p), torch.where(nothing, 0.0, torch.logsumexp(scores, -1, keepdim=True))[..., 0]
+
+
+def shared(q, v):
+    return v.repeat_interleave(q.shape[-3] // v.shape[-3], -3) if q.dim() > 2 else v
+
+
+def explicit_attention(a, q, k, v, mask=None):
+    p, log_sum = probabilities(a, q, k, mask)
+    return (p * kept(a, p.shape)) @ shared(q, v), log_sum
+
+
+def sdpa(a, q, k, v, mask=None):
+    """PyTorch's own where it draws no numbers and refuses nothing."""
+    if a.get("dropout") or (a.get("causal") and mask is not None):
+        return explicit_attention(a, q, k, v, mask)[0]
+    return F.scaled_dot_product_attention(q, k, v, mask, 0.0, a.get("causal", False), scale=a.get("scale"),
+                                          enable_gqa=q.dim() > 3 and q.shape[-3] != k.shape[-3])
+
+
+def attention_gradient(a, g, delta, q, k, v, log_sum, mask=None):
+    p, group = probabilities({"scale": 1.0} | a, q, k, mask, log_sum), q.shape[1] // k.shape[1]
+    keep = kept(a, p.shape)
+    scale = a.get("scale", 1.0)
+    slopes = p * (g @ shared(q, v).transpose(-1, -2) * keep - delta[..., None]) * scale
+
+    def joined(x):
+        return x.unflatten(1, (-1, group)).sum(2)
+    return (slopes @ shared(q, k), joined(slopes.transpose(-1, -2) @ q), joined((p * keep).transpose(-1, -2) @ g))
+
+
+def multi_head(a, query, key, value, mask, *weights):
+    key = query if key is None else key
+    value = key if value is None else value
+    biases = weights[4:] or [None] * 4
+    parts = [F.linear(x, w, b).unflatten(-1, (a["heads"], -1)).transpose(1, 2)
+             for x, w, b in zip((query, key, value), weights, biases)]
+    y = sdpa({k: a[k] for k in ("causal",) if k in a}, *parts, mask)
+    return F.linear(y.transpose(1, 2).flatten(2), weights[3], biases[3])
+
+
+def rotary(a, x):
+    rows, pairs = x.shape[-2], x.shape[-1] // 2
+    frequency = a.get("base", 10000.0) ** (-torch.arange(pairs, dtype=torch.float64) / pairs)
+    angle = (a.get("start", 0) + torch.arange(rows, dtype=torch.float64))[:, None] * frequency
+    turn = torch.polar(torch.ones_like(angle), angle)
+    if a.get("interleaved"):
+        return torch.view_as_real(torch.view_as_complex(x.unflatten(-1, (-1, 2)).contiguous()) * turn).flatten(-2)
+    y = torch.complex(*x.chunk(2, -1)) * turn
+    return torch.cat([y.real, y.imag], -1)
+
+
+OPS |= {
+    "scaled_dot_product_attention": sdpa, "attention_gradient": attention_gradient, "rotary_embedding": rotary,
+    "attention": lambda a, *x: explicit_attention({"scale": 1.0} | a, *x), "multi_head_attention": multi_head,
+}
+
+
+# ---- recurrent layers ----
+
+def sequence_module(kind, x, weights, no_bias, bidirectional, **more):
+    """One layer of PyTorch's with the weights of each direction."""
+    size, ways = weights[1].shape[1], 2 if bidirectional else 1
+    module = kind(x.shape[-1], size, bias=not no_bias, batch_first=True, bidirectional=bidirectional,
+                  dtype=torch.float64, **more)
+    each, state = len(weights) // ways, {}
+    for way, end in enumerate(("", "_reverse")[:ways]):
+        w = weights[way * each:(way + 1) * each]
+        state |= {f"weight_ih_l0{end}": w[0], f"weight_hh_l0{end}": w[1]}
+        if not no_bias:
+            state |= {f"bias_ih_l0{end}": w[2], f"bias_hh_l0{end}": w[3] if each == 4 else torch.zeros_like(w[2])}
+    module.load_state_dict(state)
+    return module
+
+
+def recurrent(kind, a, x, states, lengths, weights, **more):
+    """Layer by layer, so that dropout between them is ours. `states`: hidden, or hidden and cell."""
+    layers, ways, offset = a.get("layers", 1), 2 if a.get("bidirectional") else 1, a.get("offset", 0)
+    each, finals = len(weights) // layers, []
+    if x.shape[1] == 0:
+        zeros = [torch.zeros(layers * ways, x.shape[0], weights[1].shape[1], dtype=torch.float64) for _ in states]
+        return (torch.zeros(x.shape[0], 0, weights[1].shape[1] * ways), *zeros)
+    for layer in range(layers):
+        if layer and a.get("dropout"):
+            x = x * kept(a | {"offset": offset}, x.shape)
+            offset += x.numel()
+        module = sequence_module(kind, x, weights[layer * each:(layer + 1) * each], a.get("no_bias", False), ways == 2,
+                                 **more)
+        first = [s[layer * ways:(layer + 1) * ways] if s is not None else
+                 torch.zeros(ways, x.shape[0], module.hidden_size, dtype=torch.float64) for s in states]
+        first = tuple(first) if len(first) > 1 else first[0]
+        if lengths is None:
+            y, final = module(x, first)
+        else:
+            packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, True, False)
+            y, final = module(packed, first)
+            y = torch.nn.utils.rnn.pad_packed_sequence(y, True, 0.0, x.shape[1])[0]
+        x = y
+        finals.append(final if isinstance(final, tuple) else (final,))
+    return (x, *[torch.cat(part) for part in zip(*finals)])
+
+
+def lstm_layer(a, projected, weight, hidden, cell, lengths):
+    """Written out: no peer tells its gates."""
+    n, steps, size = projected.shape[0], projected.shape[1], weight.shape[1]
+    y, saved = torch.zeros(n, steps, size, dtype=torch.float64), torch.zeros(n, steps, 5 * size, dtype=torch.float64)
+    h, c = hidden, cell
+    for t in reversed(range(steps)) if a.get("reverse") else range(steps):
+        counts = torch.ones(n, 1, dtype=torch.bool) if lengths is None else (lengths > t)[:, None]
+        i, f, g, o = (projected[:, t] + h @ weight.T).chunk(4, 1)
+        i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
+        c_new = f * c + i * g
+        h_new = o * c_new.tanh()
+        y[:, t] = torch.where(counts, h_new, 0.0)
+        saved[:, t] = torch.where(counts, torch.cat([i, f, g, o, c_new], 1), 0.0)
+        h, c = torch.where(counts, h_new, h), torch.where(counts, c_new, c)
+    return y, torch.stack([h, c]), saved
+
+
+def gru_layer(a, projected, weight, hidden, bias, lengths):
+    n, steps, size = projected.shape[0], projected.shape[1], weight.shape[1]
+    y, saved = torch.zeros(n, steps, size, dtype=torch.float64), torch.zeros(n, steps, 4 * size, dtype=torch.float64)
+    h = hidden
+    for t in reversed(range(steps)) if a.get("reverse") else range(steps):
+        counts = torch.ones(n, 1, dtype=torch.bool) if lengths is None else (lengths > t)[:, None]
+        (xr, xz, xn), (hr, hz, m) = projected[:, t].chunk(3, 1), F.linear(h, weight, bias).chunk(3, 1)
+        r, z = (xr + hr).sigmoid(), (xz + hz).sigmoid()
+        new = (xn + r * m).tanh()
+        h_new = (1 - z) * new + z * h
+        y[:, t] = torch.where(counts, h_new, 0.0)
+        saved[:, t] = torch.where(counts, torch.cat([r, z, new, m], 1), 0.0)
+        h = torch.where(counts, h_new, h)
+    return y, h, saved
+
+
+def lstm_cell(a, x, h, c, w, u, b=None):
+    return torch.lstm_cell(x, (h, c), w, u, b, None if b is None else torch.zeros_like(b))
+
+
+nn = torch.nn
+OPS |= {
+    "lstm": lambda a, x, h, c, n, *w: recurrent(nn.LSTM, a, x, (h, c), n, w),
+    "gru": lambda a, x, h, n, *w: recurrent(nn.GRU, a, x, (h,), n, w),
+    "rnn": lambda a, x, h, n, *w: recurrent(nn.RNN, a, x, (h,), n, w, nonlinearity="relu" if a.get("relu") else "tanh"),
+    "lstm_layer": lstm_layer, "gru_layer": gru_layer, "lstm_cell": lstm_cell,
+    "gru_cell": lambda a, x, h, w, u, b=None, d=None: torch.gru_cell(x, h, w, u, b, d),
+    "rnn_cell": lambda a, x, h, w, u, b=None: torch.rnn_tanh_cell(x, h, w, u, b, None if b is None else 0 * b),
+}

@@ -164,6 +164,91 @@ def bernoulli(a, x):
     return (torch.tensor(values).reshape(x.shape) < x.double()).to(x.dtype)
 
 
+def open_unit(word):
+    return (word + 0.5) * 2.0**-32
+
+
+def gamma(a, i, shape, stream=16):
+    """Marsaglia and Tsang's figure, with trial k from stream k."""
+    d = (shape + 1 if shape < 1 else shape) - 1 / 3
+    for trial in range(1000):
+        w = philox(a["seed"], a.get("offset", 0) + i, stream + trial)
+        z = math.sqrt(-2 * math.log(open_unit(w[0]))) * math.cos(2 * math.pi * open_unit(w[1]))
+        v = (1 + z / math.sqrt(9 * d)) ** 3
+        if v > 0 and math.log(open_unit(w[2])) < 0.5 * z * z + d - d * v + d * math.log(v):
+            return d * v * (open_unit(w[3]) ** (1 / shape) if shape < 1 else 1)
+
+
+def beta(a, x, y):
+    values = []
+    for i, (p, q) in enumerate(zip(x.flatten().tolist(), y.flatten().tolist())):
+        one, other = gamma(a, i, p), gamma(a, i, q, 16 + 2 * 1000)
+        values.append(one / (one + other))
+    return torch.tensor(values, dtype=torch.float64).reshape(x.shape)
+
+
+def poisson(a, i, mean):
+    if mean < 10:
+        count, total = 0, math.exp(-mean)
+        while unit(a, i) >= total:
+            count += 1
+            total += math.exp(count * math.log(mean) - mean - math.lgamma(count + 1))
+        return float(count)
+    b = 0.931 + 2.53 * math.sqrt(mean)
+    slope = -0.059 + 0.02483 * b
+    for trial in range(1000):
+        w = philox(a["seed"], a.get("offset", 0) + i, 16 + trial)
+        u, v = open_unit(w[0]) - 0.5, open_unit(w[1])
+        us = 0.5 - abs(u)
+        k = math.floor((2 * slope / us + b) * u + mean + 0.43)
+        if us >= 0.07 and v <= 0.9277 - 3.6224 / (b - 2):
+            return float(k)
+        if k < 0 or (us < 0.013 and v > us):
+            continue
+        if (math.log(v) + math.log(1.1239 + 1.1328 / (b - 3.4)) - math.log(slope / (us * us) + b)
+                <= -mean + k * math.log(mean) - math.lgamma(k + 1)):
+            return float(k)
+
+
+def each(function):
+    return lambda a, x: torch.tensor([function(a, i, v) for i, v in enumerate(x.flatten().tolist())],
+                                     dtype=torch.float64).reshape(x.shape)
+
+
+def rrelu(a, x):
+    ends = {"seed": a["seed"], "offset": a.get("offset", 0), "low": a.get("lower", 1 / 8), "high": a.get("upper", 1 / 3)}
+    slope = torch.tensor([uniform(ends, i) for i in range(x.numel())], dtype=torch.float64).reshape(x.shape)
+    return torch.where(x > 0, x, x * slope)
+
+
+def weights(scale, fan, distribution):
+    """PyTorch's fans are those of [out, in, K...]."""
+    def run(a):
+        how = {"scale": scale, "fan": fan, "distribution": distribution}
+        how |= {k: v for k, v in a.items() if k in how}
+        shape = a["shape"]
+        fans = (shape[0], shape[0]) if len(shape) < 2 else torch.nn.init._calculate_fan_in_and_fan_out(
+            torch.empty([shape[0], shape[-1], *shape[1:-1]]))
+        size = {"in": fans[0], "out": fans[1], "average": sum(fans) / 2}[how["fan"]]
+        deviation = math.sqrt(how["scale"] / size)
+        if how["distribution"] == "normal":
+            return draws(normal)(a | {"deviation": deviation})
+        if how["distribution"] == "uniform":
+            return draws(uniform)(a | {"low": -math.sqrt(3) * deviation, "high": math.sqrt(3) * deviation})
+        wide = deviation / 0.87962566103423978
+        return draws(truncated_normal)(a | {"low": -2 * wide, "high": 2 * wide, "deviation": wide})
+    return run
+
+
+def polygamma(a, x):
+    order, v = a["order"], x.numpy()
+    low = np.minimum(v, 0.5)  # the sum by its first terms up to where SciPy knows it
+    steps = np.where(v > 0, 0, np.ceil(-low))
+    first = sum(np.where(k < steps, (np.where(k < steps, v + k, 1.0)) ** -(order + 1.0), 0.0) for k in range(8))
+    rest = special.polygamma(order, v + steps)
+    return torch.from_numpy(rest + (-1.0) ** (order + 1) * math.factorial(order) * first)
+
+
 OPS = {
     "reciprocal": real(lambda x: 1 / x), "square": lambda a, x: x * x, "abs": lambda a, x: x.abs(),
     "sign": lambda a, x: x.sign(), "rsqrt": real(lambda x: 1 / np.sqrt(x)), "power": power, "exp2": real(np.exp2),
@@ -171,7 +256,7 @@ OPS = {
     "sin": real(np.sin), "cos": real(np.cos), "tan": real(np.tan), "asin": real(np.arcsin), "acos": real(np.arccos),
     "atan": real(np.arctan), "atan2": real(np.arctan2), "sinh": real(np.sinh), "cosh": real(np.cosh),
     "asinh": real(np.arcsinh), "acosh": real(np.arccosh), "atanh": real(np.arctanh), "erf": real(special.erf),
-    "erfc": real(special.erfc), "erfinv": real(special.erfinv), "lgamma": real(np.vectorize(lgamma, [float])),
+    "erfc": real(special.erfc), "ndtr": real(special.ndtr), "erfinv": real(special.erfinv), "lgamma": real(np.vectorize(lgamma, [float])),
     "digamma": real(special.digamma), "trigamma": real(trigamma), "cbrt": real(np.cbrt),
     "floor": lambda a, x: x.floor(), "ceil": lambda a, x: x.ceil(), "round": lambda a, x: x.round(),
     "trunc": lambda a, x: x.trunc(), "frac": lambda a, x: x.frac(),
@@ -242,4 +327,12 @@ OPS = {
     "random_mask": lambda a: torch.tensor([unit(a, i) < a["probability"] for i in range(math.prod(a["shape"]))]),
     "random_permutation": permutation, "multinomial": multinomial, "bernoulli": bernoulli,
     "categorical": lambda a, x: multinomial(a, torch.softmax(x, -1), True),
+    "polygamma": polygamma, "random_gamma": each(gamma), "random_beta": beta, "random_poisson": each(poisson), "rrelu": rrelu,
+    "variance_scaling": weights(1, "in", "truncated_normal"), "glorot_uniform": weights(1, "average", "uniform"),
+    "glorot_normal": weights(1, "average", "normal"), "he_uniform": weights(2, "in", "uniform"),
+    "he_normal": weights(2, "in", "normal"), "lecun_uniform": weights(1, "in", "uniform"),
+    "lecun_normal": weights(1, "in", "normal"),
+    "geomspace": lambda a: torch.from_numpy(np.geomspace(a["start"], a["end"], a["count"])),
+    "squareplus": real(lambda x: 0.5 * (x + np.sqrt(x * x + 4))),
+    "crelu": lambda a, x: torch.cat([F.relu(x), F.relu(-x)], a["axis"]),
 }

@@ -126,14 +126,32 @@ def einsum(a, *x):
     return torch.from_numpy(np.asarray(np.einsum(a["equation"].replace(" ", ""), *[t.numpy() for t in x])))
 
 
-def diagonal(a, x):
-    axes = (a.get("axis_1", 0), a.get("axis_2", 0))
-    axes = (-2, -1) if axes == (0, 0) else axes
-    return torch.diagonal(x, a.get("offset", 0), *axes)
-
-
 def distances(a, x, y):
     return torch.linalg.vector_norm(x.unsqueeze(-2) - y.unsqueeze(-3), a.get("order", 2), -1)
+
+
+def half(x):
+    return (x + x.mT) / 2
+
+
+def triangular(a, x, b):
+    upper = a.get("upper", False)
+    return torch.linalg.solve_triangular(x, b, upper=upper, unitriangular=a.get("unit_diagonal", False))
+
+
+def signs(u):
+    """1 or -1 for each column: what makes its component furthest from 0 positive."""
+    return u.gather(-2, u.abs().argmax(-2, keepdim=True)).sign()
+
+
+def eigen(a, x):
+    values, vectors = torch.linalg.eigh(half(x))
+    return values, vectors * signs(vectors)
+
+
+def svd(a, x):
+    u, s, vt = torch.linalg.svd(x, full_matrices=False)
+    return u * signs(u), s, vt * signs(u).mT
 
 
 OPS = {
@@ -170,7 +188,7 @@ OPS = {
     "outer": lambda a, x, y: torch.outer(x, y), "vector_dot": lambda a, x, y: torch.linalg.vecdot(x, y, dim=a["axis"]),
     "add_matmul": add_matmul, "tensordot": tensordot, "einsum": einsum,
     "chain_matmul": lambda a, *x: functools.reduce(torch.matmul, x),
-    "diagonal": diagonal, "trace": lambda a, x: torch.diagonal(x, 0, -2, -1).sum(-1),
+    "trace": lambda a, x: torch.diagonal(x, 0, -2, -1).sum(-1),
     "lower_triangle": lambda a, x: torch.tril(x, a.get("offset", 0)),
     "upper_triangle": lambda a, x: torch.triu(x, a.get("offset", 0)),
     "kronecker": lambda a, x, y: torch.kron(x, y),
@@ -179,4 +197,13 @@ OPS = {
     "pairwise_distance": lambda a, x, y: torch.nn.functional.pairwise_distance(
         x, y, a.get("order", 2.0), a.get("epsilon", 1e-6), keep(a)),
     "distances": distances, "matrix_power": lambda a, x: torch.linalg.matrix_power(x, a["exponent"]),
+    "cholesky": lambda a, x: torch.linalg.cholesky(half(x)), "triangular_solve": triangular,
+    "solve": lambda a, x, b: torch.linalg.solve(x, b.unsqueeze(-1)).squeeze(-1) if b.dim() == 1 else torch.linalg.solve(x, b),
+    "inverse": lambda a, x: torch.linalg.inv(x), "determinant": lambda a, x: torch.linalg.det(x),
+    "log_determinant": lambda a, x: tuple(torch.linalg.slogdet(x)), "qr": lambda a, x: tuple(torch.linalg.qr(x)),
+    "symmetric_eigen": eigen, "svd": svd,
+    "pseudo_inverse": lambda a, x: torch.linalg.pinv(x), "matrix_rank": lambda a, x: torch.linalg.matrix_rank(x),
+    "least_squares": lambda a, x, b: torch.linalg.pinv(x) @ b,
+    "cholesky_solve": lambda a, b, l: torch.cholesky_solve(b, l),
+    "matrix_exponential": lambda a, x: torch.linalg.matrix_exp(x),
 }

@@ -23,3 +23,5 @@
 #define lanes_select OF_LANES(x16_select)
 #define lanes_exp OF_LANES(x16_exp)
 #define lanes_log OF_LANES(x16_log)
+#define lanes_tanh OF_LANES(x16_tanh)
+#define lanes_sigmoid OF_LANES(x16_sigmoid)

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "backend/cpu/isa/vector.h"
+
 /* Everything here is inlined: how such vectors would be passed in calls is no concern. GCC heeds
  * only the same option on its command line. */
 #pragma GCC diagnostic ignored "-Wpsabi"
@@ -16,48 +18,49 @@
 #define WK_LANES 16
 #define WK_LANES_INLINE static inline __attribute__((always_inline, unused))
 
-/* For each type: wk_<name>x16 and
+/* For each type, called `name` here, a vector of `count` lanes and
  *   _load, _store     anywhere in memory
- *   _load_some        the first `count` lanes from memory, `other` in the rest
- *   _store_some       the first `count` lanes to memory
+ *   _load_some        the first lanes from memory, `other` in the rest
+ *   _store_some       the first lanes to memory
  *   _all              the same value in every lane
  *   _select           where the mask is set a, elsewhere b */
-#define WK_DEFINE_LANES(name, type, mask)                                                          \
-  typedef type wk_##name##x16 __attribute__((vector_size(WK_LANES * sizeof(type))));               \
-  typedef type wk_##name##x16_anywhere                                                             \
-      __attribute__((vector_size(WK_LANES * sizeof(type)), aligned(sizeof(type)), may_alias));     \
-  WK_LANES_INLINE wk_##name##x16 wk_##name##x16_load(const type *from) {                           \
-    return *(const wk_##name##x16_anywhere *)from;                                                 \
-  }                                                                                                \
-  WK_LANES_INLINE void wk_##name##x16_store(type *to, wk_##name##x16 x) {                          \
-    *(wk_##name##x16_anywhere *)to = x;                                                            \
-  }                                                                                                \
-  WK_LANES_INLINE wk_##name##x16 wk_##name##x16_all(type x) {                                      \
-    return (wk_##name##x16){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};                       \
-  }                                                                                                \
-  WK_LANES_INLINE wk_##name##x16 wk_##name##x16_load_some(const type *from, int64_t count,         \
-                                                          type other) {                            \
-    type lanes[WK_LANES];                                                                          \
-    for (int i = 0; i < WK_LANES; i++) lanes[i] = other;                                           \
+#define WK_DEFINE_LANES(name, lane_count, type, mask)                                              \
+  typedef type name __attribute__((vector_size((lane_count) * sizeof(type))));                     \
+  typedef type name##_anywhere                                                                     \
+      __attribute__((vector_size((lane_count) * sizeof(type)), aligned(sizeof(type)), may_alias)); \
+  WK_LANES_INLINE name name##_load(const type *from) { return *(const name##_anywhere *)from; }    \
+  WK_LANES_INLINE void name##_store(type *to, name x) { *(name##_anywhere *)to = x; }              \
+  /* x - 0 is x for every x, so this is a plain broadcast */                                       \
+  WK_LANES_INLINE name name##_all(type x) { return x - (name){0}; }                                \
+  WK_LANES_INLINE name name##_load_some(const type *from, int64_t count, type other) {             \
+    type lanes[lane_count];                                                                        \
+    for (int i = 0; i < (int)(lane_count); i++) lanes[i] = other;                                  \
     memcpy(lanes, from, (size_t)count * sizeof(type));                                             \
-    return wk_##name##x16_load(lanes);                                                             \
+    return name##_load(lanes);                                                                     \
   }                                                                                                \
-  WK_LANES_INLINE void wk_##name##x16_store_some(type *to, int64_t count, wk_##name##x16 x) {      \
-    type lanes[WK_LANES];                                                                          \
-    wk_##name##x16_store(lanes, x);                                                                \
+  WK_LANES_INLINE void name##_store_some(type *to, int64_t count, name x) {                        \
+    type lanes[lane_count];                                                                        \
+    name##_store(lanes, x);                                                                        \
     memcpy(to, lanes, (size_t)count * sizeof(type));                                               \
   }                                                                                                \
-  WK_LANES_INLINE wk_##name##x16 wk_##name##x16_select(mask where, wk_##name##x16 a,               \
-                                                       wk_##name##x16 b) {                         \
-    return (wk_##name##x16)((where & (mask)a) | (~where & (mask)b));                               \
+  WK_LANES_INLINE name name##_select(mask where, name a, name b) {                                 \
+    return (name)((where & (mask)a) | (~where & (mask)b));                                         \
   }
 
 typedef int32_t wk_i32x16_mask __attribute__((vector_size(WK_LANES * sizeof(int32_t))));
 typedef int64_t wk_i64x16_mask __attribute__((vector_size(WK_LANES * sizeof(int64_t))));
-WK_DEFINE_LANES(f32, float, wk_i32x16_mask)
-WK_DEFINE_LANES(i32, int32_t, wk_i32x16_mask)
-WK_DEFINE_LANES(f64, double, wk_i64x16_mask)
-WK_DEFINE_LANES(i64, int64_t, wk_i64x16_mask)
+WK_DEFINE_LANES(wk_f32x16, WK_LANES, float, wk_i32x16_mask)
+WK_DEFINE_LANES(wk_i32x16, WK_LANES, int32_t, wk_i32x16_mask)
+WK_DEFINE_LANES(wk_f64x16, WK_LANES, double, wk_i64x16_mask)
+WK_DEFINE_LANES(wk_i64x16, WK_LANES, int64_t, wk_i64x16_mask)
+
+/* One register of the instruction set, for what works on each element by itself: there the width
+ * decides nothing, and compilers make shorter code of it than of 16 lanes, of comparisons above
+ * all. */
+#define WK_REGISTER_LANES (WK_VECTOR_BYTES / 4)
+typedef int32_t wk_i32xn_mask __attribute__((vector_size(WK_VECTOR_BYTES)));
+WK_DEFINE_LANES(wk_f32xn, WK_REGISTER_LANES, float, wk_i32xn_mask)
+WK_DEFINE_LANES(wk_i32xn, WK_REGISTER_LANES, int32_t, wk_i32xn_mask)
 #undef WK_DEFINE_LANES
 
 /* One value from 16, in the order that every sum of 16 lanes has: lane i with lane i + 8, then + 4,

@@ -11,6 +11,12 @@ extern const wk_isa_product WK_ISA_NAME(wk_isa_product_f32), WK_ISA_NAME(wk_isa_
 extern const wk_isa_depthwise WK_ISA_NAME(wk_isa_depthwise_f32), WK_ISA_NAME(wk_isa_depthwise_f64);
 extern const wk_isa_pool WK_ISA_NAME(wk_isa_pool_f32), WK_ISA_NAME(wk_isa_pool_f64);
 extern const wk_isa_softmax WK_ISA_NAME(wk_isa_softmax_f32), WK_ISA_NAME(wk_isa_softmax_f64);
+extern const wk_isa_resample WK_ISA_NAME(wk_isa_resample_f32), WK_ISA_NAME(wk_isa_resample_f64);
+extern const wk_isa_normalise WK_ISA_NAME(wk_isa_normalise_f32), WK_ISA_NAME(wk_isa_normalise_f64);
+extern const wk_isa_attention WK_ISA_NAME(wk_isa_attention_f32);
+extern const wk_isa_attention WK_ISA_NAME(wk_isa_attention_f64);
+extern const wk_isa_recurrent WK_ISA_NAME(wk_isa_recurrent_f32);
+extern const wk_isa_recurrent WK_ISA_NAME(wk_isa_recurrent_f64);
 extern const wk_isa_reduce WK_ISA_NAME(wk_isa_reduce_f32), WK_ISA_NAME(wk_isa_reduce_f64);
 extern const wk_isa_reduce WK_ISA_NAME(wk_isa_reduce_i64), WK_ISA_NAME(wk_isa_reduce_i32);
 

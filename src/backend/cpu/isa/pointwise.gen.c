@@ -5,211 +5,323 @@
 #include "backend/cpu/isa/pointwise.h"
 #include "ops/records.gen.h"
 
+static void gelu_exact_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = (x * v_ndtr(x));
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void gelu_exact_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = (g * (v_ndtr(x) + ((x * v_splat(0.3989422804014327f)) * v_exp(((v_splat(-0.5f) * x) * x)))));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
 static void gelu_tanh_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = (x * v_sigmoid((v_splat(1.5957691216057308f) * (x + (((v_splat(0.044715f) * x) * x) * x)))));
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = (x * v_sigmoid((v_splat(1.5957691216057308f) * (x + (((v_splat(0.044715f) * x) * x) * x)))));
     v_store(operand[1], i, lanes, result);
   }
 }
 
 static void gelu_tanh_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f result = (g * (v_sigmoid((v_splat(1.5957691216057308f) * (x + (((v_splat(0.044715f) * x) * x) * x)))) + ((x * (v_sigmoid((v_splat(1.5957691216057308f) * (x + (((v_splat(0.044715f) * x) * x) * x)))) * (v_splat(1.0f) - v_sigmoid((v_splat(1.5957691216057308f) * (x + (((v_splat(0.044715f) * x) * x) * x))))))) * (v_splat(1.5957691216057308f) + ((v_splat(0.21406447086f) * x) * x)))));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = (g * (v_sigmoid((v_splat(1.5957691216057308f) * (x + (((v_splat(0.044715f) * x) * x) * x)))) + ((x * (v_sigmoid((v_splat(1.5957691216057308f) * (x + (((v_splat(0.044715f) * x) * x) * x)))) * (v_splat(1.0f) - v_sigmoid((v_splat(1.5957691216057308f) * (x + (((v_splat(0.044715f) * x) * x) * x))))))) * (v_splat(1.5957691216057308f) + ((v_splat(0.21406447086f) * x) * x)))));
     v_store(operand[2], i, lanes, result);
   }
 }
 
 static void silu_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = (x * v_sigmoid(x));
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = (x * v_sigmoid(x));
     v_store(operand[1], i, lanes, result);
   }
 }
 
 static void silu_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f result = (g * (v_sigmoid(x) * (v_splat(1.0f) + (x * (v_splat(1.0f) - v_sigmoid(x))))));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = (g * (v_sigmoid(x) * (v_splat(1.0f) + (x * (v_splat(1.0f) - v_sigmoid(x))))));
     v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void elu_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_elu_arguments *a = arguments;
+  const vf32 alpha = v_splat((float)a->alpha);
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_select((x > v_splat(0.0f)), x, (alpha * v_expm1(x)));
+    v_store(operand[1], i, lanes, result);
   }
 }
 
 static void elu_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_elu_gradient_x_arguments *a = arguments;
-  const v16f alpha = v_splat((float)a->alpha);
-  for (int64_t i = 0; i < count; i += 16) {
+  const vf32 alpha = v_splat((float)a->alpha);
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f result = v_select((x > v_splat(0.0f)), g, ((g * alpha) * v_exp(x)));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = v_select((x > v_splat(0.0f)), g, ((g * alpha) * v_exp(x)));
     v_store(operand[2], i, lanes, result);
   }
 }
 
 static void leaky_relu_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_leaky_relu_arguments *a = arguments;
-  const v16f negative_slope = v_splat((float)a->negative_slope);
-  for (int64_t i = 0; i < count; i += 16) {
+  const vf32 negative_slope = v_splat((float)a->negative_slope);
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = v_select((x > v_splat(0.0f)), x, (negative_slope * x));
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_select((x > v_splat(0.0f)), x, (negative_slope * x));
     v_store(operand[1], i, lanes, result);
   }
 }
 
 static void leaky_relu_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_leaky_relu_gradient_x_arguments *a = arguments;
-  const v16f negative_slope = v_splat((float)a->negative_slope);
-  for (int64_t i = 0; i < count; i += 16) {
+  const vf32 negative_slope = v_splat((float)a->negative_slope);
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f result = v_select((x > v_splat(0.0f)), g, (negative_slope * g));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = v_select((x > v_splat(0.0f)), g, (negative_slope * g));
     v_store(operand[2], i, lanes, result);
   }
 }
 
 static void prelu_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f weight = v_load(operand[1], i, lanes);
-    const v16f result = v_select((x > v_splat(0.0f)), x, (weight * x));
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 weight = v_load(operand[1], i, lanes);
+    const vf32 result = v_select((x > v_splat(0.0f)), x, (weight * x));
     v_store(operand[2], i, lanes, result);
   }
 }
 
 static void prelu_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f weight = v_load(operand[2], i, lanes);
-    const v16f result = v_select((x > v_splat(0.0f)), g, (weight * g));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 weight = v_load(operand[2], i, lanes);
+    const vf32 result = v_select((x > v_splat(0.0f)), g, (weight * g));
     v_store(operand[3], i, lanes, result);
   }
 }
 
 static void prelu_gradient_weight_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f result = v_select((x > v_splat(0.0f)), v_splat(0.0f), (g * x));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = v_select((x > v_splat(0.0f)), v_splat(0.0f), (g * x));
     v_store(operand[2], i, lanes, result);
   }
 }
 
 static void relu6_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = v_select((x < v_splat(0.0f)), v_splat(0.0f), v_select((x > v_splat(6.0f)), v_splat(6.0f), x));
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_select((x < v_splat(0.0f)), v_splat(0.0f), v_select((x > v_splat(6.0f)), v_splat(6.0f), x));
     v_store(operand[1], i, lanes, result);
   }
 }
 
 static void relu6_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f result = v_select(((x > v_splat(0.0f)) & (x < v_splat(6.0f))), g, v_splat(0.0f));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = v_select(((x > v_splat(0.0f)) & (x < v_splat(6.0f))), g, v_splat(0.0f));
     v_store(operand[2], i, lanes, result);
   }
 }
 
 static void hardsigmoid_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = (v_minimum(v_maximum((x + v_splat(3.0f)), v_splat(0.0f)), v_splat(6.0f)) / v_splat(6.0f));
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = (v_minimum(v_maximum((x + v_splat(3.0f)), v_splat(0.0f)), v_splat(6.0f)) / v_splat(6.0f));
     v_store(operand[1], i, lanes, result);
   }
 }
 
 static void hardsigmoid_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f result = v_select(((x > v_splat(-3.0f)) & (x < v_splat(3.0f))), (g / v_splat(6.0f)), v_splat(0.0f));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = v_select(((x > v_splat(-3.0f)) & (x < v_splat(3.0f))), (g / v_splat(6.0f)), v_splat(0.0f));
     v_store(operand[2], i, lanes, result);
   }
 }
 
 static void hardswish_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = ((x * v_minimum(v_maximum((x + v_splat(3.0f)), v_splat(0.0f)), v_splat(6.0f))) / v_splat(6.0f));
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = ((x * v_minimum(v_maximum((x + v_splat(3.0f)), v_splat(0.0f)), v_splat(6.0f))) / v_splat(6.0f));
     v_store(operand[1], i, lanes, result);
   }
 }
 
 static void hardswish_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f result = v_select((x <= v_splat(-3.0f)), v_splat(0.0f), v_select((x < v_splat(3.0f)), (g * ((x / v_splat(3.0f)) + v_splat(0.5f))), g));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = v_select((x <= v_splat(-3.0f)), v_splat(0.0f), v_select((x < v_splat(3.0f)), (g * ((x / v_splat(3.0f)) + v_splat(0.5f))), g));
     v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void softplus_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_softplus_arguments *a = arguments;
+  const vf32 beta = v_splat((float)a->beta);
+  const vf32 threshold = v_splat((float)a->threshold);
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_select(((x * beta) > threshold), x, (v_log1p(v_exp((x * beta))) / beta));
+    v_store(operand[1], i, lanes, result);
   }
 }
 
 static void softplus_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_softplus_gradient_x_arguments *a = arguments;
-  const v16f beta = v_splat((float)a->beta);
-  const v16f threshold = v_splat((float)a->threshold);
-  for (int64_t i = 0; i < count; i += 16) {
+  const vf32 beta = v_splat((float)a->beta);
+  const vf32 threshold = v_splat((float)a->threshold);
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f result = v_select(((x * beta) > threshold), g, (g * v_sigmoid((x * beta))));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = v_select(((x * beta) > threshold), g, (g * v_sigmoid((x * beta))));
     v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void log_sigmoid_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = (v_minimum(x, v_splat(0.0f)) - v_log1p(v_exp((-v_abs(x)))));
+    v_store(operand[1], i, lanes, result);
   }
 }
 
 static void log_sigmoid_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f result = (g * v_sigmoid((-x)));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = (g * v_sigmoid((-x)));
     v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void scale_shift_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 mean = v_load(operand[1], i, lanes);
+    const vf32 scale = v_load(operand[2], i, lanes);
+    const vf32 shift = v_load(operand[3], i, lanes);
+    const vf32 result = (((x - mean) * scale) + shift);
+    v_store(operand[4], i, lanes, result);
+  }
+}
+
+static void scale_shift_gradient_mean_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 scale = v_load(operand[1], i, lanes);
+    const vf32 result = (-(g * scale));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void scale_shift_gradient_scale_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 mean = v_load(operand[2], i, lanes);
+    const vf32 result = (g * (x - mean));
+    v_store(operand[3], i, lanes, result);
+  }
+}
+
+static void running_update_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_running_update_arguments *a = arguments;
+  const vf32 momentum = v_splat((float)a->momentum);
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    vf32 value = v_load(operand[0], i, lanes);
+    const vf32 source = v_load(operand[1], i, lanes);
+    value = (((v_splat(1.0f) - momentum) * value) + (momentum * source));
+    v_store(operand[0], i, lanes, value);
+  }
+}
+
+static void running_update_f64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_running_update_arguments *a = arguments;
+  const double momentum = (double)a->momentum;
+  double *restrict p0 = (double *)operand[0];
+  const double *restrict p1 = (const double *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p0[i] = (double)(((1.0 - momentum) * p0[i]) + (momentum * p1[i]));
   }
 }
 
 static void add_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f y = v_load(operand[1], i, lanes);
-    const v16f result = (x + y);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vf32 result = (x + y);
     v_store(operand[2], i, lanes, result);
   }
 }
@@ -226,11 +338,11 @@ static void add_f64(char *const *operand, int64_t count, const void *arguments) 
 
 static void subtract_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f y = v_load(operand[1], i, lanes);
-    const v16f result = (x - y);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vf32 result = (x - y);
     v_store(operand[2], i, lanes, result);
   }
 }
@@ -247,11 +359,11 @@ static void subtract_f64(char *const *operand, int64_t count, const void *argume
 
 static void multiply_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f y = v_load(operand[1], i, lanes);
-    const v16f result = (x * y);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vf32 result = (x * y);
     v_store(operand[2], i, lanes, result);
   }
 }
@@ -268,11 +380,11 @@ static void multiply_f64(char *const *operand, int64_t count, const void *argume
 
 static void divide_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f y = v_load(operand[1], i, lanes);
-    const v16f result = (x / y);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vf32 result = (x / y);
     v_store(operand[2], i, lanes, result);
   }
 }
@@ -289,23 +401,23 @@ static void divide_f64(char *const *operand, int64_t count, const void *argument
 
 static void divide_gradient_y_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f y = v_load(operand[2], i, lanes);
-    const v16f result = (((-g) * x) / (y * y));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 y = v_load(operand[2], i, lanes);
+    const vf32 result = (((-g) * x) / (y * y));
     v_store(operand[3], i, lanes, result);
   }
 }
 
 static void maximum_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f y = v_load(operand[1], i, lanes);
-    const v16f result = v_maximum(x, y);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vf32 result = v_maximum(x, y);
     v_store(operand[2], i, lanes, result);
   }
 }
@@ -322,35 +434,35 @@ static void maximum_f64(char *const *operand, int64_t count, const void *argumen
 
 static void maximum_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f y = v_load(operand[2], i, lanes);
-    const v16f result = v_select((x > y), g, v_select((x == y), (v_splat(0.5f) * g), v_splat(0.0f)));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 y = v_load(operand[2], i, lanes);
+    const vf32 result = v_select((x > y), g, v_select((x == y), (v_splat(0.5f) * g), v_splat(0.0f)));
     v_store(operand[3], i, lanes, result);
   }
 }
 
 static void maximum_gradient_y_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f y = v_load(operand[2], i, lanes);
-    const v16f result = v_select((y > x), g, v_select((x == y), (v_splat(0.5f) * g), v_splat(0.0f)));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 y = v_load(operand[2], i, lanes);
+    const vf32 result = v_select((y > x), g, v_select((x == y), (v_splat(0.5f) * g), v_splat(0.0f)));
     v_store(operand[3], i, lanes, result);
   }
 }
 
 static void minimum_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f y = v_load(operand[1], i, lanes);
-    const v16f result = v_minimum(x, y);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vf32 result = v_minimum(x, y);
     v_store(operand[2], i, lanes, result);
   }
 }
@@ -367,34 +479,34 @@ static void minimum_f64(char *const *operand, int64_t count, const void *argumen
 
 static void minimum_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f y = v_load(operand[2], i, lanes);
-    const v16f result = v_select((x < y), g, v_select((x == y), (v_splat(0.5f) * g), v_splat(0.0f)));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 y = v_load(operand[2], i, lanes);
+    const vf32 result = v_select((x < y), g, v_select((x == y), (v_splat(0.5f) * g), v_splat(0.0f)));
     v_store(operand[3], i, lanes, result);
   }
 }
 
 static void minimum_gradient_y_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f y = v_load(operand[2], i, lanes);
-    const v16f result = v_select((y < x), g, v_select((x == y), (v_splat(0.5f) * g), v_splat(0.0f)));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 y = v_load(operand[2], i, lanes);
+    const vf32 result = v_select((y < x), g, v_select((x == y), (v_splat(0.5f) * g), v_splat(0.0f)));
     v_store(operand[3], i, lanes, result);
   }
 }
 
 static void negative_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = (-x);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = (-x);
     v_store(operand[1], i, lanes, result);
   }
 }
@@ -410,116 +522,116 @@ static void negative_f64(char *const *operand, int64_t count, const void *argume
 
 static void exp_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = v_exp(x);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_exp(x);
     v_store(operand[1], i, lanes, result);
   }
 }
 
 static void log_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = v_log(x);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_log(x);
     v_store(operand[1], i, lanes, result);
   }
 }
 
 static void sqrt_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = v_sqrt(x);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_sqrt(x);
     v_store(operand[1], i, lanes, result);
   }
 }
 
 static void sqrt_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f y = v_load(operand[1], i, lanes);
-    const v16f result = (g / (v_splat(2.0f) * y));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vf32 result = (g / (v_splat(2.0f) * y));
     v_store(operand[2], i, lanes, result);
   }
 }
 
 static void relu_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = v_select((x < v_splat(0.0f)), v_splat(0.0f), x);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_select((x < v_splat(0.0f)), v_splat(0.0f), x);
     v_store(operand[1], i, lanes, result);
   }
 }
 
 static void relu_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f y = v_load(operand[1], i, lanes);
-    const v16f result = v_select((y > v_splat(0.0f)), g, v_splat(0.0f));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vf32 result = v_select((y > v_splat(0.0f)), g, v_splat(0.0f));
     v_store(operand[2], i, lanes, result);
   }
 }
 
 static void sigmoid_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = v_sigmoid(x);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_sigmoid(x);
     v_store(operand[1], i, lanes, result);
   }
 }
 
 static void sigmoid_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f y = v_load(operand[1], i, lanes);
-    const v16f result = ((g * y) * (v_splat(1.0f) - y));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vf32 result = ((g * y) * (v_splat(1.0f) - y));
     v_store(operand[2], i, lanes, result);
   }
 }
 
 static void tanh_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = v_tanh(x);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_tanh(x);
     v_store(operand[1], i, lanes, result);
   }
 }
 
 static void tanh_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f y = v_load(operand[1], i, lanes);
-    const v16f result = (g * (v_splat(1.0f) - (y * y)));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vf32 result = (g * (v_splat(1.0f) - (y * y)));
     v_store(operand[2], i, lanes, result);
   }
 }
 
 static void where_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16i condition = v_load_mask(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f y = v_load(operand[2], i, lanes);
-    const v16f result = v_select(condition, x, y);
+    const vi32 condition = v_load_mask(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 y = v_load(operand[2], i, lanes);
+    const vf32 result = v_select(condition, x, y);
     v_store(operand[3], i, lanes, result);
   }
 }
@@ -537,33 +649,33 @@ static void where_f64(char *const *operand, int64_t count, const void *arguments
 
 static void where_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16i condition = v_load_mask(operand[1], i, lanes);
-    const v16f result = v_select(condition, g, v_splat(0.0f));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vi32 condition = v_load_mask(operand[1], i, lanes);
+    const vf32 result = v_select(condition, g, v_splat(0.0f));
     v_store(operand[2], i, lanes, result);
   }
 }
 
 static void where_gradient_y_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16i condition = v_load_mask(operand[1], i, lanes);
-    const v16f result = v_select(condition, v_splat(0.0f), g);
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vi32 condition = v_load_mask(operand[1], i, lanes);
+    const vf32 result = v_select(condition, v_splat(0.0f), g);
     v_store(operand[2], i, lanes, result);
   }
 }
 
 static void equal_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f y = v_load(operand[1], i, lanes);
-    const v16i result = (x == y);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vi32 result = (x == y);
     v_store_mask(operand[2], i, lanes, result);
   }
 }
@@ -580,11 +692,11 @@ static void equal_f64(char *const *operand, int64_t count, const void *arguments
 
 static void greater_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f y = v_load(operand[1], i, lanes);
-    const v16i result = (x > y);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vi32 result = (x > y);
     v_store_mask(operand[2], i, lanes, result);
   }
 }
@@ -601,11 +713,11 @@ static void greater_f64(char *const *operand, int64_t count, const void *argumen
 
 static void less_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f y = v_load(operand[1], i, lanes);
-    const v16i result = (x < y);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vi32 result = (x < y);
     v_store_mask(operand[2], i, lanes, result);
   }
 }
@@ -622,11 +734,11 @@ static void less_f64(char *const *operand, int64_t count, const void *arguments)
 
 static void less_equal_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f y = v_load(operand[1], i, lanes);
-    const v16i result = (x <= y);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vi32 result = (x <= y);
     v_store_mask(operand[2], i, lanes, result);
   }
 }
@@ -643,11 +755,11 @@ static void less_equal_f64(char *const *operand, int64_t count, const void *argu
 
 static void greater_equal_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f y = v_load(operand[1], i, lanes);
-    const v16i result = (x >= y);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vi32 result = (x >= y);
     v_store_mask(operand[2], i, lanes, result);
   }
 }
@@ -664,11 +776,11 @@ static void greater_equal_f64(char *const *operand, int64_t count, const void *a
 
 static void not_equal_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f y = v_load(operand[1], i, lanes);
-    const v16i result = (x != y);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vi32 result = (x != y);
     v_store_mask(operand[2], i, lanes, result);
   }
 }
@@ -685,10 +797,10 @@ static void not_equal_f64(char *const *operand, int64_t count, const void *argum
 
 static void reciprocal_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = (v_splat(1.0f) / x);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = (v_splat(1.0f) / x);
     v_store(operand[1], i, lanes, result);
   }
 }
@@ -704,21 +816,21 @@ static void reciprocal_f64(char *const *operand, int64_t count, const void *argu
 
 static void reciprocal_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f y = v_load(operand[1], i, lanes);
-    const v16f result = (((-g) * y) * y);
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vf32 result = (((-g) * y) * y);
     v_store(operand[2], i, lanes, result);
   }
 }
 
 static void square_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = (x * x);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = (x * x);
     v_store(operand[1], i, lanes, result);
   }
 }
@@ -734,158 +846,240 @@ static void square_f64(char *const *operand, int64_t count, const void *argument
 
 static void square_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f result = ((v_splat(2.0f) * g) * x);
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = ((v_splat(2.0f) * g) * x);
     v_store(operand[2], i, lanes, result);
   }
 }
 
 static void abs_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = v_abs(x);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_abs(x);
     v_store(operand[1], i, lanes, result);
   }
 }
 
 static void abs_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f result = (g * v_sign(x));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = (g * v_sign(x));
     v_store(operand[2], i, lanes, result);
   }
 }
 
 static void sign_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = v_sign(x);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_sign(x);
     v_store(operand[1], i, lanes, result);
   }
 }
 
 static void rsqrt_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = (v_splat(1.0f) / v_sqrt(x));
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = (v_splat(1.0f) / v_sqrt(x));
     v_store(operand[1], i, lanes, result);
   }
 }
 
 static void rsqrt_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f y = v_load(operand[1], i, lanes);
-    const v16f result = ((v_splat(-0.5f) * g) * ((y * y) * y));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vf32 result = ((v_splat(-0.5f) * g) * ((y * y) * y));
     v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void expm1_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_expm1(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void log1p_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_log1p(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void sin_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_sin(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void sin_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = (g * v_cos(x));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void cos_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_cos(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void cos_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = ((-g) * v_sin(x));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void erf_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_erf(x);
+    v_store(operand[1], i, lanes, result);
   }
 }
 
 static void erf_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f result = ((v_splat(1.1283791670955126f) * g) * v_exp((-(x * x))));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = ((v_splat(1.1283791670955126f) * g) * v_exp((-(x * x))));
     v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void ndtr_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_ndtr(x);
+    v_store(operand[1], i, lanes, result);
   }
 }
 
 static void floor_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = v_floor(x);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_floor(x);
     v_store(operand[1], i, lanes, result);
   }
 }
 
 static void ceil_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = v_ceil(x);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_ceil(x);
     v_store(operand[1], i, lanes, result);
   }
 }
 
 static void round_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = v_round(x);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_round(x);
     v_store(operand[1], i, lanes, result);
   }
 }
 
 static void trunc_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = v_trunc(x);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_trunc(x);
     v_store(operand[1], i, lanes, result);
   }
 }
 
 static void clamp_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_clamp_arguments *a = arguments;
-  const v16f min = v_splat((float)a->min);
-  const v16f max = v_splat((float)a->max);
-  for (int64_t i = 0; i < count; i += 16) {
+  const vf32 min = v_splat((float)a->min);
+  const vf32 max = v_splat((float)a->max);
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16f result = v_minimum(v_maximum(x, min), max);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_minimum(v_maximum(x, min), max);
     v_store(operand[1], i, lanes, result);
   }
 }
 
 static void clamp_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_clamp_gradient_x_arguments *a = arguments;
-  const v16f min = v_splat((float)a->min);
-  const v16f max = v_splat((float)a->max);
-  for (int64_t i = 0; i < count; i += 16) {
+  const vf32 min = v_splat((float)a->min);
+  const vf32 max = v_splat((float)a->max);
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16f x = v_load(operand[1], i, lanes);
-    const v16f result = v_select(((x >= min) & (x <= max)), g, v_splat(0.0f));
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = v_select(((x >= min) & (x <= max)), g, v_splat(0.0f));
     v_store(operand[2], i, lanes, result);
   }
 }
 
 static void masked_fill_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_masked_fill_arguments *a = arguments;
-  const v16f value = v_splat((float)a->value);
-  for (int64_t i = 0; i < count; i += 16) {
+  const vf32 value = v_splat((float)a->value);
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f x = v_load(operand[0], i, lanes);
-    const v16i mask = v_load_mask(operand[1], i, lanes);
-    const v16f result = v_select(mask, value, x);
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vi32 mask = v_load_mask(operand[1], i, lanes);
+    const vf32 result = v_select(mask, value, x);
     v_store(operand[2], i, lanes, result);
   }
 }
 
 static void masked_fill_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_masked_fill_arguments *a = arguments;
-  const double value = a->value;
+  const double value = (double)a->value;
   const double *p0 = (const double *)operand[0];
   const uint8_t *p1 = (const uint8_t *)operand[1];
   double *restrict p2 = (double *)operand[2];
@@ -896,11 +1090,22 @@ static void masked_fill_f64(char *const *operand, int64_t count, const void *arg
 
 static void masked_fill_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    const v16f g = v_load(operand[0], i, lanes);
-    const v16i mask = v_load_mask(operand[1], i, lanes);
-    const v16f result = v_select(mask, v_splat(0.0f), g);
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vi32 mask = v_load_mask(operand[1], i, lanes);
+    const vf32 result = v_select(mask, v_splat(0.0f), g);
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void copysign_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vf32 result = v_copysign(x, y);
     v_store(operand[2], i, lanes, result);
   }
 }
@@ -925,14 +1130,14 @@ static void logical_not_f64(char *const *operand, int64_t count, const void *arg
 
 static void sgd_update_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_sgd_update_arguments *a = arguments;
-  const v16f learning_rate = v_splat((float)a->learning_rate);
-  const v16f momentum = v_splat((float)a->momentum);
-  const v16f weight_decay = v_splat((float)a->weight_decay);
-  for (int64_t i = 0; i < count; i += 16) {
+  const vf32 learning_rate = v_splat((float)a->learning_rate);
+  const vf32 momentum = v_splat((float)a->momentum);
+  const vf32 weight_decay = v_splat((float)a->weight_decay);
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    v16f value = v_load(operand[0], i, lanes);
-    const v16f gradient = v_load(operand[1], i, lanes);
-    v16f velocity = v_load(operand[2], i, lanes);
+    vf32 value = v_load(operand[0], i, lanes);
+    const vf32 gradient = v_load(operand[1], i, lanes);
+    vf32 velocity = v_load(operand[2], i, lanes);
     velocity = ((momentum * velocity) + (gradient + (weight_decay * value)));
     value = (value - (learning_rate * velocity));
     v_store(operand[2], i, lanes, velocity);
@@ -942,9 +1147,9 @@ static void sgd_update_f32(char *const *operand, int64_t count, const void *argu
 
 static void sgd_update_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_sgd_update_arguments *a = arguments;
-  const double learning_rate = a->learning_rate;
-  const double momentum = a->momentum;
-  const double weight_decay = a->weight_decay;
+  const double learning_rate = (double)a->learning_rate;
+  const double momentum = (double)a->momentum;
+  const double weight_decay = (double)a->weight_decay;
   double *restrict p0 = (double *)operand[0];
   const double *restrict p1 = (const double *)operand[1];
   double *restrict p2 = (double *)operand[2];
@@ -956,18 +1161,18 @@ static void sgd_update_f64(char *const *operand, int64_t count, const void *argu
 
 static void adam_update_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_adam_update_arguments *a = arguments;
-  const v16f step_size = v_splat((float)a->step_size);
-  const v16f correction = v_splat((float)a->correction);
-  const v16f beta1 = v_splat((float)a->beta1);
-  const v16f beta2 = v_splat((float)a->beta2);
-  const v16f epsilon = v_splat((float)a->epsilon);
-  const v16f weight_decay = v_splat((float)a->weight_decay);
-  for (int64_t i = 0; i < count; i += 16) {
+  const vf32 step_size = v_splat((float)a->step_size);
+  const vf32 correction = v_splat((float)a->correction);
+  const vf32 beta1 = v_splat((float)a->beta1);
+  const vf32 beta2 = v_splat((float)a->beta2);
+  const vf32 epsilon = v_splat((float)a->epsilon);
+  const vf32 weight_decay = v_splat((float)a->weight_decay);
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    v16f value = v_load(operand[0], i, lanes);
-    const v16f gradient = v_load(operand[1], i, lanes);
-    v16f mean = v_load(operand[2], i, lanes);
-    v16f square = v_load(operand[3], i, lanes);
+    vf32 value = v_load(operand[0], i, lanes);
+    const vf32 gradient = v_load(operand[1], i, lanes);
+    vf32 mean = v_load(operand[2], i, lanes);
+    vf32 square = v_load(operand[3], i, lanes);
     mean = ((beta1 * mean) + ((v_splat(1.0f) - beta1) * (gradient + (weight_decay * value))));
     square = ((beta2 * square) + ((v_splat(1.0f) - beta2) * ((gradient + (weight_decay * value)) * (gradient + (weight_decay * value)))));
     value = (value - ((step_size * mean) / ((v_sqrt(square) * correction) + epsilon)));
@@ -979,12 +1184,12 @@ static void adam_update_f32(char *const *operand, int64_t count, const void *arg
 
 static void adam_update_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_adam_update_arguments *a = arguments;
-  const double step_size = a->step_size;
-  const double correction = a->correction;
-  const double beta1 = a->beta1;
-  const double beta2 = a->beta2;
-  const double epsilon = a->epsilon;
-  const double weight_decay = a->weight_decay;
+  const double step_size = (double)a->step_size;
+  const double correction = (double)a->correction;
+  const double beta1 = (double)a->beta1;
+  const double beta2 = (double)a->beta2;
+  const double epsilon = (double)a->epsilon;
+  const double weight_decay = (double)a->weight_decay;
   double *restrict p0 = (double *)operand[0];
   const double *restrict p1 = (const double *)operand[1];
   double *restrict p2 = (double *)operand[2];
@@ -998,10 +1203,10 @@ static void adam_update_f64(char *const *operand, int64_t count, const void *arg
 
 static void copy_update_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    v16f value = v_load(operand[0], i, lanes);
-    const v16f source = v_load(operand[1], i, lanes);
+    vf32 value = v_load(operand[0], i, lanes);
+    const vf32 source = v_load(operand[1], i, lanes);
     value = source;
     v_store(operand[0], i, lanes, value);
   }
@@ -1018,10 +1223,10 @@ static void copy_update_f64(char *const *operand, int64_t count, const void *arg
 
 static void add_update_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += 16) {
+  for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
-    v16f value = v_load(operand[0], i, lanes);
-    const v16f source = v_load(operand[1], i, lanes);
+    vf32 value = v_load(operand[0], i, lanes);
+    const vf32 source = v_load(operand[1], i, lanes);
     value = (value + source);
     v_store(operand[0], i, lanes, value);
   }
@@ -1036,78 +1241,96 @@ static void add_update_f64(char *const *operand, int64_t count, const void *argu
   }
 }
 
-const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[WK_OP_COUNT][WK_DTYPE_LIMIT] = {
-    [WK_OP_GELU_TANH] = {[WK_F32] = gelu_tanh_f32},
-    [WK_OP_GELU_TANH_GRADIENT_X] = {[WK_F32] = gelu_tanh_gradient_x_f32},
-    [WK_OP_SILU] = {[WK_F32] = silu_f32},
-    [WK_OP_SILU_GRADIENT_X] = {[WK_F32] = silu_gradient_x_f32},
-    [WK_OP_ELU_GRADIENT_X] = {[WK_F32] = elu_gradient_x_f32},
-    [WK_OP_LEAKY_RELU] = {[WK_F32] = leaky_relu_f32},
-    [WK_OP_LEAKY_RELU_GRADIENT_X] = {[WK_F32] = leaky_relu_gradient_x_f32},
-    [WK_OP_PRELU] = {[WK_F32] = prelu_f32},
-    [WK_OP_PRELU_GRADIENT_X] = {[WK_F32] = prelu_gradient_x_f32},
-    [WK_OP_PRELU_GRADIENT_WEIGHT] = {[WK_F32] = prelu_gradient_weight_f32},
-    [WK_OP_RELU6] = {[WK_F32] = relu6_f32},
-    [WK_OP_RELU6_GRADIENT_X] = {[WK_F32] = relu6_gradient_x_f32},
-    [WK_OP_HARDSIGMOID] = {[WK_F32] = hardsigmoid_f32},
-    [WK_OP_HARDSIGMOID_GRADIENT_X] = {[WK_F32] = hardsigmoid_gradient_x_f32},
-    [WK_OP_HARDSWISH] = {[WK_F32] = hardswish_f32},
-    [WK_OP_HARDSWISH_GRADIENT_X] = {[WK_F32] = hardswish_gradient_x_f32},
-    [WK_OP_SOFTPLUS_GRADIENT_X] = {[WK_F32] = softplus_gradient_x_f32},
-    [WK_OP_LOG_SIGMOID_GRADIENT_X] = {[WK_F32] = log_sigmoid_gradient_x_f32},
-    [WK_OP_ADD] = {[WK_F32] = add_f32, [WK_F64] = add_f64},
-    [WK_OP_SUBTRACT] = {[WK_F32] = subtract_f32, [WK_F64] = subtract_f64},
-    [WK_OP_MULTIPLY] = {[WK_F32] = multiply_f32, [WK_F64] = multiply_f64},
-    [WK_OP_DIVIDE] = {[WK_F32] = divide_f32, [WK_F64] = divide_f64},
-    [WK_OP_DIVIDE_GRADIENT_Y] = {[WK_F32] = divide_gradient_y_f32},
-    [WK_OP_MAXIMUM] = {[WK_F32] = maximum_f32, [WK_F64] = maximum_f64},
-    [WK_OP_MAXIMUM_GRADIENT_X] = {[WK_F32] = maximum_gradient_x_f32},
-    [WK_OP_MAXIMUM_GRADIENT_Y] = {[WK_F32] = maximum_gradient_y_f32},
-    [WK_OP_MINIMUM] = {[WK_F32] = minimum_f32, [WK_F64] = minimum_f64},
-    [WK_OP_MINIMUM_GRADIENT_X] = {[WK_F32] = minimum_gradient_x_f32},
-    [WK_OP_MINIMUM_GRADIENT_Y] = {[WK_F32] = minimum_gradient_y_f32},
-    [WK_OP_NEGATIVE] = {[WK_F32] = negative_f32, [WK_F64] = negative_f64},
-    [WK_OP_EXP] = {[WK_F32] = exp_f32},
-    [WK_OP_LOG] = {[WK_F32] = log_f32},
-    [WK_OP_SQRT] = {[WK_F32] = sqrt_f32},
-    [WK_OP_SQRT_GRADIENT_X] = {[WK_F32] = sqrt_gradient_x_f32},
-    [WK_OP_RELU] = {[WK_F32] = relu_f32},
-    [WK_OP_RELU_GRADIENT_X] = {[WK_F32] = relu_gradient_x_f32},
-    [WK_OP_SIGMOID] = {[WK_F32] = sigmoid_f32},
-    [WK_OP_SIGMOID_GRADIENT_X] = {[WK_F32] = sigmoid_gradient_x_f32},
-    [WK_OP_TANH] = {[WK_F32] = tanh_f32},
-    [WK_OP_TANH_GRADIENT_X] = {[WK_F32] = tanh_gradient_x_f32},
-    [WK_OP_WHERE] = {[WK_F32] = where_f32, [WK_F64] = where_f64},
-    [WK_OP_WHERE_GRADIENT_X] = {[WK_F32] = where_gradient_x_f32},
-    [WK_OP_WHERE_GRADIENT_Y] = {[WK_F32] = where_gradient_y_f32},
-    [WK_OP_EQUAL] = {[WK_F32] = equal_f32, [WK_F64] = equal_f64},
-    [WK_OP_GREATER] = {[WK_F32] = greater_f32, [WK_F64] = greater_f64},
-    [WK_OP_LESS] = {[WK_F32] = less_f32, [WK_F64] = less_f64},
-    [WK_OP_LESS_EQUAL] = {[WK_F32] = less_equal_f32, [WK_F64] = less_equal_f64},
-    [WK_OP_GREATER_EQUAL] = {[WK_F32] = greater_equal_f32, [WK_F64] = greater_equal_f64},
-    [WK_OP_NOT_EQUAL] = {[WK_F32] = not_equal_f32, [WK_F64] = not_equal_f64},
-    [WK_OP_RECIPROCAL] = {[WK_F32] = reciprocal_f32, [WK_F64] = reciprocal_f64},
-    [WK_OP_RECIPROCAL_GRADIENT_X] = {[WK_F32] = reciprocal_gradient_x_f32},
-    [WK_OP_SQUARE] = {[WK_F32] = square_f32, [WK_F64] = square_f64},
-    [WK_OP_SQUARE_GRADIENT_X] = {[WK_F32] = square_gradient_x_f32},
-    [WK_OP_ABS] = {[WK_F32] = abs_f32},
-    [WK_OP_ABS_GRADIENT_X] = {[WK_F32] = abs_gradient_x_f32},
-    [WK_OP_SIGN] = {[WK_F32] = sign_f32},
-    [WK_OP_RSQRT] = {[WK_F32] = rsqrt_f32},
-    [WK_OP_RSQRT_GRADIENT_X] = {[WK_F32] = rsqrt_gradient_x_f32},
-    [WK_OP_ERF_GRADIENT_X] = {[WK_F32] = erf_gradient_x_f32},
-    [WK_OP_FLOOR] = {[WK_F32] = floor_f32},
-    [WK_OP_CEIL] = {[WK_F32] = ceil_f32},
-    [WK_OP_ROUND] = {[WK_F32] = round_f32},
-    [WK_OP_TRUNC] = {[WK_F32] = trunc_f32},
-    [WK_OP_CLAMP] = {[WK_F32] = clamp_f32},
-    [WK_OP_CLAMP_GRADIENT_X] = {[WK_F32] = clamp_gradient_x_f32},
-    [WK_OP_MASKED_FILL] = {[WK_F32] = masked_fill_f32, [WK_F64] = masked_fill_f64},
-    [WK_OP_MASKED_FILL_GRADIENT_X] = {[WK_F32] = masked_fill_gradient_x_f32},
-    [WK_OP_IS_NAN] = {[WK_F64] = is_nan_f64},
-    [WK_OP_LOGICAL_NOT] = {[WK_F64] = logical_not_f64},
-    [WK_OP_SGD_UPDATE] = {[WK_F32] = sgd_update_f32, [WK_F64] = sgd_update_f64},
-    [WK_OP_ADAM_UPDATE] = {[WK_F32] = adam_update_f32, [WK_F64] = adam_update_f64},
-    [WK_OP_COPY_UPDATE] = {[WK_F32] = copy_update_f32, [WK_F64] = copy_update_f64},
-    [WK_OP_ADD_UPDATE] = {[WK_F32] = add_update_f32, [WK_F64] = add_update_f64},
+const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[144][WK_REAL_KINDS] = {
+    [1] = {[WK_KIND_F32] = gelu_exact_f32},
+    [2] = {[WK_KIND_F32] = gelu_exact_gradient_x_f32},
+    [3] = {[WK_KIND_F32] = gelu_tanh_f32},
+    [4] = {[WK_KIND_F32] = gelu_tanh_gradient_x_f32},
+    [5] = {[WK_KIND_F32] = silu_f32},
+    [6] = {[WK_KIND_F32] = silu_gradient_x_f32},
+    [7] = {[WK_KIND_F32] = elu_f32},
+    [8] = {[WK_KIND_F32] = elu_gradient_x_f32},
+    [11] = {[WK_KIND_F32] = leaky_relu_f32},
+    [12] = {[WK_KIND_F32] = leaky_relu_gradient_x_f32},
+    [13] = {[WK_KIND_F32] = prelu_f32},
+    [14] = {[WK_KIND_F32] = prelu_gradient_x_f32},
+    [15] = {[WK_KIND_F32] = prelu_gradient_weight_f32},
+    [16] = {[WK_KIND_F32] = relu6_f32},
+    [17] = {[WK_KIND_F32] = relu6_gradient_x_f32},
+    [19] = {[WK_KIND_F32] = hardsigmoid_f32},
+    [20] = {[WK_KIND_F32] = hardsigmoid_gradient_x_f32},
+    [21] = {[WK_KIND_F32] = hardswish_f32},
+    [22] = {[WK_KIND_F32] = hardswish_gradient_x_f32},
+    [24] = {[WK_KIND_F32] = softplus_f32},
+    [25] = {[WK_KIND_F32] = softplus_gradient_x_f32},
+    [27] = {[WK_KIND_F32] = log_sigmoid_f32},
+    [28] = {[WK_KIND_F32] = log_sigmoid_gradient_x_f32},
+    [32] = {[WK_KIND_F32] = scale_shift_f32},
+    [33] = {[WK_KIND_F32] = scale_shift_gradient_mean_f32},
+    [34] = {[WK_KIND_F32] = scale_shift_gradient_scale_f32},
+    [35] = {[WK_KIND_F32] = running_update_f32, [WK_KIND_F64] = running_update_f64},
+    [36] = {[WK_KIND_F32] = add_f32, [WK_KIND_F64] = add_f64},
+    [37] = {[WK_KIND_F32] = subtract_f32, [WK_KIND_F64] = subtract_f64},
+    [38] = {[WK_KIND_F32] = multiply_f32, [WK_KIND_F64] = multiply_f64},
+    [39] = {[WK_KIND_F32] = divide_f32, [WK_KIND_F64] = divide_f64},
+    [40] = {[WK_KIND_F32] = divide_gradient_y_f32},
+    [41] = {[WK_KIND_F32] = maximum_f32, [WK_KIND_F64] = maximum_f64},
+    [42] = {[WK_KIND_F32] = maximum_gradient_x_f32},
+    [43] = {[WK_KIND_F32] = maximum_gradient_y_f32},
+    [44] = {[WK_KIND_F32] = minimum_f32, [WK_KIND_F64] = minimum_f64},
+    [45] = {[WK_KIND_F32] = minimum_gradient_x_f32},
+    [46] = {[WK_KIND_F32] = minimum_gradient_y_f32},
+    [47] = {[WK_KIND_F32] = negative_f32, [WK_KIND_F64] = negative_f64},
+    [48] = {[WK_KIND_F32] = exp_f32},
+    [49] = {[WK_KIND_F32] = log_f32},
+    [50] = {[WK_KIND_F32] = sqrt_f32},
+    [51] = {[WK_KIND_F32] = sqrt_gradient_x_f32},
+    [52] = {[WK_KIND_F32] = relu_f32},
+    [53] = {[WK_KIND_F32] = relu_gradient_x_f32},
+    [54] = {[WK_KIND_F32] = sigmoid_f32},
+    [55] = {[WK_KIND_F32] = sigmoid_gradient_x_f32},
+    [56] = {[WK_KIND_F32] = tanh_f32},
+    [57] = {[WK_KIND_F32] = tanh_gradient_x_f32},
+    [58] = {[WK_KIND_F32] = where_f32, [WK_KIND_F64] = where_f64},
+    [59] = {[WK_KIND_F32] = where_gradient_x_f32},
+    [60] = {[WK_KIND_F32] = where_gradient_y_f32},
+    [61] = {[WK_KIND_F32] = equal_f32, [WK_KIND_F64] = equal_f64},
+    [62] = {[WK_KIND_F32] = greater_f32, [WK_KIND_F64] = greater_f64},
+    [63] = {[WK_KIND_F32] = less_f32, [WK_KIND_F64] = less_f64},
+    [64] = {[WK_KIND_F32] = less_equal_f32, [WK_KIND_F64] = less_equal_f64},
+    [65] = {[WK_KIND_F32] = greater_equal_f32, [WK_KIND_F64] = greater_equal_f64},
+    [66] = {[WK_KIND_F32] = not_equal_f32, [WK_KIND_F64] = not_equal_f64},
+    [67] = {[WK_KIND_F32] = reciprocal_f32, [WK_KIND_F64] = reciprocal_f64},
+    [68] = {[WK_KIND_F32] = reciprocal_gradient_x_f32},
+    [69] = {[WK_KIND_F32] = square_f32, [WK_KIND_F64] = square_f64},
+    [70] = {[WK_KIND_F32] = square_gradient_x_f32},
+    [71] = {[WK_KIND_F32] = abs_f32},
+    [72] = {[WK_KIND_F32] = abs_gradient_x_f32},
+    [73] = {[WK_KIND_F32] = sign_f32},
+    [74] = {[WK_KIND_F32] = rsqrt_f32},
+    [75] = {[WK_KIND_F32] = rsqrt_gradient_x_f32},
+    [78] = {[WK_KIND_F32] = expm1_f32},
+    [79] = {[WK_KIND_F32] = log1p_f32},
+    [82] = {[WK_KIND_F32] = sin_f32},
+    [83] = {[WK_KIND_F32] = sin_gradient_x_f32},
+    [84] = {[WK_KIND_F32] = cos_f32},
+    [85] = {[WK_KIND_F32] = cos_gradient_x_f32},
+    [96] = {[WK_KIND_F32] = erf_f32},
+    [97] = {[WK_KIND_F32] = erf_gradient_x_f32},
+    [100] = {[WK_KIND_F32] = ndtr_f32},
+    [106] = {[WK_KIND_F32] = floor_f32},
+    [107] = {[WK_KIND_F32] = ceil_f32},
+    [108] = {[WK_KIND_F32] = round_f32},
+    [109] = {[WK_KIND_F32] = trunc_f32},
+    [110] = {[WK_KIND_F32] = clamp_f32},
+    [111] = {[WK_KIND_F32] = clamp_gradient_x_f32},
+    [115] = {[WK_KIND_F32] = masked_fill_f32, [WK_KIND_F64] = masked_fill_f64},
+    [116] = {[WK_KIND_F32] = masked_fill_gradient_x_f32},
+    [123] = {[WK_KIND_F32] = copysign_f32},
+    [128] = {[WK_KIND_F64] = is_nan_f64},
+    [134] = {[WK_KIND_F64] = logical_not_f64},
+    [140] = {[WK_KIND_F32] = sgd_update_f32, [WK_KIND_F64] = sgd_update_f64},
+    [141] = {[WK_KIND_F32] = adam_update_f32, [WK_KIND_F64] = adam_update_f64},
+    [142] = {[WK_KIND_F32] = copy_update_f32, [WK_KIND_F64] = copy_update_f64},
+    [143] = {[WK_KIND_F32] = add_update_f32, [WK_KIND_F64] = add_update_f64},
 };

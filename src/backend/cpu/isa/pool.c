@@ -7,28 +7,36 @@
 #include "backend/cpu/isa/lanes.h"
 #include "backend/cpu/isa/parts.h"
 
-/* The part of a window that lies inside x. */
+/* The part of a window that lies inside x: rows top, top + down, .. before bottom, and so on. */
 typedef struct window {
-  int64_t top, bottom, left, right; /* [top, bottom) x [left, right) */
+  int64_t top, bottom, left, right;
+  int64_t down, across;
+  int64_t size; /* what an average divides by */
 } window;
 
-static window find_window(const wk_cpu_pool2d_shape *s, int64_t i, int64_t j) {
-  window w = {i * s->stride_height - s->padding_top, 0, j * s->stride_width - s->padding_left, 0};
-  w.bottom = w.top + s->kernel_height, w.right = w.left + s->kernel_width;
-  if (w.top < 0) w.top = 0;
-  if (w.left < 0) w.left = 0;
-  if (w.bottom > s->height) w.bottom = s->height;
-  if (w.right > s->width) w.right = s->width;
-  if (w.bottom < w.top) w.bottom = w.top;
-  if (w.right < w.left) w.right = w.left;
-  return w;
+/* The first place from `begin` on, in steps, that is not in front of x. */
+static int64_t step_inside(int64_t begin, int64_t step) {
+  return begin >= 0 ? begin : begin + (-begin + step - 1) / step * step;
 }
 
-/* What an average divides by. */
-static int64_t window_size(const wk_cpu_pool2d_shape *s, const window *w) {
-  if (s->count_include_pad) return s->kernel_height * s->kernel_width;
-  const int64_t inside = (w->bottom - w->top) * (w->right - w->left);
-  return inside > 0 ? inside : 1;
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static window find_window(const wk_cpu_pool2d_shape *s, int64_t i, int64_t j) {
+  window w = {.down = s->dilation_height ? s->dilation_height : 1,
+              .across = s->dilation_width ? s->dilation_width : 1};
+  const int64_t top = i * s->stride_height - s->padding_top;
+  const int64_t left = j * s->stride_width - s->padding_left;
+  const int64_t bottom = top + (s->kernel_height - 1) * w.down + 1;
+  const int64_t right = left + (s->kernel_width - 1) * w.across + 1;
+  w.top = step_inside(top, w.down), w.left = step_inside(left, w.across);
+  w.bottom = smaller(bottom, s->height), w.right = smaller(right, s->width);
+  if (w.bottom < w.top) w.bottom = w.top;
+  if (w.right < w.left) w.right = w.left;
+  const int64_t inside = (w.bottom - w.top) * (w.right - w.left);
+  const int64_t rows = s->padded_height ? smaller(bottom, s->padded_height) - top : bottom - top;
+  const int64_t columns = s->padded_width ? smaller(right, s->padded_width) - left : right - left;
+  w.size = s->count_include_pad ? rows * columns : inside > 0 ? inside : 1;
+  return w;
 }
 
 #define KIND f32
@@ -39,7 +47,9 @@ static int64_t window_size(const wk_cpu_pool2d_shape *s, const window *w) {
 #undef TYPE
 #undef INDEX_LANES
 
+#ifndef WICK_ISA_F32_ONLY
 #define KIND f64
 #define TYPE double
 #define INDEX_LANES wk_i64x16
 #include "backend/cpu/isa/pool_kind.h"
+#endif

@@ -37,8 +37,8 @@ WK_LANES_INLINE INDEX_LANES is_better(lanes x, lanes best) {
 WK_LANES_INLINE lanes window_max(const wk_cpu_pool2d_shape *s, const window *w, const TYPE *image,
                                  int64_t count) {
   lanes best = lanes_all(-(TYPE)INFINITY);
-  for (int64_t i = w->top; i < w->bottom; i++)
-    for (int64_t j = w->left; j < w->right; j++) {
+  for (int64_t i = w->top; i < w->bottom; i += w->down)
+    for (int64_t j = w->left; j < w->right; j += w->across) {
       const lanes x = load_group(image + (i * s->width + j) * s->channels, count);
       best = lanes_select(is_better(x, best), x, best);
     }
@@ -62,16 +62,16 @@ WK_LANES_INLINE void give_to_max(const wk_cpu_pool2d_shape *s, const window *w, 
                                  TYPE *x_gradient, lanes gradient, int64_t count) {
   lanes best = lanes_all(-(TYPE)INFINITY);
   INDEX_LANES where = {0}, index = {0};
-  for (int64_t i = w->top; i < w->bottom; i++)
-    for (int64_t j = w->left; j < w->right; j++, index += 1) {
+  for (int64_t i = w->top; i < w->bottom; i += w->down)
+    for (int64_t j = w->left; j < w->right; j += w->across, index += 1) {
       const lanes x = load_group(image + (i * s->width + j) * s->channels, count);
       const INDEX_LANES better = is_better(x, best);
       best = lanes_select(better, x, best);
       where = (where & ~better) | (index & better);
     }
   index = (INDEX_LANES){0};
-  for (int64_t i = w->top; i < w->bottom; i++)
-    for (int64_t j = w->left; j < w->right; j++, index += 1) {
+  for (int64_t i = w->top; i < w->bottom; i += w->down)
+    for (int64_t j = w->left; j < w->right; j += w->across, index += 1) {
       TYPE *to = x_gradient + (i * s->width + j) * s->channels;
       const lanes part = (lanes)((INDEX_LANES)gradient & (INDEX_LANES)(where == index));
       store_group(to, count, load_group(to, count) + part);
@@ -80,9 +80,9 @@ WK_LANES_INLINE void give_to_max(const wk_cpu_pool2d_shape *s, const window *w, 
 
 WK_LANES_INLINE void give_to_all(const wk_cpu_pool2d_shape *s, const window *w, TYPE *x_gradient,
                                  lanes gradient, int64_t count) {
-  const lanes part = gradient / (TYPE)window_size(s, w);
-  for (int64_t i = w->top; i < w->bottom; i++)
-    for (int64_t j = w->left; j < w->right; j++) {
+  const lanes part = gradient / (TYPE)w->size;
+  for (int64_t i = w->top; i < w->bottom; i += w->down)
+    for (int64_t j = w->left; j < w->right; j += w->across) {
       TYPE *to = x_gradient + (i * s->width + j) * s->channels;
       store_group(to, count, load_group(to, count) + part);
     }
@@ -127,10 +127,10 @@ static void average_gradient(const wk_cpu_pool2d_shape *s, const void *y_gradien
 WK_LANES_INLINE lanes window_average(const wk_cpu_pool2d_shape *s, const window *w,
                                      const TYPE *image, int64_t count) {
   lanes sum = {0};
-  for (int64_t i = w->top; i < w->bottom; i++)
-    for (int64_t j = w->left; j < w->right; j++)
+  for (int64_t i = w->top; i < w->bottom; i += w->down)
+    for (int64_t j = w->left; j < w->right; j += w->across)
       sum += load_group(image + (i * s->width + j) * s->channels, count);
-  return sum / (TYPE)window_size(s, w);
+  return sum / (TYPE)w->size;
 }
 
 static void average(const wk_cpu_pool2d_shape *s, const void *x, void *y, int64_t begin,

@@ -23,6 +23,7 @@
 #undef HIGHEST
 #undef IS_NAN
 
+#ifndef WICK_ISA_F32_ONLY
 #define KIND f64
 #define TYPE double
 #define ADD_TYPE double
@@ -65,3 +66,4 @@ typedef uint32_t u32x16 __attribute__((vector_size(WK_LANES * sizeof(uint32_t)))
 #define HIGHEST INT32_MAX
 #define IS_NAN(x) 0
 #include "backend/cpu/isa/reduce_kind.h"
+#endif

@@ -12,6 +12,8 @@
 #undef KIND
 #undef TYPE
 
+#ifndef WICK_ISA_F32_ONLY
 #define KIND f64
 #define TYPE double
 #include "backend/cpu/isa/softmax_kind.h"
+#endif

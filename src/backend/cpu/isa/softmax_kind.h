@@ -5,8 +5,8 @@
 
 #include "backend/cpu/isa/kinds.h"
 
-#define load_group OF_KIND(load_group)
-#define store_group OF_KIND(store_group)
+#include "backend/cpu/isa/group_kind.h"
+
 #define row_facts OF_KIND(row_facts)
 #define find_facts OF_KIND(find_facts)
 #define log_of OF_KIND(log_of)
@@ -16,24 +16,6 @@
 #define cross_entropy OF_KIND(cross_entropy)
 #define cross_entropy_gradient OF_KIND(cross_entropy_gradient)
 #define softmax OF_KIND(softmax)
-
-#define ADD_ONE(a, b) ((a) + (b))
-#define LARGER_ONE(a, b) ((b) > (a) || (b) != (b) ? (b) : (a))
-
-/* For each group of up to 16 columns from `i` on, `some` of them. */
-#define EACH_GROUP(i, some)                                                                        \
-  for (int64_t i = 0, some; (some = columns - i < WK_LANES ? columns - i : WK_LANES), i < columns; \
-       i += WK_LANES)
-
-WK_LANES_INLINE lanes load_group(const TYPE *from, int64_t some, TYPE other) {
-  return some == WK_LANES ? lanes_load(from) : lanes_load_some(from, some, other);
-}
-WK_LANES_INLINE void store_group(TYPE *to, int64_t some, lanes x) {
-  if (some == WK_LANES)
-    lanes_store(to, x);
-  else
-    lanes_store_some(to, some, x);
-}
 
 /* A row's largest element and the sum of exp(x - largest). */
 typedef struct row_facts {
@@ -139,7 +121,3 @@ const wk_isa_softmax WK_ISA_NAME(OF_KIND(wk_isa_softmax)) = {
     softmax_gradient, log_softmax_gradient,
     cross_entropy,    cross_entropy_gradient,
 };
-
-#undef ADD_ONE
-#undef LARGER_ONE
-#undef EACH_GROUP

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Tiles of attention scores for one instruction set. */
+
+#include "backend/cpu/isa/lanes.h"
+#include "backend/cpu/isa/maths.h"
+#include "backend/cpu/isa/parts.h"
+#include "ops/random.h"
+
+#define KIND f32
+#define TYPE float
+#include "backend/cpu/isa/attention_kind.h"
+#undef KIND
+#undef TYPE
+
+#ifndef WICK_ISA_F32_ONLY
+#define KIND f64
+#define TYPE double
+#include "backend/cpu/isa/attention_kind.h"
+#endif

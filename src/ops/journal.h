@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_OPS_JOURNAL_H
+#define WICK_OPS_JOURNAL_H
+
+/* Random numbers once more: a journal notes which numbers the random ops of a thread took, and a
+ * second run takes the same ones from it, so that generators stay as they are. */
+
+#include "ops/op.h"
+
+typedef struct wk_journal_entry {
+  uint64_t seed, offset;
+  int64_t count;
+} wk_journal_entry;
+
+typedef struct wk_random_journal {
+  struct wk_random_journal *outer; /* that was open before */
+  wk_journal_entry *entries;
+  size_t count, capacity, next;
+  bool replays;
+} wk_random_journal;
+
+/* From here on the calling thread's random ops note their numbers, or, if it `replays`, take them
+ * from the journal. Journals may lie in others. */
+void wk_journal_open(wk_random_journal *journal, bool replays);
+void wk_journal_close(wk_random_journal *journal);
+void wk_journal_free(wk_random_journal *journal);
+
+#endif
