@@ -28,7 +28,7 @@ class Op:
 
 
 INF = float("inf")
-ENUMS = {'reduction': ['mean', 'sum', 'none'], 'quantile_method': ['linear', 'lower', 'higher', 'midpoint', 'nearest'], 'interpolation': ['nearest', 'nearest_exact', 'linear', 'cubic', 'area'], 'sampling': ['linear', 'nearest'], 'outside': ['zeros', 'border', 'reflection'], 'pad_mode': ['constant', 'reflect', 'replicate', 'circular'], 'scatter_reduction': ['sum', 'mean', 'max', 'min', 'product'], 'bag_mode': ['mean', 'sum', 'max'], 'fan': ['in', 'out', 'average'], 'distribution': ['truncated_normal', 'normal', 'uniform']}
+ENUMS = {'reduction': ['mean', 'sum', 'none'], 'quantile_method': ['linear', 'lower', 'higher', 'midpoint', 'nearest'], 'interpolation': ['nearest', 'nearest_exact', 'linear', 'cubic', 'area'], 'sampling': ['linear', 'nearest'], 'outside': ['zeros', 'border', 'reflection'], 'pad_mode': ['constant', 'reflect', 'replicate', 'circular'], 'scatter_reduction': ['sum', 'mean', 'max', 'min', 'product'], 'bag_mode': ['mean', 'sum', 'max'], 'fan': ['in', 'out', 'average'], 'distribution': ['truncated_normal', 'normal', 'uniform'], 'matrix_norm_kind': ['frobenius', 'nuclear', 'spectral', 'largest_column', 'largest_row']}
 
 OPS = {
     "gelu": Op(
@@ -271,6 +271,11 @@ OPS = {
         [('x', ['i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
         [("classes", "int", True, 0, 0, INF), ("dtype", "dtype", False, 0, -INF, INF)],
         ['y'], False),
+    "meshgrid": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [],
+        ['rows', 'columns'], False),
     "clone": Op(
         [("x", ctypes.c_void_p)],
         [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
@@ -311,545 +316,15 @@ OPS = {
         [('a', ['f32', 'f64', 'f16', 'bf16'], False, False), ('b', ['f32', 'f64', 'f16', 'bf16'], False, False)],
         [("axis", "axis", True, 0, -INF, INF), ("reverse", "bool", False, 0, -INF, INF)],
         ['y'], False),
-    "embedding": Op(
-        [("weight", ctypes.c_void_p), ("indices", ctypes.c_void_p), ("has_padding", ctypes.c_bool), ("padding_index", ctypes.c_int64)],
-        [('weight', ['f32', 'f64', 'f16', 'bf16'], False, False), ('indices', ['i64'], False, False)],
-        [("has_padding", "bool", False, 0, -INF, INF), ("padding_index", "int", False, 0, -INF, INF)],
-        ['y'], False),
-    "embedding_bag": Op(
-        [("weight", ctypes.c_void_p), ("indices", ctypes.c_void_p), ("offsets", ctypes.c_void_p), ("sample_weights", ctypes.c_void_p), ("mode", ctypes.c_int), ("has_padding", ctypes.c_bool), ("padding_index", ctypes.c_int64)],
-        [('weight', ['f32', 'f64', 'f16', 'bf16'], False, False), ('indices', ['i64'], False, False), ('offsets', ['i64'], True, False), ('sample_weights', ['f32', 'f64', 'f16', 'bf16'], True, False)],
-        [("mode", "bag_mode", False, 0, -INF, INF), ("has_padding", "bool", False, 0, -INF, INF), ("padding_index", "int", False, 0, -INF, INF)],
-        ['y'], False),
-    "segment_sum": Op(
-        [("x", ctypes.c_void_p), ("segments", ctypes.c_void_p), ("count", ctypes.c_int64)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('segments', ['i64'], False, False)],
-        [("count", "int", False, 0, 0, INF)],
-        ['y'], False),
-    "segment_mean": Op(
-        [("x", ctypes.c_void_p), ("segments", ctypes.c_void_p), ("count", ctypes.c_int64)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('segments', ['i64'], False, False)],
-        [("count", "int", False, 0, 0, INF)],
-        ['y'], False),
-    "segment_max": Op(
-        [("x", ctypes.c_void_p), ("segments", ctypes.c_void_p), ("count", ctypes.c_int64)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('segments', ['i64'], False, False)],
-        [("count", "int", False, 0, 0, INF)],
-        ['y'], False),
-    "segment_min": Op(
-        [("x", ctypes.c_void_p), ("segments", ctypes.c_void_p), ("count", ctypes.c_int64)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('segments', ['i64'], False, False)],
-        [("count", "int", False, 0, 0, INF)],
-        ['y'], False),
-    "segment_product": Op(
-        [("x", ctypes.c_void_p), ("segments", ctypes.c_void_p), ("count", ctypes.c_int64)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('segments', ['i64'], False, False)],
-        [("count", "int", False, 0, 0, INF)],
-        ['y'], False),
-    "gather": Op(
-        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("axis", ctypes.c_int)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False)],
-        [("axis", "axis", True, 0, -INF, INF)],
-        ['y'], False),
-    "scatter": Op(
-        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("source", ctypes.c_void_p), ("axis", ctypes.c_int)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
-        [("axis", "axis", True, 0, -INF, INF)],
-        ['y'], False),
-    "scatter_add": Op(
-        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("source", ctypes.c_void_p), ("axis", ctypes.c_int)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
-        [("axis", "axis", True, 0, -INF, INF)],
-        ['y'], False),
-    "index_get": Op(
-        [("x", ctypes.c_void_p), ("indices", Tensors), ("axis", ctypes.c_int)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('indices', ['i64'], False, True)],
-        [("axis", "axis", False, 0, -INF, INF)],
-        ['y'], False),
-    "index_put": Op(
-        [("x", ctypes.c_void_p), ("source", ctypes.c_void_p), ("indices", Tensors), ("axis", ctypes.c_int), ("accumulate", ctypes.c_bool)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('indices', ['i64'], False, True)],
-        [("axis", "axis", False, 0, -INF, INF), ("accumulate", "bool", False, 0, -INF, INF)],
-        ['y'], False),
-    "index_select": Op(
-        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("axis", ctypes.c_int)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False)],
-        [("axis", "axis", True, 0, -INF, INF)],
-        ['y'], False),
-    "scatter_reduce": Op(
-        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("source", ctypes.c_void_p), ("axis", ctypes.c_int), ("reduction", ctypes.c_int), ("exclude_x", ctypes.c_bool)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('index', ['i64'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [("axis", "axis", True, 0, -INF, INF), ("reduction", "scatter_reduction", False, 0, -INF, INF), ("exclude_x", "bool", False, 0, -INF, INF)],
-        ['y'], False),
-    "index_add": Op(
-        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("source", ctypes.c_void_p), ("axis", ctypes.c_int), ("alpha", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('index', ['i64'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [("axis", "axis", True, 0, -INF, INF), ("alpha", "double", False, 1, -INF, INF)],
-        ['y'], False),
-    "index_copy": Op(
-        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("source", ctypes.c_void_p), ("axis", ctypes.c_int)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
-        [("axis", "axis", True, 0, -INF, INF)],
-        ['y'], False),
-    "index_fill": Op(
-        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("axis", ctypes.c_int), ("value", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False)],
-        [("axis", "axis", True, 0, -INF, INF), ("value", "double", True, 0, -INF, INF)],
-        ['y'], False),
-    "index_reduce": Op(
-        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("source", ctypes.c_void_p), ("axis", ctypes.c_int), ("reduction", ctypes.c_int), ("exclude_x", ctypes.c_bool)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('index', ['i64'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [("axis", "axis", True, 0, -INF, INF), ("reduction", "scatter_reduction", False, 0, -INF, INF), ("exclude_x", "bool", False, 0, -INF, INF)],
-        ['y'], False),
-    "take": Op(
-        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False)],
-        [],
-        ['y'], False),
-    "take_along_axis": Op(
-        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("axis", ctypes.c_int)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False)],
-        [("axis", "axis", True, 0, -INF, INF)],
-        ['y'], False),
-    "gather_nd": Op(
-        [("x", ctypes.c_void_p), ("indices", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('indices', ['i64'], False, False)],
-        [],
-        ['y'], False),
-    "scatter_nd": Op(
-        [("source", ctypes.c_void_p), ("indices", ctypes.c_void_p), ("shape", Shape)],
-        [('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('indices', ['i64'], False, False)],
-        [("shape", "shape", True, 0, -INF, INF)],
-        ['y'], False),
-    "scatter_nd_update": Op(
-        [("x", ctypes.c_void_p), ("source", ctypes.c_void_p), ("indices", ctypes.c_void_p), ("accumulate", ctypes.c_bool)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('indices', ['i64'], False, False)],
-        [("accumulate", "bool", False, 0, -INF, INF)],
-        ['y'], False),
-    "nonzero": Op(
-        [("x", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
-        [],
-        ['y'], False),
-    "masked_select": Op(
-        [("x", ctypes.c_void_p), ("mask", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('mask', ['bool'], False, False)],
-        [],
-        ['y'], False),
-    "masked_scatter": Op(
-        [("x", ctypes.c_void_p), ("mask", ctypes.c_void_p), ("source", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('mask', ['bool'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
-        [],
-        ['y'], False),
-    "put": Op(
-        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("source", ctypes.c_void_p), ("accumulate", ctypes.c_bool)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
-        [("accumulate", "bool", False, 0, -INF, INF)],
-        ['y'], False),
-    "dot": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [],
-        ['result'], False),
-    "inner": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [],
-        ['result'], False),
-    "outer": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [],
-        ['result'], False),
-    "vector_dot": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("axis", ctypes.c_int)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [("axis", "axis", True, 0, -INF, INF)],
-        ['result'], False),
-    "add_matmul": Op(
-        [("addend", ctypes.c_void_p), ("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("alpha", ctypes.c_double), ("beta", ctypes.c_double)],
-        [('addend', ['f32', 'f64', 'f16', 'bf16'], False, False), ('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("alpha", "double", False, 1, -INF, INF), ("beta", "double", False, 1, -INF, INF)],
-        ['result'], False),
-    "tensordot": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("axes_x", Axes), ("axes_y", Axes)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [("axes_x", "axes", False, 0, -INF, INF), ("axes_y", "axes", False, 0, -INF, INF)],
-        ['result'], False),
-    "einsum": Op(
-        [("tensors", Tensors), ("equation", ctypes.c_char_p)],
-        [('tensors', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, True)],
-        [("equation", "text", True, 0, -INF, INF)],
-        ['y'], False),
-    "chain_matmul": Op(
-        [("matrices", Tensors)],
-        [('matrices', ['f32', 'f64', 'f16', 'bf16'], False, True)],
-        [],
-        ['y'], False),
-    "trace": Op(
-        [("x", ctypes.c_void_p)],
+    "difference": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("times", ctypes.c_int64)],
         [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [],
+        [("axis", "axis", True, 0, -INF, INF), ("times", "int", False, 1, 1, INF)],
         ['y'], False),
-    "lower_triangle": Op(
-        [("x", ctypes.c_void_p), ("offset", ctypes.c_int64)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
-        [("offset", "int", False, 0, -INF, INF)],
-        ['y'], False),
-    "upper_triangle": Op(
-        [("x", ctypes.c_void_p), ("offset", ctypes.c_int64)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
-        [("offset", "int", False, 0, -INF, INF)],
-        ['y'], False),
-    "kronecker": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [],
-        ['result'], False),
-    "cross": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("axis", ctypes.c_int)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [("axis", "axis", True, 0, -INF, INF)],
-        ['result'], False),
-    "cosine_similarity": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("axis", ctypes.c_int), ("epsilon", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("axis", "axis", True, 0, -INF, INF), ("epsilon", "double", False, 1e-08, 0, INF)],
-        ['result'], False),
-    "pairwise_distance": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("order", ctypes.c_double), ("epsilon", ctypes.c_double), ("keep_dims", ctypes.c_bool)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("order", "double", False, 2, -INF, INF), ("epsilon", "double", False, 1e-06, 0, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
-        ['result'], False),
-    "distances": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("order", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("order", "double", False, 2, -INF, INF)],
-        ['result'], False),
-    "matrix_power": Op(
-        [("x", ctypes.c_void_p), ("exponent", ctypes.c_int64)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("exponent", "int", True, 0, -INF, INF)],
-        ['y'], False),
-    "cholesky": Op(
-        [("x", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [],
-        ['y'], False),
-    "triangular_solve": Op(
-        [("a", ctypes.c_void_p), ("b", ctypes.c_void_p), ("upper", ctypes.c_bool), ("unit_diagonal", ctypes.c_bool)],
-        [('a', ['f32', 'f64', 'f16', 'bf16'], False, False), ('b', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("upper", "bool", False, 0, -INF, INF), ("unit_diagonal", "bool", False, 0, -INF, INF)],
-        ['y'], False),
-    "solve": Op(
-        [("a", ctypes.c_void_p), ("b", ctypes.c_void_p)],
-        [('a', ['f32', 'f64', 'f16', 'bf16'], False, False), ('b', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [],
-        ['y'], False),
-    "inverse": Op(
-        [("x", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [],
-        ['y'], False),
-    "determinant": Op(
-        [("x", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [],
-        ['y'], False),
-    "log_determinant": Op(
-        [("x", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [],
-        ['sign', 'logarithm'], False),
-    "qr": Op(
-        [("x", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [],
-        ['q', 'r'], False),
-    "symmetric_eigen": Op(
-        [("x", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [],
-        ['values', 'vectors'], False),
-    "svd": Op(
-        [("x", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [],
-        ['u', 's', 'vt'], False),
-    "pseudo_inverse": Op(
-        [("x", ctypes.c_void_p), ("tolerance", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("tolerance", "double", False, 0, 0, INF)],
-        ['y'], False),
-    "matrix_rank": Op(
-        [("x", ctypes.c_void_p), ("tolerance", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("tolerance", "double", False, 0, 0, INF)],
-        ['y'], False),
-    "least_squares": Op(
-        [("a", ctypes.c_void_p), ("b", ctypes.c_void_p)],
-        [('a', ['f32', 'f64', 'f16', 'bf16'], False, False), ('b', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [],
-        ['y'], False),
-    "cholesky_solve": Op(
-        [("b", ctypes.c_void_p), ("l", ctypes.c_void_p)],
-        [('b', ['f32', 'f64', 'f16', 'bf16'], False, False), ('l', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [],
-        ['y'], False),
-    "matrix_exponential": Op(
-        [("x", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [],
-        ['y'], False),
-    "mse_loss": Op(
-        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("reduction", "reduction", False, 0, -INF, INF)],
-        ['y'], False),
-    "l1_loss": Op(
-        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("reduction", "reduction", False, 0, -INF, INF)],
-        ['y'], False),
-    "smooth_l1_loss": Op(
-        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("beta", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("reduction", "reduction", False, 0, -INF, INF), ("beta", "double", False, 1, 0, INF)],
-        ['y'], False),
-    "huber_loss": Op(
-        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("delta", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("reduction", "reduction", False, 0, -INF, INF), ("delta", "double", False, 1, 1e-300, INF)],
-        ['y'], False),
-    "kl_divergence": Op(
-        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("log_target", ctypes.c_bool)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("reduction", "reduction", False, 0, -INF, INF), ("log_target", "bool", False, 0, -INF, INF)],
-        ['y'], False),
-    "binary_cross_entropy": Op(
-        [("probabilities", ctypes.c_void_p), ("target", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("reduction", ctypes.c_int)],
-        [('probabilities', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False)],
-        [("reduction", "reduction", False, 0, -INF, INF)],
-        ['y'], False),
-    "binary_cross_entropy_with_logits": Op(
-        [("logits", ctypes.c_void_p), ("target", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("positive_weight", ctypes.c_void_p), ("reduction", ctypes.c_int)],
-        [('logits', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False), ('positive_weight', ['f32', 'f64', 'f16', 'bf16'], True, False)],
-        [("reduction", "reduction", False, 0, -INF, INF)],
-        ['y'], False),
-    "nll_loss": Op(
-        [("log_probabilities", ctypes.c_void_p), ("labels", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("reduction", ctypes.c_int), ("ignore_index", ctypes.c_double)],
-        [('log_probabilities', ['f32', 'f64', 'f16', 'bf16'], False, False), ('labels', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False)],
-        [("reduction", "reduction", False, 0, -INF, INF), ("ignore_index", "double", False, -INF, -INF, INF)],
-        ['y'], False),
-    "ctc_loss": Op(
-        [("log_probabilities", ctypes.c_void_p), ("targets", ctypes.c_void_p), ("input_lengths", ctypes.c_void_p), ("target_lengths", ctypes.c_void_p), ("reduction", ctypes.c_int), ("blank", ctypes.c_int64), ("zero_infinity", ctypes.c_bool)],
-        [('log_probabilities', ['f32', 'f64', 'f16', 'bf16'], False, False), ('targets', ['i64'], False, False), ('input_lengths', ['i64'], False, False), ('target_lengths', ['i64'], False, False)],
-        [("reduction", "reduction", False, 0, -INF, INF), ("blank", "int", False, 0, 0, INF), ("zero_infinity", "bool", False, 0, -INF, INF)],
-        ['y'], False),
-    "hinge_embedding_loss": Op(
-        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("margin", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [("reduction", "reduction", False, 0, -INF, INF), ("margin", "double", False, 1, -INF, INF)],
-        ['y'], False),
-    "margin_ranking_loss": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("margin", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("reduction", "reduction", False, 0, -INF, INF), ("margin", "double", False, 0, -INF, INF)],
-        ['result'], False),
-    "triplet_margin_loss": Op(
-        [("anchor", ctypes.c_void_p), ("positive", ctypes.c_void_p), ("negative", ctypes.c_void_p), ("reduction", ctypes.c_int), ("margin", ctypes.c_double), ("epsilon", ctypes.c_double), ("swap", ctypes.c_bool)],
-        [('anchor', ['f32', 'f64', 'f16', 'bf16'], False, False), ('positive', ['f32', 'f64', 'f16', 'bf16'], False, False), ('negative', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("reduction", "reduction", False, 0, -INF, INF), ("margin", "double", False, 1, -INF, INF), ("epsilon", "double", False, 1e-06, -INF, INF), ("swap", "bool", False, 0, -INF, INF)],
-        ['y'], False),
-    "cosine_embedding_loss": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("margin", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [("reduction", "reduction", False, 0, -INF, INF), ("margin", "double", False, 0, -INF, INF)],
-        ['result'], False),
-    "soft_margin_loss": Op(
-        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("reduction", "reduction", False, 0, -INF, INF)],
-        ['y'], False),
-    "multi_margin_loss": Op(
-        [("x", ctypes.c_void_p), ("labels", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("reduction", ctypes.c_int), ("margin", ctypes.c_double), ("squared", ctypes.c_bool)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('labels', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False)],
-        [("reduction", "reduction", False, 0, -INF, INF), ("margin", "double", False, 1, -INF, INF), ("squared", "bool", False, 0, -INF, INF)],
-        ['y'], False),
-    "multilabel_margin_loss": Op(
-        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['i64'], False, False)],
-        [("reduction", "reduction", False, 0, -INF, INF)],
-        ['y'], False),
-    "multilabel_soft_margin_loss": Op(
-        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("reduction", ctypes.c_int)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False)],
-        [("reduction", "reduction", False, 0, -INF, INF)],
-        ['y'], False),
-    "poisson_nll_loss": Op(
-        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("plain_rate", ctypes.c_bool), ("full", ctypes.c_bool), ("epsilon", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("reduction", "reduction", False, 0, -INF, INF), ("plain_rate", "bool", False, 0, -INF, INF), ("full", "bool", False, 0, -INF, INF), ("epsilon", "double", False, 1e-08, -INF, INF)],
-        ['y'], False),
-    "gaussian_nll_loss": Op(
-        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("variance", ctypes.c_void_p), ("reduction", ctypes.c_int), ("full", ctypes.c_bool), ("epsilon", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False), ('variance', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("reduction", "reduction", False, 0, -INF, INF), ("full", "bool", False, 0, -INF, INF), ("epsilon", "double", False, 1e-06, -INF, INF)],
-        ['y'], False),
-    "focal_loss": Op(
-        [("logits", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("alpha", ctypes.c_double), ("gamma", ctypes.c_double)],
-        [('logits', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("reduction", "reduction", False, 0, -INF, INF), ("alpha", "double", False, 0.25, -INF, 1), ("gamma", "double", False, 2, 0, INF)],
-        ['y'], False),
-    "dice_loss": Op(
-        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("epsilon", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("reduction", "reduction", False, 0, -INF, INF), ("epsilon", "double", False, 1e-07, -INF, INF)],
-        ['y'], False),
-    "matmul": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [],
-        ['result'], False),
-    "linear": Op(
-        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], False, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
-        [],
-        ['y'], False),
-    "conv2d": Op(
-        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("stride", ctypes.c_int64 * 2), ("padding", ctypes.c_int64 * 2), ("same", ctypes.c_bool), ("dilation", ctypes.c_int64 * 2), ("groups", ctypes.c_int64)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], False, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
-        [("stride", "pair", False, 1, 1, INF), ("padding", "pair", False, 0, 0, INF), ("same", "bool", False, 0, -INF, INF), ("dilation", "pair", False, 1, 1, INF), ("groups", "int", False, 1, 1, INF)],
-        ['y'], False),
-    "batch_norm": Op(
-        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("running_mean", ctypes.c_void_p), ("running_variance", ctypes.c_void_p), ("training", ctypes.c_bool), ("momentum", ctypes.c_double), ("epsilon", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False), ('running_mean', ['f32', 'f64', 'f16', 'bf16'], True, False), ('running_variance', ['f32', 'f64', 'f16', 'bf16'], True, False)],
-        [("training", "bool", False, 0, -INF, INF), ("momentum", "double", False, 0.1, 0, 1), ("epsilon", "double", False, 1e-05, 0, INF)],
-        ['y'], False),
-    "layer_norm": Op(
-        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("axes", ctypes.c_int64), ("epsilon", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
-        [("axes", "int", False, 1, 1, INF), ("epsilon", "double", False, 1e-05, 0, INF)],
-        ['y'], False),
-    "rms_norm": Op(
-        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("axes", ctypes.c_int64), ("epsilon", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False)],
-        [("axes", "int", False, 1, 1, INF), ("epsilon", "double", False, 1e-06, 0, INF)],
-        ['y'], False),
-    "group_norm": Op(
-        [("x", ctypes.c_void_p), ("groups", ctypes.c_int64), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("epsilon", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
-        [("groups", "int", True, 0, 1, INF), ("epsilon", "double", False, 1e-05, 0, INF)],
-        ['y'], False),
-    "instance_norm": Op(
-        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("epsilon", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
-        [("epsilon", "double", False, 1e-05, 0, INF)],
-        ['y'], False),
-    "l2_normalize": Op(
-        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("epsilon", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [("axis", "axis", True, 0, -INF, INF), ("epsilon", "double", False, 1e-12, 0, INF)],
-        ['y'], False),
-    "add": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [],
-        ['result'], False),
-    "subtract": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [],
-        ['result'], False),
-    "multiply": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [],
-        ['result'], False),
-    "divide": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [],
-        ['result'], False),
-    "maximum": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [],
-        ['result'], False),
-    "minimum": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [],
-        ['result'], False),
-    "negative": Op(
-        [("x", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [],
-        ['y'], False),
-    "exp": Op(
-        [("x", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [],
-        ['y'], False),
-    "log": Op(
-        [("x", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [],
-        ['y'], False),
-    "sqrt": Op(
-        [("x", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [],
-        ['y'], False),
-    "relu": Op(
-        [("x", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [],
-        ['y'], False),
-    "sigmoid": Op(
-        [("x", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [],
-        ['y'], False),
-    "tanh": Op(
-        [("x", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
-        [],
-        ['y'], False),
-    "where": Op(
-        [("condition", ctypes.c_void_p), ("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
-        [('condition', ['bool'], False, False), ('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
-        [],
-        ['result'], False),
-    "equal": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
-        [],
-        ['result'], False),
-    "greater": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [],
-        ['result'], False),
-    "less": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [],
-        ['result'], False),
-    "less_equal": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [],
-        ['result'], False),
-    "greater_equal": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [],
-        ['result'], False),
-    "not_equal": Op(
-        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
-        [],
+    "trapezoid": Op(
+        [("y", ctypes.c_void_p), ("axis", ctypes.c_int), ("spacing", ctypes.c_double)],
+        [('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("spacing", "double", False, 1, -INF, INF)],
         ['result'], False),
     "reciprocal": Op(
         [("x", ctypes.c_void_p)],
@@ -1156,15 +631,320 @@ OPS = {
         [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('exponent', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
         [],
         ['y'], False),
-    "signbit": Op(
-        [("x", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
-        [],
-        ['y'], False),
     "nan_to_num": Op(
         [("x", ctypes.c_void_p), ("nan", ctypes.c_double), ("positive_infinity", ctypes.c_double), ("negative_infinity", ctypes.c_double)],
         [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
         [("nan", "double", False, 0, -INF, INF), ("positive_infinity", "double", False, 0, -INF, INF), ("negative_infinity", "double", False, 0, -INF, INF)],
+        ['y'], False),
+    "embedding": Op(
+        [("weight", ctypes.c_void_p), ("indices", ctypes.c_void_p), ("has_padding", ctypes.c_bool), ("padding_index", ctypes.c_int64)],
+        [('weight', ['f32', 'f64', 'f16', 'bf16'], False, False), ('indices', ['i64'], False, False)],
+        [("has_padding", "bool", False, 0, -INF, INF), ("padding_index", "int", False, 0, -INF, INF)],
+        ['y'], False),
+    "embedding_bag": Op(
+        [("weight", ctypes.c_void_p), ("indices", ctypes.c_void_p), ("offsets", ctypes.c_void_p), ("sample_weights", ctypes.c_void_p), ("mode", ctypes.c_int), ("has_padding", ctypes.c_bool), ("padding_index", ctypes.c_int64)],
+        [('weight', ['f32', 'f64', 'f16', 'bf16'], False, False), ('indices', ['i64'], False, False), ('offsets', ['i64'], True, False), ('sample_weights', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("mode", "bag_mode", False, 0, -INF, INF), ("has_padding", "bool", False, 0, -INF, INF), ("padding_index", "int", False, 0, -INF, INF)],
+        ['y'], False),
+    "segment_sum": Op(
+        [("x", ctypes.c_void_p), ("segments", ctypes.c_void_p), ("count", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('segments', ['i64'], False, False)],
+        [("count", "int", False, 0, 0, INF)],
+        ['y'], False),
+    "segment_mean": Op(
+        [("x", ctypes.c_void_p), ("segments", ctypes.c_void_p), ("count", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('segments', ['i64'], False, False)],
+        [("count", "int", False, 0, 0, INF)],
+        ['y'], False),
+    "segment_max": Op(
+        [("x", ctypes.c_void_p), ("segments", ctypes.c_void_p), ("count", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('segments', ['i64'], False, False)],
+        [("count", "int", False, 0, 0, INF)],
+        ['y'], False),
+    "segment_min": Op(
+        [("x", ctypes.c_void_p), ("segments", ctypes.c_void_p), ("count", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('segments', ['i64'], False, False)],
+        [("count", "int", False, 0, 0, INF)],
+        ['y'], False),
+    "segment_product": Op(
+        [("x", ctypes.c_void_p), ("segments", ctypes.c_void_p), ("count", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('segments', ['i64'], False, False)],
+        [("count", "int", False, 0, 0, INF)],
+        ['y'], False),
+    "gather": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF)],
+        ['y'], False),
+    "scatter": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("source", ctypes.c_void_p), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF)],
+        ['y'], False),
+    "scatter_add": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("source", ctypes.c_void_p), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF)],
+        ['y'], False),
+    "index_get": Op(
+        [("x", ctypes.c_void_p), ("indices", Tensors), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('indices', ['i64'], False, True)],
+        [("axis", "axis", False, 0, -INF, INF)],
+        ['y'], False),
+    "index_put": Op(
+        [("x", ctypes.c_void_p), ("source", ctypes.c_void_p), ("indices", Tensors), ("axis", ctypes.c_int), ("accumulate", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('indices', ['i64'], False, True)],
+        [("axis", "axis", False, 0, -INF, INF), ("accumulate", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "index_select": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF)],
+        ['y'], False),
+    "scatter_reduce": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("source", ctypes.c_void_p), ("axis", ctypes.c_int), ("reduction", ctypes.c_int), ("exclude_x", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('index', ['i64'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("reduction", "scatter_reduction", False, 0, -INF, INF), ("exclude_x", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "index_add": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("source", ctypes.c_void_p), ("axis", ctypes.c_int), ("alpha", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('index', ['i64'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("alpha", "double", False, 1, -INF, INF)],
+        ['y'], False),
+    "index_copy": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("source", ctypes.c_void_p), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF)],
+        ['y'], False),
+    "index_fill": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("axis", ctypes.c_int), ("value", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("value", "double", True, 0, -INF, INF)],
+        ['y'], False),
+    "index_reduce": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("source", ctypes.c_void_p), ("axis", ctypes.c_int), ("reduction", ctypes.c_int), ("exclude_x", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('index', ['i64'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("reduction", "scatter_reduction", False, 0, -INF, INF), ("exclude_x", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "take": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False)],
+        [],
+        ['y'], False),
+    "take_along_axis": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF)],
+        ['y'], False),
+    "gather_nd": Op(
+        [("x", ctypes.c_void_p), ("indices", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('indices', ['i64'], False, False)],
+        [],
+        ['y'], False),
+    "scatter_nd": Op(
+        [("source", ctypes.c_void_p), ("indices", ctypes.c_void_p), ("shape", Shape)],
+        [('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('indices', ['i64'], False, False)],
+        [("shape", "shape", True, 0, -INF, INF)],
+        ['y'], False),
+    "scatter_nd_update": Op(
+        [("x", ctypes.c_void_p), ("source", ctypes.c_void_p), ("indices", ctypes.c_void_p), ("accumulate", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('indices', ['i64'], False, False)],
+        [("accumulate", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "nonzero": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [],
+        ['y'], False),
+    "masked_select": Op(
+        [("x", ctypes.c_void_p), ("mask", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('mask', ['bool'], False, False)],
+        [],
+        ['y'], False),
+    "masked_scatter": Op(
+        [("x", ctypes.c_void_p), ("mask", ctypes.c_void_p), ("source", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('mask', ['bool'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [],
+        ['y'], False),
+    "put": Op(
+        [("x", ctypes.c_void_p), ("index", ctypes.c_void_p), ("source", ctypes.c_void_p), ("accumulate", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('index', ['i64'], False, False), ('source', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("accumulate", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "dot": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "inner": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "outer": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "vector_dot": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF)],
+        ['result'], False),
+    "add_matmul": Op(
+        [("addend", ctypes.c_void_p), ("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("alpha", ctypes.c_double), ("beta", ctypes.c_double)],
+        [('addend', ['f32', 'f64', 'f16', 'bf16'], False, False), ('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("alpha", "double", False, 1, -INF, INF), ("beta", "double", False, 1, -INF, INF)],
+        ['result'], False),
+    "tensordot": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("axes_x", Axes), ("axes_y", Axes)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [("axes_x", "axes", False, 0, -INF, INF), ("axes_y", "axes", False, 0, -INF, INF)],
+        ['result'], False),
+    "einsum": Op(
+        [("tensors", Tensors), ("equation", ctypes.c_char_p)],
+        [('tensors', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, True)],
+        [("equation", "text", True, 0, -INF, INF)],
+        ['y'], False),
+    "chain_matmul": Op(
+        [("matrices", Tensors)],
+        [('matrices', ['f32', 'f64', 'f16', 'bf16'], False, True)],
+        [],
+        ['y'], False),
+    "trace": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['y'], False),
+    "kronecker": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "cross": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("axis", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF)],
+        ['result'], False),
+    "cosine_similarity": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("axis", ctypes.c_int), ("epsilon", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("epsilon", "double", False, 1e-08, 0, INF)],
+        ['result'], False),
+    "pairwise_distance": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("order", ctypes.c_double), ("epsilon", ctypes.c_double), ("keep_dims", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("order", "double", False, 2, -INF, INF), ("epsilon", "double", False, 1e-06, 0, INF), ("keep_dims", "bool", False, 0, -INF, INF)],
+        ['result'], False),
+    "distances": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("order", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("order", "double", False, 2, -INF, INF)],
+        ['result'], False),
+    "matrix_power": Op(
+        [("x", ctypes.c_void_p), ("exponent", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("exponent", "int", True, 0, -INF, INF)],
+        ['y'], False),
+    "cholesky": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "triangular_solve": Op(
+        [("a", ctypes.c_void_p), ("b", ctypes.c_void_p), ("upper", ctypes.c_bool), ("unit_diagonal", ctypes.c_bool)],
+        [('a', ['f32', 'f64', 'f16', 'bf16'], False, False), ('b', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("upper", "bool", False, 0, -INF, INF), ("unit_diagonal", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "solve": Op(
+        [("a", ctypes.c_void_p), ("b", ctypes.c_void_p)],
+        [('a', ['f32', 'f64', 'f16', 'bf16'], False, False), ('b', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "inverse": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "determinant": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "log_determinant": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['sign', 'logarithm'], False),
+    "qr": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['q', 'r'], False),
+    "symmetric_eigen": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['values', 'vectors'], False),
+    "svd": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['u', 's', 'vt'], False),
+    "pseudo_inverse": Op(
+        [("x", ctypes.c_void_p), ("tolerance", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("tolerance", "double", False, 0, 0, INF)],
+        ['y'], False),
+    "matrix_rank": Op(
+        [("x", ctypes.c_void_p), ("tolerance", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("tolerance", "double", False, 0, 0, INF)],
+        ['y'], False),
+    "least_squares": Op(
+        [("a", ctypes.c_void_p), ("b", ctypes.c_void_p)],
+        [('a', ['f32', 'f64', 'f16', 'bf16'], False, False), ('b', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "cholesky_solve": Op(
+        [("b", ctypes.c_void_p), ("l", ctypes.c_void_p)],
+        [('b', ['f32', 'f64', 'f16', 'bf16'], False, False), ('l', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "matrix_exponential": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "lu": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['p', 'l', 'u'], False),
+    "cholesky_inverse": Op(
+        [("l", ctypes.c_void_p)],
+        [('l', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "matrix_norm": Op(
+        [("x", ctypes.c_void_p), ("kind", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("kind", "matrix_norm_kind", False, 0, -INF, INF)],
+        ['y'], False),
+    "covariance": Op(
+        [("x", ctypes.c_void_p), ("population", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("population", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "correlation": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "signbit": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
         ['y'], False),
     "is_nan": Op(
         [("x", ctypes.c_void_p)],
@@ -1234,6 +1014,261 @@ OPS = {
     "right_shift": Op(
         [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
         [('x', ['i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "bitcast": Op(
+        [("x", ctypes.c_void_p), ("dtype", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [("dtype", "dtype", True, 0, -INF, INF)],
+        ['y'], False),
+    "mse_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF)],
+        ['y'], False),
+    "l1_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF)],
+        ['y'], False),
+    "smooth_l1_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("beta", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("beta", "double", False, 1, 0, INF)],
+        ['y'], False),
+    "huber_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("delta", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("delta", "double", False, 1, 1e-300, INF)],
+        ['y'], False),
+    "kl_divergence": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("log_target", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("log_target", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "binary_cross_entropy": Op(
+        [("probabilities", ctypes.c_void_p), ("target", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("reduction", ctypes.c_int)],
+        [('probabilities', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("reduction", "reduction", False, 0, -INF, INF)],
+        ['y'], False),
+    "binary_cross_entropy_with_logits": Op(
+        [("logits", ctypes.c_void_p), ("target", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("positive_weight", ctypes.c_void_p), ("reduction", ctypes.c_int)],
+        [('logits', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False), ('positive_weight', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("reduction", "reduction", False, 0, -INF, INF)],
+        ['y'], False),
+    "nll_loss": Op(
+        [("log_probabilities", ctypes.c_void_p), ("labels", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("reduction", ctypes.c_int), ("ignore_index", ctypes.c_double)],
+        [('log_probabilities', ['f32', 'f64', 'f16', 'bf16'], False, False), ('labels', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("ignore_index", "double", False, -INF, -INF, INF)],
+        ['y'], False),
+    "ctc_loss": Op(
+        [("log_probabilities", ctypes.c_void_p), ("targets", ctypes.c_void_p), ("input_lengths", ctypes.c_void_p), ("target_lengths", ctypes.c_void_p), ("reduction", ctypes.c_int), ("blank", ctypes.c_int64), ("zero_infinity", ctypes.c_bool)],
+        [('log_probabilities', ['f32', 'f64', 'f16', 'bf16'], False, False), ('targets', ['i64'], False, False), ('input_lengths', ['i64'], False, False), ('target_lengths', ['i64'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("blank", "int", False, 0, 0, INF), ("zero_infinity", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "hinge_embedding_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("margin", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("margin", "double", False, 1, -INF, INF)],
+        ['y'], False),
+    "margin_ranking_loss": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("margin", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("margin", "double", False, 0, -INF, INF)],
+        ['result'], False),
+    "triplet_margin_loss": Op(
+        [("anchor", ctypes.c_void_p), ("positive", ctypes.c_void_p), ("negative", ctypes.c_void_p), ("reduction", ctypes.c_int), ("margin", ctypes.c_double), ("epsilon", ctypes.c_double), ("swap", ctypes.c_bool)],
+        [('anchor', ['f32', 'f64', 'f16', 'bf16'], False, False), ('positive', ['f32', 'f64', 'f16', 'bf16'], False, False), ('negative', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("margin", "double", False, 1, -INF, INF), ("epsilon", "double", False, 1e-06, -INF, INF), ("swap", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "cosine_embedding_loss": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("margin", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("margin", "double", False, 0, -INF, INF)],
+        ['result'], False),
+    "soft_margin_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF)],
+        ['y'], False),
+    "multi_margin_loss": Op(
+        [("x", ctypes.c_void_p), ("labels", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("reduction", ctypes.c_int), ("margin", ctypes.c_double), ("squared", ctypes.c_bool)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('labels', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("margin", "double", False, 1, -INF, INF), ("squared", "bool", False, 0, -INF, INF)],
+        ['y'], False),
+    "multilabel_margin_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['i64'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF)],
+        ['y'], False),
+    "multilabel_soft_margin_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("reduction", ctypes.c_int)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("reduction", "reduction", False, 0, -INF, INF)],
+        ['y'], False),
+    "poisson_nll_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("plain_rate", ctypes.c_bool), ("full", ctypes.c_bool), ("epsilon", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("plain_rate", "bool", False, 0, -INF, INF), ("full", "bool", False, 0, -INF, INF), ("epsilon", "double", False, 1e-08, -INF, INF)],
+        ['y'], False),
+    "gaussian_nll_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("variance", ctypes.c_void_p), ("reduction", ctypes.c_int), ("full", ctypes.c_bool), ("epsilon", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False), ('variance', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("full", "bool", False, 0, -INF, INF), ("epsilon", "double", False, 1e-06, -INF, INF)],
+        ['y'], False),
+    "focal_loss": Op(
+        [("logits", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("alpha", ctypes.c_double), ("gamma", ctypes.c_double)],
+        [('logits', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("alpha", "double", False, 0.25, -INF, 1), ("gamma", "double", False, 2, 0, INF)],
+        ['y'], False),
+    "dice_loss": Op(
+        [("x", ctypes.c_void_p), ("target", ctypes.c_void_p), ("reduction", ctypes.c_int), ("epsilon", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('target', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("reduction", "reduction", False, 0, -INF, INF), ("epsilon", "double", False, 1e-07, -INF, INF)],
+        ['y'], False),
+    "matmul": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "linear": Op(
+        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], False, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [],
+        ['y'], False),
+    "conv2d": Op(
+        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("stride", ctypes.c_int64 * 2), ("padding", ctypes.c_int64 * 2), ("same", ctypes.c_bool), ("dilation", ctypes.c_int64 * 2), ("groups", ctypes.c_int64)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], False, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("stride", "pair", False, 1, 1, INF), ("padding", "pair", False, 0, 0, INF), ("same", "bool", False, 0, -INF, INF), ("dilation", "pair", False, 1, 1, INF), ("groups", "int", False, 1, 1, INF)],
+        ['y'], False),
+    "batch_norm": Op(
+        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("running_mean", ctypes.c_void_p), ("running_variance", ctypes.c_void_p), ("training", ctypes.c_bool), ("momentum", ctypes.c_double), ("epsilon", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False), ('running_mean', ['f32', 'f64', 'f16', 'bf16'], True, False), ('running_variance', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("training", "bool", False, 0, -INF, INF), ("momentum", "double", False, 0.1, 0, 1), ("epsilon", "double", False, 1e-05, 0, INF)],
+        ['y'], False),
+    "layer_norm": Op(
+        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("axes", ctypes.c_int64), ("epsilon", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("axes", "int", False, 1, 1, INF), ("epsilon", "double", False, 1e-05, 0, INF)],
+        ['y'], False),
+    "rms_norm": Op(
+        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("axes", ctypes.c_int64), ("epsilon", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("axes", "int", False, 1, 1, INF), ("epsilon", "double", False, 1e-06, 0, INF)],
+        ['y'], False),
+    "group_norm": Op(
+        [("x", ctypes.c_void_p), ("groups", ctypes.c_int64), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("epsilon", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("groups", "int", True, 0, 1, INF), ("epsilon", "double", False, 1e-05, 0, INF)],
+        ['y'], False),
+    "instance_norm": Op(
+        [("x", ctypes.c_void_p), ("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("epsilon", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('weight', ['f32', 'f64', 'f16', 'bf16'], True, False), ('bias', ['f32', 'f64', 'f16', 'bf16'], True, False)],
+        [("epsilon", "double", False, 1e-05, 0, INF)],
+        ['y'], False),
+    "l2_normalize": Op(
+        [("x", ctypes.c_void_p), ("axis", ctypes.c_int), ("epsilon", ctypes.c_double)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [("axis", "axis", True, 0, -INF, INF), ("epsilon", "double", False, 1e-12, 0, INF)],
+        ['y'], False),
+    "add": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "subtract": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "multiply": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "divide": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['result'], False),
+    "maximum": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "minimum": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "negative": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['y'], False),
+    "exp": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "log": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "sqrt": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "relu": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "sigmoid": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "tanh": Op(
+        [("x", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [],
+        ['y'], False),
+    "where": Op(
+        [("condition", ctypes.c_void_p), ("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('condition', ['bool'], False, False), ('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [],
+        ['result'], False),
+    "equal": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
+        [],
+        ['result'], False),
+    "greater": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "less": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "less_equal": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "greater_equal": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [],
+        ['result'], False),
+    "not_equal": Op(
+        [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
         [],
         ['result'], False),
     "uniform": Op(
@@ -1667,9 +1702,9 @@ OPS = {
         [("shape", "shape", True, 0, -INF, INF)],
         ['y'], False),
     "move_axes": Op(
-        [("x", ctypes.c_void_p), ("from", Axes), ("to", Axes)],
+        [("x", ctypes.c_void_p), ("source", Axes), ("destination", Axes)],
         [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
-        [("from", "axes", True, 0, -INF, INF), ("to", "axes", True, 0, -INF, INF)],
+        [("source", "axes", True, 0, -INF, INF), ("destination", "axes", True, 0, -INF, INF)],
         ['y'], False),
     "select_scatter": Op(
         [("x", ctypes.c_void_p), ("source", ctypes.c_void_p), ("axis", ctypes.c_int), ("index", ctypes.c_int64)],
@@ -1800,6 +1835,11 @@ OPS = {
         [("x", ctypes.c_void_p), ("bins", ctypes.c_int64), ("low", ctypes.c_double), ("high", ctypes.c_double)],
         [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
         [("bins", "int", True, 0, 1, INF), ("low", "double", False, 0, -INF, INF), ("high", "double", False, 0, -INF, INF)],
+        ['y'], False),
+    "in_top_k": Op(
+        [("scores", ctypes.c_void_p), ("targets", ctypes.c_void_p), ("k", ctypes.c_int64)],
+        [('scores', ['f32', 'f64', 'f16', 'bf16'], False, False), ('targets', ['i64'], False, False)],
+        [("k", "int", True, 0, 0, INF)],
         ['y'], False),
     "max_pool2d": Op(
         [("x", ctypes.c_void_p), ("window", ctypes.c_int64 * 2), ("stride", ctypes.c_int64 * 2), ("padding", ctypes.c_int64 * 2), ("dilation", ctypes.c_int64 * 2), ("ceil_mode", ctypes.c_bool), ("same", ctypes.c_bool)],

@@ -83,6 +83,15 @@ typedef enum wk_distribution {
   WK_DISTRIBUTION_UNIFORM = 2
 } wk_distribution;
 
+/* What the size of a matrix is measured by. */
+typedef enum wk_matrix_norm_kind {
+  WK_MATRIX_NORM_KIND_FROBENIUS = 0,
+  WK_MATRIX_NORM_KIND_NUCLEAR = 1,
+  WK_MATRIX_NORM_KIND_SPECTRAL = 2,
+  WK_MATRIX_NORM_KIND_LARGEST_COLUMN = 3,
+  WK_MATRIX_NORM_KIND_LARGEST_ROW = 4
+} wk_matrix_norm_kind;
+
 WK_END_C
 
 #endif

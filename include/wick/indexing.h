@@ -108,8 +108,8 @@ inline wk_tensor *wk_index_accumulate_of(wk_place here, wk_tensor *x, wk_tensor 
 WK_API wk_status wk_assign_at(wk_place here, wk_tensor *target, wk_tensor *value);
 #define wk_assign(...) wk_assign_at(WK_HERE, __VA_ARGS__)
 
-/* ---- pieces along an axis: `count` views of x, written to pieces[0 .. count - 1], NULL on
- * failure. [any thread] ---- */
+/* ---- pieces along an axis: `count` views of x, written to pieces[0 .. count - 1], NULL on failure
+ * ---- */
 
 /* Pieces of `size`; the last may be smaller. WK_ERROR_ARGUMENT unless there are `count`. [any
  * thread] */

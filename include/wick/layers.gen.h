@@ -213,6 +213,47 @@ typedef struct wk_dropout_layer_arguments {
  * nothing. Freed with wk_module_free unless something takes it. [any thread] */
 WK_API wk_module *wk_dropout_layer_at(wk_place here, const wk_dropout_layer_arguments *arguments);
 
+typedef struct wk_lstm_layer_arguments {
+  size_t struct_size;
+  int64_t hidden_size; /* H, the size of the state */
+  int64_t layers; /* one on the other */
+  bool bidirectional; /* also backwards */
+  double dropout; /* probability of zero between layers, while training */
+  bool no_bias; /* leave the biases out */
+  bool only_last; /* give the last layer's state after the last step, [N, H], alone */
+} wk_lstm_layer_arguments;
+/* Long short-term memory over sequences [N, L, I]: [N, L, H], twice as wide if bidirectional. For
+ * each layer and direction parameters weight_input_0 [4H, I], weight_hidden_0 [4H, H], bias_0
+ * [4H]; 1 and on for the next. Freed with wk_module_free unless something takes it. [any thread] */
+WK_API wk_module *wk_lstm_layer_at(wk_place here, const wk_lstm_layer_arguments *arguments);
+
+typedef struct wk_gru_layer_arguments {
+  size_t struct_size;
+  int64_t hidden_size; /* H, the size of the state */
+  int64_t layers; /* one on the other */
+  bool bidirectional; /* also backwards */
+  double dropout; /* probability of zero between layers, while training */
+  bool no_bias; /* leave the biases out */
+  bool only_last; /* give the last layer's state after the last step, [N, H], alone */
+} wk_gru_layer_arguments;
+/* Gated recurrent units over sequences [N, L, I]: [N, L, H], twice as wide if bidirectional. For
+ * each layer and direction parameters weight_input_0 [3H, I], weight_hidden_0 [3H, H],
+ * bias_input_0 and bias_hidden_0 [3H]; 1 and on for the next. Freed with wk_module_free unless
+ * something takes it. [any thread] */
+WK_API wk_module *wk_gru_layer_at(wk_place here, const wk_gru_layer_arguments *arguments);
+
+typedef struct wk_multi_head_attention_layer_arguments {
+  size_t struct_size;
+  int64_t heads; /* into which D is cut */
+  bool causal; /* a token sees itself and those before it only */
+  double dropout; /* of probabilities, while training */
+  bool no_bias; /* leave the biases out */
+} wk_multi_head_attention_layer_arguments;
+/* Self-attention of sequences [N, L, D]: [N, L, D]. Parameters weight_query, weight_key,
+ * weight_value and weight_out [D, D], bias_query and so on [D]. Freed with wk_module_free unless
+ * something takes it. [any thread] */
+WK_API wk_module *wk_multi_head_attention_layer_at(wk_place here, const wk_multi_head_attention_layer_arguments *arguments);
+
 WK_END_C
 
 #ifndef __cplusplus
@@ -280,6 +321,15 @@ WK_END_C
 #define wk_dropout_layer(...) \
   wk_dropout_layer_at(WK_HERE, &(wk_dropout_layer_arguments){ \
                       .struct_size = sizeof(wk_dropout_layer_arguments), __VA_ARGS__})
+#define wk_lstm_layer(...) \
+  wk_lstm_layer_at(WK_HERE, &(wk_lstm_layer_arguments){ \
+                      .struct_size = sizeof(wk_lstm_layer_arguments), __VA_ARGS__})
+#define wk_gru_layer(...) \
+  wk_gru_layer_at(WK_HERE, &(wk_gru_layer_arguments){ \
+                      .struct_size = sizeof(wk_gru_layer_arguments), __VA_ARGS__})
+#define wk_multi_head_attention_layer(...) \
+  wk_multi_head_attention_layer_at(WK_HERE, &(wk_multi_head_attention_layer_arguments){ \
+                      .struct_size = sizeof(wk_multi_head_attention_layer_arguments), __VA_ARGS__})
 
 #else
 
@@ -399,6 +449,24 @@ inline wk_module *wk_dropout_layer(double rate, wk_dropout_layer_arguments argum
   arguments.struct_size = sizeof arguments;
   arguments.rate = rate;
   return wk_dropout_layer_at(here, &arguments);
+}
+inline wk_module *wk_lstm_layer(int64_t hidden_size, wk_lstm_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.hidden_size = hidden_size;
+  return wk_lstm_layer_at(here, &arguments);
+}
+inline wk_module *wk_gru_layer(int64_t hidden_size, wk_gru_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.hidden_size = hidden_size;
+  return wk_gru_layer_at(here, &arguments);
+}
+inline wk_module *wk_multi_head_attention_layer(int64_t heads, wk_multi_head_attention_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.heads = heads;
+  return wk_multi_head_attention_layer_at(here, &arguments);
 }
 
 #endif

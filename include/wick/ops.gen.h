@@ -537,6 +537,20 @@ typedef struct wk_one_hot_arguments {
  * [any thread] */
 WK_API wk_tensor *wk_one_hot_at(wk_place here, const wk_one_hot_arguments *arguments);
 
+typedef struct wk_meshgrid_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_meshgrid_arguments;
+typedef struct wk_meshgrid_result {
+  wk_tensor *rows;
+  wk_tensor *columns;
+} wk_meshgrid_result;
+/* The places of a grid: for x of size m and y of size n two [m, n] tensors, the first constant
+ * along rows of the grid, the second along its columns (indexing "ij"). Dtypes: x: any; y: any.
+ * Results in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_meshgrid_result wk_meshgrid_at(wk_place here, const wk_meshgrid_arguments *arguments);
+
 typedef struct wk_clone_arguments {
   size_t struct_size;
   wk_tensor *x;
@@ -626,1192 +640,25 @@ typedef struct wk_linear_recurrence_arguments {
  * thread] */
 WK_API wk_tensor *wk_linear_recurrence_at(wk_place here, const wk_linear_recurrence_arguments *arguments);
 
-typedef struct wk_embedding_arguments {
+typedef struct wk_difference_arguments {
   size_t struct_size;
-  wk_tensor *weight;
-  wk_tensor *indices;
-  bool has_padding; /* there is a row that gets no gradient */
-  int64_t padding_index; /* its number */
-} wk_embedding_arguments;
-/* The rows of weight [rows, width] that indices name: [...] becomes [..., width]. The row
- * padding_index, if there is one, gets no gradient. Dtypes: weight: float; indices: i64. Result
- * in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_embedding_at(wk_place here, const wk_embedding_arguments *arguments);
+  wk_tensor *x;
+  int axis; /* along which */
+  int64_t times; /* how often */
+} wk_difference_arguments;
+/* Each element along an axis less the one before it, `times` times over: the axis becomes that
+ * much shorter. Dtypes: x: number. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_difference_at(wk_place here, const wk_difference_arguments *arguments);
 
-typedef struct wk_embedding_bag_arguments {
+typedef struct wk_trapezoid_arguments {
   size_t struct_size;
-  wk_tensor *weight;
-  wk_tensor *indices;
-  wk_tensor *offsets; /* optional */
-  wk_tensor *sample_weights; /* optional */
-  wk_bag_mode mode; /* what becomes of the rows */
-  bool has_padding; /* there is a row to be left out */
-  int64_t padding_index; /* its number */
-} wk_embedding_bag_arguments;
-/* The mean, sum or maximum of the rows of weight in each bag. indices [bags, size], or [n] with
- * the places where the bags begin as offsets [bags]. Rows padding_index are left out. A bag
- * without rows is zeros. Dtypes: weight: float; indices: i64; offsets: i64; sample_weights:
+  wk_tensor *y;
+  int axis; /* along which */
+  double spacing; /* of the points */
+} wk_trapezoid_arguments;
+/* Integral of y along an axis by the trapezoid rule, from points `spacing` apart. Dtypes: y:
  * float. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_embedding_bag_at(wk_place here, const wk_embedding_bag_arguments *arguments);
-
-typedef struct wk_segment_sum_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *segments;
-  int64_t count; /* of rows of the result; read from segments if not given */
-} wk_segment_sum_arguments;
-/* Sums of the rows of x with equal numbers in segments; these need not be sorted. Row i of the
- * result is the sum for i. Dtypes: x: number; segments: i64. Result in the innermost scope; NULL
- * on failure. [any thread] */
-WK_API wk_tensor *wk_segment_sum_at(wk_place here, const wk_segment_sum_arguments *arguments);
-
-typedef struct wk_segment_mean_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *segments;
-  int64_t count; /* of rows of the result; read from segments if not given */
-} wk_segment_mean_arguments;
-/* Means of the rows of x with equal numbers in segments; zeros where there is none. Dtypes: x:
- * float; segments: i64. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_segment_mean_at(wk_place here, const wk_segment_mean_arguments *arguments);
-
-typedef struct wk_segment_max_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *segments;
-  int64_t count; /* of rows of the result; read from segments if not given */
-} wk_segment_max_arguments;
-/* Largest elements of the rows of x with equal numbers in segments; zeros where there is none.
- * Dtypes: x: number; segments: i64. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_segment_max_at(wk_place here, const wk_segment_max_arguments *arguments);
-
-typedef struct wk_segment_min_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *segments;
-  int64_t count; /* of rows of the result; read from segments if not given */
-} wk_segment_min_arguments;
-/* Smallest elements of the rows of x with equal numbers in segments; zeros where there is none.
- * Dtypes: x: number; segments: i64. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_segment_min_at(wk_place here, const wk_segment_min_arguments *arguments);
-
-typedef struct wk_segment_product_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *segments;
-  int64_t count; /* of rows of the result; read from segments if not given */
-} wk_segment_product_arguments;
-/* Products of the rows of x with equal numbers in segments; zeros where there is none. Dtypes: x:
- * number; segments: i64. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_segment_product_at(wk_place here, const wk_segment_product_arguments *arguments);
-
-typedef struct wk_gather_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *index;
-  int axis; /* along which to pick */
-} wk_gather_arguments;
-/* For each element of index the element of x at the same place, but index's value along the axis:
- * y[i][j] = x[index[i][j]][j] for axis 0. index has x's rank, and no larger sizes but along the
- * axis. Dtypes: x: any; index: i64. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_gather_at(wk_place here, const wk_gather_arguments *arguments);
-
-typedef struct wk_scatter_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *index;
-  wk_tensor *source;
-  int axis; /* along which to put */
-} wk_scatter_arguments;
-/* A copy of x with the elements of source put where index says: y[index[i][j]][j] = source[i][j]
- * for axis 0. Of several put in one place the last one in row-major order stays. Dtypes: x: any;
- * index: i64; source: any. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_scatter_at(wk_place here, const wk_scatter_arguments *arguments);
-
-typedef struct wk_scatter_add_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *index;
-  wk_tensor *source;
-  int axis; /* along which to add */
-} wk_scatter_add_arguments;
-/* x with the elements of source added where index says: y[index[i][j]][j] += source[i][j] for
- * axis 0, in row-major order. Dtypes: x: any; index: i64; source: any. Result in the innermost
- * scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_scatter_add_at(wk_place here, const wk_scatter_add_arguments *arguments);
-
-typedef struct wk_index_get_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensors indices;
-  int axis; /* the first that is indexed */
-} wk_index_get_arguments;
-/* The elements of x that index tensors name: they take the place of axes axis, axis + 1, ... of
- * x, and are broadcast together. x[:, i, j] is wk_index_get(x, WK_TENSORS(i, j), .axis = 1).
- * Negative indices count from the end. Dtypes: x: any; indices: i64. Result in the innermost
- * scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_index_get_at(wk_place here, const wk_index_get_arguments *arguments);
-
-typedef struct wk_index_put_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *source;
-  wk_tensors indices;
-  int axis; /* the first that is indexed */
-  bool accumulate; /* add source to what is there, in row-major order */
-} wk_index_put_arguments;
-/* A copy of x with source, which is broadcast, put where index tensors say, or added there. They
- * take the place of axes axis, axis + 1, ... of x as in index_get. Of several put in one place
- * the last one stays. Dtypes: x: any; source: any; indices: i64. Result in the innermost scope;
- * NULL on failure. [any thread] */
-WK_API wk_tensor *wk_index_put_at(wk_place here, const wk_index_put_arguments *arguments);
-
-typedef struct wk_index_select_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *index;
-  int axis; /* along which */
-} wk_index_select_arguments;
-/* Rows of x along an axis: index, of any rank, takes the axis' place. Negative indices count from
- * the end. Dtypes: x: any; index: i64. Result in the innermost scope; NULL on failure. [any
- * thread] */
-WK_API wk_tensor *wk_index_select_at(wk_place here, const wk_index_select_arguments *arguments);
-
-typedef struct wk_scatter_reduce_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *index;
-  wk_tensor *source;
-  int axis; /* along which to put */
-  wk_scatter_reduction reduction; /* how they are combined */
-  bool exclude_x; /* leave out x's own elements where something is put */
-} wk_scatter_reduce_arguments;
-/* x with the elements of source combined with it where index says, by a sum, mean, maximum,
- * minimum or product: y[index[i][j]][j] = combined(x[index[i][j]][j], source[i][j], ...) for axis
- * 0. Means of integers round down. Dtypes: x: number; index: i64; source: number. Result in the
- * innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_scatter_reduce_at(wk_place here, const wk_scatter_reduce_arguments *arguments);
-
-typedef struct wk_index_add_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *index;
-  wk_tensor *source;
-  int axis; /* along which */
-  double alpha; /* factor of source */
-} wk_index_add_arguments;
-/* x with source times alpha added to the rows along an axis that index names. Dtypes: x: number;
- * index: i64; source: number. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_index_add_at(wk_place here, const wk_index_add_arguments *arguments);
-
-typedef struct wk_index_copy_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *index;
-  wk_tensor *source;
-  int axis; /* along which */
-} wk_index_copy_arguments;
-/* x with source in place of the rows along an axis that index names. Dtypes: x: any; index: i64;
- * source: any. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_index_copy_at(wk_place here, const wk_index_copy_arguments *arguments);
-
-typedef struct wk_index_fill_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *index;
-  int axis; /* along which */
-  double value; /* of the elements */
-} wk_index_fill_arguments;
-/* x with `value` in the rows along an axis that index names. Dtypes: x: any; index: i64. Result
- * in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_index_fill_at(wk_place here, const wk_index_fill_arguments *arguments);
-
-typedef struct wk_index_reduce_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *index;
-  wk_tensor *source;
-  int axis; /* along which */
-  wk_scatter_reduction reduction; /* how they are combined */
-  bool exclude_x; /* leave out x's own elements where something is put */
-} wk_index_reduce_arguments;
-/* x with the rows of source combined with its rows along an axis that index, one-dimensional,
- * names. Dtypes: x: number; index: i64; source: number. Result in the innermost scope; NULL on
- * failure. [any thread] */
-WK_API wk_tensor *wk_index_reduce_at(wk_place here, const wk_index_reduce_arguments *arguments);
-
-typedef struct wk_take_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *index;
-} wk_take_arguments;
-/* x's elements, counted in row-major order, that index names; shaped like index. Dtypes: x: any;
- * index: i64. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_take_at(wk_place here, const wk_take_arguments *arguments);
-
-typedef struct wk_take_along_axis_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *index;
-  int axis; /* along which to pick */
-} wk_take_along_axis_arguments;
-/* gather, with the sizes of x and index broadcast but along the axis. Dtypes: x: any; index: i64.
- * Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_take_along_axis_at(wk_place here, const wk_take_along_axis_arguments *arguments);
-
-typedef struct wk_gather_nd_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *indices;
-} wk_gather_nd_arguments;
-/* Parts of x at the coordinates that the last axis of indices lists, for its first axes.
- * (TensorFlow's.) Dtypes: x: any; indices: i64. Result in the innermost scope; NULL on failure.
- * [any thread] */
-WK_API wk_tensor *wk_gather_nd_at(wk_place here, const wk_gather_nd_arguments *arguments);
-
-typedef struct wk_scatter_nd_arguments {
-  size_t struct_size;
-  wk_tensor *source;
-  wk_tensor *indices;
-  wk_shape shape; /* sizes of the result */
-} wk_scatter_nd_arguments;
-/* Zeros of the given shape with source added at the coordinates that the last axis of indices
- * lists. (TensorFlow's.) Dtypes: source: number; indices: i64. Result in the innermost scope;
- * NULL on failure. [any thread] */
-WK_API wk_tensor *wk_scatter_nd_at(wk_place here, const wk_scatter_nd_arguments *arguments);
-
-typedef struct wk_scatter_nd_update_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *source;
-  wk_tensor *indices;
-  bool accumulate; /* add source to what is there */
-} wk_scatter_nd_update_arguments;
-/* A copy of x with source put, or added, at the coordinates that the last axis of indices lists.
- * (TensorFlow's.) Dtypes: x: any; source: any; indices: i64. Result in the innermost scope; NULL
- * on failure. [any thread] */
-WK_API wk_tensor *wk_scatter_nd_update_at(wk_place here, const wk_scatter_nd_update_arguments *arguments);
-
-typedef struct wk_nonzero_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-} wk_nonzero_arguments;
-/* Coordinates of the elements that are not 0, in row-major order: i64 [count, rank]. (PyTorch's
- * nonzero and argwhere, NumPy's where with one argument.) Waits for the device. Dtypes: x: any.
- * Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_nonzero_at(wk_place here, const wk_nonzero_arguments *arguments);
-
-typedef struct wk_masked_select_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *mask;
-} wk_masked_select_arguments;
-/* The elements of x where mask is true, in row-major order; the two are broadcast together. Waits
- * for the device. Dtypes: x: any; mask: bool. Result in the innermost scope; NULL on failure.
- * [any thread] */
-WK_API wk_tensor *wk_masked_select_at(wk_place here, const wk_masked_select_arguments *arguments);
-
-typedef struct wk_masked_scatter_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *mask;
-  wk_tensor *source;
-} wk_masked_scatter_arguments;
-/* x with the elements of source, in row-major order, where mask is true. Waits for the device.
- * Dtypes: x: any; mask: bool; source: any. Result in the innermost scope; NULL on failure. [any
- * thread] */
-WK_API wk_tensor *wk_masked_scatter_at(wk_place here, const wk_masked_scatter_arguments *arguments);
-
-typedef struct wk_put_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *index;
-  wk_tensor *source;
-  bool accumulate; /* add source to what is there */
-} wk_put_arguments;
-/* x with source, shaped like index, put, or added, at the elements, counted in row-major order,
- * that index names. Dtypes: x: any; index: i64; source: any. Result in the innermost scope; NULL
- * on failure. [any thread] */
-WK_API wk_tensor *wk_put_at(wk_place here, const wk_put_arguments *arguments);
-
-typedef struct wk_dot_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-} wk_dot_arguments;
-/* Sum of products of two vectors [N]. Dtypes: x: number; y: number. Result in the innermost
- * scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_dot_at(wk_place here, const wk_dot_arguments *arguments);
-
-typedef struct wk_inner_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-} wk_inner_arguments;
-/* Sums of products along the last axes of x [..., K] and y [..., K]: the result has the other
- * axes of x, then those of y. Dtypes: x: number; y: number. Result in the innermost scope; NULL
- * on failure. [any thread] */
-WK_API wk_tensor *wk_inner_at(wk_place here, const wk_inner_arguments *arguments);
-
-typedef struct wk_outer_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-} wk_outer_arguments;
-/* Every element of vector x [M] times every one of y [N]: [M, N]. Dtypes: x: number; y: number.
- * Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_outer_at(wk_place here, const wk_outer_arguments *arguments);
-
-typedef struct wk_vector_dot_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-  int axis; /* along which */
-} wk_vector_dot_arguments;
-/* Sums of products of x and y, which broadcast, along an axis. Dtypes: x: number; y: number.
- * Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_vector_dot_at(wk_place here, const wk_vector_dot_arguments *arguments);
-
-typedef struct wk_add_matmul_arguments {
-  size_t struct_size;
-  wk_tensor *addend;
-  wk_tensor *x;
-  wk_tensor *y;
-  double alpha; /* factor of the product */
-  double beta; /* factor of the addend; with WK_EXACTLY_ZERO it is not looked at */
-} wk_add_matmul_arguments;
-/* beta * addend + alpha * matmul(x, y); the addend broadcasts. Dtypes: addend: float; x: float;
- * y: float. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_add_matmul_at(wk_place here, const wk_add_matmul_arguments *arguments);
-
-typedef struct wk_tensordot_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-  wk_axes axes_x; /* of x, to sum over */
-  wk_axes axes_y; /* of y, in the same order */
-} wk_tensordot_arguments;
-/* Sums of products over axes_x of x and axes_y of y, pair by pair: the result has the other axes
- * of x, then those of y. Without axes, every element times every one. Dtypes: x: number; y:
- * number. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_tensordot_at(wk_place here, const wk_tensordot_arguments *arguments);
-
-typedef struct wk_einsum_arguments {
-  size_t struct_size;
-  wk_tensors tensors;
-  const char *equation; /* what to sum */
-} wk_einsum_arguments;
-/* Products of the tensors' elements summed by Einstein's convention: each letter of the equation
- * names an axis, such as 'ij,jk->ik'; letters that are not behind the arrow are summed over. A
- * letter that a tensor has twice takes its diagonal, '...' stands for axes that broadcast;
- * without an arrow the letters that stand once are the result's, in alphabetical order. Dtypes:
- * tensors: number. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_einsum_at(wk_place here, const wk_einsum_arguments *arguments);
-
-typedef struct wk_chain_matmul_arguments {
-  size_t struct_size;
-  wk_tensors matrices;
-} wk_chain_matmul_arguments;
-/* The matrices' product, in the order of multiplications that takes the fewest. Dtypes: matrices:
- * float. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_chain_matmul_at(wk_place here, const wk_chain_matmul_arguments *arguments);
-
-typedef struct wk_trace_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-} wk_trace_arguments;
-/* Sum of the main diagonal of the matrices over the last two axes. Dtypes: x: number. Result in
- * the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_trace_at(wk_place here, const wk_trace_arguments *arguments);
-
-typedef struct wk_lower_triangle_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  int64_t offset; /* of the outermost diagonal kept: above the main one, or below if negative */
-} wk_lower_triangle_arguments;
-/* The matrices over the last two axes, with zeros but below and on a diagonal. Dtypes: x: any.
- * Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_lower_triangle_at(wk_place here, const wk_lower_triangle_arguments *arguments);
-
-typedef struct wk_upper_triangle_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  int64_t offset; /* of the outermost diagonal kept: above the main one, or below if negative */
-} wk_upper_triangle_arguments;
-/* The matrices over the last two axes, with zeros but above and on a diagonal. Dtypes: x: any.
- * Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_upper_triangle_at(wk_place here, const wk_upper_triangle_arguments *arguments);
-
-typedef struct wk_kronecker_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-} wk_kronecker_arguments;
-/* Kronecker product: every element of x times all of y, side by side; missing axes count as size
- * 1. Dtypes: x: number; y: number. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_kronecker_at(wk_place here, const wk_kronecker_arguments *arguments);
-
-typedef struct wk_cross_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-  int axis; /* of size 3 */
-} wk_cross_arguments;
-/* Cross product of vectors of three along an axis; other axes broadcast. Dtypes: x: number; y:
- * number. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_cross_at(wk_place here, const wk_cross_arguments *arguments);
-
-typedef struct wk_cosine_similarity_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-  int axis; /* along which */
-  double epsilon; /* keeps divisors from 0 */
-} wk_cosine_similarity_arguments;
-/* Cosine of the angle between x and y, which broadcast, along an axis: their dot product over the
- * product of their lengths, each at least epsilon. Dtypes: x: float; y: float. Result in the
- * innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_cosine_similarity_at(wk_place here, const wk_cosine_similarity_arguments *arguments);
-
-typedef struct wk_pairwise_distance_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-  double order; /* of the norm */
-  double epsilon; /* keeps the gradient finite where x and y are equal */
-  bool keep_dims; /* keep the axis with size 1 */
-} wk_pairwise_distance_arguments;
-/* Norm of x - y + epsilon along the last axis. Dtypes: x: float; y: float. Result in the
- * innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_pairwise_distance_at(wk_place here, const wk_pairwise_distance_arguments *arguments);
-
-typedef struct wk_distances_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-  double order; /* of the norm */
-} wk_distances_arguments;
-/* Norms of the differences of every row of x [..., P, M] and every row of y [..., R, M]: [..., P,
- * R]. Dtypes: x: float; y: float. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_distances_at(wk_place here, const wk_distances_arguments *arguments);
-
-typedef struct wk_matrix_power_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  int64_t exponent; /* how many factors */
-} wk_matrix_power_arguments;
-/* Square matrices over the last two axes, multiplied with themselves to have `exponent` factors;
- * negative ones are of the inverse. Dtypes: x: float. Result in the innermost scope; NULL on
- * failure. [any thread] */
-WK_API wk_tensor *wk_matrix_power_at(wk_place here, const wk_matrix_power_arguments *arguments);
-
-typedef struct wk_cholesky_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-} wk_cholesky_arguments;
-/* Lower triangular L with L times its transpose = x, for symmetric positive definite matrices
- * over the last two axes; what is not symmetric counts half on each side. Gradient: Murray 2016,
- * arXiv:1602.07527. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any
- * thread] */
-WK_API wk_tensor *wk_cholesky_at(wk_place here, const wk_cholesky_arguments *arguments);
-
-typedef struct wk_triangular_solve_arguments {
-  size_t struct_size;
-  wk_tensor *a;
-  wk_tensor *b;
-  bool upper; /* a is upper triangular; else lower */
-  bool unit_diagonal; /* the diagonal counts as ones */
-} wk_triangular_solve_arguments;
-/* x [..., N, K] with a x = b, for triangular a [..., N, N], whose other triangle is not looked
- * at; the axes in front broadcast. Dtypes: a: float; b: float. Result in the innermost scope;
- * NULL on failure. [any thread] */
-WK_API wk_tensor *wk_triangular_solve_at(wk_place here, const wk_triangular_solve_arguments *arguments);
-
-typedef struct wk_solve_arguments {
-  size_t struct_size;
-  wk_tensor *a;
-  wk_tensor *b;
-} wk_solve_arguments;
-/* x with a x = b for square a [..., N, N] and b [..., N, K], or one vector b [N], by elimination
- * with the largest pivots; the axes in front broadcast. An error if a is singular. Dtypes: a:
- * float; b: float. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_solve_at(wk_place here, const wk_solve_arguments *arguments);
-
-typedef struct wk_inverse_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-} wk_inverse_arguments;
-/* Inverses of the square matrices over the last two axes; an error if one is singular. Dtypes: x:
- * float. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_inverse_at(wk_place here, const wk_inverse_arguments *arguments);
-
-typedef struct wk_determinant_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-} wk_determinant_arguments;
-/* Determinants of the square matrices over the last two axes. Dtypes: x: float. Result in the
- * innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_determinant_at(wk_place here, const wk_determinant_arguments *arguments);
-
-typedef struct wk_log_determinant_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-} wk_log_determinant_arguments;
-typedef struct wk_log_determinant_result {
-  wk_tensor *sign;
-  wk_tensor *logarithm;
-} wk_log_determinant_result;
-/* Sign, and logarithm of the absolute value, of the determinants of the square matrices over the
- * last two axes; 0 and minus infinity if singular. Dtypes: x: float. Results in the innermost
- * scope; NULL on failure. [any thread] */
-WK_API wk_log_determinant_result wk_log_determinant_at(wk_place here, const wk_log_determinant_arguments *arguments);
-
-typedef struct wk_qr_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-} wk_qr_arguments;
-typedef struct wk_qr_result {
-  wk_tensor *q;
-  wk_tensor *r;
-} wk_qr_result;
-/* q [..., M, K] of orthonormal columns and upper triangular r [..., K, N] with q r = x [..., M,
- * N], K the smaller of M and N, by Householder reflections. Gradient: Liao et al. 2019,
- * arXiv:1903.09650. Dtypes: x: float. Results in the innermost scope; NULL on failure. [any
- * thread] */
-WK_API wk_qr_result wk_qr_at(wk_place here, const wk_qr_arguments *arguments);
-
-typedef struct wk_symmetric_eigen_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-} wk_symmetric_eigen_arguments;
-typedef struct wk_symmetric_eigen_result {
-  wk_tensor *values;
-  wk_tensor *vectors;
-} wk_symmetric_eigen_result;
-/* Eigenvalues in ascending order and eigenvectors, as columns, of the symmetric matrices over the
- * last two axes; what is not symmetric counts half on each side. Each vector's component furthest
- * from 0 is positive. Dtypes: x: float. Results in the innermost scope; NULL on failure. [any
- * thread] */
-WK_API wk_symmetric_eigen_result wk_symmetric_eigen_at(wk_place here, const wk_symmetric_eigen_arguments *arguments);
-
-typedef struct wk_svd_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-} wk_svd_arguments;
-typedef struct wk_svd_result {
-  wk_tensor *u;
-  wk_tensor *s;
-  wk_tensor *vt;
-} wk_svd_result;
-/* u [..., M, K], descending s [..., K] and vt [..., K, N] with u diag(s) vt = x [..., M, N], K
- * the smaller of M and N; columns of u and rows of vt are orthonormal. Each column of u has its
- * component furthest from 0 positive. Gradient: Townsend 2016. Dtypes: x: float. Results in the
- * innermost scope; NULL on failure. [any thread] */
-WK_API wk_svd_result wk_svd_at(wk_place here, const wk_svd_arguments *arguments);
-
-typedef struct wk_pseudo_inverse_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  double tolerance; /* part of the largest singular value below which one counts as 0; the larger size times the dtype's epsilon if not given */
-} wk_pseudo_inverse_arguments;
-/* Moore-Penrose inverses of the matrices over the last two axes, by svd. Dtypes: x: float. Result
- * in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_pseudo_inverse_at(wk_place here, const wk_pseudo_inverse_arguments *arguments);
-
-typedef struct wk_matrix_rank_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  double tolerance; /* part of the largest singular value below which one counts as 0; the larger size times the dtype's epsilon if not given */
-} wk_matrix_rank_arguments;
-/* Number of singular values of the matrices over the last two axes that do not count as 0, as
- * i64. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_matrix_rank_at(wk_place here, const wk_matrix_rank_arguments *arguments);
-
-typedef struct wk_least_squares_arguments {
-  size_t struct_size;
-  wk_tensor *a;
-  wk_tensor *b;
-} wk_least_squares_arguments;
-/* x [..., N, K] with the least |a x - b|, for a [..., M, N] of full rank and b [..., M, K]; of
- * several the shortest. By qr. Dtypes: a: float; b: float. Result in the innermost scope; NULL on
- * failure. [any thread] */
-WK_API wk_tensor *wk_least_squares_at(wk_place here, const wk_least_squares_arguments *arguments);
-
-typedef struct wk_cholesky_solve_arguments {
-  size_t struct_size;
-  wk_tensor *b;
-  wk_tensor *l;
-} wk_cholesky_solve_arguments;
-/* x with L times its transpose times x = b, from L as cholesky gives it. Dtypes: b: float; l:
- * float. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_cholesky_solve_at(wk_place here, const wk_cholesky_solve_arguments *arguments);
-
-typedef struct wk_matrix_exponential_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-} wk_matrix_exponential_arguments;
-/* Sum of x^n / n! of the square matrices over the last two axes, by squaring: x is halved until
- * it is small. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_matrix_exponential_at(wk_place here, const wk_matrix_exponential_arguments *arguments);
-
-typedef struct wk_mse_loss_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *target;
-  wk_reduction reduction; /* mean if not given */
-} wk_mse_loss_arguments;
-/* (x - target)^2, element by element. Dtypes: x: float; target: float. Result in the innermost
- * scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_mse_loss_at(wk_place here, const wk_mse_loss_arguments *arguments);
-
-typedef struct wk_l1_loss_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *target;
-  wk_reduction reduction; /* mean if not given */
-} wk_l1_loss_arguments;
-/* The distance of x from target, element by element. Dtypes: x: float; target: float. Result in
- * the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_l1_loss_at(wk_place here, const wk_l1_loss_arguments *arguments);
-
-typedef struct wk_smooth_l1_loss_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *target;
-  wk_reduction reduction; /* mean if not given */
-  double beta; /* distance from which on it is linear */
-} wk_smooth_l1_loss_arguments;
-/* Element by element d^2 / (2 beta) where the distance d of x from target is below beta, else d -
- * beta / 2. Girshick 2015, arXiv:1504.08083. Dtypes: x: float; target: float. Result in the
- * innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_smooth_l1_loss_at(wk_place here, const wk_smooth_l1_loss_arguments *arguments);
-
-typedef struct wk_huber_loss_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *target;
-  wk_reduction reduction; /* mean if not given */
-  double delta; /* distance from which on it is linear */
-} wk_huber_loss_arguments;
-/* Element by element d^2 / 2 where the distance d of x from target is at most delta, else delta
- * (d - delta / 2). Huber 1964. Dtypes: x: float; target: float. Result in the innermost scope;
- * NULL on failure. [any thread] */
-WK_API wk_tensor *wk_huber_loss_at(wk_place here, const wk_huber_loss_arguments *arguments);
-
-typedef struct wk_kl_divergence_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *target;
-  wk_reduction reduction; /* mean if not given */
-  bool log_target; /* target is given as logarithm, too */
-} wk_kl_divergence_arguments;
-/* target * (log target - x), element by element, for x the logarithm of a distribution: the
- * divergence of x from the target is its sum over the classes, so for the usual loss take the sum
- * and divide by the rows. 0 where the target is 0. Dtypes: x: float; target: float. Result in the
- * innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_kl_divergence_at(wk_place here, const wk_kl_divergence_arguments *arguments);
-
-typedef struct wk_binary_cross_entropy_arguments {
-  size_t struct_size;
-  wk_tensor *probabilities;
-  wk_tensor *target;
-  wk_tensor *weight; /* optional */
-  wk_reduction reduction; /* mean if not given */
-} wk_binary_cross_entropy_arguments;
-/* -(target log p + (1 - target) log(1 - p)) for probabilities p, element by element, times
- * weight; no logarithm counts as less than -100. Dtypes: probabilities: float; target: float;
- * weight: float. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_binary_cross_entropy_at(wk_place here, const wk_binary_cross_entropy_arguments *arguments);
-
-typedef struct wk_binary_cross_entropy_with_logits_arguments {
-  size_t struct_size;
-  wk_tensor *logits;
-  wk_tensor *target;
-  wk_tensor *weight; /* optional */
-  wk_tensor *positive_weight; /* optional */
-  wk_reduction reduction; /* mean if not given */
-} wk_binary_cross_entropy_with_logits_arguments;
-/* binary_cross_entropy of sigmoid(logits), worked out without overflow. The term of target is
- * also multiplied by positive_weight. Dtypes: logits: float; target: float; weight: float;
- * positive_weight: float. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_binary_cross_entropy_with_logits_at(wk_place here, const wk_binary_cross_entropy_with_logits_arguments *arguments);
-
-typedef struct wk_nll_loss_arguments {
-  size_t struct_size;
-  wk_tensor *log_probabilities;
-  wk_tensor *labels;
-  wk_tensor *weight; /* optional */
-  wk_reduction reduction; /* mean if not given */
-  double ignore_index; /* label of rows to leave out; none if not given, WK_EXACTLY_ZERO for 0 */
-} wk_nll_loss_arguments;
-/* -log_probabilities[label] of each row of [N, ..., C], classes last, with labels [N, ...]. The
- * mean is weighted by each label's weight, and leaves ignored rows out. Dtypes:
- * log_probabilities: float; labels: number; weight: float. Result in the innermost scope; NULL on
- * failure. [any thread] */
-WK_API wk_tensor *wk_nll_loss_at(wk_place here, const wk_nll_loss_arguments *arguments);
-
-typedef struct wk_ctc_loss_arguments {
-  size_t struct_size;
-  wk_tensor *log_probabilities;
-  wk_tensor *targets;
-  wk_tensor *input_lengths;
-  wk_tensor *target_lengths;
-  wk_reduction reduction; /* mean if not given */
-  int64_t blank; /* class that stands for no label */
-  bool zero_infinity; /* 0 instead of infinity */
-} wk_ctc_loss_arguments;
-/* Minus the logarithm of the probability that log_probabilities [N, T, C] give to the targets,
- * summed over all ways to align them: connectionist temporal classification. Targets are [N, S],
- * padded, or all in a row. The mean is over sequences, each divided by its target's length. An
- * impossible target gives infinity and no gradient. Graves et al. 2006. Dtypes:
- * log_probabilities: float; targets: i64; input_lengths: i64; target_lengths: i64. Result in the
- * innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_ctc_loss_at(wk_place here, const wk_ctc_loss_arguments *arguments);
-
-typedef struct wk_hinge_embedding_loss_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *target;
-  wk_reduction reduction; /* mean if not given */
-  double margin; /* by how much to be apart */
-} wk_hinge_embedding_loss_arguments;
-/* Element by element x where the target is 1, max(0, margin - x) where it is -1. Dtypes: x:
- * float; target: number. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_hinge_embedding_loss_at(wk_place here, const wk_hinge_embedding_loss_arguments *arguments);
-
-typedef struct wk_margin_ranking_loss_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-  wk_tensor *target;
-  wk_reduction reduction; /* mean if not given */
-  double margin; /* by how much to be apart */
-} wk_margin_ranking_loss_arguments;
-/* max(0, -target * (x - y) + margin): with target 1 x should be the larger, with -1 y. Dtypes: x:
- * float; y: float; target: float. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_margin_ranking_loss_at(wk_place here, const wk_margin_ranking_loss_arguments *arguments);
-
-typedef struct wk_triplet_margin_loss_arguments {
-  size_t struct_size;
-  wk_tensor *anchor;
-  wk_tensor *positive;
-  wk_tensor *negative;
-  wk_reduction reduction; /* mean if not given */
-  double margin; /* by how much to be apart */
-  double epsilon; /* added to differences */
-  bool swap; /* take d(positive, negative) where it is the smaller */
-} wk_triplet_margin_loss_arguments;
-/* max(0, d(anchor, positive) - d(anchor, negative) + margin) of vectors [..., D], d the Euclidean
- * distance after adding epsilon to each difference. Balntas et al. 2016. Dtypes: anchor: float;
- * positive: float; negative: float. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_triplet_margin_loss_at(wk_place here, const wk_triplet_margin_loss_arguments *arguments);
-
-typedef struct wk_cosine_embedding_loss_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-  wk_tensor *target;
-  wk_reduction reduction; /* mean if not given */
-  double margin; /* by how much to be apart */
-} wk_cosine_embedding_loss_arguments;
-/* Of vectors x and y [..., D]: 1 - cos(x, y) where the target [...] is 1, max(0, cos(x, y) -
- * margin) where it is -1. Dtypes: x: float; y: float; target: number. Result in the innermost
- * scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_cosine_embedding_loss_at(wk_place here, const wk_cosine_embedding_loss_arguments *arguments);
-
-typedef struct wk_soft_margin_loss_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *target;
-  wk_reduction reduction; /* mean if not given */
-} wk_soft_margin_loss_arguments;
-/* log(1 + exp(-target * x)), element by element, with targets 1 and -1. Dtypes: x: float; target:
- * float. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_soft_margin_loss_at(wk_place here, const wk_soft_margin_loss_arguments *arguments);
-
-typedef struct wk_multi_margin_loss_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *labels;
-  wk_tensor *weight; /* optional */
-  wk_reduction reduction; /* mean if not given */
-  double margin; /* by how much to be apart */
-  bool squared; /* square each term */
-} wk_multi_margin_loss_arguments;
-/* For each row of x [N, C] with its label: the sum over the other classes of max(0, margin -
- * x[label] + x[class]), squared if wished, times the label's weight, divided by C. Dtypes: x:
- * float; labels: number; weight: float. Result in the innermost scope; NULL on failure. [any
- * thread] */
-WK_API wk_tensor *wk_multi_margin_loss_at(wk_place here, const wk_multi_margin_loss_arguments *arguments);
-
-typedef struct wk_multilabel_margin_loss_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *target;
-  wk_reduction reduction; /* mean if not given */
-} wk_multilabel_margin_loss_arguments;
-/* For each row of x [N, C] with targets [N, C], class numbers up to the first negative one: the
- * sum over its targets t and the classes c that are none of max(0, 1 - x[t] + x[c]), divided by
- * C. Dtypes: x: float; target: i64. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_multilabel_margin_loss_at(wk_place here, const wk_multilabel_margin_loss_arguments *arguments);
-
-typedef struct wk_multilabel_soft_margin_loss_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *target;
-  wk_tensor *weight; /* optional */
-  wk_reduction reduction; /* mean if not given */
-} wk_multilabel_soft_margin_loss_arguments;
-/* binary_cross_entropy_with_logits of x [N, C] with targets 0 and 1, times the classes' weight,
- * mean over the classes. Dtypes: x: float; target: float; weight: float. Result in the innermost
- * scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_multilabel_soft_margin_loss_at(wk_place here, const wk_multilabel_soft_margin_loss_arguments *arguments);
-
-typedef struct wk_poisson_nll_loss_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *target;
-  wk_reduction reduction; /* mean if not given */
-  bool plain_rate; /* x is the rate itself */
-  bool full; /* add Stirling's approximation of log(target!) where target > 1 */
-  double epsilon; /* added to rates */
-} wk_poisson_nll_loss_arguments;
-/* exp(x) - target * x, element by element, for x the logarithm of the rate; with plain_rate x -
- * target * log(x + epsilon). Dtypes: x: float; target: float. Result in the innermost scope; NULL
- * on failure. [any thread] */
-WK_API wk_tensor *wk_poisson_nll_loss_at(wk_place here, const wk_poisson_nll_loss_arguments *arguments);
-
-typedef struct wk_gaussian_nll_loss_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *target;
-  wk_tensor *variance;
-  wk_reduction reduction; /* mean if not given */
-  bool full; /* add log(2 pi) / 2 */
-  double epsilon; /* least variance */
-} wk_gaussian_nll_loss_arguments;
-/* (log(variance) + (x - target)^2 / variance) / 2, element by element, the variance being epsilon
- * at least. Dtypes: x: float; target: float; variance: float. Result in the innermost scope; NULL
- * on failure. [any thread] */
-WK_API wk_tensor *wk_gaussian_nll_loss_at(wk_place here, const wk_gaussian_nll_loss_arguments *arguments);
-
-typedef struct wk_focal_loss_arguments {
-  size_t struct_size;
-  wk_tensor *logits;
-  wk_tensor *target;
-  wk_reduction reduction; /* mean if not given */
-  double alpha; /* weight of target 1; negative for no such weights */
-  double gamma; /* how much what is right already counts less */
-} wk_focal_loss_arguments;
-/* binary_cross_entropy_with_logits times (1 - p)^gamma, p the probability given to the target,
- * and times alpha for target 1, 1 - alpha for target 0. Lin et al. 2017, arXiv:1708.02002.
- * Dtypes: logits: float; target: float. Result in the innermost scope; NULL on failure. [any
- * thread] */
-WK_API wk_tensor *wk_focal_loss_at(wk_place here, const wk_focal_loss_arguments *arguments);
-
-typedef struct wk_dice_loss_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *target;
-  wk_reduction reduction; /* mean if not given */
-  double epsilon; /* keeps the quotient of nothing at 1 */
-} wk_dice_loss_arguments;
-/* 1 - (2 sum(x * target) + epsilon) / (sum(x) + sum(target) + epsilon), the sums over all axes
- * but the first. Milletari et al. 2016, arXiv:1606.04797. Dtypes: x: float; target: float. Result
- * in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_dice_loss_at(wk_place here, const wk_dice_loss_arguments *arguments);
-
-typedef struct wk_matmul_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-} wk_matmul_arguments;
-/* Matrix product over the last two axes of x [..., M, K] and y [..., K, N]; the axes before them
- * broadcast. A vector x counts as [1, K], a vector y as [K, 1], and the axis added so is left out
- * of the result. Integers wrap around. Dtypes: x: number; y: number. Result in the innermost
- * scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_matmul_at(wk_place here, const wk_matmul_arguments *arguments);
-
-typedef struct wk_linear_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *weight;
-  wk_tensor *bias; /* optional */
-} wk_linear_arguments;
-/* x [..., I] times the transpose of weight [O, I], plus bias [O]: a dense layer. Dtypes: x:
- * float; weight: float; bias: float. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_linear_at(wk_place here, const wk_linear_arguments *arguments);
-
-typedef struct wk_conv2d_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *weight;
-  wk_tensor *bias; /* optional */
-  int64_t stride[2]; /* steps of the filter, down and across */
-  int64_t padding[2]; /* zeros on each side, vertically and horizontally */
-  bool same; /* pad so that OH = ceil(H / stride), the odd row or column at the end */
-  int64_t dilation[2]; /* distance of neighbouring filter elements */
-  int64_t groups; /* into which channels and filters are divided */
-} wk_conv2d_arguments;
-/* Cross-correlation of images x [N, H, W, C] with filters weight [O, KH, KW, C / groups], summed
- * over input channels, plus bias [O]: y [N, OH, OW, O]. OH = floor((H + padding - dilation * (KH
- * - 1) - 1) / stride) + 1. Dtypes: x: float; weight: float; bias: float. Result in the innermost
- * scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_conv2d_at(wk_place here, const wk_conv2d_arguments *arguments);
-
-typedef struct wk_batch_norm_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *weight; /* optional */
-  wk_tensor *bias; /* optional */
-  wk_tensor *running_mean; /* optional */
-  wk_tensor *running_variance; /* optional */
-  bool training; /* use the batch's own mean and variance */
-  double momentum; /* how far the running ones move */
-  double epsilon; /* added to the variance */
-} wk_batch_norm_arguments;
-/* x [..., C] less the mean of its channel, over the root of its variance plus epsilon, times
- * weight [C] plus bias [C]. While training, mean and variance are the batch's, over all axes but
- * the last, and running_mean and running_variance [C], if given, move towards them by `momentum`
- * (the variance by its unbiased estimate); else these two are what is used. Ioffe and Szegedy
- * 2015, arXiv:1502.03167. Dtypes: x: float; weight: float; bias: float; running_mean: float;
- * running_variance: float. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_batch_norm_at(wk_place here, const wk_batch_norm_arguments *arguments);
-
-typedef struct wk_layer_norm_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *weight; /* optional */
-  wk_tensor *bias; /* optional */
-  int64_t axes; /* how many of the last axes */
-  double epsilon; /* added to the variance */
-} wk_layer_norm_arguments;
-/* x less its mean over the last `axes` axes, over the root of its variance plus epsilon, times
- * weight plus bias, which have those axes' sizes. Ba et al. 2016, arXiv:1607.06450. Dtypes: x:
- * float; weight: float; bias: float. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_layer_norm_at(wk_place here, const wk_layer_norm_arguments *arguments);
-
-typedef struct wk_rms_norm_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *weight; /* optional */
-  int64_t axes; /* how many of the last axes */
-  double epsilon; /* added to the mean square */
-} wk_rms_norm_arguments;
-/* x over the root of the mean of its squares over the last `axes` axes plus epsilon, times
- * weight, which has those axes' sizes. Zhang and Sennrich 2019, arXiv:1910.07467. Dtypes: x:
- * float; weight: float. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_rms_norm_at(wk_place here, const wk_rms_norm_arguments *arguments);
-
-typedef struct wk_group_norm_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  int64_t groups; /* into which channels divide */
-  wk_tensor *weight; /* optional */
-  wk_tensor *bias; /* optional */
-  double epsilon; /* added to the variance */
-} wk_group_norm_arguments;
-/* Images or sequences x [N, ..., C] normalised over all positions and the channels of a group, as
- * layer_norm; the channels divide into `groups` groups of neighbours. weight and bias are [C]. Wu
- * and He 2018, arXiv:1803.08494. Dtypes: x: float; weight: float; bias: float. Result in the
- * innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_group_norm_at(wk_place here, const wk_group_norm_arguments *arguments);
-
-typedef struct wk_instance_norm_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *weight; /* optional */
-  wk_tensor *bias; /* optional */
-  double epsilon; /* added to the variance */
-} wk_instance_norm_arguments;
-/* Images or sequences x [N, ..., C], each channel of each normalised over its own positions.
- * weight and bias are [C]. Ulyanov et al. 2016, arXiv:1607.08022. Dtypes: x: float; weight:
- * float; bias: float. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_instance_norm_at(wk_place here, const wk_instance_norm_arguments *arguments);
-
-typedef struct wk_l2_normalize_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  int axis; /* along which */
-  double epsilon; /* the least divisor */
-} wk_l2_normalize_arguments;
-/* x over its Euclidean norm along an axis, or over epsilon where that is larger. Dtypes: x:
- * float. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_l2_normalize_at(wk_place here, const wk_l2_normalize_arguments *arguments);
-
-typedef struct wk_add_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-} wk_add_arguments;
-/* x + y, element by element. Dtypes: x: number; y: number. Result in the innermost scope; NULL on
- * failure. [any thread] */
-WK_API wk_tensor *wk_add_at(wk_place here, const wk_add_arguments *arguments);
-
-typedef struct wk_subtract_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-} wk_subtract_arguments;
-/* x - y, element by element. Dtypes: x: number; y: number. Result in the innermost scope; NULL on
- * failure. [any thread] */
-WK_API wk_tensor *wk_subtract_at(wk_place here, const wk_subtract_arguments *arguments);
-
-typedef struct wk_multiply_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-} wk_multiply_arguments;
-/* x * y, element by element. Dtypes: x: number; y: number. Result in the innermost scope; NULL on
- * failure. [any thread] */
-WK_API wk_tensor *wk_multiply_at(wk_place here, const wk_multiply_arguments *arguments);
-
-typedef struct wk_divide_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-} wk_divide_arguments;
-/* x / y, element by element. Dtypes: x: float; y: float. Result in the innermost scope; NULL on
- * failure. [any thread] */
-WK_API wk_tensor *wk_divide_at(wk_place here, const wk_divide_arguments *arguments);
-
-typedef struct wk_maximum_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-} wk_maximum_arguments;
-/* The larger of x and y, NaN if either is. Where they are equal the gradient is shared. Dtypes:
- * x: number; y: number. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_maximum_at(wk_place here, const wk_maximum_arguments *arguments);
-
-typedef struct wk_minimum_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-} wk_minimum_arguments;
-/* The smaller of x and y, NaN if either is. Where they are equal the gradient is shared. Dtypes:
- * x: number; y: number. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_minimum_at(wk_place here, const wk_minimum_arguments *arguments);
-
-typedef struct wk_negative_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-} wk_negative_arguments;
-/* -x, element by element. Dtypes: x: number. Result in the innermost scope; NULL on failure. [any
- * thread] */
-WK_API wk_tensor *wk_negative_at(wk_place here, const wk_negative_arguments *arguments);
-
-typedef struct wk_exp_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-} wk_exp_arguments;
-/* e to the power of x, element by element. Dtypes: x: float. Result in the innermost scope; NULL
- * on failure. [any thread] */
-WK_API wk_tensor *wk_exp_at(wk_place here, const wk_exp_arguments *arguments);
-
-typedef struct wk_log_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-} wk_log_arguments;
-/* Natural logarithm of x: NaN below zero, -infinity at zero. Dtypes: x: float. Result in the
- * innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_log_at(wk_place here, const wk_log_arguments *arguments);
-
-typedef struct wk_sqrt_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-} wk_sqrt_arguments;
-/* Square root of x: NaN below zero. Dtypes: x: float. Result in the innermost scope; NULL on
- * failure. [any thread] */
-WK_API wk_tensor *wk_sqrt_at(wk_place here, const wk_sqrt_arguments *arguments);
-
-typedef struct wk_relu_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-} wk_relu_arguments;
-/* x where it is positive, else 0; NaN stays NaN. The gradient at 0 is 0. Dtypes: x: float. Result
- * in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_relu_at(wk_place here, const wk_relu_arguments *arguments);
-
-typedef struct wk_sigmoid_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-} wk_sigmoid_arguments;
-/* 1 / (1 + exp(-x)), element by element. Dtypes: x: float. Result in the innermost scope; NULL on
- * failure. [any thread] */
-WK_API wk_tensor *wk_sigmoid_at(wk_place here, const wk_sigmoid_arguments *arguments);
-
-typedef struct wk_tanh_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-} wk_tanh_arguments;
-/* Hyperbolic tangent of x, element by element. Dtypes: x: float. Result in the innermost scope;
- * NULL on failure. [any thread] */
-WK_API wk_tensor *wk_tanh_at(wk_place here, const wk_tanh_arguments *arguments);
-
-typedef struct wk_where_arguments {
-  size_t struct_size;
-  wk_tensor *condition;
-  wk_tensor *x;
-  wk_tensor *y;
-} wk_where_arguments;
-/* x where the condition holds, else y. Dtypes: condition: bool; x: any; y: any. Result in the
- * innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_where_at(wk_place here, const wk_where_arguments *arguments);
-
-typedef struct wk_equal_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-} wk_equal_arguments;
-/* Whether x and y are equal, as bool; never for NaN. Dtypes: x: any; y: any. Result in the
- * innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_equal_at(wk_place here, const wk_equal_arguments *arguments);
-
-typedef struct wk_greater_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-} wk_greater_arguments;
-/* Whether x > y, as bool; never for NaN. Dtypes: x: number; y: number. Result in the innermost
- * scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_greater_at(wk_place here, const wk_greater_arguments *arguments);
-
-typedef struct wk_less_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-} wk_less_arguments;
-/* Whether x < y, as bool; never for NaN. Dtypes: x: number; y: number. Result in the innermost
- * scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_less_at(wk_place here, const wk_less_arguments *arguments);
-
-typedef struct wk_less_equal_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-} wk_less_equal_arguments;
-/* Whether x <= y, as bool; never for NaN. Dtypes: x: number; y: number. Result in the innermost
- * scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_less_equal_at(wk_place here, const wk_less_equal_arguments *arguments);
-
-typedef struct wk_greater_equal_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-} wk_greater_equal_arguments;
-/* Whether x >= y, as bool; never for NaN. Dtypes: x: number; y: number. Result in the innermost
- * scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_greater_equal_at(wk_place here, const wk_greater_equal_arguments *arguments);
-
-typedef struct wk_not_equal_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-  wk_tensor *y;
-} wk_not_equal_arguments;
-/* Whether x and y differ, as bool; NaN differs from all. Dtypes: x: any; y: any. Result in the
- * innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_not_equal_at(wk_place here, const wk_not_equal_arguments *arguments);
+WK_API wk_tensor *wk_trapezoid_at(wk_place here, const wk_trapezoid_arguments *arguments);
 
 typedef struct wk_reciprocal_arguments {
   size_t struct_size;
@@ -2337,14 +1184,6 @@ typedef struct wk_float_power_arguments {
  * innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_float_power_at(wk_place here, const wk_float_power_arguments *arguments);
 
-typedef struct wk_signbit_arguments {
-  size_t struct_size;
-  wk_tensor *x;
-} wk_signbit_arguments;
-/* Whether the sign of x is set, as bool: of negative numbers, of -0 and of some NaN. Dtypes: x:
- * number. Result in the innermost scope; NULL on failure. [any thread] */
-WK_API wk_tensor *wk_signbit_at(wk_place here, const wk_signbit_arguments *arguments);
-
 typedef struct wk_nan_to_num_arguments {
   size_t struct_size;
   wk_tensor *x;
@@ -2355,6 +1194,675 @@ typedef struct wk_nan_to_num_arguments {
 /* x with what is not finite replaced. Dtypes: x: float. Result in the innermost scope; NULL on
  * failure. [any thread] */
 WK_API wk_tensor *wk_nan_to_num_at(wk_place here, const wk_nan_to_num_arguments *arguments);
+
+typedef struct wk_embedding_arguments {
+  size_t struct_size;
+  wk_tensor *weight;
+  wk_tensor *indices;
+  bool has_padding; /* there is a row that gets no gradient */
+  int64_t padding_index; /* its number */
+} wk_embedding_arguments;
+/* The rows of weight [rows, width] that indices name: [...] becomes [..., width]. The row
+ * padding_index, if there is one, gets no gradient. Dtypes: weight: float; indices: i64. Result
+ * in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_embedding_at(wk_place here, const wk_embedding_arguments *arguments);
+
+typedef struct wk_embedding_bag_arguments {
+  size_t struct_size;
+  wk_tensor *weight;
+  wk_tensor *indices;
+  wk_tensor *offsets; /* optional */
+  wk_tensor *sample_weights; /* optional */
+  wk_bag_mode mode; /* what becomes of the rows */
+  bool has_padding; /* there is a row to be left out */
+  int64_t padding_index; /* its number */
+} wk_embedding_bag_arguments;
+/* The mean, sum or maximum of the rows of weight in each bag. indices [bags, size], or [n] with
+ * the places where the bags begin as offsets [bags]. Rows padding_index are left out. A bag
+ * without rows is zeros. Dtypes: weight: float; indices: i64; offsets: i64; sample_weights:
+ * float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_embedding_bag_at(wk_place here, const wk_embedding_bag_arguments *arguments);
+
+typedef struct wk_segment_sum_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *segments;
+  int64_t count; /* of rows of the result; read from segments if not given */
+} wk_segment_sum_arguments;
+/* Sums of the rows of x with equal numbers in segments; these need not be sorted. Row i of the
+ * result is the sum for i. Dtypes: x: number; segments: i64. Result in the innermost scope; NULL
+ * on failure. [any thread] */
+WK_API wk_tensor *wk_segment_sum_at(wk_place here, const wk_segment_sum_arguments *arguments);
+
+typedef struct wk_segment_mean_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *segments;
+  int64_t count; /* of rows of the result; read from segments if not given */
+} wk_segment_mean_arguments;
+/* Means of the rows of x with equal numbers in segments; zeros where there is none. Dtypes: x:
+ * float; segments: i64. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_segment_mean_at(wk_place here, const wk_segment_mean_arguments *arguments);
+
+typedef struct wk_segment_max_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *segments;
+  int64_t count; /* of rows of the result; read from segments if not given */
+} wk_segment_max_arguments;
+/* Largest elements of the rows of x with equal numbers in segments; zeros where there is none.
+ * Dtypes: x: number; segments: i64. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_segment_max_at(wk_place here, const wk_segment_max_arguments *arguments);
+
+typedef struct wk_segment_min_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *segments;
+  int64_t count; /* of rows of the result; read from segments if not given */
+} wk_segment_min_arguments;
+/* Smallest elements of the rows of x with equal numbers in segments; zeros where there is none.
+ * Dtypes: x: number; segments: i64. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_segment_min_at(wk_place here, const wk_segment_min_arguments *arguments);
+
+typedef struct wk_segment_product_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *segments;
+  int64_t count; /* of rows of the result; read from segments if not given */
+} wk_segment_product_arguments;
+/* Products of the rows of x with equal numbers in segments; zeros where there is none. Dtypes: x:
+ * number; segments: i64. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_segment_product_at(wk_place here, const wk_segment_product_arguments *arguments);
+
+typedef struct wk_gather_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  int axis; /* along which to pick */
+} wk_gather_arguments;
+/* For each element of index the element of x at the same place, but index's value along the axis:
+ * y[i][j] = x[index[i][j]][j] for axis 0. index has x's rank, and no larger sizes but along the
+ * axis. Dtypes: x: any; index: i64. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_gather_at(wk_place here, const wk_gather_arguments *arguments);
+
+typedef struct wk_scatter_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  wk_tensor *source;
+  int axis; /* along which to put */
+} wk_scatter_arguments;
+/* A copy of x with the elements of source put where index says: y[index[i][j]][j] = source[i][j]
+ * for axis 0. Of several put in one place the last one in row-major order stays. Dtypes: x: any;
+ * index: i64; source: any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_scatter_at(wk_place here, const wk_scatter_arguments *arguments);
+
+typedef struct wk_scatter_add_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  wk_tensor *source;
+  int axis; /* along which to add */
+} wk_scatter_add_arguments;
+/* x with the elements of source added where index says: y[index[i][j]][j] += source[i][j] for
+ * axis 0, in row-major order. Dtypes: x: any; index: i64; source: any. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_scatter_add_at(wk_place here, const wk_scatter_add_arguments *arguments);
+
+typedef struct wk_index_get_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensors indices;
+  int axis; /* the first that is indexed */
+} wk_index_get_arguments;
+/* The elements of x that index tensors name: they take the place of axes axis, axis + 1, ... of
+ * x, and are broadcast together. x[:, i, j] is wk_index_get(x, WK_TENSORS(i, j), .axis = 1).
+ * Negative indices count from the end. Dtypes: x: any; indices: i64. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_index_get_at(wk_place here, const wk_index_get_arguments *arguments);
+
+typedef struct wk_index_put_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *source;
+  wk_tensors indices;
+  int axis; /* the first that is indexed */
+  bool accumulate; /* add source to what is there, in row-major order */
+} wk_index_put_arguments;
+/* A copy of x with source, which is broadcast, put where index tensors say, or added there. They
+ * take the place of axes axis, axis + 1, ... of x as in index_get. Of several put in one place
+ * the last one stays. Dtypes: x: any; source: any; indices: i64. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_index_put_at(wk_place here, const wk_index_put_arguments *arguments);
+
+typedef struct wk_index_select_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  int axis; /* along which */
+} wk_index_select_arguments;
+/* Rows of x along an axis: index, of any rank, takes the axis' place. Negative indices count from
+ * the end. Dtypes: x: any; index: i64. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_index_select_at(wk_place here, const wk_index_select_arguments *arguments);
+
+typedef struct wk_scatter_reduce_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  wk_tensor *source;
+  int axis; /* along which to put */
+  wk_scatter_reduction reduction; /* how they are combined */
+  bool exclude_x; /* leave out x's own elements where something is put */
+} wk_scatter_reduce_arguments;
+/* x with the elements of source combined with it where index says, by a sum, mean, maximum,
+ * minimum or product: y[index[i][j]][j] = combined(x[index[i][j]][j], source[i][j], ...) for axis
+ * 0. Means of integers round down. Dtypes: x: number; index: i64; source: number. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_scatter_reduce_at(wk_place here, const wk_scatter_reduce_arguments *arguments);
+
+typedef struct wk_index_add_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  wk_tensor *source;
+  int axis; /* along which */
+  double alpha; /* factor of source */
+} wk_index_add_arguments;
+/* x with source times alpha added to the rows along an axis that index names. Dtypes: x: number;
+ * index: i64; source: number. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_index_add_at(wk_place here, const wk_index_add_arguments *arguments);
+
+typedef struct wk_index_copy_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  wk_tensor *source;
+  int axis; /* along which */
+} wk_index_copy_arguments;
+/* x with source in place of the rows along an axis that index names. Dtypes: x: any; index: i64;
+ * source: any. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_index_copy_at(wk_place here, const wk_index_copy_arguments *arguments);
+
+typedef struct wk_index_fill_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  int axis; /* along which */
+  double value; /* of the elements */
+} wk_index_fill_arguments;
+/* x with `value` in the rows along an axis that index names. Dtypes: x: any; index: i64. Result
+ * in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_index_fill_at(wk_place here, const wk_index_fill_arguments *arguments);
+
+typedef struct wk_index_reduce_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  wk_tensor *source;
+  int axis; /* along which */
+  wk_scatter_reduction reduction; /* how they are combined */
+  bool exclude_x; /* leave out x's own elements where something is put */
+} wk_index_reduce_arguments;
+/* x with the rows of source combined with its rows along an axis that index, one-dimensional,
+ * names. Negative indices count from the end. Dtypes: x: number; index: i64; source: number.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_index_reduce_at(wk_place here, const wk_index_reduce_arguments *arguments);
+
+typedef struct wk_take_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+} wk_take_arguments;
+/* x's elements, counted in row-major order, that index names; shaped like index. Dtypes: x: any;
+ * index: i64. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_take_at(wk_place here, const wk_take_arguments *arguments);
+
+typedef struct wk_take_along_axis_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  int axis; /* along which to pick */
+} wk_take_along_axis_arguments;
+/* gather, with the sizes of x and index broadcast but along the axis. Dtypes: x: any; index: i64.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_take_along_axis_at(wk_place here, const wk_take_along_axis_arguments *arguments);
+
+typedef struct wk_gather_nd_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *indices;
+} wk_gather_nd_arguments;
+/* Parts of x at the coordinates that the last axis of indices lists, for its first axes.
+ * (TensorFlow's.) Dtypes: x: any; indices: i64. Result in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_tensor *wk_gather_nd_at(wk_place here, const wk_gather_nd_arguments *arguments);
+
+typedef struct wk_scatter_nd_arguments {
+  size_t struct_size;
+  wk_tensor *source;
+  wk_tensor *indices;
+  wk_shape shape; /* sizes of the result */
+} wk_scatter_nd_arguments;
+/* Zeros of the given shape with source added at the coordinates that the last axis of indices
+ * lists. (TensorFlow's.) Dtypes: source: number; indices: i64. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_scatter_nd_at(wk_place here, const wk_scatter_nd_arguments *arguments);
+
+typedef struct wk_scatter_nd_update_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *source;
+  wk_tensor *indices;
+  bool accumulate; /* add source to what is there */
+} wk_scatter_nd_update_arguments;
+/* A copy of x with source put, or added, at the coordinates that the last axis of indices lists.
+ * (TensorFlow's.) Dtypes: x: any; source: any; indices: i64. Result in the innermost scope; NULL
+ * on failure. [any thread] */
+WK_API wk_tensor *wk_scatter_nd_update_at(wk_place here, const wk_scatter_nd_update_arguments *arguments);
+
+typedef struct wk_nonzero_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_nonzero_arguments;
+/* Coordinates of the elements that are not 0, in row-major order: i64 [count, rank]. (PyTorch's
+ * nonzero and argwhere, NumPy's where with one argument.) Waits for the device. Dtypes: x: any.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_nonzero_at(wk_place here, const wk_nonzero_arguments *arguments);
+
+typedef struct wk_masked_select_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *mask;
+} wk_masked_select_arguments;
+/* The elements of x where mask is true, in row-major order; the two are broadcast together. Waits
+ * for the device. Dtypes: x: any; mask: bool. Result in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_tensor *wk_masked_select_at(wk_place here, const wk_masked_select_arguments *arguments);
+
+typedef struct wk_masked_scatter_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *mask;
+  wk_tensor *source;
+} wk_masked_scatter_arguments;
+/* x with the elements of source, in row-major order, where mask is true. Waits for the device.
+ * Dtypes: x: any; mask: bool; source: any. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_masked_scatter_at(wk_place here, const wk_masked_scatter_arguments *arguments);
+
+typedef struct wk_put_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *index;
+  wk_tensor *source;
+  bool accumulate; /* add source to what is there */
+} wk_put_arguments;
+/* x with source, shaped like index, put, or added, at the elements, counted in row-major order,
+ * that index names. Dtypes: x: any; index: i64; source: any. Result in the innermost scope; NULL
+ * on failure. [any thread] */
+WK_API wk_tensor *wk_put_at(wk_place here, const wk_put_arguments *arguments);
+
+typedef struct wk_dot_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_dot_arguments;
+/* Sum of products of two vectors [N]. Dtypes: x: number; y: number. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_dot_at(wk_place here, const wk_dot_arguments *arguments);
+
+typedef struct wk_inner_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_inner_arguments;
+/* Sums of products along the last axes of x [..., K] and y [..., K]: the result has the other
+ * axes of x, then those of y. Dtypes: x: number; y: number. Result in the innermost scope; NULL
+ * on failure. [any thread] */
+WK_API wk_tensor *wk_inner_at(wk_place here, const wk_inner_arguments *arguments);
+
+typedef struct wk_outer_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_outer_arguments;
+/* Every element of vector x [M] times every one of y [N]: [M, N]. Dtypes: x: number; y: number.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_outer_at(wk_place here, const wk_outer_arguments *arguments);
+
+typedef struct wk_vector_dot_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  int axis; /* along which */
+} wk_vector_dot_arguments;
+/* Sums of products of x and y, which broadcast, along an axis. Dtypes: x: number; y: number.
+ * Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_vector_dot_at(wk_place here, const wk_vector_dot_arguments *arguments);
+
+typedef struct wk_add_matmul_arguments {
+  size_t struct_size;
+  wk_tensor *addend;
+  wk_tensor *x;
+  wk_tensor *y;
+  double alpha; /* factor of the product */
+  double beta; /* factor of the addend; with WK_EXACTLY_ZERO it is not looked at */
+} wk_add_matmul_arguments;
+/* beta * addend + alpha * matmul(x, y); the addend broadcasts. Dtypes: addend: float; x: float;
+ * y: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_add_matmul_at(wk_place here, const wk_add_matmul_arguments *arguments);
+
+typedef struct wk_tensordot_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  wk_axes axes_x; /* of x, to sum over */
+  wk_axes axes_y; /* of y, in the same order */
+} wk_tensordot_arguments;
+/* Sums of products over axes_x of x and axes_y of y, pair by pair: the result has the other axes
+ * of x, then those of y. Without axes, every element times every one. Dtypes: x: number; y:
+ * number. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_tensordot_at(wk_place here, const wk_tensordot_arguments *arguments);
+
+typedef struct wk_einsum_arguments {
+  size_t struct_size;
+  wk_tensors tensors;
+  const char *equation; /* what to sum */
+} wk_einsum_arguments;
+/* Products of the tensors' elements summed by Einstein's convention: each letter of the equation
+ * names an axis, such as 'ij,jk->ik'; letters that are not behind the arrow are summed over. A
+ * letter that a tensor has twice takes its diagonal, '...' stands for axes that broadcast;
+ * without an arrow the letters that stand once are the result's, in alphabetical order. Dtypes:
+ * tensors: number. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_einsum_at(wk_place here, const wk_einsum_arguments *arguments);
+
+typedef struct wk_chain_matmul_arguments {
+  size_t struct_size;
+  wk_tensors matrices;
+} wk_chain_matmul_arguments;
+/* The matrices' product, in the order of multiplications that takes the fewest. Dtypes: matrices:
+ * float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_chain_matmul_at(wk_place here, const wk_chain_matmul_arguments *arguments);
+
+typedef struct wk_trace_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_trace_arguments;
+/* Sum of the main diagonal of the matrices over the last two axes. Dtypes: x: number. Result in
+ * the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_trace_at(wk_place here, const wk_trace_arguments *arguments);
+
+typedef struct wk_kronecker_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_kronecker_arguments;
+/* Kronecker product: every element of x times all of y, side by side; missing axes count as size
+ * 1. Dtypes: x: number; y: number. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_kronecker_at(wk_place here, const wk_kronecker_arguments *arguments);
+
+typedef struct wk_cross_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  int axis; /* of size 3 */
+} wk_cross_arguments;
+/* Cross product of vectors of three along an axis; other axes broadcast. Dtypes: x: number; y:
+ * number. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_cross_at(wk_place here, const wk_cross_arguments *arguments);
+
+typedef struct wk_cosine_similarity_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  int axis; /* along which */
+  double epsilon; /* keeps divisors from 0 */
+} wk_cosine_similarity_arguments;
+/* Cosine of the angle between x and y, which broadcast, along an axis: their dot product over the
+ * product of their lengths, each at least epsilon. Dtypes: x: float; y: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_cosine_similarity_at(wk_place here, const wk_cosine_similarity_arguments *arguments);
+
+typedef struct wk_pairwise_distance_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  double order; /* of the norm */
+  double epsilon; /* keeps the gradient finite where x and y are equal */
+  bool keep_dims; /* keep the axis with size 1 */
+} wk_pairwise_distance_arguments;
+/* Norm of x - y + epsilon along the last axis. Dtypes: x: float; y: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_pairwise_distance_at(wk_place here, const wk_pairwise_distance_arguments *arguments);
+
+typedef struct wk_distances_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  double order; /* of the norm */
+} wk_distances_arguments;
+/* Norms of the differences of every row of x [..., P, M] and every row of y [..., R, M]: [..., P,
+ * R]. Dtypes: x: float; y: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_distances_at(wk_place here, const wk_distances_arguments *arguments);
+
+typedef struct wk_matrix_power_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t exponent; /* how many factors */
+} wk_matrix_power_arguments;
+/* Square matrices over the last two axes, multiplied with themselves to have `exponent` factors;
+ * negative ones are of the inverse. Dtypes: x: float. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_matrix_power_at(wk_place here, const wk_matrix_power_arguments *arguments);
+
+typedef struct wk_cholesky_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_cholesky_arguments;
+/* Lower triangular L with L times its transpose = x, for symmetric positive definite matrices
+ * over the last two axes; what is not symmetric counts half on each side. Gradient: Murray 2016,
+ * arXiv:1602.07527. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_cholesky_at(wk_place here, const wk_cholesky_arguments *arguments);
+
+typedef struct wk_triangular_solve_arguments {
+  size_t struct_size;
+  wk_tensor *a;
+  wk_tensor *b;
+  bool upper; /* a is upper triangular; else lower */
+  bool unit_diagonal; /* the diagonal counts as ones */
+} wk_triangular_solve_arguments;
+/* x [..., N, K] with a x = b, for triangular a [..., N, N], whose other triangle is not looked
+ * at; the axes in front broadcast. Dtypes: a: float; b: float. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_triangular_solve_at(wk_place here, const wk_triangular_solve_arguments *arguments);
+
+typedef struct wk_solve_arguments {
+  size_t struct_size;
+  wk_tensor *a;
+  wk_tensor *b;
+} wk_solve_arguments;
+/* x with a x = b for square a [..., N, N] and b [..., N, K], or one vector b [N], by elimination
+ * with the largest pivots; the axes in front broadcast. An error if a is singular. Dtypes: a:
+ * float; b: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_solve_at(wk_place here, const wk_solve_arguments *arguments);
+
+typedef struct wk_inverse_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_inverse_arguments;
+/* Inverses of the square matrices over the last two axes; an error if one is singular. Dtypes: x:
+ * float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_inverse_at(wk_place here, const wk_inverse_arguments *arguments);
+
+typedef struct wk_determinant_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_determinant_arguments;
+/* Determinants of the square matrices over the last two axes. Dtypes: x: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_determinant_at(wk_place here, const wk_determinant_arguments *arguments);
+
+typedef struct wk_log_determinant_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_log_determinant_arguments;
+typedef struct wk_log_determinant_result {
+  wk_tensor *sign;
+  wk_tensor *logarithm;
+} wk_log_determinant_result;
+/* Sign, and logarithm of the absolute value, of the determinants of the square matrices over the
+ * last two axes; 0 and minus infinity if singular. Dtypes: x: float. Results in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_log_determinant_result wk_log_determinant_at(wk_place here, const wk_log_determinant_arguments *arguments);
+
+typedef struct wk_qr_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_qr_arguments;
+typedef struct wk_qr_result {
+  wk_tensor *q;
+  wk_tensor *r;
+} wk_qr_result;
+/* q [..., M, K] of orthonormal columns and upper triangular r [..., K, N] with q r = x [..., M,
+ * N], K the smaller of M and N, by Householder reflections. Gradient: Liao et al. 2019,
+ * arXiv:1903.09650. Dtypes: x: float. Results in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_qr_result wk_qr_at(wk_place here, const wk_qr_arguments *arguments);
+
+typedef struct wk_symmetric_eigen_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_symmetric_eigen_arguments;
+typedef struct wk_symmetric_eigen_result {
+  wk_tensor *values;
+  wk_tensor *vectors;
+} wk_symmetric_eigen_result;
+/* Eigenvalues in ascending order and eigenvectors, as columns, of the symmetric matrices over the
+ * last two axes; what is not symmetric counts half on each side. Each vector's component furthest
+ * from 0 is positive. Dtypes: x: float. Results in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_symmetric_eigen_result wk_symmetric_eigen_at(wk_place here, const wk_symmetric_eigen_arguments *arguments);
+
+typedef struct wk_svd_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_svd_arguments;
+typedef struct wk_svd_result {
+  wk_tensor *u;
+  wk_tensor *s;
+  wk_tensor *vt;
+} wk_svd_result;
+/* u [..., M, K], descending s [..., K] and vt [..., K, N] with u diag(s) vt = x [..., M, N], K
+ * the smaller of M and N; columns of u and rows of vt are orthonormal. Each column of u has its
+ * component furthest from 0 positive. Gradient: Townsend 2016. Dtypes: x: float. Results in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_svd_result wk_svd_at(wk_place here, const wk_svd_arguments *arguments);
+
+typedef struct wk_pseudo_inverse_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double tolerance; /* part of the largest singular value below which one counts as 0; the larger size times the dtype's epsilon if not given */
+} wk_pseudo_inverse_arguments;
+/* Moore-Penrose inverses of the matrices over the last two axes, by svd. Dtypes: x: float. Result
+ * in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_pseudo_inverse_at(wk_place here, const wk_pseudo_inverse_arguments *arguments);
+
+typedef struct wk_matrix_rank_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  double tolerance; /* part of the largest singular value below which one counts as 0; the larger size times the dtype's epsilon if not given */
+} wk_matrix_rank_arguments;
+/* Number of singular values of the matrices over the last two axes that do not count as 0, as
+ * i64. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_matrix_rank_at(wk_place here, const wk_matrix_rank_arguments *arguments);
+
+typedef struct wk_least_squares_arguments {
+  size_t struct_size;
+  wk_tensor *a;
+  wk_tensor *b;
+} wk_least_squares_arguments;
+/* x [..., N, K] with the least |a x - b|, for a [..., M, N] of full rank and b [..., M, K]; of
+ * several the shortest. By qr. Dtypes: a: float; b: float. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_least_squares_at(wk_place here, const wk_least_squares_arguments *arguments);
+
+typedef struct wk_cholesky_solve_arguments {
+  size_t struct_size;
+  wk_tensor *b;
+  wk_tensor *l;
+} wk_cholesky_solve_arguments;
+/* x with L times its transpose times x = b, from L as cholesky gives it. Dtypes: b: float; l:
+ * float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_cholesky_solve_at(wk_place here, const wk_cholesky_solve_arguments *arguments);
+
+typedef struct wk_matrix_exponential_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_matrix_exponential_arguments;
+/* Sum of x^n / n! of the square matrices over the last two axes, by squaring: x is halved until
+ * it is small. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_matrix_exponential_at(wk_place here, const wk_matrix_exponential_arguments *arguments);
+
+typedef struct wk_lu_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_lu_arguments;
+typedef struct wk_lu_result {
+  wk_tensor *p;
+  wk_tensor *l;
+  wk_tensor *u;
+} wk_lu_result;
+/* Permutation p [..., M, M], lower triangular l [..., M, K] with ones on its diagonal and upper
+ * triangular u [..., K, N] with p l u = x [..., M, N], K the smaller of M and N, by elimination
+ * with the largest pivots. Dtypes: x: float. Results in the innermost scope; NULL on failure.
+ * [any thread] */
+WK_API wk_lu_result wk_lu_at(wk_place here, const wk_lu_arguments *arguments);
+
+typedef struct wk_cholesky_inverse_arguments {
+  size_t struct_size;
+  wk_tensor *l;
+} wk_cholesky_inverse_arguments;
+/* Inverses of the matrices that L, as cholesky gives it, is of. Dtypes: l: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_cholesky_inverse_at(wk_place here, const wk_cholesky_inverse_arguments *arguments);
+
+typedef struct wk_matrix_norm_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_matrix_norm_kind kind; /* which norm */
+} wk_matrix_norm_arguments;
+/* Norms of the matrices over the last two axes: the root of the sum of squares, the sum or the
+ * largest of the singular values, or the largest sum of |x| in a column or in a row. Dtypes: x:
+ * float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_matrix_norm_at(wk_place here, const wk_matrix_norm_arguments *arguments);
+
+typedef struct wk_covariance_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  bool population; /* divide by the number of elements, not by one less */
+} wk_covariance_arguments;
+/* Covariances [V, V] of V variables, the rows of x [V, N], from N observations each; divided by N
+ * - 1. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_covariance_at(wk_place here, const wk_covariance_arguments *arguments);
+
+typedef struct wk_correlation_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_correlation_arguments;
+/* Pearson's correlations [V, V] of V variables, the rows of x [V, N]: covariances over the
+ * product of the standard deviations, from -1 to 1. Dtypes: x: float. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_correlation_at(wk_place here, const wk_correlation_arguments *arguments);
+
+typedef struct wk_signbit_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_signbit_arguments;
+/* Whether the sign of x is set, as bool: of negative numbers, of -0 and of some NaN. Dtypes: x:
+ * number. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_signbit_at(wk_place here, const wk_signbit_arguments *arguments);
 
 typedef struct wk_is_nan_arguments {
   size_t struct_size;
@@ -2482,6 +1990,574 @@ typedef struct wk_right_shift_arguments {
  * where y is negative or beyond its width. Dtypes: x: integer; y: integer. Result in the
  * innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_right_shift_at(wk_place here, const wk_right_shift_arguments *arguments);
+
+typedef struct wk_bitcast_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_dtype dtype; /* what the bits are taken for; of the size of x's */
+} wk_bitcast_arguments;
+/* The bits of x taken for those of another dtype of the same size. Dtypes: x: any. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_bitcast_at(wk_place here, const wk_bitcast_arguments *arguments);
+
+typedef struct wk_mse_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+} wk_mse_loss_arguments;
+/* (x - target)^2, element by element. Dtypes: x: float; target: float. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_mse_loss_at(wk_place here, const wk_mse_loss_arguments *arguments);
+
+typedef struct wk_l1_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+} wk_l1_loss_arguments;
+/* The distance of x from target, element by element. Dtypes: x: float; target: float. Result in
+ * the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_l1_loss_at(wk_place here, const wk_l1_loss_arguments *arguments);
+
+typedef struct wk_smooth_l1_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+  double beta; /* distance from which on it is linear */
+} wk_smooth_l1_loss_arguments;
+/* Element by element d^2 / (2 beta) where the distance d of x from target is below beta, else d -
+ * beta / 2. Girshick 2015, arXiv:1504.08083. Dtypes: x: float; target: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_smooth_l1_loss_at(wk_place here, const wk_smooth_l1_loss_arguments *arguments);
+
+typedef struct wk_huber_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+  double delta; /* distance from which on it is linear */
+} wk_huber_loss_arguments;
+/* Element by element d^2 / 2 where the distance d of x from target is at most delta, else delta
+ * (d - delta / 2). Huber 1964. Dtypes: x: float; target: float. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_huber_loss_at(wk_place here, const wk_huber_loss_arguments *arguments);
+
+typedef struct wk_kl_divergence_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+  bool log_target; /* target is given as logarithm, too */
+} wk_kl_divergence_arguments;
+/* target * (log target - x), element by element, for x the logarithm of a distribution: the
+ * divergence of x from the target is its sum over the classes, so for the usual loss take the sum
+ * and divide by the rows. 0 where the target is 0. Dtypes: x: float; target: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_kl_divergence_at(wk_place here, const wk_kl_divergence_arguments *arguments);
+
+typedef struct wk_binary_cross_entropy_arguments {
+  size_t struct_size;
+  wk_tensor *probabilities;
+  wk_tensor *target;
+  wk_tensor *weight; /* optional */
+  wk_reduction reduction; /* mean if not given */
+} wk_binary_cross_entropy_arguments;
+/* -(target log p + (1 - target) log(1 - p)) for probabilities p, element by element, times
+ * weight; no logarithm counts as less than -100. Dtypes: probabilities: float; target: float;
+ * weight: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_binary_cross_entropy_at(wk_place here, const wk_binary_cross_entropy_arguments *arguments);
+
+typedef struct wk_binary_cross_entropy_with_logits_arguments {
+  size_t struct_size;
+  wk_tensor *logits;
+  wk_tensor *target;
+  wk_tensor *weight; /* optional */
+  wk_tensor *positive_weight; /* optional */
+  wk_reduction reduction; /* mean if not given */
+} wk_binary_cross_entropy_with_logits_arguments;
+/* binary_cross_entropy of sigmoid(logits), worked out without overflow. The term of target is
+ * also multiplied by positive_weight. Dtypes: logits: float; target: float; weight: float;
+ * positive_weight: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_binary_cross_entropy_with_logits_at(wk_place here, const wk_binary_cross_entropy_with_logits_arguments *arguments);
+
+typedef struct wk_nll_loss_arguments {
+  size_t struct_size;
+  wk_tensor *log_probabilities;
+  wk_tensor *labels;
+  wk_tensor *weight; /* optional */
+  wk_reduction reduction; /* mean if not given */
+  double ignore_index; /* label of rows to leave out; WK_EXACTLY_ZERO for 0 */
+} wk_nll_loss_arguments;
+/* -log_probabilities[label] of each row of [N, ..., C], classes last, with labels [N, ...]. The
+ * mean is weighted by each label's weight, and leaves ignored rows out. Dtypes:
+ * log_probabilities: float; labels: number; weight: float. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_nll_loss_at(wk_place here, const wk_nll_loss_arguments *arguments);
+
+typedef struct wk_ctc_loss_arguments {
+  size_t struct_size;
+  wk_tensor *log_probabilities;
+  wk_tensor *targets;
+  wk_tensor *input_lengths;
+  wk_tensor *target_lengths;
+  wk_reduction reduction; /* mean if not given */
+  int64_t blank; /* class that stands for no label */
+  bool zero_infinity; /* 0 instead of infinity */
+} wk_ctc_loss_arguments;
+/* Minus the logarithm of the probability that log_probabilities [N, T, C] give to the targets,
+ * summed over all ways to align them: connectionist temporal classification. Targets are [N, S],
+ * padded, or all in a row. The mean is over sequences, each divided by its target's length. An
+ * impossible target gives infinity and no gradient. Graves et al. 2006. Dtypes:
+ * log_probabilities: float; targets: i64; input_lengths: i64; target_lengths: i64. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_ctc_loss_at(wk_place here, const wk_ctc_loss_arguments *arguments);
+
+typedef struct wk_hinge_embedding_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+  double margin; /* by how much to be apart */
+} wk_hinge_embedding_loss_arguments;
+/* Element by element x where the target is 1, max(0, margin - x) where it is -1. Dtypes: x:
+ * float; target: number. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_hinge_embedding_loss_at(wk_place here, const wk_hinge_embedding_loss_arguments *arguments);
+
+typedef struct wk_margin_ranking_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+  double margin; /* by how much to be apart */
+} wk_margin_ranking_loss_arguments;
+/* max(0, -target * (x - y) + margin): with target 1 x should be the larger, with -1 y. Dtypes: x:
+ * float; y: float; target: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_margin_ranking_loss_at(wk_place here, const wk_margin_ranking_loss_arguments *arguments);
+
+typedef struct wk_triplet_margin_loss_arguments {
+  size_t struct_size;
+  wk_tensor *anchor;
+  wk_tensor *positive;
+  wk_tensor *negative;
+  wk_reduction reduction; /* mean if not given */
+  double margin; /* by how much to be apart */
+  double epsilon; /* added to differences */
+  bool swap; /* take d(positive, negative) where it is the smaller */
+} wk_triplet_margin_loss_arguments;
+/* max(0, d(anchor, positive) - d(anchor, negative) + margin) of vectors [..., D], d the Euclidean
+ * distance after adding epsilon to each difference. Balntas et al. 2016. Dtypes: anchor: float;
+ * positive: float; negative: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_triplet_margin_loss_at(wk_place here, const wk_triplet_margin_loss_arguments *arguments);
+
+typedef struct wk_cosine_embedding_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+  double margin; /* by how much to be apart */
+} wk_cosine_embedding_loss_arguments;
+/* Of vectors x and y [..., D]: 1 - cos(x, y) where the target [...] is 1, max(0, cos(x, y) -
+ * margin) where it is -1. Dtypes: x: float; y: float; target: number. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_cosine_embedding_loss_at(wk_place here, const wk_cosine_embedding_loss_arguments *arguments);
+
+typedef struct wk_soft_margin_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+} wk_soft_margin_loss_arguments;
+/* log(1 + exp(-target * x)), element by element, with targets 1 and -1. Dtypes: x: float; target:
+ * float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_soft_margin_loss_at(wk_place here, const wk_soft_margin_loss_arguments *arguments);
+
+typedef struct wk_multi_margin_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *labels;
+  wk_tensor *weight; /* optional */
+  wk_reduction reduction; /* mean if not given */
+  double margin; /* by how much to be apart */
+  bool squared; /* square each term */
+} wk_multi_margin_loss_arguments;
+/* For each row of x [N, C] with its label: the sum over the other classes of max(0, margin -
+ * x[label] + x[class]), squared if wished, times the label's weight, divided by C. Dtypes: x:
+ * float; labels: number; weight: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_multi_margin_loss_at(wk_place here, const wk_multi_margin_loss_arguments *arguments);
+
+typedef struct wk_multilabel_margin_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+} wk_multilabel_margin_loss_arguments;
+/* For each row of x [N, C] with targets [N, C], class numbers up to the first negative one: the
+ * sum over its targets t and the classes c that are none of max(0, 1 - x[t] + x[c]), divided by
+ * C. Dtypes: x: float; target: i64. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_multilabel_margin_loss_at(wk_place here, const wk_multilabel_margin_loss_arguments *arguments);
+
+typedef struct wk_multilabel_soft_margin_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_tensor *weight; /* optional */
+  wk_reduction reduction; /* mean if not given */
+} wk_multilabel_soft_margin_loss_arguments;
+/* binary_cross_entropy_with_logits of x [N, C] with targets 0 and 1, times the classes' weight,
+ * mean over the classes. Dtypes: x: float; target: float; weight: float. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_multilabel_soft_margin_loss_at(wk_place here, const wk_multilabel_soft_margin_loss_arguments *arguments);
+
+typedef struct wk_poisson_nll_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+  bool plain_rate; /* x is the rate itself */
+  bool full; /* add Stirling's approximation of log(target!) where target > 1 */
+  double epsilon; /* added to rates */
+} wk_poisson_nll_loss_arguments;
+/* exp(x) - target * x, element by element, for x the logarithm of the rate; with plain_rate x -
+ * target * log(x + epsilon). Dtypes: x: float; target: float. Result in the innermost scope; NULL
+ * on failure. [any thread] */
+WK_API wk_tensor *wk_poisson_nll_loss_at(wk_place here, const wk_poisson_nll_loss_arguments *arguments);
+
+typedef struct wk_gaussian_nll_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_tensor *variance;
+  wk_reduction reduction; /* mean if not given */
+  bool full; /* add log(2 pi) / 2 */
+  double epsilon; /* least variance */
+} wk_gaussian_nll_loss_arguments;
+/* (log(variance) + (x - target)^2 / variance) / 2, element by element, the variance being epsilon
+ * at least. Dtypes: x: float; target: float; variance: float. Result in the innermost scope; NULL
+ * on failure. [any thread] */
+WK_API wk_tensor *wk_gaussian_nll_loss_at(wk_place here, const wk_gaussian_nll_loss_arguments *arguments);
+
+typedef struct wk_focal_loss_arguments {
+  size_t struct_size;
+  wk_tensor *logits;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+  double alpha; /* weight of target 1; negative for no such weights */
+  double gamma; /* how much what is right already counts less */
+} wk_focal_loss_arguments;
+/* binary_cross_entropy_with_logits times (1 - p)^gamma, p the probability given to the target,
+ * and times alpha for target 1, 1 - alpha for target 0. Lin et al. 2017, arXiv:1708.02002.
+ * Dtypes: logits: float; target: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_focal_loss_at(wk_place here, const wk_focal_loss_arguments *arguments);
+
+typedef struct wk_dice_loss_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *target;
+  wk_reduction reduction; /* mean if not given */
+  double epsilon; /* keeps the quotient of nothing at 1 */
+} wk_dice_loss_arguments;
+/* 1 - (2 sum(x * target) + epsilon) / (sum(x) + sum(target) + epsilon), the sums over all axes
+ * but the first. Milletari et al. 2016, arXiv:1606.04797. Dtypes: x: float; target: float. Result
+ * in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_dice_loss_at(wk_place here, const wk_dice_loss_arguments *arguments);
+
+typedef struct wk_matmul_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_matmul_arguments;
+/* Matrix product over the last two axes of x [..., M, K] and y [..., K, N]; the axes before them
+ * broadcast. A vector x counts as [1, K], a vector y as [K, 1], and the axis added so is left out
+ * of the result. Integers wrap around. Dtypes: x: number; y: number. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_matmul_at(wk_place here, const wk_matmul_arguments *arguments);
+
+typedef struct wk_linear_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *weight;
+  wk_tensor *bias; /* optional */
+} wk_linear_arguments;
+/* x [..., I] times the transpose of weight [O, I], plus bias [O]: a dense layer. Dtypes: x:
+ * float; weight: float; bias: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_linear_at(wk_place here, const wk_linear_arguments *arguments);
+
+typedef struct wk_conv2d_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *weight;
+  wk_tensor *bias; /* optional */
+  int64_t stride[2]; /* steps of the filter, down and across */
+  int64_t padding[2]; /* zeros on each side, vertically and horizontally */
+  bool same; /* pad so that OH = ceil(H / stride), the odd row or column at the end */
+  int64_t dilation[2]; /* distance of neighbouring filter elements */
+  int64_t groups; /* into which channels and filters are divided */
+} wk_conv2d_arguments;
+/* Cross-correlation of images x [N, H, W, C] with filters weight [O, KH, KW, C / groups], summed
+ * over input channels, plus bias [O]: y [N, OH, OW, O]. OH = floor((H + padding - dilation * (KH
+ * - 1) - 1) / stride) + 1. Dtypes: x: float; weight: float; bias: float. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_conv2d_at(wk_place here, const wk_conv2d_arguments *arguments);
+
+typedef struct wk_batch_norm_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *weight; /* optional */
+  wk_tensor *bias; /* optional */
+  wk_tensor *running_mean; /* optional */
+  wk_tensor *running_variance; /* optional */
+  bool training; /* use the batch's own mean and variance */
+  double momentum; /* how far the running ones move */
+  double epsilon; /* added to the variance */
+} wk_batch_norm_arguments;
+/* x [..., C] less the mean of its channel, over the root of its variance plus epsilon, times
+ * weight [C] plus bias [C]. While training, mean and variance are the batch's, over all axes but
+ * the last, and running_mean and running_variance [C], if given, move towards them by `momentum`
+ * (the variance by its unbiased estimate); else these two are what is used. Ioffe and Szegedy
+ * 2015, arXiv:1502.03167. Dtypes: x: float; weight: float; bias: float; running_mean: float;
+ * running_variance: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_batch_norm_at(wk_place here, const wk_batch_norm_arguments *arguments);
+
+typedef struct wk_layer_norm_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *weight; /* optional */
+  wk_tensor *bias; /* optional */
+  int64_t axes; /* how many of the last axes */
+  double epsilon; /* added to the variance */
+} wk_layer_norm_arguments;
+/* x less its mean over the last `axes` axes, over the root of its variance plus epsilon, times
+ * weight plus bias, which have those axes' sizes. Ba et al. 2016, arXiv:1607.06450. Dtypes: x:
+ * float; weight: float; bias: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_layer_norm_at(wk_place here, const wk_layer_norm_arguments *arguments);
+
+typedef struct wk_rms_norm_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *weight; /* optional */
+  int64_t axes; /* how many of the last axes */
+  double epsilon; /* added to the mean square */
+} wk_rms_norm_arguments;
+/* x over the root of the mean of its squares over the last `axes` axes plus epsilon, times
+ * weight, which has those axes' sizes. Zhang and Sennrich 2019, arXiv:1910.07467. Dtypes: x:
+ * float; weight: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_rms_norm_at(wk_place here, const wk_rms_norm_arguments *arguments);
+
+typedef struct wk_group_norm_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int64_t groups; /* into which channels divide */
+  wk_tensor *weight; /* optional */
+  wk_tensor *bias; /* optional */
+  double epsilon; /* added to the variance */
+} wk_group_norm_arguments;
+/* Images or sequences x [N, ..., C] normalised over all positions and the channels of a group, as
+ * layer_norm; the channels divide into `groups` groups of neighbours. weight and bias are [C]. Wu
+ * and He 2018, arXiv:1803.08494. Dtypes: x: float; weight: float; bias: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_group_norm_at(wk_place here, const wk_group_norm_arguments *arguments);
+
+typedef struct wk_instance_norm_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *weight; /* optional */
+  wk_tensor *bias; /* optional */
+  double epsilon; /* added to the variance */
+} wk_instance_norm_arguments;
+/* Images or sequences x [N, ..., C], each channel of each normalised over its own positions.
+ * weight and bias are [C]. Ulyanov et al. 2016, arXiv:1607.08022. Dtypes: x: float; weight:
+ * float; bias: float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_instance_norm_at(wk_place here, const wk_instance_norm_arguments *arguments);
+
+typedef struct wk_l2_normalize_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  int axis; /* along which */
+  double epsilon; /* the least divisor */
+} wk_l2_normalize_arguments;
+/* x over its Euclidean norm along an axis, or over epsilon where that is larger. Dtypes: x:
+ * float. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_l2_normalize_at(wk_place here, const wk_l2_normalize_arguments *arguments);
+
+typedef struct wk_add_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_add_arguments;
+/* x + y, element by element. Dtypes: x: number; y: number. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_add_at(wk_place here, const wk_add_arguments *arguments);
+
+typedef struct wk_subtract_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_subtract_arguments;
+/* x - y, element by element. Dtypes: x: number; y: number. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_subtract_at(wk_place here, const wk_subtract_arguments *arguments);
+
+typedef struct wk_multiply_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_multiply_arguments;
+/* x * y, element by element. Dtypes: x: number; y: number. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_multiply_at(wk_place here, const wk_multiply_arguments *arguments);
+
+typedef struct wk_divide_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_divide_arguments;
+/* x / y, element by element. Dtypes: x: float; y: float. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_divide_at(wk_place here, const wk_divide_arguments *arguments);
+
+typedef struct wk_maximum_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_maximum_arguments;
+/* The larger of x and y, NaN if either is. Where they are equal the gradient is shared. Dtypes:
+ * x: number; y: number. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_maximum_at(wk_place here, const wk_maximum_arguments *arguments);
+
+typedef struct wk_minimum_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_minimum_arguments;
+/* The smaller of x and y, NaN if either is. Where they are equal the gradient is shared. Dtypes:
+ * x: number; y: number. Result in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_minimum_at(wk_place here, const wk_minimum_arguments *arguments);
+
+typedef struct wk_negative_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_negative_arguments;
+/* -x, element by element. Dtypes: x: number. Result in the innermost scope; NULL on failure. [any
+ * thread] */
+WK_API wk_tensor *wk_negative_at(wk_place here, const wk_negative_arguments *arguments);
+
+typedef struct wk_exp_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_exp_arguments;
+/* e to the power of x, element by element. Dtypes: x: float. Result in the innermost scope; NULL
+ * on failure. [any thread] */
+WK_API wk_tensor *wk_exp_at(wk_place here, const wk_exp_arguments *arguments);
+
+typedef struct wk_log_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_log_arguments;
+/* Natural logarithm of x: NaN below zero, -infinity at zero. Dtypes: x: float. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_log_at(wk_place here, const wk_log_arguments *arguments);
+
+typedef struct wk_sqrt_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_sqrt_arguments;
+/* Square root of x: NaN below zero. Dtypes: x: float. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_sqrt_at(wk_place here, const wk_sqrt_arguments *arguments);
+
+typedef struct wk_relu_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_relu_arguments;
+/* x where it is positive, else 0; NaN stays NaN. The gradient at 0 is 0. Dtypes: x: float. Result
+ * in the innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_relu_at(wk_place here, const wk_relu_arguments *arguments);
+
+typedef struct wk_sigmoid_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_sigmoid_arguments;
+/* 1 / (1 + exp(-x)), element by element. Dtypes: x: float. Result in the innermost scope; NULL on
+ * failure. [any thread] */
+WK_API wk_tensor *wk_sigmoid_at(wk_place here, const wk_sigmoid_arguments *arguments);
+
+typedef struct wk_tanh_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_tanh_arguments;
+/* Hyperbolic tangent of x, element by element. Dtypes: x: float. Result in the innermost scope;
+ * NULL on failure. [any thread] */
+WK_API wk_tensor *wk_tanh_at(wk_place here, const wk_tanh_arguments *arguments);
+
+typedef struct wk_where_arguments {
+  size_t struct_size;
+  wk_tensor *condition;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_where_arguments;
+/* x where the condition holds, else y. Dtypes: condition: bool; x: any; y: any. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_where_at(wk_place here, const wk_where_arguments *arguments);
+
+typedef struct wk_equal_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_equal_arguments;
+/* Whether x and y are equal, as bool; never for NaN. Dtypes: x: any; y: any. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_equal_at(wk_place here, const wk_equal_arguments *arguments);
+
+typedef struct wk_greater_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_greater_arguments;
+/* Whether x > y, as bool; never for NaN. Dtypes: x: number; y: number. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_greater_at(wk_place here, const wk_greater_arguments *arguments);
+
+typedef struct wk_less_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_less_arguments;
+/* Whether x < y, as bool; never for NaN. Dtypes: x: number; y: number. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_less_at(wk_place here, const wk_less_arguments *arguments);
+
+typedef struct wk_less_equal_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_less_equal_arguments;
+/* Whether x <= y, as bool; never for NaN. Dtypes: x: number; y: number. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_less_equal_at(wk_place here, const wk_less_equal_arguments *arguments);
+
+typedef struct wk_greater_equal_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_greater_equal_arguments;
+/* Whether x >= y, as bool; never for NaN. Dtypes: x: number; y: number. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_greater_equal_at(wk_place here, const wk_greater_equal_arguments *arguments);
+
+typedef struct wk_not_equal_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+  wk_tensor *y;
+} wk_not_equal_arguments;
+/* Whether x and y differ, as bool; NaN differs from all. Dtypes: x: any; y: any. Result in the
+ * innermost scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_not_equal_at(wk_place here, const wk_not_equal_arguments *arguments);
 
 typedef struct wk_uniform_arguments {
   size_t struct_size;
@@ -3366,7 +3442,7 @@ typedef struct wk_cross_entropy_arguments {
   wk_tensor *labels;
   wk_tensor *weight; /* optional */
   wk_reduction reduction; /* mean if not given */
-  double ignore_index; /* label of rows to leave out; none if not given, WK_EXACTLY_ZERO for 0 */
+  double ignore_index; /* label of rows to leave out; WK_EXACTLY_ZERO for 0 */
   double label_smoothing; /* share of the probability that is spread over all classes */
 } wk_cross_entropy_arguments;
 /* -log_softmax(logits)[label] of each row of logits [N, ..., C], classes last, with labels [N,
@@ -3607,11 +3683,11 @@ WK_API wk_tensor *wk_expand_at(wk_place here, const wk_expand_arguments *argumen
 typedef struct wk_move_axes_arguments {
   size_t struct_size;
   wk_tensor *x;
-  wk_axes from; /* which to move */
-  wk_axes to; /* where to */
+  wk_axes source; /* which to move */
+  wk_axes destination; /* where to */
 } wk_move_axes_arguments;
-/* Axis from[i] of x becomes axis to[i] of the result; the others keep their order. Dtypes: x:
- * any. Result in the innermost scope; NULL on failure. [any thread] */
+/* Axis source[i] of x becomes axis destination[i] of the result; the others keep their order.
+ * Dtypes: x: any. Result in the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_move_axes_at(wk_place here, const wk_move_axes_arguments *arguments);
 
 typedef struct wk_select_scatter_arguments {
@@ -3918,6 +3994,17 @@ typedef struct wk_histogram_arguments {
  * in x's dtype; others are not counted. Without low and high they are the smallest and the
  * largest element. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_histogram_at(wk_place here, const wk_histogram_arguments *arguments);
+
+typedef struct wk_in_top_k_arguments {
+  size_t struct_size;
+  wk_tensor *scores;
+  wk_tensor *targets;
+  int64_t k; /* how many */
+} wk_in_top_k_arguments;
+/* Whether the score of each row's target [N] is among the k largest of scores [N, C], as bool;
+ * equal scores count in its favour. Dtypes: scores: float; targets: i64. Result in the innermost
+ * scope; NULL on failure. [any thread] */
+WK_API wk_tensor *wk_in_top_k_at(wk_place here, const wk_in_top_k_arguments *arguments);
 
 typedef struct wk_max_pool2d_arguments {
   size_t struct_size;
@@ -4293,6 +4380,9 @@ WK_END_C
 #define wk_one_hot(...) \
   wk_one_hot_at(WK_HERE, &(wk_one_hot_arguments){ \
                       .struct_size = sizeof(wk_one_hot_arguments), __VA_ARGS__})
+#define wk_meshgrid(...) \
+  wk_meshgrid_at(WK_HERE, &(wk_meshgrid_arguments){ \
+                      .struct_size = sizeof(wk_meshgrid_arguments), __VA_ARGS__})
 #define wk_clone(...) \
   wk_clone_at(WK_HERE, &(wk_clone_arguments){ \
                       .struct_size = sizeof(wk_clone_arguments), __VA_ARGS__})
@@ -4317,330 +4407,12 @@ WK_END_C
 #define wk_linear_recurrence(...) \
   wk_linear_recurrence_at(WK_HERE, &(wk_linear_recurrence_arguments){ \
                       .struct_size = sizeof(wk_linear_recurrence_arguments), __VA_ARGS__})
-#define wk_embedding(...) \
-  wk_embedding_at(WK_HERE, &(wk_embedding_arguments){ \
-                      .struct_size = sizeof(wk_embedding_arguments), __VA_ARGS__})
-#define wk_embedding_bag(...) \
-  wk_embedding_bag_at(WK_HERE, &(wk_embedding_bag_arguments){ \
-                      .struct_size = sizeof(wk_embedding_bag_arguments), __VA_ARGS__})
-#define wk_segment_sum(...) \
-  wk_segment_sum_at(WK_HERE, &(wk_segment_sum_arguments){ \
-                      .struct_size = sizeof(wk_segment_sum_arguments), __VA_ARGS__})
-#define wk_segment_mean(...) \
-  wk_segment_mean_at(WK_HERE, &(wk_segment_mean_arguments){ \
-                      .struct_size = sizeof(wk_segment_mean_arguments), __VA_ARGS__})
-#define wk_segment_max(...) \
-  wk_segment_max_at(WK_HERE, &(wk_segment_max_arguments){ \
-                      .struct_size = sizeof(wk_segment_max_arguments), __VA_ARGS__})
-#define wk_segment_min(...) \
-  wk_segment_min_at(WK_HERE, &(wk_segment_min_arguments){ \
-                      .struct_size = sizeof(wk_segment_min_arguments), __VA_ARGS__})
-#define wk_segment_product(...) \
-  wk_segment_product_at(WK_HERE, &(wk_segment_product_arguments){ \
-                      .struct_size = sizeof(wk_segment_product_arguments), __VA_ARGS__})
-#define wk_gather(...) \
-  wk_gather_at(WK_HERE, &(wk_gather_arguments){ \
-                      .struct_size = sizeof(wk_gather_arguments), __VA_ARGS__})
-#define wk_scatter(...) \
-  wk_scatter_at(WK_HERE, &(wk_scatter_arguments){ \
-                      .struct_size = sizeof(wk_scatter_arguments), __VA_ARGS__})
-#define wk_scatter_add(...) \
-  wk_scatter_add_at(WK_HERE, &(wk_scatter_add_arguments){ \
-                      .struct_size = sizeof(wk_scatter_add_arguments), __VA_ARGS__})
-#define wk_index_get(...) \
-  wk_index_get_at(WK_HERE, &(wk_index_get_arguments){ \
-                      .struct_size = sizeof(wk_index_get_arguments), __VA_ARGS__})
-#define wk_index_put(...) \
-  wk_index_put_at(WK_HERE, &(wk_index_put_arguments){ \
-                      .struct_size = sizeof(wk_index_put_arguments), __VA_ARGS__})
-#define wk_index_select(...) \
-  wk_index_select_at(WK_HERE, &(wk_index_select_arguments){ \
-                      .struct_size = sizeof(wk_index_select_arguments), __VA_ARGS__})
-#define wk_scatter_reduce(...) \
-  wk_scatter_reduce_at(WK_HERE, &(wk_scatter_reduce_arguments){ \
-                      .struct_size = sizeof(wk_scatter_reduce_arguments), __VA_ARGS__})
-#define wk_index_add(...) \
-  wk_index_add_at(WK_HERE, &(wk_index_add_arguments){ \
-                      .struct_size = sizeof(wk_index_add_arguments), __VA_ARGS__})
-#define wk_index_copy(...) \
-  wk_index_copy_at(WK_HERE, &(wk_index_copy_arguments){ \
-                      .struct_size = sizeof(wk_index_copy_arguments), __VA_ARGS__})
-#define wk_index_fill(...) \
-  wk_index_fill_at(WK_HERE, &(wk_index_fill_arguments){ \
-                      .struct_size = sizeof(wk_index_fill_arguments), __VA_ARGS__})
-#define wk_index_reduce(...) \
-  wk_index_reduce_at(WK_HERE, &(wk_index_reduce_arguments){ \
-                      .struct_size = sizeof(wk_index_reduce_arguments), __VA_ARGS__})
-#define wk_take(...) \
-  wk_take_at(WK_HERE, &(wk_take_arguments){ \
-                      .struct_size = sizeof(wk_take_arguments), __VA_ARGS__})
-#define wk_take_along_axis(...) \
-  wk_take_along_axis_at(WK_HERE, &(wk_take_along_axis_arguments){ \
-                      .struct_size = sizeof(wk_take_along_axis_arguments), __VA_ARGS__})
-#define wk_gather_nd(...) \
-  wk_gather_nd_at(WK_HERE, &(wk_gather_nd_arguments){ \
-                      .struct_size = sizeof(wk_gather_nd_arguments), __VA_ARGS__})
-#define wk_scatter_nd(...) \
-  wk_scatter_nd_at(WK_HERE, &(wk_scatter_nd_arguments){ \
-                      .struct_size = sizeof(wk_scatter_nd_arguments), __VA_ARGS__})
-#define wk_scatter_nd_update(...) \
-  wk_scatter_nd_update_at(WK_HERE, &(wk_scatter_nd_update_arguments){ \
-                      .struct_size = sizeof(wk_scatter_nd_update_arguments), __VA_ARGS__})
-#define wk_nonzero(...) \
-  wk_nonzero_at(WK_HERE, &(wk_nonzero_arguments){ \
-                      .struct_size = sizeof(wk_nonzero_arguments), __VA_ARGS__})
-#define wk_masked_select(...) \
-  wk_masked_select_at(WK_HERE, &(wk_masked_select_arguments){ \
-                      .struct_size = sizeof(wk_masked_select_arguments), __VA_ARGS__})
-#define wk_masked_scatter(...) \
-  wk_masked_scatter_at(WK_HERE, &(wk_masked_scatter_arguments){ \
-                      .struct_size = sizeof(wk_masked_scatter_arguments), __VA_ARGS__})
-#define wk_put(...) \
-  wk_put_at(WK_HERE, &(wk_put_arguments){ \
-                      .struct_size = sizeof(wk_put_arguments), __VA_ARGS__})
-#define wk_dot(...) \
-  wk_dot_at(WK_HERE, &(wk_dot_arguments){ \
-                      .struct_size = sizeof(wk_dot_arguments), __VA_ARGS__})
-#define wk_inner(...) \
-  wk_inner_at(WK_HERE, &(wk_inner_arguments){ \
-                      .struct_size = sizeof(wk_inner_arguments), __VA_ARGS__})
-#define wk_outer(...) \
-  wk_outer_at(WK_HERE, &(wk_outer_arguments){ \
-                      .struct_size = sizeof(wk_outer_arguments), __VA_ARGS__})
-#define wk_vector_dot(...) \
-  wk_vector_dot_at(WK_HERE, &(wk_vector_dot_arguments){ \
-                      .struct_size = sizeof(wk_vector_dot_arguments), __VA_ARGS__})
-#define wk_add_matmul(...) \
-  wk_add_matmul_at(WK_HERE, &(wk_add_matmul_arguments){ \
-                      .struct_size = sizeof(wk_add_matmul_arguments), __VA_ARGS__})
-#define wk_tensordot(...) \
-  wk_tensordot_at(WK_HERE, &(wk_tensordot_arguments){ \
-                      .struct_size = sizeof(wk_tensordot_arguments), __VA_ARGS__})
-#define wk_einsum(...) \
-  wk_einsum_at(WK_HERE, &(wk_einsum_arguments){ \
-                      .struct_size = sizeof(wk_einsum_arguments), __VA_ARGS__})
-#define wk_chain_matmul(...) \
-  wk_chain_matmul_at(WK_HERE, &(wk_chain_matmul_arguments){ \
-                      .struct_size = sizeof(wk_chain_matmul_arguments), __VA_ARGS__})
-#define wk_trace(...) \
-  wk_trace_at(WK_HERE, &(wk_trace_arguments){ \
-                      .struct_size = sizeof(wk_trace_arguments), __VA_ARGS__})
-#define wk_lower_triangle(...) \
-  wk_lower_triangle_at(WK_HERE, &(wk_lower_triangle_arguments){ \
-                      .struct_size = sizeof(wk_lower_triangle_arguments), __VA_ARGS__})
-#define wk_upper_triangle(...) \
-  wk_upper_triangle_at(WK_HERE, &(wk_upper_triangle_arguments){ \
-                      .struct_size = sizeof(wk_upper_triangle_arguments), __VA_ARGS__})
-#define wk_kronecker(...) \
-  wk_kronecker_at(WK_HERE, &(wk_kronecker_arguments){ \
-                      .struct_size = sizeof(wk_kronecker_arguments), __VA_ARGS__})
-#define wk_cross(...) \
-  wk_cross_at(WK_HERE, &(wk_cross_arguments){ \
-                      .struct_size = sizeof(wk_cross_arguments), __VA_ARGS__})
-#define wk_cosine_similarity(...) \
-  wk_cosine_similarity_at(WK_HERE, &(wk_cosine_similarity_arguments){ \
-                      .struct_size = sizeof(wk_cosine_similarity_arguments), __VA_ARGS__})
-#define wk_pairwise_distance(...) \
-  wk_pairwise_distance_at(WK_HERE, &(wk_pairwise_distance_arguments){ \
-                      .struct_size = sizeof(wk_pairwise_distance_arguments), __VA_ARGS__})
-#define wk_distances(...) \
-  wk_distances_at(WK_HERE, &(wk_distances_arguments){ \
-                      .struct_size = sizeof(wk_distances_arguments), __VA_ARGS__})
-#define wk_matrix_power(...) \
-  wk_matrix_power_at(WK_HERE, &(wk_matrix_power_arguments){ \
-                      .struct_size = sizeof(wk_matrix_power_arguments), __VA_ARGS__})
-#define wk_cholesky(...) \
-  wk_cholesky_at(WK_HERE, &(wk_cholesky_arguments){ \
-                      .struct_size = sizeof(wk_cholesky_arguments), __VA_ARGS__})
-#define wk_triangular_solve(...) \
-  wk_triangular_solve_at(WK_HERE, &(wk_triangular_solve_arguments){ \
-                      .struct_size = sizeof(wk_triangular_solve_arguments), __VA_ARGS__})
-#define wk_solve(...) \
-  wk_solve_at(WK_HERE, &(wk_solve_arguments){ \
-                      .struct_size = sizeof(wk_solve_arguments), __VA_ARGS__})
-#define wk_inverse(...) \
-  wk_inverse_at(WK_HERE, &(wk_inverse_arguments){ \
-                      .struct_size = sizeof(wk_inverse_arguments), __VA_ARGS__})
-#define wk_determinant(...) \
-  wk_determinant_at(WK_HERE, &(wk_determinant_arguments){ \
-                      .struct_size = sizeof(wk_determinant_arguments), __VA_ARGS__})
-#define wk_log_determinant(...) \
-  wk_log_determinant_at(WK_HERE, &(wk_log_determinant_arguments){ \
-                      .struct_size = sizeof(wk_log_determinant_arguments), __VA_ARGS__})
-#define wk_qr(...) \
-  wk_qr_at(WK_HERE, &(wk_qr_arguments){ \
-                      .struct_size = sizeof(wk_qr_arguments), __VA_ARGS__})
-#define wk_symmetric_eigen(...) \
-  wk_symmetric_eigen_at(WK_HERE, &(wk_symmetric_eigen_arguments){ \
-                      .struct_size = sizeof(wk_symmetric_eigen_arguments), __VA_ARGS__})
-#define wk_svd(...) \
-  wk_svd_at(WK_HERE, &(wk_svd_arguments){ \
-                      .struct_size = sizeof(wk_svd_arguments), __VA_ARGS__})
-#define wk_pseudo_inverse(...) \
-  wk_pseudo_inverse_at(WK_HERE, &(wk_pseudo_inverse_arguments){ \
-                      .struct_size = sizeof(wk_pseudo_inverse_arguments), __VA_ARGS__})
-#define wk_matrix_rank(...) \
-  wk_matrix_rank_at(WK_HERE, &(wk_matrix_rank_arguments){ \
-                      .struct_size = sizeof(wk_matrix_rank_arguments), __VA_ARGS__})
-#define wk_least_squares(...) \
-  wk_least_squares_at(WK_HERE, &(wk_least_squares_arguments){ \
-                      .struct_size = sizeof(wk_least_squares_arguments), __VA_ARGS__})
-#define wk_cholesky_solve(...) \
-  wk_cholesky_solve_at(WK_HERE, &(wk_cholesky_solve_arguments){ \
-                      .struct_size = sizeof(wk_cholesky_solve_arguments), __VA_ARGS__})
-#define wk_matrix_exponential(...) \
-  wk_matrix_exponential_at(WK_HERE, &(wk_matrix_exponential_arguments){ \
-                      .struct_size = sizeof(wk_matrix_exponential_arguments), __VA_ARGS__})
-#define wk_mse_loss(...) \
-  wk_mse_loss_at(WK_HERE, &(wk_mse_loss_arguments){ \
-                      .struct_size = sizeof(wk_mse_loss_arguments), __VA_ARGS__})
-#define wk_l1_loss(...) \
-  wk_l1_loss_at(WK_HERE, &(wk_l1_loss_arguments){ \
-                      .struct_size = sizeof(wk_l1_loss_arguments), __VA_ARGS__})
-#define wk_smooth_l1_loss(...) \
-  wk_smooth_l1_loss_at(WK_HERE, &(wk_smooth_l1_loss_arguments){ \
-                      .struct_size = sizeof(wk_smooth_l1_loss_arguments), __VA_ARGS__})
-#define wk_huber_loss(...) \
-  wk_huber_loss_at(WK_HERE, &(wk_huber_loss_arguments){ \
-                      .struct_size = sizeof(wk_huber_loss_arguments), __VA_ARGS__})
-#define wk_kl_divergence(...) \
-  wk_kl_divergence_at(WK_HERE, &(wk_kl_divergence_arguments){ \
-                      .struct_size = sizeof(wk_kl_divergence_arguments), __VA_ARGS__})
-#define wk_binary_cross_entropy(...) \
-  wk_binary_cross_entropy_at(WK_HERE, &(wk_binary_cross_entropy_arguments){ \
-                      .struct_size = sizeof(wk_binary_cross_entropy_arguments), __VA_ARGS__})
-#define wk_binary_cross_entropy_with_logits(...) \
-  wk_binary_cross_entropy_with_logits_at(WK_HERE, &(wk_binary_cross_entropy_with_logits_arguments){ \
-                      .struct_size = sizeof(wk_binary_cross_entropy_with_logits_arguments), __VA_ARGS__})
-#define wk_nll_loss(...) \
-  wk_nll_loss_at(WK_HERE, &(wk_nll_loss_arguments){ \
-                      .struct_size = sizeof(wk_nll_loss_arguments), __VA_ARGS__})
-#define wk_ctc_loss(...) \
-  wk_ctc_loss_at(WK_HERE, &(wk_ctc_loss_arguments){ \
-                      .struct_size = sizeof(wk_ctc_loss_arguments), __VA_ARGS__})
-#define wk_hinge_embedding_loss(...) \
-  wk_hinge_embedding_loss_at(WK_HERE, &(wk_hinge_embedding_loss_arguments){ \
-                      .struct_size = sizeof(wk_hinge_embedding_loss_arguments), __VA_ARGS__})
-#define wk_margin_ranking_loss(...) \
-  wk_margin_ranking_loss_at(WK_HERE, &(wk_margin_ranking_loss_arguments){ \
-                      .struct_size = sizeof(wk_margin_ranking_loss_arguments), __VA_ARGS__})
-#define wk_triplet_margin_loss(...) \
-  wk_triplet_margin_loss_at(WK_HERE, &(wk_triplet_margin_loss_arguments){ \
-                      .struct_size = sizeof(wk_triplet_margin_loss_arguments), __VA_ARGS__})
-#define wk_cosine_embedding_loss(...) \
-  wk_cosine_embedding_loss_at(WK_HERE, &(wk_cosine_embedding_loss_arguments){ \
-                      .struct_size = sizeof(wk_cosine_embedding_loss_arguments), __VA_ARGS__})
-#define wk_soft_margin_loss(...) \
-  wk_soft_margin_loss_at(WK_HERE, &(wk_soft_margin_loss_arguments){ \
-                      .struct_size = sizeof(wk_soft_margin_loss_arguments), __VA_ARGS__})
-#define wk_multi_margin_loss(...) \
-  wk_multi_margin_loss_at(WK_HERE, &(wk_multi_margin_loss_arguments){ \
-                      .struct_size = sizeof(wk_multi_margin_loss_arguments), __VA_ARGS__})
-#define wk_multilabel_margin_loss(...) \
-  wk_multilabel_margin_loss_at(WK_HERE, &(wk_multilabel_margin_loss_arguments){ \
-                      .struct_size = sizeof(wk_multilabel_margin_loss_arguments), __VA_ARGS__})
-#define wk_multilabel_soft_margin_loss(...) \
-  wk_multilabel_soft_margin_loss_at(WK_HERE, &(wk_multilabel_soft_margin_loss_arguments){ \
-                      .struct_size = sizeof(wk_multilabel_soft_margin_loss_arguments), __VA_ARGS__})
-#define wk_poisson_nll_loss(...) \
-  wk_poisson_nll_loss_at(WK_HERE, &(wk_poisson_nll_loss_arguments){ \
-                      .struct_size = sizeof(wk_poisson_nll_loss_arguments), __VA_ARGS__})
-#define wk_gaussian_nll_loss(...) \
-  wk_gaussian_nll_loss_at(WK_HERE, &(wk_gaussian_nll_loss_arguments){ \
-                      .struct_size = sizeof(wk_gaussian_nll_loss_arguments), __VA_ARGS__})
-#define wk_focal_loss(...) \
-  wk_focal_loss_at(WK_HERE, &(wk_focal_loss_arguments){ \
-                      .struct_size = sizeof(wk_focal_loss_arguments), __VA_ARGS__})
-#define wk_dice_loss(...) \
-  wk_dice_loss_at(WK_HERE, &(wk_dice_loss_arguments){ \
-                      .struct_size = sizeof(wk_dice_loss_arguments), __VA_ARGS__})
-#define wk_matmul(...) \
-  wk_matmul_at(WK_HERE, &(wk_matmul_arguments){ \
-                      .struct_size = sizeof(wk_matmul_arguments), __VA_ARGS__})
-#define wk_linear(...) \
-  wk_linear_at(WK_HERE, &(wk_linear_arguments){ \
-                      .struct_size = sizeof(wk_linear_arguments), __VA_ARGS__})
-#define wk_conv2d(...) \
-  wk_conv2d_at(WK_HERE, &(wk_conv2d_arguments){ \
-                      .struct_size = sizeof(wk_conv2d_arguments), __VA_ARGS__})
-#define wk_batch_norm(...) \
-  wk_batch_norm_at(WK_HERE, &(wk_batch_norm_arguments){ \
-                      .struct_size = sizeof(wk_batch_norm_arguments), __VA_ARGS__})
-#define wk_layer_norm(...) \
-  wk_layer_norm_at(WK_HERE, &(wk_layer_norm_arguments){ \
-                      .struct_size = sizeof(wk_layer_norm_arguments), __VA_ARGS__})
-#define wk_rms_norm(...) \
-  wk_rms_norm_at(WK_HERE, &(wk_rms_norm_arguments){ \
-                      .struct_size = sizeof(wk_rms_norm_arguments), __VA_ARGS__})
-#define wk_group_norm(...) \
-  wk_group_norm_at(WK_HERE, &(wk_group_norm_arguments){ \
-                      .struct_size = sizeof(wk_group_norm_arguments), __VA_ARGS__})
-#define wk_instance_norm(...) \
-  wk_instance_norm_at(WK_HERE, &(wk_instance_norm_arguments){ \
-                      .struct_size = sizeof(wk_instance_norm_arguments), __VA_ARGS__})
-#define wk_l2_normalize(...) \
-  wk_l2_normalize_at(WK_HERE, &(wk_l2_normalize_arguments){ \
-                      .struct_size = sizeof(wk_l2_normalize_arguments), __VA_ARGS__})
-#define wk_add(...) \
-  wk_add_at(WK_HERE, &(wk_add_arguments){ \
-                      .struct_size = sizeof(wk_add_arguments), __VA_ARGS__})
-#define wk_subtract(...) \
-  wk_subtract_at(WK_HERE, &(wk_subtract_arguments){ \
-                      .struct_size = sizeof(wk_subtract_arguments), __VA_ARGS__})
-#define wk_multiply(...) \
-  wk_multiply_at(WK_HERE, &(wk_multiply_arguments){ \
-                      .struct_size = sizeof(wk_multiply_arguments), __VA_ARGS__})
-#define wk_divide(...) \
-  wk_divide_at(WK_HERE, &(wk_divide_arguments){ \
-                      .struct_size = sizeof(wk_divide_arguments), __VA_ARGS__})
-#define wk_maximum(...) \
-  wk_maximum_at(WK_HERE, &(wk_maximum_arguments){ \
-                      .struct_size = sizeof(wk_maximum_arguments), __VA_ARGS__})
-#define wk_minimum(...) \
-  wk_minimum_at(WK_HERE, &(wk_minimum_arguments){ \
-                      .struct_size = sizeof(wk_minimum_arguments), __VA_ARGS__})
-#define wk_negative(...) \
-  wk_negative_at(WK_HERE, &(wk_negative_arguments){ \
-                      .struct_size = sizeof(wk_negative_arguments), __VA_ARGS__})
-#define wk_exp(...) \
-  wk_exp_at(WK_HERE, &(wk_exp_arguments){ \
-                      .struct_size = sizeof(wk_exp_arguments), __VA_ARGS__})
-#define wk_log(...) \
-  wk_log_at(WK_HERE, &(wk_log_arguments){ \
-                      .struct_size = sizeof(wk_log_arguments), __VA_ARGS__})
-#define wk_sqrt(...) \
-  wk_sqrt_at(WK_HERE, &(wk_sqrt_arguments){ \
-                      .struct_size = sizeof(wk_sqrt_arguments), __VA_ARGS__})
-#define wk_relu(...) \
-  wk_relu_at(WK_HERE, &(wk_relu_arguments){ \
-                      .struct_size = sizeof(wk_relu_arguments), __VA_ARGS__})
-#define wk_sigmoid(...) \
-  wk_sigmoid_at(WK_HERE, &(wk_sigmoid_arguments){ \
-                      .struct_size = sizeof(wk_sigmoid_arguments), __VA_ARGS__})
-#define wk_tanh(...) \
-  wk_tanh_at(WK_HERE, &(wk_tanh_arguments){ \
-                      .struct_size = sizeof(wk_tanh_arguments), __VA_ARGS__})
-#define wk_where(...) \
-  wk_where_at(WK_HERE, &(wk_where_arguments){ \
-                      .struct_size = sizeof(wk_where_arguments), __VA_ARGS__})
-#define wk_equal(...) \
-  wk_equal_at(WK_HERE, &(wk_equal_arguments){ \
-                      .struct_size = sizeof(wk_equal_arguments), __VA_ARGS__})
-#define wk_greater(...) \
-  wk_greater_at(WK_HERE, &(wk_greater_arguments){ \
-                      .struct_size = sizeof(wk_greater_arguments), __VA_ARGS__})
-#define wk_less(...) \
-  wk_less_at(WK_HERE, &(wk_less_arguments){ \
-                      .struct_size = sizeof(wk_less_arguments), __VA_ARGS__})
-#define wk_less_equal(...) \
-  wk_less_equal_at(WK_HERE, &(wk_less_equal_arguments){ \
-                      .struct_size = sizeof(wk_less_equal_arguments), __VA_ARGS__})
-#define wk_greater_equal(...) \
-  wk_greater_equal_at(WK_HERE, &(wk_greater_equal_arguments){ \
-                      .struct_size = sizeof(wk_greater_equal_arguments), __VA_ARGS__})
-#define wk_not_equal(...) \
-  wk_not_equal_at(WK_HERE, &(wk_not_equal_arguments){ \
-                      .struct_size = sizeof(wk_not_equal_arguments), __VA_ARGS__})
+#define wk_difference(...) \
+  wk_difference_at(WK_HERE, &(wk_difference_arguments){ \
+                      .struct_size = sizeof(wk_difference_arguments), __VA_ARGS__})
+#define wk_trapezoid(...) \
+  wk_trapezoid_at(WK_HERE, &(wk_trapezoid_arguments){ \
+                      .struct_size = sizeof(wk_trapezoid_arguments), __VA_ARGS__})
 #define wk_reciprocal(...) \
   wk_reciprocal_at(WK_HERE, &(wk_reciprocal_arguments){ \
                       .struct_size = sizeof(wk_reciprocal_arguments), __VA_ARGS__})
@@ -4824,12 +4596,195 @@ WK_END_C
 #define wk_float_power(...) \
   wk_float_power_at(WK_HERE, &(wk_float_power_arguments){ \
                       .struct_size = sizeof(wk_float_power_arguments), __VA_ARGS__})
-#define wk_signbit(...) \
-  wk_signbit_at(WK_HERE, &(wk_signbit_arguments){ \
-                      .struct_size = sizeof(wk_signbit_arguments), __VA_ARGS__})
 #define wk_nan_to_num(...) \
   wk_nan_to_num_at(WK_HERE, &(wk_nan_to_num_arguments){ \
                       .struct_size = sizeof(wk_nan_to_num_arguments), __VA_ARGS__})
+#define wk_embedding(...) \
+  wk_embedding_at(WK_HERE, &(wk_embedding_arguments){ \
+                      .struct_size = sizeof(wk_embedding_arguments), __VA_ARGS__})
+#define wk_embedding_bag(...) \
+  wk_embedding_bag_at(WK_HERE, &(wk_embedding_bag_arguments){ \
+                      .struct_size = sizeof(wk_embedding_bag_arguments), __VA_ARGS__})
+#define wk_segment_sum(...) \
+  wk_segment_sum_at(WK_HERE, &(wk_segment_sum_arguments){ \
+                      .struct_size = sizeof(wk_segment_sum_arguments), __VA_ARGS__})
+#define wk_segment_mean(...) \
+  wk_segment_mean_at(WK_HERE, &(wk_segment_mean_arguments){ \
+                      .struct_size = sizeof(wk_segment_mean_arguments), __VA_ARGS__})
+#define wk_segment_max(...) \
+  wk_segment_max_at(WK_HERE, &(wk_segment_max_arguments){ \
+                      .struct_size = sizeof(wk_segment_max_arguments), __VA_ARGS__})
+#define wk_segment_min(...) \
+  wk_segment_min_at(WK_HERE, &(wk_segment_min_arguments){ \
+                      .struct_size = sizeof(wk_segment_min_arguments), __VA_ARGS__})
+#define wk_segment_product(...) \
+  wk_segment_product_at(WK_HERE, &(wk_segment_product_arguments){ \
+                      .struct_size = sizeof(wk_segment_product_arguments), __VA_ARGS__})
+#define wk_gather(...) \
+  wk_gather_at(WK_HERE, &(wk_gather_arguments){ \
+                      .struct_size = sizeof(wk_gather_arguments), __VA_ARGS__})
+#define wk_scatter(...) \
+  wk_scatter_at(WK_HERE, &(wk_scatter_arguments){ \
+                      .struct_size = sizeof(wk_scatter_arguments), __VA_ARGS__})
+#define wk_scatter_add(...) \
+  wk_scatter_add_at(WK_HERE, &(wk_scatter_add_arguments){ \
+                      .struct_size = sizeof(wk_scatter_add_arguments), __VA_ARGS__})
+#define wk_index_get(...) \
+  wk_index_get_at(WK_HERE, &(wk_index_get_arguments){ \
+                      .struct_size = sizeof(wk_index_get_arguments), __VA_ARGS__})
+#define wk_index_put(...) \
+  wk_index_put_at(WK_HERE, &(wk_index_put_arguments){ \
+                      .struct_size = sizeof(wk_index_put_arguments), __VA_ARGS__})
+#define wk_index_select(...) \
+  wk_index_select_at(WK_HERE, &(wk_index_select_arguments){ \
+                      .struct_size = sizeof(wk_index_select_arguments), __VA_ARGS__})
+#define wk_scatter_reduce(...) \
+  wk_scatter_reduce_at(WK_HERE, &(wk_scatter_reduce_arguments){ \
+                      .struct_size = sizeof(wk_scatter_reduce_arguments), __VA_ARGS__})
+#define wk_index_add(...) \
+  wk_index_add_at(WK_HERE, &(wk_index_add_arguments){ \
+                      .struct_size = sizeof(wk_index_add_arguments), __VA_ARGS__})
+#define wk_index_copy(...) \
+  wk_index_copy_at(WK_HERE, &(wk_index_copy_arguments){ \
+                      .struct_size = sizeof(wk_index_copy_arguments), __VA_ARGS__})
+#define wk_index_fill(...) \
+  wk_index_fill_at(WK_HERE, &(wk_index_fill_arguments){ \
+                      .struct_size = sizeof(wk_index_fill_arguments), __VA_ARGS__})
+#define wk_index_reduce(...) \
+  wk_index_reduce_at(WK_HERE, &(wk_index_reduce_arguments){ \
+                      .struct_size = sizeof(wk_index_reduce_arguments), __VA_ARGS__})
+#define wk_take(...) \
+  wk_take_at(WK_HERE, &(wk_take_arguments){ \
+                      .struct_size = sizeof(wk_take_arguments), __VA_ARGS__})
+#define wk_take_along_axis(...) \
+  wk_take_along_axis_at(WK_HERE, &(wk_take_along_axis_arguments){ \
+                      .struct_size = sizeof(wk_take_along_axis_arguments), __VA_ARGS__})
+#define wk_gather_nd(...) \
+  wk_gather_nd_at(WK_HERE, &(wk_gather_nd_arguments){ \
+                      .struct_size = sizeof(wk_gather_nd_arguments), __VA_ARGS__})
+#define wk_scatter_nd(...) \
+  wk_scatter_nd_at(WK_HERE, &(wk_scatter_nd_arguments){ \
+                      .struct_size = sizeof(wk_scatter_nd_arguments), __VA_ARGS__})
+#define wk_scatter_nd_update(...) \
+  wk_scatter_nd_update_at(WK_HERE, &(wk_scatter_nd_update_arguments){ \
+                      .struct_size = sizeof(wk_scatter_nd_update_arguments), __VA_ARGS__})
+#define wk_nonzero(...) \
+  wk_nonzero_at(WK_HERE, &(wk_nonzero_arguments){ \
+                      .struct_size = sizeof(wk_nonzero_arguments), __VA_ARGS__})
+#define wk_masked_select(...) \
+  wk_masked_select_at(WK_HERE, &(wk_masked_select_arguments){ \
+                      .struct_size = sizeof(wk_masked_select_arguments), __VA_ARGS__})
+#define wk_masked_scatter(...) \
+  wk_masked_scatter_at(WK_HERE, &(wk_masked_scatter_arguments){ \
+                      .struct_size = sizeof(wk_masked_scatter_arguments), __VA_ARGS__})
+#define wk_put(...) \
+  wk_put_at(WK_HERE, &(wk_put_arguments){ \
+                      .struct_size = sizeof(wk_put_arguments), __VA_ARGS__})
+#define wk_dot(...) \
+  wk_dot_at(WK_HERE, &(wk_dot_arguments){ \
+                      .struct_size = sizeof(wk_dot_arguments), __VA_ARGS__})
+#define wk_inner(...) \
+  wk_inner_at(WK_HERE, &(wk_inner_arguments){ \
+                      .struct_size = sizeof(wk_inner_arguments), __VA_ARGS__})
+#define wk_outer(...) \
+  wk_outer_at(WK_HERE, &(wk_outer_arguments){ \
+                      .struct_size = sizeof(wk_outer_arguments), __VA_ARGS__})
+#define wk_vector_dot(...) \
+  wk_vector_dot_at(WK_HERE, &(wk_vector_dot_arguments){ \
+                      .struct_size = sizeof(wk_vector_dot_arguments), __VA_ARGS__})
+#define wk_add_matmul(...) \
+  wk_add_matmul_at(WK_HERE, &(wk_add_matmul_arguments){ \
+                      .struct_size = sizeof(wk_add_matmul_arguments), __VA_ARGS__})
+#define wk_tensordot(...) \
+  wk_tensordot_at(WK_HERE, &(wk_tensordot_arguments){ \
+                      .struct_size = sizeof(wk_tensordot_arguments), __VA_ARGS__})
+#define wk_einsum(...) \
+  wk_einsum_at(WK_HERE, &(wk_einsum_arguments){ \
+                      .struct_size = sizeof(wk_einsum_arguments), __VA_ARGS__})
+#define wk_chain_matmul(...) \
+  wk_chain_matmul_at(WK_HERE, &(wk_chain_matmul_arguments){ \
+                      .struct_size = sizeof(wk_chain_matmul_arguments), __VA_ARGS__})
+#define wk_trace(...) \
+  wk_trace_at(WK_HERE, &(wk_trace_arguments){ \
+                      .struct_size = sizeof(wk_trace_arguments), __VA_ARGS__})
+#define wk_kronecker(...) \
+  wk_kronecker_at(WK_HERE, &(wk_kronecker_arguments){ \
+                      .struct_size = sizeof(wk_kronecker_arguments), __VA_ARGS__})
+#define wk_cross(...) \
+  wk_cross_at(WK_HERE, &(wk_cross_arguments){ \
+                      .struct_size = sizeof(wk_cross_arguments), __VA_ARGS__})
+#define wk_cosine_similarity(...) \
+  wk_cosine_similarity_at(WK_HERE, &(wk_cosine_similarity_arguments){ \
+                      .struct_size = sizeof(wk_cosine_similarity_arguments), __VA_ARGS__})
+#define wk_pairwise_distance(...) \
+  wk_pairwise_distance_at(WK_HERE, &(wk_pairwise_distance_arguments){ \
+                      .struct_size = sizeof(wk_pairwise_distance_arguments), __VA_ARGS__})
+#define wk_distances(...) \
+  wk_distances_at(WK_HERE, &(wk_distances_arguments){ \
+                      .struct_size = sizeof(wk_distances_arguments), __VA_ARGS__})
+#define wk_matrix_power(...) \
+  wk_matrix_power_at(WK_HERE, &(wk_matrix_power_arguments){ \
+                      .struct_size = sizeof(wk_matrix_power_arguments), __VA_ARGS__})
+#define wk_cholesky(...) \
+  wk_cholesky_at(WK_HERE, &(wk_cholesky_arguments){ \
+                      .struct_size = sizeof(wk_cholesky_arguments), __VA_ARGS__})
+#define wk_triangular_solve(...) \
+  wk_triangular_solve_at(WK_HERE, &(wk_triangular_solve_arguments){ \
+                      .struct_size = sizeof(wk_triangular_solve_arguments), __VA_ARGS__})
+#define wk_solve(...) \
+  wk_solve_at(WK_HERE, &(wk_solve_arguments){ \
+                      .struct_size = sizeof(wk_solve_arguments), __VA_ARGS__})
+#define wk_inverse(...) \
+  wk_inverse_at(WK_HERE, &(wk_inverse_arguments){ \
+                      .struct_size = sizeof(wk_inverse_arguments), __VA_ARGS__})
+#define wk_determinant(...) \
+  wk_determinant_at(WK_HERE, &(wk_determinant_arguments){ \
+                      .struct_size = sizeof(wk_determinant_arguments), __VA_ARGS__})
+#define wk_log_determinant(...) \
+  wk_log_determinant_at(WK_HERE, &(wk_log_determinant_arguments){ \
+                      .struct_size = sizeof(wk_log_determinant_arguments), __VA_ARGS__})
+#define wk_qr(...) \
+  wk_qr_at(WK_HERE, &(wk_qr_arguments){ \
+                      .struct_size = sizeof(wk_qr_arguments), __VA_ARGS__})
+#define wk_symmetric_eigen(...) \
+  wk_symmetric_eigen_at(WK_HERE, &(wk_symmetric_eigen_arguments){ \
+                      .struct_size = sizeof(wk_symmetric_eigen_arguments), __VA_ARGS__})
+#define wk_svd(...) \
+  wk_svd_at(WK_HERE, &(wk_svd_arguments){ \
+                      .struct_size = sizeof(wk_svd_arguments), __VA_ARGS__})
+#define wk_pseudo_inverse(...) \
+  wk_pseudo_inverse_at(WK_HERE, &(wk_pseudo_inverse_arguments){ \
+                      .struct_size = sizeof(wk_pseudo_inverse_arguments), __VA_ARGS__})
+#define wk_matrix_rank(...) \
+  wk_matrix_rank_at(WK_HERE, &(wk_matrix_rank_arguments){ \
+                      .struct_size = sizeof(wk_matrix_rank_arguments), __VA_ARGS__})
+#define wk_least_squares(...) \
+  wk_least_squares_at(WK_HERE, &(wk_least_squares_arguments){ \
+                      .struct_size = sizeof(wk_least_squares_arguments), __VA_ARGS__})
+#define wk_cholesky_solve(...) \
+  wk_cholesky_solve_at(WK_HERE, &(wk_cholesky_solve_arguments){ \
+                      .struct_size = sizeof(wk_cholesky_solve_arguments), __VA_ARGS__})
+#define wk_matrix_exponential(...) \
+  wk_matrix_exponential_at(WK_HERE, &(wk_matrix_exponential_arguments){ \
+                      .struct_size = sizeof(wk_matrix_exponential_arguments), __VA_ARGS__})
+#define wk_lu(...) \
+  wk_lu_at(WK_HERE, &(wk_lu_arguments){ \
+                      .struct_size = sizeof(wk_lu_arguments), __VA_ARGS__})
+#define wk_cholesky_inverse(...) \
+  wk_cholesky_inverse_at(WK_HERE, &(wk_cholesky_inverse_arguments){ \
+                      .struct_size = sizeof(wk_cholesky_inverse_arguments), __VA_ARGS__})
+#define wk_matrix_norm(...) \
+  wk_matrix_norm_at(WK_HERE, &(wk_matrix_norm_arguments){ \
+                      .struct_size = sizeof(wk_matrix_norm_arguments), __VA_ARGS__})
+#define wk_covariance(...) \
+  wk_covariance_at(WK_HERE, &(wk_covariance_arguments){ \
+                      .struct_size = sizeof(wk_covariance_arguments), __VA_ARGS__})
+#define wk_correlation(...) \
+  wk_correlation_at(WK_HERE, &(wk_correlation_arguments){ \
+                      .struct_size = sizeof(wk_correlation_arguments), __VA_ARGS__})
+#define wk_signbit(...) \
+  wk_signbit_at(WK_HERE, &(wk_signbit_arguments){ \
+                      .struct_size = sizeof(wk_signbit_arguments), __VA_ARGS__})
 #define wk_is_nan(...) \
   wk_is_nan_at(WK_HERE, &(wk_is_nan_arguments){ \
                       .struct_size = sizeof(wk_is_nan_arguments), __VA_ARGS__})
@@ -4872,6 +4827,159 @@ WK_END_C
 #define wk_right_shift(...) \
   wk_right_shift_at(WK_HERE, &(wk_right_shift_arguments){ \
                       .struct_size = sizeof(wk_right_shift_arguments), __VA_ARGS__})
+#define wk_bitcast(...) \
+  wk_bitcast_at(WK_HERE, &(wk_bitcast_arguments){ \
+                      .struct_size = sizeof(wk_bitcast_arguments), __VA_ARGS__})
+#define wk_mse_loss(...) \
+  wk_mse_loss_at(WK_HERE, &(wk_mse_loss_arguments){ \
+                      .struct_size = sizeof(wk_mse_loss_arguments), __VA_ARGS__})
+#define wk_l1_loss(...) \
+  wk_l1_loss_at(WK_HERE, &(wk_l1_loss_arguments){ \
+                      .struct_size = sizeof(wk_l1_loss_arguments), __VA_ARGS__})
+#define wk_smooth_l1_loss(...) \
+  wk_smooth_l1_loss_at(WK_HERE, &(wk_smooth_l1_loss_arguments){ \
+                      .struct_size = sizeof(wk_smooth_l1_loss_arguments), __VA_ARGS__})
+#define wk_huber_loss(...) \
+  wk_huber_loss_at(WK_HERE, &(wk_huber_loss_arguments){ \
+                      .struct_size = sizeof(wk_huber_loss_arguments), __VA_ARGS__})
+#define wk_kl_divergence(...) \
+  wk_kl_divergence_at(WK_HERE, &(wk_kl_divergence_arguments){ \
+                      .struct_size = sizeof(wk_kl_divergence_arguments), __VA_ARGS__})
+#define wk_binary_cross_entropy(...) \
+  wk_binary_cross_entropy_at(WK_HERE, &(wk_binary_cross_entropy_arguments){ \
+                      .struct_size = sizeof(wk_binary_cross_entropy_arguments), __VA_ARGS__})
+#define wk_binary_cross_entropy_with_logits(...) \
+  wk_binary_cross_entropy_with_logits_at(WK_HERE, &(wk_binary_cross_entropy_with_logits_arguments){ \
+                      .struct_size = sizeof(wk_binary_cross_entropy_with_logits_arguments), __VA_ARGS__})
+#define wk_nll_loss(...) \
+  wk_nll_loss_at(WK_HERE, &(wk_nll_loss_arguments){ \
+                      .struct_size = sizeof(wk_nll_loss_arguments), __VA_ARGS__})
+#define wk_ctc_loss(...) \
+  wk_ctc_loss_at(WK_HERE, &(wk_ctc_loss_arguments){ \
+                      .struct_size = sizeof(wk_ctc_loss_arguments), __VA_ARGS__})
+#define wk_hinge_embedding_loss(...) \
+  wk_hinge_embedding_loss_at(WK_HERE, &(wk_hinge_embedding_loss_arguments){ \
+                      .struct_size = sizeof(wk_hinge_embedding_loss_arguments), __VA_ARGS__})
+#define wk_margin_ranking_loss(...) \
+  wk_margin_ranking_loss_at(WK_HERE, &(wk_margin_ranking_loss_arguments){ \
+                      .struct_size = sizeof(wk_margin_ranking_loss_arguments), __VA_ARGS__})
+#define wk_triplet_margin_loss(...) \
+  wk_triplet_margin_loss_at(WK_HERE, &(wk_triplet_margin_loss_arguments){ \
+                      .struct_size = sizeof(wk_triplet_margin_loss_arguments), __VA_ARGS__})
+#define wk_cosine_embedding_loss(...) \
+  wk_cosine_embedding_loss_at(WK_HERE, &(wk_cosine_embedding_loss_arguments){ \
+                      .struct_size = sizeof(wk_cosine_embedding_loss_arguments), __VA_ARGS__})
+#define wk_soft_margin_loss(...) \
+  wk_soft_margin_loss_at(WK_HERE, &(wk_soft_margin_loss_arguments){ \
+                      .struct_size = sizeof(wk_soft_margin_loss_arguments), __VA_ARGS__})
+#define wk_multi_margin_loss(...) \
+  wk_multi_margin_loss_at(WK_HERE, &(wk_multi_margin_loss_arguments){ \
+                      .struct_size = sizeof(wk_multi_margin_loss_arguments), __VA_ARGS__})
+#define wk_multilabel_margin_loss(...) \
+  wk_multilabel_margin_loss_at(WK_HERE, &(wk_multilabel_margin_loss_arguments){ \
+                      .struct_size = sizeof(wk_multilabel_margin_loss_arguments), __VA_ARGS__})
+#define wk_multilabel_soft_margin_loss(...) \
+  wk_multilabel_soft_margin_loss_at(WK_HERE, &(wk_multilabel_soft_margin_loss_arguments){ \
+                      .struct_size = sizeof(wk_multilabel_soft_margin_loss_arguments), __VA_ARGS__})
+#define wk_poisson_nll_loss(...) \
+  wk_poisson_nll_loss_at(WK_HERE, &(wk_poisson_nll_loss_arguments){ \
+                      .struct_size = sizeof(wk_poisson_nll_loss_arguments), __VA_ARGS__})
+#define wk_gaussian_nll_loss(...) \
+  wk_gaussian_nll_loss_at(WK_HERE, &(wk_gaussian_nll_loss_arguments){ \
+                      .struct_size = sizeof(wk_gaussian_nll_loss_arguments), __VA_ARGS__})
+#define wk_focal_loss(...) \
+  wk_focal_loss_at(WK_HERE, &(wk_focal_loss_arguments){ \
+                      .struct_size = sizeof(wk_focal_loss_arguments), __VA_ARGS__})
+#define wk_dice_loss(...) \
+  wk_dice_loss_at(WK_HERE, &(wk_dice_loss_arguments){ \
+                      .struct_size = sizeof(wk_dice_loss_arguments), __VA_ARGS__})
+#define wk_matmul(...) \
+  wk_matmul_at(WK_HERE, &(wk_matmul_arguments){ \
+                      .struct_size = sizeof(wk_matmul_arguments), __VA_ARGS__})
+#define wk_linear(...) \
+  wk_linear_at(WK_HERE, &(wk_linear_arguments){ \
+                      .struct_size = sizeof(wk_linear_arguments), __VA_ARGS__})
+#define wk_conv2d(...) \
+  wk_conv2d_at(WK_HERE, &(wk_conv2d_arguments){ \
+                      .struct_size = sizeof(wk_conv2d_arguments), __VA_ARGS__})
+#define wk_batch_norm(...) \
+  wk_batch_norm_at(WK_HERE, &(wk_batch_norm_arguments){ \
+                      .struct_size = sizeof(wk_batch_norm_arguments), __VA_ARGS__})
+#define wk_layer_norm(...) \
+  wk_layer_norm_at(WK_HERE, &(wk_layer_norm_arguments){ \
+                      .struct_size = sizeof(wk_layer_norm_arguments), __VA_ARGS__})
+#define wk_rms_norm(...) \
+  wk_rms_norm_at(WK_HERE, &(wk_rms_norm_arguments){ \
+                      .struct_size = sizeof(wk_rms_norm_arguments), __VA_ARGS__})
+#define wk_group_norm(...) \
+  wk_group_norm_at(WK_HERE, &(wk_group_norm_arguments){ \
+                      .struct_size = sizeof(wk_group_norm_arguments), __VA_ARGS__})
+#define wk_instance_norm(...) \
+  wk_instance_norm_at(WK_HERE, &(wk_instance_norm_arguments){ \
+                      .struct_size = sizeof(wk_instance_norm_arguments), __VA_ARGS__})
+#define wk_l2_normalize(...) \
+  wk_l2_normalize_at(WK_HERE, &(wk_l2_normalize_arguments){ \
+                      .struct_size = sizeof(wk_l2_normalize_arguments), __VA_ARGS__})
+#define wk_add(...) \
+  wk_add_at(WK_HERE, &(wk_add_arguments){ \
+                      .struct_size = sizeof(wk_add_arguments), __VA_ARGS__})
+#define wk_subtract(...) \
+  wk_subtract_at(WK_HERE, &(wk_subtract_arguments){ \
+                      .struct_size = sizeof(wk_subtract_arguments), __VA_ARGS__})
+#define wk_multiply(...) \
+  wk_multiply_at(WK_HERE, &(wk_multiply_arguments){ \
+                      .struct_size = sizeof(wk_multiply_arguments), __VA_ARGS__})
+#define wk_divide(...) \
+  wk_divide_at(WK_HERE, &(wk_divide_arguments){ \
+                      .struct_size = sizeof(wk_divide_arguments), __VA_ARGS__})
+#define wk_maximum(...) \
+  wk_maximum_at(WK_HERE, &(wk_maximum_arguments){ \
+                      .struct_size = sizeof(wk_maximum_arguments), __VA_ARGS__})
+#define wk_minimum(...) \
+  wk_minimum_at(WK_HERE, &(wk_minimum_arguments){ \
+                      .struct_size = sizeof(wk_minimum_arguments), __VA_ARGS__})
+#define wk_negative(...) \
+  wk_negative_at(WK_HERE, &(wk_negative_arguments){ \
+                      .struct_size = sizeof(wk_negative_arguments), __VA_ARGS__})
+#define wk_exp(...) \
+  wk_exp_at(WK_HERE, &(wk_exp_arguments){ \
+                      .struct_size = sizeof(wk_exp_arguments), __VA_ARGS__})
+#define wk_log(...) \
+  wk_log_at(WK_HERE, &(wk_log_arguments){ \
+                      .struct_size = sizeof(wk_log_arguments), __VA_ARGS__})
+#define wk_sqrt(...) \
+  wk_sqrt_at(WK_HERE, &(wk_sqrt_arguments){ \
+                      .struct_size = sizeof(wk_sqrt_arguments), __VA_ARGS__})
+#define wk_relu(...) \
+  wk_relu_at(WK_HERE, &(wk_relu_arguments){ \
+                      .struct_size = sizeof(wk_relu_arguments), __VA_ARGS__})
+#define wk_sigmoid(...) \
+  wk_sigmoid_at(WK_HERE, &(wk_sigmoid_arguments){ \
+                      .struct_size = sizeof(wk_sigmoid_arguments), __VA_ARGS__})
+#define wk_tanh(...) \
+  wk_tanh_at(WK_HERE, &(wk_tanh_arguments){ \
+                      .struct_size = sizeof(wk_tanh_arguments), __VA_ARGS__})
+#define wk_where(...) \
+  wk_where_at(WK_HERE, &(wk_where_arguments){ \
+                      .struct_size = sizeof(wk_where_arguments), __VA_ARGS__})
+#define wk_equal(...) \
+  wk_equal_at(WK_HERE, &(wk_equal_arguments){ \
+                      .struct_size = sizeof(wk_equal_arguments), __VA_ARGS__})
+#define wk_greater(...) \
+  wk_greater_at(WK_HERE, &(wk_greater_arguments){ \
+                      .struct_size = sizeof(wk_greater_arguments), __VA_ARGS__})
+#define wk_less(...) \
+  wk_less_at(WK_HERE, &(wk_less_arguments){ \
+                      .struct_size = sizeof(wk_less_arguments), __VA_ARGS__})
+#define wk_less_equal(...) \
+  wk_less_equal_at(WK_HERE, &(wk_less_equal_arguments){ \
+                      .struct_size = sizeof(wk_less_equal_arguments), __VA_ARGS__})
+#define wk_greater_equal(...) \
+  wk_greater_equal_at(WK_HERE, &(wk_greater_equal_arguments){ \
+                      .struct_size = sizeof(wk_greater_equal_arguments), __VA_ARGS__})
+#define wk_not_equal(...) \
+  wk_not_equal_at(WK_HERE, &(wk_not_equal_arguments){ \
+                      .struct_size = sizeof(wk_not_equal_arguments), __VA_ARGS__})
 #define wk_uniform(...) \
   wk_uniform_at(WK_HERE, &(wk_uniform_arguments){ \
                       .struct_size = sizeof(wk_uniform_arguments), __VA_ARGS__})
@@ -5211,6 +5319,9 @@ WK_END_C
 #define wk_histogram(...) \
   wk_histogram_at(WK_HERE, &(wk_histogram_arguments){ \
                       .struct_size = sizeof(wk_histogram_arguments), __VA_ARGS__})
+#define wk_in_top_k(...) \
+  wk_in_top_k_at(WK_HERE, &(wk_in_top_k_arguments){ \
+                      .struct_size = sizeof(wk_in_top_k_arguments), __VA_ARGS__})
 #define wk_max_pool2d(...) \
   wk_max_pool2d_at(WK_HERE, &(wk_max_pool2d_arguments){ \
                       .struct_size = sizeof(wk_max_pool2d_arguments), __VA_ARGS__})
@@ -5585,6 +5696,13 @@ inline wk_tensor *wk_one_hot(wk_tensor *x, int64_t classes, wk_one_hot_arguments
   arguments.classes = classes;
   return wk_one_hot_at(here, &arguments);
 }
+inline wk_meshgrid_result wk_meshgrid(wk_tensor *x, wk_tensor *y, wk_meshgrid_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_meshgrid_at(here, &arguments);
+}
 inline wk_tensor *wk_clone(wk_tensor *x, wk_clone_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
@@ -5641,768 +5759,19 @@ inline wk_tensor *wk_linear_recurrence(wk_tensor *a, wk_tensor *b, int axis, wk_
   arguments.axis = axis;
   return wk_linear_recurrence_at(here, &arguments);
 }
-inline wk_tensor *wk_embedding(wk_tensor *weight, wk_tensor *indices, wk_embedding_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.weight = weight;
-  arguments.indices = indices;
-  return wk_embedding_at(here, &arguments);
-}
-inline wk_tensor *wk_embedding_bag(wk_tensor *weight, wk_tensor *indices, wk_embedding_bag_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.weight = weight;
-  arguments.indices = indices;
-  return wk_embedding_bag_at(here, &arguments);
-}
-inline wk_tensor *wk_segment_sum(wk_tensor *x, wk_tensor *segments, wk_segment_sum_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.segments = segments;
-  return wk_segment_sum_at(here, &arguments);
-}
-inline wk_tensor *wk_segment_mean(wk_tensor *x, wk_tensor *segments, wk_segment_mean_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.segments = segments;
-  return wk_segment_mean_at(here, &arguments);
-}
-inline wk_tensor *wk_segment_max(wk_tensor *x, wk_tensor *segments, wk_segment_max_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.segments = segments;
-  return wk_segment_max_at(here, &arguments);
-}
-inline wk_tensor *wk_segment_min(wk_tensor *x, wk_tensor *segments, wk_segment_min_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.segments = segments;
-  return wk_segment_min_at(here, &arguments);
-}
-inline wk_tensor *wk_segment_product(wk_tensor *x, wk_tensor *segments, wk_segment_product_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.segments = segments;
-  return wk_segment_product_at(here, &arguments);
-}
-inline wk_tensor *wk_gather(wk_tensor *x, wk_tensor *index, int axis, wk_gather_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.index = index;
-  arguments.axis = axis;
-  return wk_gather_at(here, &arguments);
-}
-inline wk_tensor *wk_scatter(wk_tensor *x, wk_tensor *index, wk_tensor *source, int axis, wk_scatter_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.index = index;
-  arguments.source = source;
-  arguments.axis = axis;
-  return wk_scatter_at(here, &arguments);
-}
-inline wk_tensor *wk_scatter_add(wk_tensor *x, wk_tensor *index, wk_tensor *source, int axis, wk_scatter_add_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.index = index;
-  arguments.source = source;
-  arguments.axis = axis;
-  return wk_scatter_add_at(here, &arguments);
-}
-inline wk_tensor *wk_index_get(wk_tensor *x, wk_tensors indices, wk_index_get_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.indices = indices;
-  return wk_index_get_at(here, &arguments);
-}
-inline wk_tensor *wk_index_put(wk_tensor *x, wk_tensor *source, wk_tensors indices, wk_index_put_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.source = source;
-  arguments.indices = indices;
-  return wk_index_put_at(here, &arguments);
-}
-inline wk_tensor *wk_index_select(wk_tensor *x, wk_tensor *index, int axis, wk_index_select_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.index = index;
-  arguments.axis = axis;
-  return wk_index_select_at(here, &arguments);
-}
-inline wk_tensor *wk_scatter_reduce(wk_tensor *x, wk_tensor *index, wk_tensor *source, int axis, wk_scatter_reduce_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.index = index;
-  arguments.source = source;
-  arguments.axis = axis;
-  return wk_scatter_reduce_at(here, &arguments);
-}
-inline wk_tensor *wk_index_add(wk_tensor *x, wk_tensor *index, wk_tensor *source, int axis, wk_index_add_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.index = index;
-  arguments.source = source;
-  arguments.axis = axis;
-  return wk_index_add_at(here, &arguments);
-}
-inline wk_tensor *wk_index_copy(wk_tensor *x, wk_tensor *index, wk_tensor *source, int axis, wk_index_copy_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.index = index;
-  arguments.source = source;
-  arguments.axis = axis;
-  return wk_index_copy_at(here, &arguments);
-}
-inline wk_tensor *wk_index_fill(wk_tensor *x, wk_tensor *index, int axis, double value, wk_index_fill_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.index = index;
-  arguments.axis = axis;
-  arguments.value = value;
-  return wk_index_fill_at(here, &arguments);
-}
-inline wk_tensor *wk_index_reduce(wk_tensor *x, wk_tensor *index, wk_tensor *source, int axis, wk_index_reduce_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.index = index;
-  arguments.source = source;
-  arguments.axis = axis;
-  return wk_index_reduce_at(here, &arguments);
-}
-inline wk_tensor *wk_take(wk_tensor *x, wk_tensor *index, wk_take_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.index = index;
-  return wk_take_at(here, &arguments);
-}
-inline wk_tensor *wk_take_along_axis(wk_tensor *x, wk_tensor *index, int axis, wk_take_along_axis_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.index = index;
-  arguments.axis = axis;
-  return wk_take_along_axis_at(here, &arguments);
-}
-inline wk_tensor *wk_gather_nd(wk_tensor *x, wk_tensor *indices, wk_gather_nd_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.indices = indices;
-  return wk_gather_nd_at(here, &arguments);
-}
-inline wk_tensor *wk_scatter_nd(wk_tensor *source, wk_tensor *indices, wk_shape shape, wk_scatter_nd_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.source = source;
-  arguments.indices = indices;
-  arguments.shape = shape;
-  return wk_scatter_nd_at(here, &arguments);
-}
-inline wk_tensor *wk_scatter_nd_update(wk_tensor *x, wk_tensor *source, wk_tensor *indices, wk_scatter_nd_update_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.source = source;
-  arguments.indices = indices;
-  return wk_scatter_nd_update_at(here, &arguments);
-}
-inline wk_tensor *wk_nonzero(wk_tensor *x, wk_nonzero_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_nonzero_at(here, &arguments);
-}
-inline wk_tensor *wk_masked_select(wk_tensor *x, wk_tensor *mask, wk_masked_select_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.mask = mask;
-  return wk_masked_select_at(here, &arguments);
-}
-inline wk_tensor *wk_masked_scatter(wk_tensor *x, wk_tensor *mask, wk_tensor *source, wk_masked_scatter_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.mask = mask;
-  arguments.source = source;
-  return wk_masked_scatter_at(here, &arguments);
-}
-inline wk_tensor *wk_put(wk_tensor *x, wk_tensor *index, wk_tensor *source, wk_put_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.index = index;
-  arguments.source = source;
-  return wk_put_at(here, &arguments);
-}
-inline wk_tensor *wk_dot(wk_tensor *x, wk_tensor *y, wk_dot_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  return wk_dot_at(here, &arguments);
-}
-inline wk_tensor *wk_inner(wk_tensor *x, wk_tensor *y, wk_inner_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  return wk_inner_at(here, &arguments);
-}
-inline wk_tensor *wk_outer(wk_tensor *x, wk_tensor *y, wk_outer_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  return wk_outer_at(here, &arguments);
-}
-inline wk_tensor *wk_vector_dot(wk_tensor *x, wk_tensor *y, int axis, wk_vector_dot_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  arguments.axis = axis;
-  return wk_vector_dot_at(here, &arguments);
-}
-inline wk_tensor *wk_add_matmul(wk_tensor *addend, wk_tensor *x, wk_tensor *y, wk_add_matmul_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.addend = addend;
-  arguments.x = x;
-  arguments.y = y;
-  return wk_add_matmul_at(here, &arguments);
-}
-inline wk_tensor *wk_tensordot(wk_tensor *x, wk_tensor *y, wk_tensordot_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  return wk_tensordot_at(here, &arguments);
-}
-inline wk_tensor *wk_einsum(wk_tensors tensors, const char *equation, wk_einsum_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.tensors = tensors;
-  arguments.equation = equation;
-  return wk_einsum_at(here, &arguments);
-}
-inline wk_tensor *wk_chain_matmul(wk_tensors matrices, wk_chain_matmul_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.matrices = matrices;
-  return wk_chain_matmul_at(here, &arguments);
-}
-inline wk_tensor *wk_trace(wk_tensor *x, wk_trace_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_trace_at(here, &arguments);
-}
-inline wk_tensor *wk_lower_triangle(wk_tensor *x, wk_lower_triangle_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_lower_triangle_at(here, &arguments);
-}
-inline wk_tensor *wk_upper_triangle(wk_tensor *x, wk_upper_triangle_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_upper_triangle_at(here, &arguments);
-}
-inline wk_tensor *wk_kronecker(wk_tensor *x, wk_tensor *y, wk_kronecker_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  return wk_kronecker_at(here, &arguments);
-}
-inline wk_tensor *wk_cross(wk_tensor *x, wk_tensor *y, int axis, wk_cross_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  arguments.axis = axis;
-  return wk_cross_at(here, &arguments);
-}
-inline wk_tensor *wk_cosine_similarity(wk_tensor *x, wk_tensor *y, int axis, wk_cosine_similarity_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  arguments.axis = axis;
-  return wk_cosine_similarity_at(here, &arguments);
-}
-inline wk_tensor *wk_pairwise_distance(wk_tensor *x, wk_tensor *y, wk_pairwise_distance_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  return wk_pairwise_distance_at(here, &arguments);
-}
-inline wk_tensor *wk_distances(wk_tensor *x, wk_tensor *y, wk_distances_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  return wk_distances_at(here, &arguments);
-}
-inline wk_tensor *wk_matrix_power(wk_tensor *x, int64_t exponent, wk_matrix_power_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.exponent = exponent;
-  return wk_matrix_power_at(here, &arguments);
-}
-inline wk_tensor *wk_cholesky(wk_tensor *x, wk_cholesky_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_cholesky_at(here, &arguments);
-}
-inline wk_tensor *wk_triangular_solve(wk_tensor *a, wk_tensor *b, wk_triangular_solve_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.a = a;
-  arguments.b = b;
-  return wk_triangular_solve_at(here, &arguments);
-}
-inline wk_tensor *wk_solve(wk_tensor *a, wk_tensor *b, wk_solve_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.a = a;
-  arguments.b = b;
-  return wk_solve_at(here, &arguments);
-}
-inline wk_tensor *wk_inverse(wk_tensor *x, wk_inverse_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_inverse_at(here, &arguments);
-}
-inline wk_tensor *wk_determinant(wk_tensor *x, wk_determinant_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_determinant_at(here, &arguments);
-}
-inline wk_log_determinant_result wk_log_determinant(wk_tensor *x, wk_log_determinant_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_log_determinant_at(here, &arguments);
-}
-inline wk_qr_result wk_qr(wk_tensor *x, wk_qr_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_qr_at(here, &arguments);
-}
-inline wk_symmetric_eigen_result wk_symmetric_eigen(wk_tensor *x, wk_symmetric_eigen_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_symmetric_eigen_at(here, &arguments);
-}
-inline wk_svd_result wk_svd(wk_tensor *x, wk_svd_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_svd_at(here, &arguments);
-}
-inline wk_tensor *wk_pseudo_inverse(wk_tensor *x, wk_pseudo_inverse_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_pseudo_inverse_at(here, &arguments);
-}
-inline wk_tensor *wk_matrix_rank(wk_tensor *x, wk_matrix_rank_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_matrix_rank_at(here, &arguments);
-}
-inline wk_tensor *wk_least_squares(wk_tensor *a, wk_tensor *b, wk_least_squares_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.a = a;
-  arguments.b = b;
-  return wk_least_squares_at(here, &arguments);
-}
-inline wk_tensor *wk_cholesky_solve(wk_tensor *b, wk_tensor *l, wk_cholesky_solve_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.b = b;
-  arguments.l = l;
-  return wk_cholesky_solve_at(here, &arguments);
-}
-inline wk_tensor *wk_matrix_exponential(wk_tensor *x, wk_matrix_exponential_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_matrix_exponential_at(here, &arguments);
-}
-inline wk_tensor *wk_mse_loss(wk_tensor *x, wk_tensor *target, wk_mse_loss_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.target = target;
-  return wk_mse_loss_at(here, &arguments);
-}
-inline wk_tensor *wk_l1_loss(wk_tensor *x, wk_tensor *target, wk_l1_loss_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.target = target;
-  return wk_l1_loss_at(here, &arguments);
-}
-inline wk_tensor *wk_smooth_l1_loss(wk_tensor *x, wk_tensor *target, wk_smooth_l1_loss_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.target = target;
-  return wk_smooth_l1_loss_at(here, &arguments);
-}
-inline wk_tensor *wk_huber_loss(wk_tensor *x, wk_tensor *target, wk_huber_loss_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.target = target;
-  return wk_huber_loss_at(here, &arguments);
-}
-inline wk_tensor *wk_kl_divergence(wk_tensor *x, wk_tensor *target, wk_kl_divergence_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.target = target;
-  return wk_kl_divergence_at(here, &arguments);
-}
-inline wk_tensor *wk_binary_cross_entropy(wk_tensor *probabilities, wk_tensor *target, wk_binary_cross_entropy_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.probabilities = probabilities;
-  arguments.target = target;
-  return wk_binary_cross_entropy_at(here, &arguments);
-}
-inline wk_tensor *wk_binary_cross_entropy_with_logits(wk_tensor *logits, wk_tensor *target, wk_binary_cross_entropy_with_logits_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.logits = logits;
-  arguments.target = target;
-  return wk_binary_cross_entropy_with_logits_at(here, &arguments);
-}
-inline wk_tensor *wk_nll_loss(wk_tensor *log_probabilities, wk_tensor *labels, wk_nll_loss_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.log_probabilities = log_probabilities;
-  arguments.labels = labels;
-  return wk_nll_loss_at(here, &arguments);
-}
-inline wk_tensor *wk_ctc_loss(wk_tensor *log_probabilities, wk_tensor *targets, wk_tensor *input_lengths, wk_tensor *target_lengths, wk_ctc_loss_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.log_probabilities = log_probabilities;
-  arguments.targets = targets;
-  arguments.input_lengths = input_lengths;
-  arguments.target_lengths = target_lengths;
-  return wk_ctc_loss_at(here, &arguments);
-}
-inline wk_tensor *wk_hinge_embedding_loss(wk_tensor *x, wk_tensor *target, wk_hinge_embedding_loss_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.target = target;
-  return wk_hinge_embedding_loss_at(here, &arguments);
-}
-inline wk_tensor *wk_margin_ranking_loss(wk_tensor *x, wk_tensor *y, wk_tensor *target, wk_margin_ranking_loss_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  arguments.target = target;
-  return wk_margin_ranking_loss_at(here, &arguments);
-}
-inline wk_tensor *wk_triplet_margin_loss(wk_tensor *anchor, wk_tensor *positive, wk_tensor *negative, wk_triplet_margin_loss_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.anchor = anchor;
-  arguments.positive = positive;
-  arguments.negative = negative;
-  return wk_triplet_margin_loss_at(here, &arguments);
-}
-inline wk_tensor *wk_cosine_embedding_loss(wk_tensor *x, wk_tensor *y, wk_tensor *target, wk_cosine_embedding_loss_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  arguments.target = target;
-  return wk_cosine_embedding_loss_at(here, &arguments);
-}
-inline wk_tensor *wk_soft_margin_loss(wk_tensor *x, wk_tensor *target, wk_soft_margin_loss_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.target = target;
-  return wk_soft_margin_loss_at(here, &arguments);
-}
-inline wk_tensor *wk_multi_margin_loss(wk_tensor *x, wk_tensor *labels, wk_multi_margin_loss_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.labels = labels;
-  return wk_multi_margin_loss_at(here, &arguments);
-}
-inline wk_tensor *wk_multilabel_margin_loss(wk_tensor *x, wk_tensor *target, wk_multilabel_margin_loss_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.target = target;
-  return wk_multilabel_margin_loss_at(here, &arguments);
-}
-inline wk_tensor *wk_multilabel_soft_margin_loss(wk_tensor *x, wk_tensor *target, wk_multilabel_soft_margin_loss_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.target = target;
-  return wk_multilabel_soft_margin_loss_at(here, &arguments);
-}
-inline wk_tensor *wk_poisson_nll_loss(wk_tensor *x, wk_tensor *target, wk_poisson_nll_loss_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.target = target;
-  return wk_poisson_nll_loss_at(here, &arguments);
-}
-inline wk_tensor *wk_gaussian_nll_loss(wk_tensor *x, wk_tensor *target, wk_tensor *variance, wk_gaussian_nll_loss_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.target = target;
-  arguments.variance = variance;
-  return wk_gaussian_nll_loss_at(here, &arguments);
-}
-inline wk_tensor *wk_focal_loss(wk_tensor *logits, wk_tensor *target, wk_focal_loss_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.logits = logits;
-  arguments.target = target;
-  return wk_focal_loss_at(here, &arguments);
-}
-inline wk_tensor *wk_dice_loss(wk_tensor *x, wk_tensor *target, wk_dice_loss_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.target = target;
-  return wk_dice_loss_at(here, &arguments);
-}
-inline wk_tensor *wk_matmul(wk_tensor *x, wk_tensor *y, wk_matmul_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  return wk_matmul_at(here, &arguments);
-}
-inline wk_tensor *wk_linear(wk_tensor *x, wk_tensor *weight, wk_linear_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.weight = weight;
-  return wk_linear_at(here, &arguments);
-}
-inline wk_tensor *wk_conv2d(wk_tensor *x, wk_tensor *weight, wk_conv2d_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.weight = weight;
-  return wk_conv2d_at(here, &arguments);
-}
-inline wk_tensor *wk_batch_norm(wk_tensor *x, wk_batch_norm_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_batch_norm_at(here, &arguments);
-}
-inline wk_tensor *wk_layer_norm(wk_tensor *x, wk_layer_norm_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_layer_norm_at(here, &arguments);
-}
-inline wk_tensor *wk_rms_norm(wk_tensor *x, wk_rms_norm_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_rms_norm_at(here, &arguments);
-}
-inline wk_tensor *wk_group_norm(wk_tensor *x, int64_t groups, wk_group_norm_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.groups = groups;
-  return wk_group_norm_at(here, &arguments);
-}
-inline wk_tensor *wk_instance_norm(wk_tensor *x, wk_instance_norm_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_instance_norm_at(here, &arguments);
-}
-inline wk_tensor *wk_l2_normalize(wk_tensor *x, int axis, wk_l2_normalize_arguments arguments = {},
+inline wk_tensor *wk_difference(wk_tensor *x, int axis, wk_difference_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   arguments.axis = axis;
-  return wk_l2_normalize_at(here, &arguments);
+  return wk_difference_at(here, &arguments);
 }
-inline wk_tensor *wk_add(wk_tensor *x, wk_tensor *y, wk_add_arguments arguments = {},
+inline wk_tensor *wk_trapezoid(wk_tensor *y, int axis, wk_trapezoid_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
-  arguments.x = x;
   arguments.y = y;
-  return wk_add_at(here, &arguments);
-}
-inline wk_tensor *wk_subtract(wk_tensor *x, wk_tensor *y, wk_subtract_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  return wk_subtract_at(here, &arguments);
-}
-inline wk_tensor *wk_multiply(wk_tensor *x, wk_tensor *y, wk_multiply_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  return wk_multiply_at(here, &arguments);
-}
-inline wk_tensor *wk_divide(wk_tensor *x, wk_tensor *y, wk_divide_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  return wk_divide_at(here, &arguments);
-}
-inline wk_tensor *wk_maximum(wk_tensor *x, wk_tensor *y, wk_maximum_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  return wk_maximum_at(here, &arguments);
-}
-inline wk_tensor *wk_minimum(wk_tensor *x, wk_tensor *y, wk_minimum_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  return wk_minimum_at(here, &arguments);
-}
-inline wk_tensor *wk_negative(wk_tensor *x, wk_negative_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_negative_at(here, &arguments);
-}
-inline wk_tensor *wk_exp(wk_tensor *x, wk_exp_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_exp_at(here, &arguments);
-}
-inline wk_tensor *wk_log(wk_tensor *x, wk_log_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_log_at(here, &arguments);
-}
-inline wk_tensor *wk_sqrt(wk_tensor *x, wk_sqrt_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_sqrt_at(here, &arguments);
-}
-inline wk_tensor *wk_relu(wk_tensor *x, wk_relu_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_relu_at(here, &arguments);
-}
-inline wk_tensor *wk_sigmoid(wk_tensor *x, wk_sigmoid_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_sigmoid_at(here, &arguments);
-}
-inline wk_tensor *wk_tanh(wk_tensor *x, wk_tanh_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_tanh_at(here, &arguments);
-}
-inline wk_tensor *wk_where(wk_tensor *condition, wk_tensor *x, wk_tensor *y, wk_where_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.condition = condition;
-  arguments.x = x;
-  arguments.y = y;
-  return wk_where_at(here, &arguments);
-}
-inline wk_tensor *wk_equal(wk_tensor *x, wk_tensor *y, wk_equal_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  return wk_equal_at(here, &arguments);
-}
-inline wk_tensor *wk_greater(wk_tensor *x, wk_tensor *y, wk_greater_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  return wk_greater_at(here, &arguments);
-}
-inline wk_tensor *wk_less(wk_tensor *x, wk_tensor *y, wk_less_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  return wk_less_at(here, &arguments);
-}
-inline wk_tensor *wk_less_equal(wk_tensor *x, wk_tensor *y, wk_less_equal_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  return wk_less_equal_at(here, &arguments);
-}
-inline wk_tensor *wk_greater_equal(wk_tensor *x, wk_tensor *y, wk_greater_equal_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  return wk_greater_equal_at(here, &arguments);
-}
-inline wk_tensor *wk_not_equal(wk_tensor *x, wk_tensor *y, wk_not_equal_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  arguments.y = y;
-  return wk_not_equal_at(here, &arguments);
+  arguments.axis = axis;
+  return wk_trapezoid_at(here, &arguments);
 }
 inline wk_tensor *wk_reciprocal(wk_tensor *x, wk_reciprocal_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
@@ -6799,17 +6168,452 @@ inline wk_tensor *wk_float_power(wk_tensor *x, wk_tensor *exponent, wk_float_pow
   arguments.exponent = exponent;
   return wk_float_power_at(here, &arguments);
 }
-inline wk_tensor *wk_signbit(wk_tensor *x, wk_signbit_arguments arguments = {},
-                           wk_place here = wk_place_of_caller()) {
-  arguments.struct_size = sizeof arguments;
-  arguments.x = x;
-  return wk_signbit_at(here, &arguments);
-}
 inline wk_tensor *wk_nan_to_num(wk_tensor *x, wk_nan_to_num_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
   return wk_nan_to_num_at(here, &arguments);
+}
+inline wk_tensor *wk_embedding(wk_tensor *weight, wk_tensor *indices, wk_embedding_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.weight = weight;
+  arguments.indices = indices;
+  return wk_embedding_at(here, &arguments);
+}
+inline wk_tensor *wk_embedding_bag(wk_tensor *weight, wk_tensor *indices, wk_embedding_bag_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.weight = weight;
+  arguments.indices = indices;
+  return wk_embedding_bag_at(here, &arguments);
+}
+inline wk_tensor *wk_segment_sum(wk_tensor *x, wk_tensor *segments, wk_segment_sum_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.segments = segments;
+  return wk_segment_sum_at(here, &arguments);
+}
+inline wk_tensor *wk_segment_mean(wk_tensor *x, wk_tensor *segments, wk_segment_mean_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.segments = segments;
+  return wk_segment_mean_at(here, &arguments);
+}
+inline wk_tensor *wk_segment_max(wk_tensor *x, wk_tensor *segments, wk_segment_max_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.segments = segments;
+  return wk_segment_max_at(here, &arguments);
+}
+inline wk_tensor *wk_segment_min(wk_tensor *x, wk_tensor *segments, wk_segment_min_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.segments = segments;
+  return wk_segment_min_at(here, &arguments);
+}
+inline wk_tensor *wk_segment_product(wk_tensor *x, wk_tensor *segments, wk_segment_product_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.segments = segments;
+  return wk_segment_product_at(here, &arguments);
+}
+inline wk_tensor *wk_gather(wk_tensor *x, wk_tensor *index, int axis, wk_gather_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.axis = axis;
+  return wk_gather_at(here, &arguments);
+}
+inline wk_tensor *wk_scatter(wk_tensor *x, wk_tensor *index, wk_tensor *source, int axis, wk_scatter_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.source = source;
+  arguments.axis = axis;
+  return wk_scatter_at(here, &arguments);
+}
+inline wk_tensor *wk_scatter_add(wk_tensor *x, wk_tensor *index, wk_tensor *source, int axis, wk_scatter_add_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.source = source;
+  arguments.axis = axis;
+  return wk_scatter_add_at(here, &arguments);
+}
+inline wk_tensor *wk_index_get(wk_tensor *x, wk_tensors indices, wk_index_get_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.indices = indices;
+  return wk_index_get_at(here, &arguments);
+}
+inline wk_tensor *wk_index_put(wk_tensor *x, wk_tensor *source, wk_tensors indices, wk_index_put_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.source = source;
+  arguments.indices = indices;
+  return wk_index_put_at(here, &arguments);
+}
+inline wk_tensor *wk_index_select(wk_tensor *x, wk_tensor *index, int axis, wk_index_select_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.axis = axis;
+  return wk_index_select_at(here, &arguments);
+}
+inline wk_tensor *wk_scatter_reduce(wk_tensor *x, wk_tensor *index, wk_tensor *source, int axis, wk_scatter_reduce_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.source = source;
+  arguments.axis = axis;
+  return wk_scatter_reduce_at(here, &arguments);
+}
+inline wk_tensor *wk_index_add(wk_tensor *x, wk_tensor *index, wk_tensor *source, int axis, wk_index_add_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.source = source;
+  arguments.axis = axis;
+  return wk_index_add_at(here, &arguments);
+}
+inline wk_tensor *wk_index_copy(wk_tensor *x, wk_tensor *index, wk_tensor *source, int axis, wk_index_copy_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.source = source;
+  arguments.axis = axis;
+  return wk_index_copy_at(here, &arguments);
+}
+inline wk_tensor *wk_index_fill(wk_tensor *x, wk_tensor *index, int axis, double value, wk_index_fill_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.axis = axis;
+  arguments.value = value;
+  return wk_index_fill_at(here, &arguments);
+}
+inline wk_tensor *wk_index_reduce(wk_tensor *x, wk_tensor *index, wk_tensor *source, int axis, wk_index_reduce_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.source = source;
+  arguments.axis = axis;
+  return wk_index_reduce_at(here, &arguments);
+}
+inline wk_tensor *wk_take(wk_tensor *x, wk_tensor *index, wk_take_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  return wk_take_at(here, &arguments);
+}
+inline wk_tensor *wk_take_along_axis(wk_tensor *x, wk_tensor *index, int axis, wk_take_along_axis_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.axis = axis;
+  return wk_take_along_axis_at(here, &arguments);
+}
+inline wk_tensor *wk_gather_nd(wk_tensor *x, wk_tensor *indices, wk_gather_nd_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.indices = indices;
+  return wk_gather_nd_at(here, &arguments);
+}
+inline wk_tensor *wk_scatter_nd(wk_tensor *source, wk_tensor *indices, wk_shape shape, wk_scatter_nd_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.source = source;
+  arguments.indices = indices;
+  arguments.shape = shape;
+  return wk_scatter_nd_at(here, &arguments);
+}
+inline wk_tensor *wk_scatter_nd_update(wk_tensor *x, wk_tensor *source, wk_tensor *indices, wk_scatter_nd_update_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.source = source;
+  arguments.indices = indices;
+  return wk_scatter_nd_update_at(here, &arguments);
+}
+inline wk_tensor *wk_nonzero(wk_tensor *x, wk_nonzero_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_nonzero_at(here, &arguments);
+}
+inline wk_tensor *wk_masked_select(wk_tensor *x, wk_tensor *mask, wk_masked_select_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.mask = mask;
+  return wk_masked_select_at(here, &arguments);
+}
+inline wk_tensor *wk_masked_scatter(wk_tensor *x, wk_tensor *mask, wk_tensor *source, wk_masked_scatter_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.mask = mask;
+  arguments.source = source;
+  return wk_masked_scatter_at(here, &arguments);
+}
+inline wk_tensor *wk_put(wk_tensor *x, wk_tensor *index, wk_tensor *source, wk_put_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.index = index;
+  arguments.source = source;
+  return wk_put_at(here, &arguments);
+}
+inline wk_tensor *wk_dot(wk_tensor *x, wk_tensor *y, wk_dot_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_dot_at(here, &arguments);
+}
+inline wk_tensor *wk_inner(wk_tensor *x, wk_tensor *y, wk_inner_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_inner_at(here, &arguments);
+}
+inline wk_tensor *wk_outer(wk_tensor *x, wk_tensor *y, wk_outer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_outer_at(here, &arguments);
+}
+inline wk_tensor *wk_vector_dot(wk_tensor *x, wk_tensor *y, int axis, wk_vector_dot_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  arguments.axis = axis;
+  return wk_vector_dot_at(here, &arguments);
+}
+inline wk_tensor *wk_add_matmul(wk_tensor *addend, wk_tensor *x, wk_tensor *y, wk_add_matmul_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.addend = addend;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_add_matmul_at(here, &arguments);
+}
+inline wk_tensor *wk_tensordot(wk_tensor *x, wk_tensor *y, wk_tensordot_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_tensordot_at(here, &arguments);
+}
+inline wk_tensor *wk_einsum(wk_tensors tensors, const char *equation, wk_einsum_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.tensors = tensors;
+  arguments.equation = equation;
+  return wk_einsum_at(here, &arguments);
+}
+inline wk_tensor *wk_chain_matmul(wk_tensors matrices, wk_chain_matmul_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.matrices = matrices;
+  return wk_chain_matmul_at(here, &arguments);
+}
+inline wk_tensor *wk_trace(wk_tensor *x, wk_trace_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_trace_at(here, &arguments);
+}
+inline wk_tensor *wk_kronecker(wk_tensor *x, wk_tensor *y, wk_kronecker_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_kronecker_at(here, &arguments);
+}
+inline wk_tensor *wk_cross(wk_tensor *x, wk_tensor *y, int axis, wk_cross_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  arguments.axis = axis;
+  return wk_cross_at(here, &arguments);
+}
+inline wk_tensor *wk_cosine_similarity(wk_tensor *x, wk_tensor *y, int axis, wk_cosine_similarity_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  arguments.axis = axis;
+  return wk_cosine_similarity_at(here, &arguments);
+}
+inline wk_tensor *wk_pairwise_distance(wk_tensor *x, wk_tensor *y, wk_pairwise_distance_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_pairwise_distance_at(here, &arguments);
+}
+inline wk_tensor *wk_distances(wk_tensor *x, wk_tensor *y, wk_distances_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_distances_at(here, &arguments);
+}
+inline wk_tensor *wk_matrix_power(wk_tensor *x, int64_t exponent, wk_matrix_power_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.exponent = exponent;
+  return wk_matrix_power_at(here, &arguments);
+}
+inline wk_tensor *wk_cholesky(wk_tensor *x, wk_cholesky_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_cholesky_at(here, &arguments);
+}
+inline wk_tensor *wk_triangular_solve(wk_tensor *a, wk_tensor *b, wk_triangular_solve_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.a = a;
+  arguments.b = b;
+  return wk_triangular_solve_at(here, &arguments);
+}
+inline wk_tensor *wk_solve(wk_tensor *a, wk_tensor *b, wk_solve_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.a = a;
+  arguments.b = b;
+  return wk_solve_at(here, &arguments);
+}
+inline wk_tensor *wk_inverse(wk_tensor *x, wk_inverse_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_inverse_at(here, &arguments);
+}
+inline wk_tensor *wk_determinant(wk_tensor *x, wk_determinant_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_determinant_at(here, &arguments);
+}
+inline wk_log_determinant_result wk_log_determinant(wk_tensor *x, wk_log_determinant_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_log_determinant_at(here, &arguments);
+}
+inline wk_qr_result wk_qr(wk_tensor *x, wk_qr_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_qr_at(here, &arguments);
+}
+inline wk_symmetric_eigen_result wk_symmetric_eigen(wk_tensor *x, wk_symmetric_eigen_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_symmetric_eigen_at(here, &arguments);
+}
+inline wk_svd_result wk_svd(wk_tensor *x, wk_svd_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_svd_at(here, &arguments);
+}
+inline wk_tensor *wk_pseudo_inverse(wk_tensor *x, wk_pseudo_inverse_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_pseudo_inverse_at(here, &arguments);
+}
+inline wk_tensor *wk_matrix_rank(wk_tensor *x, wk_matrix_rank_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_matrix_rank_at(here, &arguments);
+}
+inline wk_tensor *wk_least_squares(wk_tensor *a, wk_tensor *b, wk_least_squares_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.a = a;
+  arguments.b = b;
+  return wk_least_squares_at(here, &arguments);
+}
+inline wk_tensor *wk_cholesky_solve(wk_tensor *b, wk_tensor *l, wk_cholesky_solve_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.b = b;
+  arguments.l = l;
+  return wk_cholesky_solve_at(here, &arguments);
+}
+inline wk_tensor *wk_matrix_exponential(wk_tensor *x, wk_matrix_exponential_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_matrix_exponential_at(here, &arguments);
+}
+inline wk_lu_result wk_lu(wk_tensor *x, wk_lu_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_lu_at(here, &arguments);
+}
+inline wk_tensor *wk_cholesky_inverse(wk_tensor *l, wk_cholesky_inverse_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.l = l;
+  return wk_cholesky_inverse_at(here, &arguments);
+}
+inline wk_tensor *wk_matrix_norm(wk_tensor *x, wk_matrix_norm_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_matrix_norm_at(here, &arguments);
+}
+inline wk_tensor *wk_covariance(wk_tensor *x, wk_covariance_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_covariance_at(here, &arguments);
+}
+inline wk_tensor *wk_correlation(wk_tensor *x, wk_correlation_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_correlation_at(here, &arguments);
+}
+inline wk_tensor *wk_signbit(wk_tensor *x, wk_signbit_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_signbit_at(here, &arguments);
 }
 inline wk_tensor *wk_is_nan(wk_tensor *x, wk_is_nan_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
@@ -6903,6 +6707,359 @@ inline wk_tensor *wk_right_shift(wk_tensor *x, wk_tensor *y, wk_right_shift_argu
   arguments.x = x;
   arguments.y = y;
   return wk_right_shift_at(here, &arguments);
+}
+inline wk_tensor *wk_bitcast(wk_tensor *x, wk_dtype dtype, wk_bitcast_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.dtype = dtype;
+  return wk_bitcast_at(here, &arguments);
+}
+inline wk_tensor *wk_mse_loss(wk_tensor *x, wk_tensor *target, wk_mse_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_mse_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_l1_loss(wk_tensor *x, wk_tensor *target, wk_l1_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_l1_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_smooth_l1_loss(wk_tensor *x, wk_tensor *target, wk_smooth_l1_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_smooth_l1_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_huber_loss(wk_tensor *x, wk_tensor *target, wk_huber_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_huber_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_kl_divergence(wk_tensor *x, wk_tensor *target, wk_kl_divergence_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_kl_divergence_at(here, &arguments);
+}
+inline wk_tensor *wk_binary_cross_entropy(wk_tensor *probabilities, wk_tensor *target, wk_binary_cross_entropy_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.probabilities = probabilities;
+  arguments.target = target;
+  return wk_binary_cross_entropy_at(here, &arguments);
+}
+inline wk_tensor *wk_binary_cross_entropy_with_logits(wk_tensor *logits, wk_tensor *target, wk_binary_cross_entropy_with_logits_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.logits = logits;
+  arguments.target = target;
+  return wk_binary_cross_entropy_with_logits_at(here, &arguments);
+}
+inline wk_tensor *wk_nll_loss(wk_tensor *log_probabilities, wk_tensor *labels, wk_nll_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.log_probabilities = log_probabilities;
+  arguments.labels = labels;
+  return wk_nll_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_ctc_loss(wk_tensor *log_probabilities, wk_tensor *targets, wk_tensor *input_lengths, wk_tensor *target_lengths, wk_ctc_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.log_probabilities = log_probabilities;
+  arguments.targets = targets;
+  arguments.input_lengths = input_lengths;
+  arguments.target_lengths = target_lengths;
+  return wk_ctc_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_hinge_embedding_loss(wk_tensor *x, wk_tensor *target, wk_hinge_embedding_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_hinge_embedding_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_margin_ranking_loss(wk_tensor *x, wk_tensor *y, wk_tensor *target, wk_margin_ranking_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  arguments.target = target;
+  return wk_margin_ranking_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_triplet_margin_loss(wk_tensor *anchor, wk_tensor *positive, wk_tensor *negative, wk_triplet_margin_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.anchor = anchor;
+  arguments.positive = positive;
+  arguments.negative = negative;
+  return wk_triplet_margin_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_cosine_embedding_loss(wk_tensor *x, wk_tensor *y, wk_tensor *target, wk_cosine_embedding_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  arguments.target = target;
+  return wk_cosine_embedding_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_soft_margin_loss(wk_tensor *x, wk_tensor *target, wk_soft_margin_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_soft_margin_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_multi_margin_loss(wk_tensor *x, wk_tensor *labels, wk_multi_margin_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.labels = labels;
+  return wk_multi_margin_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_multilabel_margin_loss(wk_tensor *x, wk_tensor *target, wk_multilabel_margin_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_multilabel_margin_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_multilabel_soft_margin_loss(wk_tensor *x, wk_tensor *target, wk_multilabel_soft_margin_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_multilabel_soft_margin_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_poisson_nll_loss(wk_tensor *x, wk_tensor *target, wk_poisson_nll_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_poisson_nll_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_gaussian_nll_loss(wk_tensor *x, wk_tensor *target, wk_tensor *variance, wk_gaussian_nll_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  arguments.variance = variance;
+  return wk_gaussian_nll_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_focal_loss(wk_tensor *logits, wk_tensor *target, wk_focal_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.logits = logits;
+  arguments.target = target;
+  return wk_focal_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_dice_loss(wk_tensor *x, wk_tensor *target, wk_dice_loss_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.target = target;
+  return wk_dice_loss_at(here, &arguments);
+}
+inline wk_tensor *wk_matmul(wk_tensor *x, wk_tensor *y, wk_matmul_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_matmul_at(here, &arguments);
+}
+inline wk_tensor *wk_linear(wk_tensor *x, wk_tensor *weight, wk_linear_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.weight = weight;
+  return wk_linear_at(here, &arguments);
+}
+inline wk_tensor *wk_conv2d(wk_tensor *x, wk_tensor *weight, wk_conv2d_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.weight = weight;
+  return wk_conv2d_at(here, &arguments);
+}
+inline wk_tensor *wk_batch_norm(wk_tensor *x, wk_batch_norm_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_batch_norm_at(here, &arguments);
+}
+inline wk_tensor *wk_layer_norm(wk_tensor *x, wk_layer_norm_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_layer_norm_at(here, &arguments);
+}
+inline wk_tensor *wk_rms_norm(wk_tensor *x, wk_rms_norm_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_rms_norm_at(here, &arguments);
+}
+inline wk_tensor *wk_group_norm(wk_tensor *x, int64_t groups, wk_group_norm_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.groups = groups;
+  return wk_group_norm_at(here, &arguments);
+}
+inline wk_tensor *wk_instance_norm(wk_tensor *x, wk_instance_norm_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_instance_norm_at(here, &arguments);
+}
+inline wk_tensor *wk_l2_normalize(wk_tensor *x, int axis, wk_l2_normalize_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.axis = axis;
+  return wk_l2_normalize_at(here, &arguments);
+}
+inline wk_tensor *wk_add(wk_tensor *x, wk_tensor *y, wk_add_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_add_at(here, &arguments);
+}
+inline wk_tensor *wk_subtract(wk_tensor *x, wk_tensor *y, wk_subtract_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_subtract_at(here, &arguments);
+}
+inline wk_tensor *wk_multiply(wk_tensor *x, wk_tensor *y, wk_multiply_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_multiply_at(here, &arguments);
+}
+inline wk_tensor *wk_divide(wk_tensor *x, wk_tensor *y, wk_divide_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_divide_at(here, &arguments);
+}
+inline wk_tensor *wk_maximum(wk_tensor *x, wk_tensor *y, wk_maximum_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_maximum_at(here, &arguments);
+}
+inline wk_tensor *wk_minimum(wk_tensor *x, wk_tensor *y, wk_minimum_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_minimum_at(here, &arguments);
+}
+inline wk_tensor *wk_negative(wk_tensor *x, wk_negative_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_negative_at(here, &arguments);
+}
+inline wk_tensor *wk_exp(wk_tensor *x, wk_exp_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_exp_at(here, &arguments);
+}
+inline wk_tensor *wk_log(wk_tensor *x, wk_log_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_log_at(here, &arguments);
+}
+inline wk_tensor *wk_sqrt(wk_tensor *x, wk_sqrt_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_sqrt_at(here, &arguments);
+}
+inline wk_tensor *wk_relu(wk_tensor *x, wk_relu_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_relu_at(here, &arguments);
+}
+inline wk_tensor *wk_sigmoid(wk_tensor *x, wk_sigmoid_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_sigmoid_at(here, &arguments);
+}
+inline wk_tensor *wk_tanh(wk_tensor *x, wk_tanh_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  return wk_tanh_at(here, &arguments);
+}
+inline wk_tensor *wk_where(wk_tensor *condition, wk_tensor *x, wk_tensor *y, wk_where_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.condition = condition;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_where_at(here, &arguments);
+}
+inline wk_tensor *wk_equal(wk_tensor *x, wk_tensor *y, wk_equal_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_equal_at(here, &arguments);
+}
+inline wk_tensor *wk_greater(wk_tensor *x, wk_tensor *y, wk_greater_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_greater_at(here, &arguments);
+}
+inline wk_tensor *wk_less(wk_tensor *x, wk_tensor *y, wk_less_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_less_at(here, &arguments);
+}
+inline wk_tensor *wk_less_equal(wk_tensor *x, wk_tensor *y, wk_less_equal_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_less_equal_at(here, &arguments);
+}
+inline wk_tensor *wk_greater_equal(wk_tensor *x, wk_tensor *y, wk_greater_equal_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_greater_equal_at(here, &arguments);
+}
+inline wk_tensor *wk_not_equal(wk_tensor *x, wk_tensor *y, wk_not_equal_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.x = x;
+  arguments.y = y;
+  return wk_not_equal_at(here, &arguments);
 }
 inline wk_tensor *wk_uniform(wk_shape shape, wk_uniform_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
@@ -7483,12 +7640,12 @@ inline wk_tensor *wk_expand(wk_tensor *x, wk_shape shape, wk_expand_arguments ar
   arguments.shape = shape;
   return wk_expand_at(here, &arguments);
 }
-inline wk_tensor *wk_move_axes(wk_tensor *x, wk_axes from, wk_axes to, wk_move_axes_arguments arguments = {},
+inline wk_tensor *wk_move_axes(wk_tensor *x, wk_axes source, wk_axes destination, wk_move_axes_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
-  arguments.from = from;
-  arguments.to = to;
+  arguments.source = source;
+  arguments.destination = destination;
   return wk_move_axes_at(here, &arguments);
 }
 inline wk_tensor *wk_select_scatter(wk_tensor *x, wk_tensor *source, int axis, int64_t index, wk_select_scatter_arguments arguments = {},
@@ -7670,6 +7827,14 @@ inline wk_tensor *wk_histogram(wk_tensor *x, int64_t bins, wk_histogram_argument
   arguments.x = x;
   arguments.bins = bins;
   return wk_histogram_at(here, &arguments);
+}
+inline wk_tensor *wk_in_top_k(wk_tensor *scores, wk_tensor *targets, int64_t k, wk_in_top_k_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.scores = scores;
+  arguments.targets = targets;
+  arguments.k = k;
+  return wk_in_top_k_at(here, &arguments);
 }
 inline wk_tensor *wk_max_pool2d(wk_tensor *x, wk_max_pool2d_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {

@@ -2,12 +2,14 @@
 #include "autograd/hooks.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include <wick/autograd.h>
 
 #include "autograd/tape.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "tensor/attribute.h"
 #include "tensor/parameters.h"
 
 typedef struct hook {
@@ -163,11 +165,17 @@ static wk_status add_hook(wk_tensor *tensor, const wk_callback *callback, bool a
 
 static wk_status add_public(const char *name, wk_place here, wk_tensor *tensor,
                             const wk_callback *callback, bool after, uint64_t *handle) {
+  wk_callback copy = {0};
   if (handle) *handle = 0;
-  const wk_status status =
-      wk_failed() ? wk_error_status() : add_hook(tensor, callback, after, handle);
+  if (callback)
+    memcpy(&copy, callback,
+           callback->struct_size < sizeof copy ? callback->struct_size : sizeof copy);
+  wk_status status = wk_error_status();
+  if (status == WK_OK)
+    status = wk_settings_copy(name, callback, offsetof(wk_callback, destroy), sizeof copy, &copy);
+  if (status == WK_OK) status = add_hook(tensor, &copy, after, handle);
   if (status != WK_OK) {
-    if (callback && callback->destroy) callback->destroy(callback->context);
+    end(&copy);
     wk_error_add_call(name, here);
   }
   return status;

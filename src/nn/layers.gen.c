@@ -198,6 +198,60 @@ static const wk_attribute attributes_dropout[] = {
      0.0, 0.0, 0.999999, "probability of zero",
      NULL},
 };
+static const wk_attribute attributes_lstm[] = {
+    {"hidden_size", WK_ATTRIBUTE_INT, true, offsetof(wk_lstm_layer_arguments, hidden_size),
+     0.0, 1.0, INFINITY, "H, the size of the state",
+     NULL},
+    {"layers", WK_ATTRIBUTE_INT, false, offsetof(wk_lstm_layer_arguments, layers),
+     1.0, 1.0, INFINITY, "one on the other",
+     NULL},
+    {"bidirectional", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lstm_layer_arguments, bidirectional),
+     0.0, -INFINITY, INFINITY, "also backwards",
+     NULL},
+    {"dropout", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_lstm_layer_arguments, dropout),
+     0.0, 0.0, 0.999999, "probability of zero between layers, while training",
+     NULL},
+    {"no_bias", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lstm_layer_arguments, no_bias),
+     0.0, -INFINITY, INFINITY, "leave the biases out",
+     NULL},
+    {"only_last", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lstm_layer_arguments, only_last),
+     0.0, -INFINITY, INFINITY, "give the last layer's state after the last step, [N, H], alone",
+     NULL},
+};
+static const wk_attribute attributes_gru[] = {
+    {"hidden_size", WK_ATTRIBUTE_INT, true, offsetof(wk_gru_layer_arguments, hidden_size),
+     0.0, 1.0, INFINITY, "H, the size of the state",
+     NULL},
+    {"layers", WK_ATTRIBUTE_INT, false, offsetof(wk_gru_layer_arguments, layers),
+     1.0, 1.0, INFINITY, "one on the other",
+     NULL},
+    {"bidirectional", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gru_layer_arguments, bidirectional),
+     0.0, -INFINITY, INFINITY, "also backwards",
+     NULL},
+    {"dropout", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_gru_layer_arguments, dropout),
+     0.0, 0.0, 0.999999, "probability of zero between layers, while training",
+     NULL},
+    {"no_bias", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gru_layer_arguments, no_bias),
+     0.0, -INFINITY, INFINITY, "leave the biases out",
+     NULL},
+    {"only_last", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gru_layer_arguments, only_last),
+     0.0, -INFINITY, INFINITY, "give the last layer's state after the last step, [N, H], alone",
+     NULL},
+};
+static const wk_attribute attributes_multi_head_attention[] = {
+    {"heads", WK_ATTRIBUTE_INT, true, offsetof(wk_multi_head_attention_layer_arguments, heads),
+     0.0, 1.0, INFINITY, "into which D is cut",
+     NULL},
+    {"causal", WK_ATTRIBUTE_BOOL, false, offsetof(wk_multi_head_attention_layer_arguments, causal),
+     0.0, -INFINITY, INFINITY, "a token sees itself and those before it only",
+     NULL},
+    {"dropout", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_multi_head_attention_layer_arguments, dropout),
+     0.0, 0.0, 0.999999, "of probabilities, while training",
+     NULL},
+    {"no_bias", WK_ATTRIBUTE_BOOL, false, offsetof(wk_multi_head_attention_layer_arguments, no_bias),
+     0.0, -INFINITY, INFINITY, "leave the biases out",
+     NULL},
+};
 wk_tensor *wk_layer_forward_linear(wk_module *self, wk_tensor *x);
 wk_status wk_layer_build_linear(wk_module *self, wk_tensor *x);
 wk_tensor *wk_layer_forward_conv2d(wk_module *self, wk_tensor *x);
@@ -227,6 +281,12 @@ wk_tensor *wk_layer_forward_tanh(wk_module *self, wk_tensor *x);
 wk_tensor *wk_layer_forward_softmax(wk_module *self, wk_tensor *x);
 wk_tensor *wk_layer_forward_flatten(wk_module *self, wk_tensor *x);
 wk_tensor *wk_layer_forward_dropout(wk_module *self, wk_tensor *x);
+wk_tensor *wk_layer_forward_lstm(wk_module *self, wk_tensor *x);
+wk_status wk_layer_build_lstm(wk_module *self, wk_tensor *x);
+wk_tensor *wk_layer_forward_gru(wk_module *self, wk_tensor *x);
+wk_status wk_layer_build_gru(wk_module *self, wk_tensor *x);
+wk_tensor *wk_layer_forward_multi_head_attention(wk_module *self, wk_tensor *x);
+wk_status wk_layer_build_multi_head_attention(wk_module *self, wk_tensor *x);
 
 const wk_layer_type wk_layer_table[] = {
     {"linear", {attributes_linear, 2, sizeof(wk_linear_layer_arguments), offsetof(wk_linear_layer_arguments, out_features) + sizeof(((wk_linear_layer_arguments *)NULL)->out_features)},
@@ -271,9 +331,15 @@ const wk_layer_type wk_layer_table[] = {
      NULL, wk_layer_forward_flatten},
     {"dropout", {attributes_dropout, 1, sizeof(wk_dropout_layer_arguments), offsetof(wk_dropout_layer_arguments, rate) + sizeof(((wk_dropout_layer_arguments *)NULL)->rate)},
      NULL, wk_layer_forward_dropout},
+    {"lstm", {attributes_lstm, 6, sizeof(wk_lstm_layer_arguments), offsetof(wk_lstm_layer_arguments, hidden_size) + sizeof(((wk_lstm_layer_arguments *)NULL)->hidden_size)},
+     wk_layer_build_lstm, wk_layer_forward_lstm},
+    {"gru", {attributes_gru, 6, sizeof(wk_gru_layer_arguments), offsetof(wk_gru_layer_arguments, hidden_size) + sizeof(((wk_gru_layer_arguments *)NULL)->hidden_size)},
+     wk_layer_build_gru, wk_layer_forward_gru},
+    {"multi_head_attention", {attributes_multi_head_attention, 4, sizeof(wk_multi_head_attention_layer_arguments), offsetof(wk_multi_head_attention_layer_arguments, heads) + sizeof(((wk_multi_head_attention_layer_arguments *)NULL)->heads)},
+     wk_layer_build_multi_head_attention, wk_layer_forward_multi_head_attention},
 };
 
-const int wk_layer_table_count = 21;
+const int wk_layer_table_count = 24;
 
 wk_module *wk_linear_layer_at(wk_place here, const wk_linear_layer_arguments *arguments) {
   return wk_layer_create(&wk_layer_table[0], here, arguments);
@@ -357,4 +423,16 @@ wk_module *wk_flatten_layer_at(wk_place here, const wk_flatten_layer_arguments *
 
 wk_module *wk_dropout_layer_at(wk_place here, const wk_dropout_layer_arguments *arguments) {
   return wk_layer_create(&wk_layer_table[20], here, arguments);
+}
+
+wk_module *wk_lstm_layer_at(wk_place here, const wk_lstm_layer_arguments *arguments) {
+  return wk_layer_create(&wk_layer_table[21], here, arguments);
+}
+
+wk_module *wk_gru_layer_at(wk_place here, const wk_gru_layer_arguments *arguments) {
+  return wk_layer_create(&wk_layer_table[22], here, arguments);
+}
+
+wk_module *wk_multi_head_attention_layer_at(wk_place here, const wk_multi_head_attention_layer_arguments *arguments) {
+  return wk_layer_create(&wk_layer_table[23], here, arguments);
 }

@@ -180,8 +180,8 @@ static bool kernel_can(const attention *a) {
 }
 
 #define SETTINGS(a)                                                                                \
-  .causal = (a)->causal, .scale = (a)->scale ? (a)->scale : WK_EXACTLY_ZERO, .rate = (a)->rate,    \
-  .seed = (a)->seed, .offset = (a)->offset
+  .causal = (a)->causal, .scale = (a)->scale != 0 ? (a)->scale : WK_EXACTLY_ZERO,                  \
+  .rate = (a)->rate, .seed = (a)->seed, .offset = (a)->offset
 
 wk_status wk_composite_scaled_dot_product_attention(wk_call *call) {
   wk_scaled_dot_product_attention_arguments *s = call->arguments;

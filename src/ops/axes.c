@@ -175,14 +175,15 @@ wk_status wk_composite_expand(wk_call *call) {
 wk_status wk_composite_move_axes(wk_call *call) {
   const wk_move_axes_arguments *a = call->arguments;
   const int rank = input_layout(call)->rank;
-  if (a->from.count != a->to.count) {
-    return wk_fail(WK_ERROR_ARGUMENT, "%d axes are to go to %d places", a->from.count, a->to.count);
+  if (a->source.count != a->destination.count) {
+    return wk_fail(WK_ERROR_ARGUMENT, "%d axes are to go to %d places", a->source.count,
+                   a->destination.count);
   }
   wk_axes order = {.count = rank};
   bool moved[WK_MAX_RANK] = {false}, taken[WK_MAX_RANK] = {false};
-  for (int i = 0; i < a->from.count; i++) {
-    const int from = wk_axis_resolve(a->from.axis[i], rank);
-    const int to = wk_axis_resolve(a->to.axis[i], rank);
+  for (int i = 0; i < a->source.count; i++) {
+    const int from = wk_axis_resolve(a->source.axis[i], rank);
+    const int to = wk_axis_resolve(a->destination.axis[i], rank);
     if (from < 0 || to < 0) return wk_error_status();
     if (moved[from] || taken[to]) return wk_fail(WK_ERROR_ARGUMENT, "an axis is listed twice");
     moved[from] = taken[to] = true;

@@ -131,6 +131,18 @@ wk_status wk_composite_range(wk_call *call) {
 
 wk_status wk_composite_clone(wk_call *call) { return give(call, wk_contiguous(call->inputs[0])); }
 
+wk_status wk_composite_meshgrid(wk_call *call) {
+  wk_tensor *x = call->inputs[0], *y = call->inputs[1];
+  if (x->layout.rank != 1 || y->layout.rank != 1) {
+    return wk_fail(WK_ERROR_SHAPE, "x has %d and y has %d dimensions; both must have one",
+                   x->layout.rank, y->layout.rank);
+  }
+  const int64_t rows = x->layout.dims[0], columns = y->layout.dims[0];
+  call->outputs[0] = wk_broadcast_to(wk_reshape(x, WK_SHAPE(rows, 1)), WK_SHAPE(rows, columns));
+  call->outputs[1] = wk_broadcast_to(y, WK_SHAPE(rows, columns));
+  return wk_error_status();
+}
+
 /* x as a column along a new last axis beside the numbers 0 .. count - 1. */
 static wk_tensor *with_new_axis(wk_tensor *x) {
   wk_shape shape = wk_tensor_shape(x);

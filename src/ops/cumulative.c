@@ -157,3 +157,29 @@ wk_status wk_vjp_linear_recurrence(wk_vjp *vjp) {
     vjp->input_gradients[0] = wk_multiply(back, shift(vjp->outputs[0], s->axis, s->reverse, 0));
   return wk_error_status();
 }
+
+/* ---- neighbours ---- */
+
+wk_status wk_composite_difference(wk_call *call) {
+  const wk_difference_arguments *a = call->arguments;
+  wk_tensor *x = call->inputs[0];
+  const int axis = wk_axis_resolve(a->axis, x->layout.rank);
+  if (axis < 0) return wk_error_status();
+  int64_t size = x->layout.dims[axis];
+  for (int64_t i = 0; i < a->times && size > 0 && !wk_failed(); i++, size--)
+    x = wk_subtract(wk_slice(x, axis, 1, size), wk_slice(x, axis, 0, size - 1));
+  call->outputs[0] = x;
+  return wk_error_status();
+}
+
+wk_status wk_composite_trapezoid(wk_call *call) {
+  const wk_trapezoid_arguments *a = call->arguments;
+  wk_tensor *y = call->inputs[0];
+  const int axis = wk_axis_resolve(a->axis, y->layout.rank);
+  if (axis < 0) return wk_error_status();
+  const int64_t size = y->layout.dims[axis];
+  wk_tensor *pairs =
+      wk_add(wk_slice(y, axis, size > 0, size), wk_slice(y, axis, 0, size > 0 ? size - 1 : 0));
+  call->outputs[0] = wk_multiply(wk_sum(pairs, .axes = WK_AXES(axis)), wk_scalar(a->spacing / 2));
+  return wk_error_status();
+}

@@ -59,8 +59,7 @@ wk_status wk_vjp_cholesky(wk_vjp *vjp) {
   wk_tensor *upper = wk_transposed(vjp->outputs[0]);
   wk_tensor *product = wk_matmul(upper, vjp->output_gradients[0]);
   wk_tensor *half =
-      wk_multiply(wk_add(wk_lower_triangle(product), wk_lower_triangle(product, .offset = -1)),
-                  wk_scalar(0.5));
+      wk_multiply(wk_add(wk_tril(product), wk_tril(product, .diagonal = -1)), wk_scalar(0.5));
   wk_tensor *left = wk_triangular_solve(upper, half, .upper = true);
   wk_tensor *both = wk_triangular_solve(upper, wk_transposed(left), .upper = true);
   vjp->input_gradients[0] = half_of_both(both);
@@ -101,8 +100,8 @@ wk_status wk_vjp_triangular_solve(wk_vjp *vjp) {
   if (!vjp->needed[0]) return wk_error_status();
   wk_tensor *whole = wk_negative(wk_matmul(h, wk_transposed(vjp->outputs[0])));
   const int64_t offset = !a->unit_diagonal ? 0 : a->upper ? 1 : -1;
-  vjp->input_gradients[0] = a->upper ? wk_upper_triangle(whole, .offset = offset)
-                                     : wk_lower_triangle(whole, .offset = offset);
+  vjp->input_gradients[0] =
+      a->upper ? wk_triu(whole, .diagonal = offset) : wk_tril(whole, .diagonal = offset);
   return wk_error_status();
 }
 
@@ -161,10 +160,9 @@ wk_status wk_infer_qr(wk_call *call) {
 /* For matrices that are not wide: (gq + q c) r^-T, where c is the lower triangle of
  * r gr^T - gq^T q, mirrored. */
 static wk_tensor *tall_qr_gradient(wk_tensor *q, wk_tensor *r, wk_tensor *gq, wk_tensor *gr) {
-  wk_tensor *middle = wk_subtract(wk_matmul(r, wk_transposed(wk_upper_triangle(gr))),
-                                  wk_matmul(wk_transposed(gq), q));
-  wk_tensor *mirrored =
-      wk_add(wk_lower_triangle(middle), wk_transposed(wk_lower_triangle(middle, .offset = -1)));
+  wk_tensor *middle =
+      wk_subtract(wk_matmul(r, wk_transposed(wk_triu(gr))), wk_matmul(wk_transposed(gq), q));
+  wk_tensor *mirrored = wk_add(wk_tril(middle), wk_transposed(wk_tril(middle, .diagonal = -1)));
   wk_tensor *right = wk_transposed(wk_add(gq, wk_matmul(q, mirrored)));
   return wk_transposed(wk_triangular_solve(r, right, .upper = true));
 }
@@ -185,6 +183,56 @@ wk_status wk_vjp_qr(wk_vjp *vjp) {
   gq = wk_add(gq, wk_matmul(rest, wk_transposed(g_rest)));
   wk_tensor *left = tall_qr_gradient(q, wk_slice(r, -1, 0, rows), gq, wk_slice(gr, -1, 0, rows));
   vjp->input_gradients[0] = wk_concatenate(WK_TENSORS(left, wk_matmul(q, g_rest)), -1);
+  return wk_error_status();
+}
+
+/* ---- lu ---- */
+
+wk_status wk_infer_lu(wk_call *call) {
+  const wk_layout *x = &call->inputs[0]->layout;
+  wk_status status = check_matrix(x);
+  if (status != WK_OK) return status;
+  const int64_t rows = x->dims[x->rank - 2], columns = x->dims[x->rank - 1];
+  const int64_t less = rows < columns ? rows : columns;
+  status = infer_behind(call, 0, 2, rows, rows);
+  if (status == WK_OK) status = infer_behind(call, 1, 2, rows, less);
+  return status != WK_OK ? status : infer_behind(call, 2, 2, less, columns);
+}
+
+/* x u^-T and l^-T x. */
+static wk_tensor *behind_upper(wk_tensor *x, wk_tensor *u) {
+  return wk_transposed(wk_triangular_solve(u, wk_transposed(x), .upper = true));
+}
+static wk_tensor *before_lower(wk_tensor *l, wk_tensor *x) {
+  return wk_triangular_solve(wk_transposed(l), x, .upper = true, .unit_diagonal = true);
+}
+
+/* Of the square parts: l^-T (lower triangle of l^T gl + upper triangle of gu u^T) u^-T. A tall l or
+ * a wide u has a part beside it, which follows from the square ones: it takes its own gradient and
+ * changes theirs. */
+wk_status wk_vjp_lu(wk_vjp *vjp) {
+  wk_tensor *p = vjp->outputs[0], *l = vjp->outputs[1], *u = vjp->outputs[2], *rest = NULL;
+  wk_tensor *gl = vjp->output_gradients[1], *gu = vjp->output_gradients[2];
+  const int64_t rows = wk_tensor_dim(l, -2), columns = wk_tensor_dim(u, -1);
+  const int64_t less = rows < columns ? rows : columns;
+  if (!gl) gl = wk_zeros_like(l);
+  if (!gu) gu = wk_zeros_like(u);
+  wk_tensor *square_l = wk_slice(l, -2, 0, less), *square_u = wk_slice(u, -1, 0, less);
+  wk_tensor *lower = wk_matmul(wk_transposed(square_l), wk_slice(gl, -2, 0, less));
+  wk_tensor *upper = wk_matmul(wk_slice(gu, -1, 0, less), wk_transposed(square_u));
+  if (rows > less) {
+    rest = wk_slice(gl, -2, less, rows);
+    upper = wk_subtract(upper, wk_matmul(wk_transposed(wk_slice(l, -2, less, rows)), rest));
+    rest = behind_upper(rest, square_u);
+  } else if (columns > less) {
+    rest = wk_slice(gu, -1, less, columns);
+    lower = wk_subtract(lower, wk_matmul(rest, wk_transposed(wk_slice(u, -1, less, columns))));
+    rest = before_lower(square_l, rest);
+  }
+  wk_tensor *middle = wk_add(wk_tril(lower, .diagonal = -1), wk_triu(upper));
+  wk_tensor *gradient = before_lower(square_l, behind_upper(middle, square_u));
+  if (rest) gradient = wk_concatenate(WK_TENSORS(gradient, rest), rows > less ? -2 : -1);
+  vjp->input_gradients[0] = wk_matmul(p, gradient);
   return wk_error_status();
 }
 

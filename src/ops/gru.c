@@ -5,7 +5,7 @@
 #include "ops/records.gen.h"
 #include "ops/recurrent.h"
 
-wk_status wk_infer_gru_layer(wk_call *call) {
+wk_status wk_infer_gru_steps(wk_call *call) {
   wk_tensor **in = call->inputs, *bias = in[3];
   wk_status status = wk_check_layer(in, 3, in[4]);
   if (status != WK_OK) return status;
@@ -20,12 +20,12 @@ wk_status wk_infer_gru_layer(wk_call *call) {
   return status;
 }
 
-wk_status wk_vjp_gru_layer(wk_vjp *vjp) {
-  const wk_gru_layer_arguments *a = vjp->arguments;
+wk_status wk_vjp_gru_steps(wk_vjp *vjp) {
+  const wk_gru_steps_arguments *a = vjp->arguments;
   wk_tensor *weight = vjp->inputs[1], *hidden = vjp->inputs[2], *lengths = vjp->inputs[4];
   wk_tensor *y = vjp->outputs[0];
-  const wk_gru_layer_gradient_result g =
-      wk_gru_layer_gradient(weight, hidden, vjp->outputs[2], y, .to_y = vjp->output_gradients[0],
+  const wk_gru_steps_gradient_result g =
+      wk_gru_steps_gradient(weight, hidden, vjp->outputs[2], y, .to_y = vjp->output_gradients[0],
                             .to_final = vjp->output_gradients[1],
                             .to_saved = vjp->output_gradients[2], .lengths = lengths,
                             .reverse = a->reverse);
@@ -39,7 +39,7 @@ wk_status wk_vjp_gru_layer(wk_vjp *vjp) {
   return wk_error_status();
 }
 
-wk_status wk_infer_gru_layer_gradient(wk_call *call) {
+wk_status wk_infer_gru_steps_gradient(wk_call *call) {
   const wk_layout *hidden = &call->inputs[1]->layout, *saved = &call->inputs[2]->layout;
   if (hidden->rank != 2 || saved->rank != 3 || saved->dims[2] != 4 * hidden->dims[1])
     return wk_fail(WK_ERROR_SHAPE, "must be [3H, H], [N, H] and [N, L, 4H]");
@@ -76,7 +76,7 @@ static void step_back(wk_tensor *saved, wk_tensor *before, wk_tensor *to_y, wk_t
 }
 
 static wk_tensor *run_back(const wk_call *call, wk_tensor **projected, wk_tensor **recurrent) {
-  const wk_gru_layer_gradient_arguments *a = call->arguments;
+  const wk_gru_steps_gradient_arguments *a = call->arguments;
   wk_tensor **in = call->inputs, *saved = in[2], *lengths = in[7];
   const int64_t steps = wk_tensor_dim(saved, 1);
   step s = {.hidden = in[5] ? in[5]
@@ -95,7 +95,7 @@ static wk_tensor *run_back(const wk_call *call, wk_tensor **projected, wk_tensor
   return s.hidden;
 }
 
-wk_status wk_composite_gru_layer_gradient(wk_call *call) {
+wk_status wk_composite_gru_steps_gradient(wk_call *call) {
   wk_tensor *saved = call->inputs[2];
   const int64_t steps = wk_tensor_dim(saved, 1);
   wk_tensor **gates = wk_allocate_zeroed(2 * (size_t)steps + 1, sizeof *gates);

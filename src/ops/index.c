@@ -113,22 +113,6 @@ wk_status wk_composite_index_fill(wk_call *call) {
   return wk_error_status();
 }
 
-/* One index for each row of source: the same one for all of the row's elements. */
-wk_status wk_composite_index_reduce(wk_call *call) {
-  const wk_index_reduce_arguments *a = call->arguments;
-  wk_tensor *index = call->inputs[1], *source = call->inputs[2];
-  const int axis = wk_axis_resolve(a->axis, source->layout.rank);
-  if (axis < 0) return wk_error_status();
-  if (index->layout.rank != 1)
-    return wk_fail(WK_ERROR_SHAPE, "index has %d dimensions, not 1", index->layout.rank);
-  wk_shape shape = {.rank = source->layout.rank};
-  for (int i = 0; i < shape.rank; i++) shape.dims[i] = i == axis ? index->layout.dims[0] : 1;
-  wk_tensor *each = wk_broadcast_to(wk_reshape(index, shape), wk_layout_shape(&source->layout));
-  call->outputs[0] = wk_scatter_reduce(call->inputs[0], each, source, axis,
-                                       .reduction = a->reduction, .exclude_x = a->exclude_x);
-  return wk_error_status();
-}
-
 wk_status wk_composite_take(wk_call *call) {
   wk_tensor *flat = wk_reshape(call->inputs[0], WK_SHAPE(-1));
   call->outputs[0] = wk_index_get(flat, WK_TENSORS(call->inputs[1]));

@@ -5,7 +5,7 @@
 #include "ops/records.gen.h"
 #include "ops/recurrent.h"
 
-wk_status wk_infer_lstm_layer(wk_call *call) {
+wk_status wk_infer_lstm_steps(wk_call *call) {
   wk_tensor **in = call->inputs;
   wk_status status = wk_check_layer(in, 4, in[4]);
   if (status != WK_OK) return status;
@@ -21,11 +21,11 @@ wk_status wk_infer_lstm_layer(wk_call *call) {
   return status;
 }
 
-wk_status wk_vjp_lstm_layer(wk_vjp *vjp) {
-  const wk_lstm_layer_arguments *a = vjp->arguments;
+wk_status wk_vjp_lstm_steps(wk_vjp *vjp) {
+  const wk_lstm_steps_arguments *a = vjp->arguments;
   wk_tensor *weight = vjp->inputs[1], *hidden = vjp->inputs[2], *lengths = vjp->inputs[4];
-  const wk_lstm_layer_gradient_result g =
-      wk_lstm_layer_gradient(weight, vjp->inputs[3], vjp->outputs[2],
+  const wk_lstm_steps_gradient_result g =
+      wk_lstm_steps_gradient(weight, vjp->inputs[3], vjp->outputs[2],
                              .to_y = vjp->output_gradients[0], .to_final = vjp->output_gradients[1],
                              .to_saved = vjp->output_gradients[2], .lengths = lengths,
                              .reverse = a->reverse);
@@ -39,7 +39,7 @@ wk_status wk_vjp_lstm_layer(wk_vjp *vjp) {
   return wk_error_status();
 }
 
-wk_status wk_infer_lstm_layer_gradient(wk_call *call) {
+wk_status wk_infer_lstm_steps_gradient(wk_call *call) {
   const wk_layout *cell = &call->inputs[1]->layout, *saved = &call->inputs[2]->layout;
   if (cell->rank != 2 || saved->rank != 3 || saved->dims[2] != 5 * cell->dims[1])
     return wk_fail(WK_ERROR_SHAPE, "must be [4H, H], [N, H] and [N, L, 5H]");
@@ -84,8 +84,8 @@ static wk_tensor *step_back(wk_tensor *saved, wk_tensor *before, wk_tensor *to_y
   return gates;
 }
 
-wk_status wk_composite_lstm_layer_gradient(wk_call *call) {
-  const wk_lstm_layer_gradient_arguments *a = call->arguments;
+wk_status wk_composite_lstm_steps_gradient(wk_call *call) {
+  const wk_lstm_steps_gradient_arguments *a = call->arguments;
   wk_tensor **in = call->inputs, *saved = in[2], *final = in[4], *lengths = in[6];
   const int64_t steps = wk_tensor_dim(saved, 1);
   const wk_shape shape = wk_tensor_shape(in[1]);

@@ -79,6 +79,19 @@ wk_status wk_composite_glu(wk_call *call) {
   return wk_error_status();
 }
 
+wk_status wk_infer_bitcast(wk_call *call) {
+  const wk_bitcast_arguments *a = call->arguments;
+  const wk_layout *x = &call->inputs[0]->layout;
+  const wk_dtype dtype = a->dtype ? a->dtype : WK_F32;
+  if (wk_dtype_size(dtype) != wk_dtype_size(x->dtype) || dtype == WK_BOOL) {
+    wk_fail(WK_ERROR_DTYPE, "the bits of %s cannot be taken for %s", wk_dtype_name(x->dtype),
+            wk_dtype_name(dtype));
+    wk_error_add_hint("both must be of one size, and not every byte is a bool; wk_cast converts");
+    return WK_ERROR_DTYPE;
+  }
+  return wk_infer_output(call, dtype, x->rank, x->dims);
+}
+
 /* Derivatives of derivatives of log gamma. */
 wk_status wk_vjp_trigamma(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];

@@ -117,106 +117,6 @@ wk_status wk_vjp_tanhshrink(wk_vjp *vjp) {
   return wk_error_status();
 }
 
-wk_status wk_vjp_scale_shift(wk_vjp *vjp) {
-  wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_multiply(g, vjp->inputs[2]);
-  if (vjp->needed[1]) vjp->input_gradients[1] = wk_scale_shift_gradient_mean(g, vjp->inputs[2]);
-  if (vjp->needed[2]) vjp->input_gradients[2] = wk_scale_shift_gradient_scale(g, vjp->inputs[0], vjp->inputs[1]);
-  if (vjp->needed[3]) vjp->input_gradients[3] = g;
-  return wk_error_status();
-}
-
-wk_status wk_vjp_add(wk_vjp *vjp) {
-  wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = g;
-  if (vjp->needed[1]) vjp->input_gradients[1] = g;
-  return wk_error_status();
-}
-
-wk_status wk_vjp_subtract(wk_vjp *vjp) {
-  wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = g;
-  if (vjp->needed[1]) vjp->input_gradients[1] = wk_negative(g);
-  return wk_error_status();
-}
-
-wk_status wk_vjp_multiply(wk_vjp *vjp) {
-  wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_multiply(g, vjp->inputs[1]);
-  if (vjp->needed[1]) vjp->input_gradients[1] = wk_multiply(g, vjp->inputs[0]);
-  return wk_error_status();
-}
-
-wk_status wk_vjp_divide(wk_vjp *vjp) {
-  wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_divide(g, vjp->inputs[1]);
-  if (vjp->needed[1]) vjp->input_gradients[1] = wk_divide_gradient_y(g, vjp->inputs[0], vjp->inputs[1]);
-  return wk_error_status();
-}
-
-wk_status wk_vjp_maximum(wk_vjp *vjp) {
-  wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_maximum_gradient_x(g, vjp->inputs[0], vjp->inputs[1]);
-  if (vjp->needed[1]) vjp->input_gradients[1] = wk_maximum_gradient_y(g, vjp->inputs[0], vjp->inputs[1]);
-  return wk_error_status();
-}
-
-wk_status wk_vjp_minimum(wk_vjp *vjp) {
-  wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_minimum_gradient_x(g, vjp->inputs[0], vjp->inputs[1]);
-  if (vjp->needed[1]) vjp->input_gradients[1] = wk_minimum_gradient_y(g, vjp->inputs[0], vjp->inputs[1]);
-  return wk_error_status();
-}
-
-wk_status wk_vjp_negative(wk_vjp *vjp) {
-  wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_negative(g);
-  return wk_error_status();
-}
-
-wk_status wk_vjp_exp(wk_vjp *vjp) {
-  wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_multiply(g, vjp->outputs[0]);
-  return wk_error_status();
-}
-
-wk_status wk_vjp_log(wk_vjp *vjp) {
-  wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_divide(g, vjp->inputs[0]);
-  return wk_error_status();
-}
-
-wk_status wk_vjp_sqrt(wk_vjp *vjp) {
-  wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_sqrt_gradient_x(g, vjp->outputs[0]);
-  return wk_error_status();
-}
-
-wk_status wk_vjp_relu(wk_vjp *vjp) {
-  wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_relu_gradient_x(g, vjp->outputs[0]);
-  return wk_error_status();
-}
-
-wk_status wk_vjp_sigmoid(wk_vjp *vjp) {
-  wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_sigmoid_gradient_x(g, vjp->outputs[0]);
-  return wk_error_status();
-}
-
-wk_status wk_vjp_tanh(wk_vjp *vjp) {
-  wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_tanh_gradient_x(g, vjp->outputs[0]);
-  return wk_error_status();
-}
-
-wk_status wk_vjp_where(wk_vjp *vjp) {
-  wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[1]) vjp->input_gradients[1] = wk_where_gradient_x(g, vjp->inputs[0]);
-  if (vjp->needed[2]) vjp->input_gradients[2] = wk_where_gradient_y(g, vjp->inputs[0]);
-  return wk_error_status();
-}
-
 wk_status wk_vjp_reciprocal(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
   if (vjp->needed[0]) vjp->input_gradients[0] = wk_reciprocal_gradient_x(g, vjp->outputs[0]);
@@ -516,5 +416,105 @@ wk_status wk_vjp_sinc(wk_vjp *vjp) {
 wk_status wk_vjp_threshold(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
   if (vjp->needed[0]) vjp->input_gradients[0] = wk_where(wk_less_equal(vjp->inputs[0], wk_scalar(((const wk_threshold_arguments *)vjp->arguments)->threshold)), wk_scalar(0.0), g);
+  return wk_error_status();
+}
+
+wk_status wk_vjp_scale_shift(wk_vjp *vjp) {
+  wk_tensor *g = vjp->output_gradients[0];
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_multiply(g, vjp->inputs[2]);
+  if (vjp->needed[1]) vjp->input_gradients[1] = wk_scale_shift_gradient_mean(g, vjp->inputs[2]);
+  if (vjp->needed[2]) vjp->input_gradients[2] = wk_scale_shift_gradient_scale(g, vjp->inputs[0], vjp->inputs[1]);
+  if (vjp->needed[3]) vjp->input_gradients[3] = g;
+  return wk_error_status();
+}
+
+wk_status wk_vjp_add(wk_vjp *vjp) {
+  wk_tensor *g = vjp->output_gradients[0];
+  if (vjp->needed[0]) vjp->input_gradients[0] = g;
+  if (vjp->needed[1]) vjp->input_gradients[1] = g;
+  return wk_error_status();
+}
+
+wk_status wk_vjp_subtract(wk_vjp *vjp) {
+  wk_tensor *g = vjp->output_gradients[0];
+  if (vjp->needed[0]) vjp->input_gradients[0] = g;
+  if (vjp->needed[1]) vjp->input_gradients[1] = wk_negative(g);
+  return wk_error_status();
+}
+
+wk_status wk_vjp_multiply(wk_vjp *vjp) {
+  wk_tensor *g = vjp->output_gradients[0];
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_multiply(g, vjp->inputs[1]);
+  if (vjp->needed[1]) vjp->input_gradients[1] = wk_multiply(g, vjp->inputs[0]);
+  return wk_error_status();
+}
+
+wk_status wk_vjp_divide(wk_vjp *vjp) {
+  wk_tensor *g = vjp->output_gradients[0];
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_divide(g, vjp->inputs[1]);
+  if (vjp->needed[1]) vjp->input_gradients[1] = wk_divide_gradient_y(g, vjp->inputs[0], vjp->inputs[1]);
+  return wk_error_status();
+}
+
+wk_status wk_vjp_maximum(wk_vjp *vjp) {
+  wk_tensor *g = vjp->output_gradients[0];
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_maximum_gradient_x(g, vjp->inputs[0], vjp->inputs[1]);
+  if (vjp->needed[1]) vjp->input_gradients[1] = wk_maximum_gradient_y(g, vjp->inputs[0], vjp->inputs[1]);
+  return wk_error_status();
+}
+
+wk_status wk_vjp_minimum(wk_vjp *vjp) {
+  wk_tensor *g = vjp->output_gradients[0];
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_minimum_gradient_x(g, vjp->inputs[0], vjp->inputs[1]);
+  if (vjp->needed[1]) vjp->input_gradients[1] = wk_minimum_gradient_y(g, vjp->inputs[0], vjp->inputs[1]);
+  return wk_error_status();
+}
+
+wk_status wk_vjp_negative(wk_vjp *vjp) {
+  wk_tensor *g = vjp->output_gradients[0];
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_negative(g);
+  return wk_error_status();
+}
+
+wk_status wk_vjp_exp(wk_vjp *vjp) {
+  wk_tensor *g = vjp->output_gradients[0];
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_multiply(g, vjp->outputs[0]);
+  return wk_error_status();
+}
+
+wk_status wk_vjp_log(wk_vjp *vjp) {
+  wk_tensor *g = vjp->output_gradients[0];
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_divide(g, vjp->inputs[0]);
+  return wk_error_status();
+}
+
+wk_status wk_vjp_sqrt(wk_vjp *vjp) {
+  wk_tensor *g = vjp->output_gradients[0];
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_sqrt_gradient_x(g, vjp->outputs[0]);
+  return wk_error_status();
+}
+
+wk_status wk_vjp_relu(wk_vjp *vjp) {
+  wk_tensor *g = vjp->output_gradients[0];
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_relu_gradient_x(g, vjp->outputs[0]);
+  return wk_error_status();
+}
+
+wk_status wk_vjp_sigmoid(wk_vjp *vjp) {
+  wk_tensor *g = vjp->output_gradients[0];
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_sigmoid_gradient_x(g, vjp->outputs[0]);
+  return wk_error_status();
+}
+
+wk_status wk_vjp_tanh(wk_vjp *vjp) {
+  wk_tensor *g = vjp->output_gradients[0];
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_tanh_gradient_x(g, vjp->outputs[0]);
+  return wk_error_status();
+}
+
+wk_status wk_vjp_where(wk_vjp *vjp) {
+  wk_tensor *g = vjp->output_gradients[0];
+  if (vjp->needed[1]) vjp->input_gradients[1] = wk_where_gradient_x(g, vjp->inputs[0]);
+  if (vjp->needed[2]) vjp->input_gradients[2] = wk_where_gradient_y(g, vjp->inputs[0]);
   return wk_error_status();
 }

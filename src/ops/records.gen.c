@@ -672,6 +672,10 @@ static const wk_attribute attributes_one_hot[] = {
      0.0, -INFINITY, INFINITY, "i64 if not given",
      NULL},
 };
+static const wk_op_input inputs_meshgrid[] = {
+    {"x", offsetof(wk_meshgrid_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"y", offsetof(wk_meshgrid_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
 static const wk_op_input inputs_clone[] = {
     {"x", offsetof(wk_clone_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
@@ -748,6 +752,333 @@ static const wk_attribute attributes_linear_recurrence[] = {
      NULL},
     {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_linear_recurrence_arguments, reverse),
      0.0, -INFINITY, INFINITY, "from the end to the beginning",
+     NULL},
+};
+static const wk_op_input inputs_difference[] = {
+    {"x", offsetof(wk_difference_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_attribute attributes_difference[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_difference_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"times", WK_ATTRIBUTE_INT, false, offsetof(wk_difference_arguments, times),
+     1.0, 1.0, INFINITY, "how often",
+     NULL},
+};
+static const wk_op_input inputs_trapezoid[] = {
+    {"y", offsetof(wk_trapezoid_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_trapezoid[] = {
+    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_trapezoid_arguments, axis),
+     0.0, -INFINITY, INFINITY, "along which",
+     NULL},
+    {"spacing", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_trapezoid_arguments, spacing),
+     1.0, -INFINITY, INFINITY, "of the points",
+     NULL},
+};
+static const wk_op_input inputs_reciprocal[] = {
+    {"x", offsetof(wk_reciprocal_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_reciprocal_gradient_x[] = {
+    {"g", offsetof(wk_reciprocal_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_reciprocal_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_square[] = {
+    {"x", offsetof(wk_square_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_square_gradient_x[] = {
+    {"g", offsetof(wk_square_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_square_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_abs[] = {
+    {"x", offsetof(wk_abs_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_abs_gradient_x[] = {
+    {"g", offsetof(wk_abs_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_abs_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_sign[] = {
+    {"x", offsetof(wk_sign_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_rsqrt[] = {
+    {"x", offsetof(wk_rsqrt_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_rsqrt_gradient_x[] = {
+    {"g", offsetof(wk_rsqrt_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_rsqrt_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_power[] = {
+    {"x", offsetof(wk_power_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"exponent", offsetof(wk_power_arguments, exponent), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_exp2[] = {
+    {"x", offsetof(wk_exp2_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_expm1[] = {
+    {"x", offsetof(wk_expm1_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_log1p[] = {
+    {"x", offsetof(wk_log1p_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_log2[] = {
+    {"x", offsetof(wk_log2_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_log10[] = {
+    {"x", offsetof(wk_log10_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_sin[] = {
+    {"x", offsetof(wk_sin_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_sin_gradient_x[] = {
+    {"g", offsetof(wk_sin_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_sin_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_cos[] = {
+    {"x", offsetof(wk_cos_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_cos_gradient_x[] = {
+    {"g", offsetof(wk_cos_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_cos_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_tan[] = {
+    {"x", offsetof(wk_tan_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_asin[] = {
+    {"x", offsetof(wk_asin_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_acos[] = {
+    {"x", offsetof(wk_acos_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_atan[] = {
+    {"x", offsetof(wk_atan_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_atan2[] = {
+    {"y", offsetof(wk_atan2_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_atan2_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_sinh[] = {
+    {"x", offsetof(wk_sinh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_cosh[] = {
+    {"x", offsetof(wk_cosh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_asinh[] = {
+    {"x", offsetof(wk_asinh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_acosh[] = {
+    {"x", offsetof(wk_acosh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_atanh[] = {
+    {"x", offsetof(wk_atanh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_erf[] = {
+    {"x", offsetof(wk_erf_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_erf_gradient_x[] = {
+    {"g", offsetof(wk_erf_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_erf_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_erfc[] = {
+    {"x", offsetof(wk_erfc_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_erfinv[] = {
+    {"x", offsetof(wk_erfinv_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_ndtr[] = {
+    {"x", offsetof(wk_ndtr_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_lgamma[] = {
+    {"x", offsetof(wk_lgamma_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_digamma[] = {
+    {"x", offsetof(wk_digamma_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_trigamma[] = {
+    {"x", offsetof(wk_trigamma_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_polygamma[] = {
+    {"x", offsetof(wk_polygamma_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_polygamma[] = {
+    {"order", WK_ATTRIBUTE_INT, true, offsetof(wk_polygamma_arguments, order),
+     0.0, 1.0, 100.0, "how often it is differentiated",
+     NULL},
+};
+static const wk_op_input inputs_cbrt[] = {
+    {"x", offsetof(wk_cbrt_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_floor[] = {
+    {"x", offsetof(wk_floor_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_ceil[] = {
+    {"x", offsetof(wk_ceil_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_round[] = {
+    {"x", offsetof(wk_round_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_trunc[] = {
+    {"x", offsetof(wk_trunc_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_frac[] = {
+    {"x", offsetof(wk_frac_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_clamp[] = {
+    {"x", offsetof(wk_clamp_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_attribute attributes_clamp[] = {
+    {"min", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_clamp_arguments, min),
+     0.0, -INFINITY, INFINITY, "the least result; -INFINITY: none",
+     NULL},
+    {"max", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_clamp_arguments, max),
+     0.0, -INFINITY, INFINITY, "the largest result; INFINITY: none",
+     NULL},
+};
+static const wk_op_input inputs_clamp_gradient_x[] = {
+    {"g", offsetof(wk_clamp_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_clamp_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_clamp_gradient_x[] = {
+    {"min", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_clamp_gradient_x_arguments, min),
+     0.0, -INFINITY, INFINITY, "the least result; -INFINITY: none",
+     NULL},
+    {"max", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_clamp_gradient_x_arguments, max),
+     0.0, -INFINITY, INFINITY, "the largest result; INFINITY: none",
+     NULL},
+};
+static const wk_op_input inputs_lerp[] = {
+    {"x", offsetof(wk_lerp_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_lerp_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_lerp_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_addcmul[] = {
+    {"x", offsetof(wk_addcmul_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_addcmul_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"z", offsetof(wk_addcmul_arguments, z), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_addcmul[] = {
+    {"scale", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_addcmul_arguments, scale),
+     1.0, -INFINITY, INFINITY, "of the product",
+     NULL},
+};
+static const wk_op_input inputs_addcdiv[] = {
+    {"x", offsetof(wk_addcdiv_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_addcdiv_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"z", offsetof(wk_addcdiv_arguments, z), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_addcdiv[] = {
+    {"scale", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_addcdiv_arguments, scale),
+     1.0, -INFINITY, INFINITY, "of the quotient",
+     NULL},
+};
+static const wk_op_input inputs_masked_fill[] = {
+    {"x", offsetof(wk_masked_fill_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"mask", offsetof(wk_masked_fill_arguments, mask), false, false, false, false, 1u << WK_BOOL},
+};
+static const wk_attribute attributes_masked_fill[] = {
+    {"value", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_masked_fill_arguments, value),
+     0.0, -INFINITY, INFINITY, "what is written; for integers its fraction is dropped",
+     NULL},
+};
+static const wk_op_input inputs_masked_fill_gradient_x[] = {
+    {"g", offsetof(wk_masked_fill_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"mask", offsetof(wk_masked_fill_gradient_x_arguments, mask), false, false, false, false, 1u << WK_BOOL},
+};
+static const wk_op_input inputs_floor_divide[] = {
+    {"x", offsetof(wk_floor_divide_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_floor_divide_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_remainder[] = {
+    {"x", offsetof(wk_remainder_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_remainder_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_fmod[] = {
+    {"x", offsetof(wk_fmod_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_fmod_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_hypot[] = {
+    {"x", offsetof(wk_hypot_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_hypot_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_logaddexp[] = {
+    {"x", offsetof(wk_logaddexp_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_logaddexp_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_logaddexp2[] = {
+    {"x", offsetof(wk_logaddexp2_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_logaddexp2_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_xlogy[] = {
+    {"x", offsetof(wk_xlogy_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_xlogy_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_copysign[] = {
+    {"x", offsetof(wk_copysign_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_copysign_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_heaviside[] = {
+    {"x", offsetof(wk_heaviside_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_heaviside_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_fmax[] = {
+    {"x", offsetof(wk_fmax_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_fmax_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_fmin[] = {
+    {"x", offsetof(wk_fmin_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_fmin_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_squared_difference[] = {
+    {"x", offsetof(wk_squared_difference_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_squared_difference_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_divide_no_nan[] = {
+    {"x", offsetof(wk_divide_no_nan_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_divide_no_nan_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_sinc[] = {
+    {"x", offsetof(wk_sinc_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_logit[] = {
+    {"x", offsetof(wk_logit_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_logit[] = {
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_logit_arguments, epsilon),
+     0.0, 0.0, 0.5, "how near x may come to 0 and 1",
+     NULL},
+};
+static const wk_op_input inputs_deg2rad[] = {
+    {"x", offsetof(wk_deg2rad_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_rad2deg[] = {
+    {"x", offsetof(wk_rad2deg_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_threshold[] = {
+    {"x", offsetof(wk_threshold_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_attribute attributes_threshold[] = {
+    {"threshold", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_threshold_arguments, threshold),
+     0.0, -INFINITY, INFINITY, "what stays is above it",
+     NULL},
+    {"value", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_threshold_arguments, value),
+     0.0, -INFINITY, INFINITY, "of all that does not stay",
+     NULL},
+};
+static const wk_op_input inputs_float_power[] = {
+    {"x", offsetof(wk_float_power_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"exponent", offsetof(wk_float_power_arguments, exponent), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_nan_to_num[] = {
+    {"x", offsetof(wk_nan_to_num_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_nan_to_num[] = {
+    {"nan", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_nan_to_num_arguments, nan),
+     0.0, -INFINITY, INFINITY, "in place of NaN",
+     NULL},
+    {"positive_infinity", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_nan_to_num_arguments, positive_infinity),
+     0.0, -INFINITY, INFINITY, "in place of infinity; the largest finite number if not given (-0.0 for zero)",
+     NULL},
+    {"negative_infinity", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_nan_to_num_arguments, negative_infinity),
+     0.0, -INFINITY, INFINITY, "in place of -infinity; the least finite number if not given (-0.0 for zero)",
      NULL},
 };
 static const wk_op_input inputs_embedding[] = {
@@ -1069,22 +1400,6 @@ static const wk_op_input inputs_chain_matmul[] = {
 static const wk_op_input inputs_trace[] = {
     {"x", offsetof(wk_trace_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
 };
-static const wk_op_input inputs_lower_triangle[] = {
-    {"x", offsetof(wk_lower_triangle_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_lower_triangle[] = {
-    {"offset", WK_ATTRIBUTE_INT, false, offsetof(wk_lower_triangle_arguments, offset),
-     0.0, -INFINITY, INFINITY, "of the outermost diagonal kept: above the main one, or below if negative",
-     NULL},
-};
-static const wk_op_input inputs_upper_triangle[] = {
-    {"x", offsetof(wk_upper_triangle_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_upper_triangle[] = {
-    {"offset", WK_ATTRIBUTE_INT, false, offsetof(wk_upper_triangle_arguments, offset),
-     0.0, -INFINITY, INFINITY, "of the outermost diagonal kept: above the main one, or below if negative",
-     NULL},
-};
 static const wk_op_input inputs_kronecker[] = {
     {"x", offsetof(wk_kronecker_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
     {"y", offsetof(wk_kronecker_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
@@ -1206,6 +1521,104 @@ static const wk_op_input inputs_cholesky_solve[] = {
 static const wk_op_input inputs_matrix_exponential[] = {
     {"x", offsetof(wk_matrix_exponential_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
+static const wk_op_input inputs_lu[] = {
+    {"x", offsetof(wk_lu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_cholesky_inverse[] = {
+    {"l", offsetof(wk_cholesky_inverse_arguments, l), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_matrix_norm[] = {
+    {"x", offsetof(wk_matrix_norm_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_matrix_norm[] = {
+    {"kind", WK_ATTRIBUTE_ENUM, false, offsetof(wk_matrix_norm_arguments, kind),
+     0.0, -INFINITY, INFINITY, "which norm",
+     wk_names_of_matrix_norm_kind},
+};
+static const wk_op_input inputs_covariance[] = {
+    {"x", offsetof(wk_covariance_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_covariance[] = {
+    {"population", WK_ATTRIBUTE_BOOL, false, offsetof(wk_covariance_arguments, population),
+     0.0, -INFINITY, INFINITY, "divide by the number of elements, not by one less",
+     NULL},
+};
+static const wk_op_input inputs_correlation[] = {
+    {"x", offsetof(wk_correlation_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_signbit[] = {
+    {"x", offsetof(wk_signbit_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_is_nan[] = {
+    {"x", offsetof(wk_is_nan_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_is_infinite[] = {
+    {"x", offsetof(wk_is_infinite_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_is_finite[] = {
+    {"x", offsetof(wk_is_finite_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_op_input inputs_is_close[] = {
+    {"x", offsetof(wk_is_close_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_is_close_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_attribute attributes_is_close[] = {
+    {"relative", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_is_close_arguments, relative),
+     1e-05, -INFINITY, INFINITY, "tolerance as a fraction of |y| (-0.0 for none)",
+     NULL},
+    {"absolute", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_is_close_arguments, absolute),
+     1e-08, -INFINITY, INFINITY, "tolerance besides (-0.0 for none)",
+     NULL},
+    {"equal_nan", WK_ATTRIBUTE_BOOL, false, offsetof(wk_is_close_arguments, equal_nan),
+     0.0, -INFINITY, INFINITY, "NaN is close to NaN",
+     NULL},
+};
+static const wk_op_input inputs_logical_and[] = {
+    {"x", offsetof(wk_logical_and_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"y", offsetof(wk_logical_and_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_logical_or[] = {
+    {"x", offsetof(wk_logical_or_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"y", offsetof(wk_logical_or_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_logical_xor[] = {
+    {"x", offsetof(wk_logical_xor_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"y", offsetof(wk_logical_xor_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_logical_not[] = {
+    {"x", offsetof(wk_logical_not_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_bitwise_and[] = {
+    {"x", offsetof(wk_bitwise_and_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"y", offsetof(wk_bitwise_and_arguments, y), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_bitwise_or[] = {
+    {"x", offsetof(wk_bitwise_or_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"y", offsetof(wk_bitwise_or_arguments, y), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_bitwise_xor[] = {
+    {"x", offsetof(wk_bitwise_xor_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"y", offsetof(wk_bitwise_xor_arguments, y), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_bitwise_not[] = {
+    {"x", offsetof(wk_bitwise_not_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_op_input inputs_left_shift[] = {
+    {"x", offsetof(wk_left_shift_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_left_shift_arguments, y), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_right_shift[] = {
+    {"x", offsetof(wk_right_shift_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"y", offsetof(wk_right_shift_arguments, y), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+};
+static const wk_op_input inputs_bitcast[] = {
+    {"x", offsetof(wk_bitcast_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+};
+static const wk_attribute attributes_bitcast[] = {
+    {"dtype", WK_ATTRIBUTE_DTYPE, true, offsetof(wk_bitcast_arguments, dtype),
+     0.0, -INFINITY, INFINITY, "what the bits are taken for; of the size of x's",
+     NULL},
+};
 static const wk_op_input inputs_mse_loss[] = {
     {"x", offsetof(wk_mse_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
     {"target", offsetof(wk_mse_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
@@ -1291,7 +1704,7 @@ static const wk_attribute attributes_nll_loss[] = {
      0.0, -INFINITY, INFINITY, "mean if not given",
      wk_names_of_reduction},
     {"ignore_index", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_nll_loss_arguments, ignore_index),
-     -INFINITY, -INFINITY, INFINITY, "label of rows to leave out; none if not given, WK_EXACTLY_ZERO for 0",
+     -INFINITY, -INFINITY, INFINITY, "label of rows to leave out; WK_EXACTLY_ZERO for 0",
      NULL},
 };
 static const wk_op_input inputs_ctc_loss[] = {
@@ -1829,376 +2242,6 @@ static const wk_op_input inputs_greater_equal[] = {
 static const wk_op_input inputs_not_equal[] = {
     {"x", offsetof(wk_not_equal_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
     {"y", offsetof(wk_not_equal_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_op_input inputs_reciprocal[] = {
-    {"x", offsetof(wk_reciprocal_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_reciprocal_gradient_x[] = {
-    {"g", offsetof(wk_reciprocal_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_reciprocal_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_square[] = {
-    {"x", offsetof(wk_square_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_op_input inputs_square_gradient_x[] = {
-    {"g", offsetof(wk_square_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_square_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_abs[] = {
-    {"x", offsetof(wk_abs_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_op_input inputs_abs_gradient_x[] = {
-    {"g", offsetof(wk_abs_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_abs_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_sign[] = {
-    {"x", offsetof(wk_sign_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_op_input inputs_rsqrt[] = {
-    {"x", offsetof(wk_rsqrt_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_rsqrt_gradient_x[] = {
-    {"g", offsetof(wk_rsqrt_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_rsqrt_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_power[] = {
-    {"x", offsetof(wk_power_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"exponent", offsetof(wk_power_arguments, exponent), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_op_input inputs_exp2[] = {
-    {"x", offsetof(wk_exp2_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_expm1[] = {
-    {"x", offsetof(wk_expm1_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_log1p[] = {
-    {"x", offsetof(wk_log1p_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_log2[] = {
-    {"x", offsetof(wk_log2_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_log10[] = {
-    {"x", offsetof(wk_log10_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_sin[] = {
-    {"x", offsetof(wk_sin_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_sin_gradient_x[] = {
-    {"g", offsetof(wk_sin_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_sin_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_cos[] = {
-    {"x", offsetof(wk_cos_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_cos_gradient_x[] = {
-    {"g", offsetof(wk_cos_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_cos_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_tan[] = {
-    {"x", offsetof(wk_tan_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_asin[] = {
-    {"x", offsetof(wk_asin_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_acos[] = {
-    {"x", offsetof(wk_acos_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_atan[] = {
-    {"x", offsetof(wk_atan_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_atan2[] = {
-    {"y", offsetof(wk_atan2_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_atan2_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_sinh[] = {
-    {"x", offsetof(wk_sinh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_cosh[] = {
-    {"x", offsetof(wk_cosh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_asinh[] = {
-    {"x", offsetof(wk_asinh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_acosh[] = {
-    {"x", offsetof(wk_acosh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_atanh[] = {
-    {"x", offsetof(wk_atanh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_erf[] = {
-    {"x", offsetof(wk_erf_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_erf_gradient_x[] = {
-    {"g", offsetof(wk_erf_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_erf_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_erfc[] = {
-    {"x", offsetof(wk_erfc_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_erfinv[] = {
-    {"x", offsetof(wk_erfinv_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_ndtr[] = {
-    {"x", offsetof(wk_ndtr_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_lgamma[] = {
-    {"x", offsetof(wk_lgamma_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_digamma[] = {
-    {"x", offsetof(wk_digamma_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_trigamma[] = {
-    {"x", offsetof(wk_trigamma_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_polygamma[] = {
-    {"x", offsetof(wk_polygamma_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_polygamma[] = {
-    {"order", WK_ATTRIBUTE_INT, true, offsetof(wk_polygamma_arguments, order),
-     0.0, 1.0, 100.0, "how often it is differentiated",
-     NULL},
-};
-static const wk_op_input inputs_cbrt[] = {
-    {"x", offsetof(wk_cbrt_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_floor[] = {
-    {"x", offsetof(wk_floor_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_op_input inputs_ceil[] = {
-    {"x", offsetof(wk_ceil_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_op_input inputs_round[] = {
-    {"x", offsetof(wk_round_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_op_input inputs_trunc[] = {
-    {"x", offsetof(wk_trunc_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_op_input inputs_frac[] = {
-    {"x", offsetof(wk_frac_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_clamp[] = {
-    {"x", offsetof(wk_clamp_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_attribute attributes_clamp[] = {
-    {"min", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_clamp_arguments, min),
-     0.0, -INFINITY, INFINITY, "the least result; -INFINITY: none",
-     NULL},
-    {"max", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_clamp_arguments, max),
-     0.0, -INFINITY, INFINITY, "the largest result; INFINITY: none",
-     NULL},
-};
-static const wk_op_input inputs_clamp_gradient_x[] = {
-    {"g", offsetof(wk_clamp_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_clamp_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_clamp_gradient_x[] = {
-    {"min", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_clamp_gradient_x_arguments, min),
-     0.0, -INFINITY, INFINITY, "the least result; -INFINITY: none",
-     NULL},
-    {"max", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_clamp_gradient_x_arguments, max),
-     0.0, -INFINITY, INFINITY, "the largest result; INFINITY: none",
-     NULL},
-};
-static const wk_op_input inputs_lerp[] = {
-    {"x", offsetof(wk_lerp_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_lerp_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_lerp_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_addcmul[] = {
-    {"x", offsetof(wk_addcmul_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_addcmul_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"z", offsetof(wk_addcmul_arguments, z), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_addcmul[] = {
-    {"scale", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_addcmul_arguments, scale),
-     1.0, -INFINITY, INFINITY, "of the product",
-     NULL},
-};
-static const wk_op_input inputs_addcdiv[] = {
-    {"x", offsetof(wk_addcdiv_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_addcdiv_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"z", offsetof(wk_addcdiv_arguments, z), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_addcdiv[] = {
-    {"scale", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_addcdiv_arguments, scale),
-     1.0, -INFINITY, INFINITY, "of the quotient",
-     NULL},
-};
-static const wk_op_input inputs_masked_fill[] = {
-    {"x", offsetof(wk_masked_fill_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"mask", offsetof(wk_masked_fill_arguments, mask), false, false, false, false, 1u << WK_BOOL},
-};
-static const wk_attribute attributes_masked_fill[] = {
-    {"value", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_masked_fill_arguments, value),
-     0.0, -INFINITY, INFINITY, "what is written; for integers its fraction is dropped",
-     NULL},
-};
-static const wk_op_input inputs_masked_fill_gradient_x[] = {
-    {"g", offsetof(wk_masked_fill_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"mask", offsetof(wk_masked_fill_gradient_x_arguments, mask), false, false, false, false, 1u << WK_BOOL},
-};
-static const wk_op_input inputs_floor_divide[] = {
-    {"x", offsetof(wk_floor_divide_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_floor_divide_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_op_input inputs_remainder[] = {
-    {"x", offsetof(wk_remainder_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_remainder_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_op_input inputs_fmod[] = {
-    {"x", offsetof(wk_fmod_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_fmod_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_op_input inputs_hypot[] = {
-    {"x", offsetof(wk_hypot_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_hypot_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_logaddexp[] = {
-    {"x", offsetof(wk_logaddexp_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_logaddexp_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_logaddexp2[] = {
-    {"x", offsetof(wk_logaddexp2_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_logaddexp2_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_xlogy[] = {
-    {"x", offsetof(wk_xlogy_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_xlogy_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_copysign[] = {
-    {"x", offsetof(wk_copysign_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_copysign_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_heaviside[] = {
-    {"x", offsetof(wk_heaviside_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_heaviside_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_op_input inputs_fmax[] = {
-    {"x", offsetof(wk_fmax_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_fmax_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_op_input inputs_fmin[] = {
-    {"x", offsetof(wk_fmin_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_fmin_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_op_input inputs_squared_difference[] = {
-    {"x", offsetof(wk_squared_difference_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_squared_difference_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_op_input inputs_divide_no_nan[] = {
-    {"x", offsetof(wk_divide_no_nan_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_divide_no_nan_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_sinc[] = {
-    {"x", offsetof(wk_sinc_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_logit[] = {
-    {"x", offsetof(wk_logit_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_logit[] = {
-    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_logit_arguments, epsilon),
-     0.0, 0.0, 0.5, "how near x may come to 0 and 1",
-     NULL},
-};
-static const wk_op_input inputs_deg2rad[] = {
-    {"x", offsetof(wk_deg2rad_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_rad2deg[] = {
-    {"x", offsetof(wk_rad2deg_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_threshold[] = {
-    {"x", offsetof(wk_threshold_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_attribute attributes_threshold[] = {
-    {"threshold", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_threshold_arguments, threshold),
-     0.0, -INFINITY, INFINITY, "what stays is above it",
-     NULL},
-    {"value", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_threshold_arguments, value),
-     0.0, -INFINITY, INFINITY, "of all that does not stay",
-     NULL},
-};
-static const wk_op_input inputs_float_power[] = {
-    {"x", offsetof(wk_float_power_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"exponent", offsetof(wk_float_power_arguments, exponent), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_op_input inputs_signbit[] = {
-    {"x", offsetof(wk_signbit_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_op_input inputs_nan_to_num[] = {
-    {"x", offsetof(wk_nan_to_num_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_nan_to_num[] = {
-    {"nan", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_nan_to_num_arguments, nan),
-     0.0, -INFINITY, INFINITY, "in place of NaN",
-     NULL},
-    {"positive_infinity", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_nan_to_num_arguments, positive_infinity),
-     0.0, -INFINITY, INFINITY, "in place of infinity; the largest finite number if not given (-0.0 for zero)",
-     NULL},
-    {"negative_infinity", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_nan_to_num_arguments, negative_infinity),
-     0.0, -INFINITY, INFINITY, "in place of -infinity; the least finite number if not given (-0.0 for zero)",
-     NULL},
-};
-static const wk_op_input inputs_is_nan[] = {
-    {"x", offsetof(wk_is_nan_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_is_infinite[] = {
-    {"x", offsetof(wk_is_infinite_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_is_finite[] = {
-    {"x", offsetof(wk_is_finite_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_op_input inputs_is_close[] = {
-    {"x", offsetof(wk_is_close_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_is_close_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_attribute attributes_is_close[] = {
-    {"relative", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_is_close_arguments, relative),
-     1e-05, -INFINITY, INFINITY, "tolerance as a fraction of |y| (-0.0 for none)",
-     NULL},
-    {"absolute", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_is_close_arguments, absolute),
-     1e-08, -INFINITY, INFINITY, "tolerance besides (-0.0 for none)",
-     NULL},
-    {"equal_nan", WK_ATTRIBUTE_BOOL, false, offsetof(wk_is_close_arguments, equal_nan),
-     0.0, -INFINITY, INFINITY, "NaN is close to NaN",
-     NULL},
-};
-static const wk_op_input inputs_logical_and[] = {
-    {"x", offsetof(wk_logical_and_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_logical_and_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_op_input inputs_logical_or[] = {
-    {"x", offsetof(wk_logical_or_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_logical_or_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_op_input inputs_logical_xor[] = {
-    {"x", offsetof(wk_logical_xor_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_logical_xor_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_op_input inputs_logical_not[] = {
-    {"x", offsetof(wk_logical_not_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_op_input inputs_bitwise_and[] = {
-    {"x", offsetof(wk_bitwise_and_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_bitwise_and_arguments, y), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_op_input inputs_bitwise_or[] = {
-    {"x", offsetof(wk_bitwise_or_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_bitwise_or_arguments, y), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_op_input inputs_bitwise_xor[] = {
-    {"x", offsetof(wk_bitwise_xor_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_bitwise_xor_arguments, y), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_op_input inputs_bitwise_not[] = {
-    {"x", offsetof(wk_bitwise_not_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_op_input inputs_left_shift[] = {
-    {"x", offsetof(wk_left_shift_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_left_shift_arguments, y), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_op_input inputs_right_shift[] = {
-    {"x", offsetof(wk_right_shift_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_right_shift_arguments, y), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
 };
 static const wk_attribute attributes_uniform[] = {
     {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_uniform_arguments, shape),
@@ -3004,56 +3047,56 @@ static const wk_op_input inputs_rnn_cell[] = {
     {"weight_hidden", offsetof(wk_rnn_cell_arguments, weight_hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
     {"bias", offsetof(wk_rnn_cell_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
-static const wk_op_input inputs_lstm_layer[] = {
-    {"projected", offsetof(wk_lstm_layer_arguments, projected), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_lstm_layer_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"hidden", offsetof(wk_lstm_layer_arguments, hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"cell", offsetof(wk_lstm_layer_arguments, cell), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"lengths", offsetof(wk_lstm_layer_arguments, lengths), true, false, false, false, 1u << WK_I64},
+static const wk_op_input inputs_lstm_steps[] = {
+    {"projected", offsetof(wk_lstm_steps_arguments, projected), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_lstm_steps_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"hidden", offsetof(wk_lstm_steps_arguments, hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"cell", offsetof(wk_lstm_steps_arguments, cell), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"lengths", offsetof(wk_lstm_steps_arguments, lengths), true, false, false, false, 1u << WK_I64},
 };
-static const wk_attribute attributes_lstm_layer[] = {
-    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lstm_layer_arguments, reverse),
+static const wk_attribute attributes_lstm_steps[] = {
+    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lstm_steps_arguments, reverse),
      0.0, -INFINITY, INFINITY, "from the last step to the first",
      NULL},
 };
-static const wk_op_input inputs_lstm_layer_gradient[] = {
-    {"weight", offsetof(wk_lstm_layer_gradient_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"cell", offsetof(wk_lstm_layer_gradient_arguments, cell), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"saved", offsetof(wk_lstm_layer_gradient_arguments, saved), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"to_y", offsetof(wk_lstm_layer_gradient_arguments, to_y), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"to_final", offsetof(wk_lstm_layer_gradient_arguments, to_final), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"to_saved", offsetof(wk_lstm_layer_gradient_arguments, to_saved), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"lengths", offsetof(wk_lstm_layer_gradient_arguments, lengths), true, false, false, false, 1u << WK_I64},
+static const wk_op_input inputs_lstm_steps_gradient[] = {
+    {"weight", offsetof(wk_lstm_steps_gradient_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"cell", offsetof(wk_lstm_steps_gradient_arguments, cell), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"saved", offsetof(wk_lstm_steps_gradient_arguments, saved), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"to_y", offsetof(wk_lstm_steps_gradient_arguments, to_y), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"to_final", offsetof(wk_lstm_steps_gradient_arguments, to_final), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"to_saved", offsetof(wk_lstm_steps_gradient_arguments, to_saved), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"lengths", offsetof(wk_lstm_steps_gradient_arguments, lengths), true, false, false, false, 1u << WK_I64},
 };
-static const wk_attribute attributes_lstm_layer_gradient[] = {
-    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lstm_layer_gradient_arguments, reverse),
+static const wk_attribute attributes_lstm_steps_gradient[] = {
+    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lstm_steps_gradient_arguments, reverse),
      0.0, -INFINITY, INFINITY, "from the last step to the first",
      NULL},
 };
-static const wk_op_input inputs_gru_layer[] = {
-    {"projected", offsetof(wk_gru_layer_arguments, projected), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_gru_layer_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"hidden", offsetof(wk_gru_layer_arguments, hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"bias", offsetof(wk_gru_layer_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"lengths", offsetof(wk_gru_layer_arguments, lengths), true, false, false, false, 1u << WK_I64},
+static const wk_op_input inputs_gru_steps[] = {
+    {"projected", offsetof(wk_gru_steps_arguments, projected), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"weight", offsetof(wk_gru_steps_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"hidden", offsetof(wk_gru_steps_arguments, hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"bias", offsetof(wk_gru_steps_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"lengths", offsetof(wk_gru_steps_arguments, lengths), true, false, false, false, 1u << WK_I64},
 };
-static const wk_attribute attributes_gru_layer[] = {
-    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gru_layer_arguments, reverse),
+static const wk_attribute attributes_gru_steps[] = {
+    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gru_steps_arguments, reverse),
      0.0, -INFINITY, INFINITY, "from the last step to the first",
      NULL},
 };
-static const wk_op_input inputs_gru_layer_gradient[] = {
-    {"weight", offsetof(wk_gru_layer_gradient_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"hidden", offsetof(wk_gru_layer_gradient_arguments, hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"saved", offsetof(wk_gru_layer_gradient_arguments, saved), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_gru_layer_gradient_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"to_y", offsetof(wk_gru_layer_gradient_arguments, to_y), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"to_final", offsetof(wk_gru_layer_gradient_arguments, to_final), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"to_saved", offsetof(wk_gru_layer_gradient_arguments, to_saved), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"lengths", offsetof(wk_gru_layer_gradient_arguments, lengths), true, false, false, false, 1u << WK_I64},
+static const wk_op_input inputs_gru_steps_gradient[] = {
+    {"weight", offsetof(wk_gru_steps_gradient_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"hidden", offsetof(wk_gru_steps_gradient_arguments, hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"saved", offsetof(wk_gru_steps_gradient_arguments, saved), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", offsetof(wk_gru_steps_gradient_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"to_y", offsetof(wk_gru_steps_gradient_arguments, to_y), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"to_final", offsetof(wk_gru_steps_gradient_arguments, to_final), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"to_saved", offsetof(wk_gru_steps_gradient_arguments, to_saved), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"lengths", offsetof(wk_gru_steps_gradient_arguments, lengths), true, false, false, false, 1u << WK_I64},
 };
-static const wk_attribute attributes_gru_layer_gradient[] = {
-    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gru_layer_gradient_arguments, reverse),
+static const wk_attribute attributes_gru_steps_gradient[] = {
+    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gru_steps_gradient_arguments, reverse),
      0.0, -INFINITY, INFINITY, "from the last step to the first",
      NULL},
 };
@@ -3460,7 +3503,7 @@ static const wk_attribute attributes_cross_entropy[] = {
      0.0, -INFINITY, INFINITY, "mean if not given",
      wk_names_of_reduction},
     {"ignore_index", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_cross_entropy_arguments, ignore_index),
-     -INFINITY, -INFINITY, INFINITY, "label of rows to leave out; none if not given, WK_EXACTLY_ZERO for 0",
+     -INFINITY, -INFINITY, INFINITY, "label of rows to leave out; WK_EXACTLY_ZERO for 0",
      NULL},
     {"label_smoothing", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_cross_entropy_arguments, label_smoothing),
      0.0, 0.0, 1.0, "share of the probability that is spread over all classes",
@@ -3728,10 +3771,10 @@ static const wk_op_input inputs_move_axes[] = {
     {"x", offsetof(wk_move_axes_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
 static const wk_attribute attributes_move_axes[] = {
-    {"from", WK_ATTRIBUTE_AXES, true, offsetof(wk_move_axes_arguments, from),
+    {"source", WK_ATTRIBUTE_AXES, true, offsetof(wk_move_axes_arguments, source),
      0.0, -INFINITY, INFINITY, "which to move",
      NULL},
-    {"to", WK_ATTRIBUTE_AXES, true, offsetof(wk_move_axes_arguments, to),
+    {"destination", WK_ATTRIBUTE_AXES, true, offsetof(wk_move_axes_arguments, destination),
      0.0, -INFINITY, INFINITY, "where to",
      NULL},
 };
@@ -3982,6 +4025,15 @@ static const wk_attribute attributes_histogram[] = {
      NULL},
     {"high", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_histogram_arguments, high),
      0.0, -INFINITY, INFINITY, "of the last interval",
+     NULL},
+};
+static const wk_op_input inputs_in_top_k[] = {
+    {"scores", offsetof(wk_in_top_k_arguments, scores), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"targets", offsetof(wk_in_top_k_arguments, targets), false, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_in_top_k[] = {
+    {"k", WK_ATTRIBUTE_INT, true, offsetof(wk_in_top_k_arguments, k),
+     0.0, 0.0, INFINITY, "how many",
      NULL},
 };
 static const wk_op_input inputs_sgd_update[] = {
@@ -4964,6 +5016,15 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MESHGRID] = {
+        .name = "meshgrid", .id = WK_OP_MESHGRID, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_meshgrid, .input_count = 2, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_meshgrid_arguments), offsetof(wk_meshgrid_arguments, y) + sizeof(((wk_meshgrid_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_meshgrid,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_CLONE] = {
         .name = "clone", .id = WK_OP_CLONE, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_clone, .input_count = 1, .output_count = 1,
@@ -5036,6 +5097,663 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .is_native = NULL,
         .vjp = wk_vjp_linear_recurrence,
         .gradient_reads_inputs = 1, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_DIFFERENCE] = {
+        .name = "difference", .id = WK_OP_DIFFERENCE, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_difference, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_difference, 2, sizeof(wk_difference_arguments), offsetof(wk_difference_arguments, axis) + sizeof(((wk_difference_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_difference,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_TRAPEZOID] = {
+        .name = "trapezoid", .id = WK_OP_TRAPEZOID, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_trapezoid, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_trapezoid, 2, sizeof(wk_trapezoid_arguments), offsetof(wk_trapezoid_arguments, axis) + sizeof(((wk_trapezoid_arguments *)NULL)->axis)},
+        .infer = NULL, .composite = wk_composite_trapezoid,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_RECIPROCAL] = {
+        .name = "reciprocal", .id = WK_OP_RECIPROCAL, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_reciprocal, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_reciprocal_arguments), offsetof(wk_reciprocal_arguments, x) + sizeof(((wk_reciprocal_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_reciprocal,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_RECIPROCAL_GRADIENT_X] = {
+        .name = "reciprocal_gradient_x", .id = WK_OP_RECIPROCAL_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_reciprocal_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_reciprocal_gradient_x_arguments), offsetof(wk_reciprocal_gradient_x_arguments, y) + sizeof(((wk_reciprocal_gradient_x_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_reciprocal_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SQUARE] = {
+        .name = "square", .id = WK_OP_SQUARE, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_square, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_square_arguments), offsetof(wk_square_arguments, x) + sizeof(((wk_square_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_square,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SQUARE_GRADIENT_X] = {
+        .name = "square_gradient_x", .id = WK_OP_SQUARE_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_square_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_square_gradient_x_arguments), offsetof(wk_square_gradient_x_arguments, x) + sizeof(((wk_square_gradient_x_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_square_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ABS] = {
+        .name = "abs", .id = WK_OP_ABS, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_abs, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_abs_arguments), offsetof(wk_abs_arguments, x) + sizeof(((wk_abs_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_abs,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ABS_GRADIENT_X] = {
+        .name = "abs_gradient_x", .id = WK_OP_ABS_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_abs_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_abs_gradient_x_arguments), offsetof(wk_abs_gradient_x_arguments, x) + sizeof(((wk_abs_gradient_x_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_abs_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SIGN] = {
+        .name = "sign", .id = WK_OP_SIGN, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_sign, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_sign_arguments), offsetof(wk_sign_arguments, x) + sizeof(((wk_sign_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_sign,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_RSQRT] = {
+        .name = "rsqrt", .id = WK_OP_RSQRT, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_rsqrt, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_rsqrt_arguments), offsetof(wk_rsqrt_arguments, x) + sizeof(((wk_rsqrt_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_rsqrt,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_RSQRT_GRADIENT_X] = {
+        .name = "rsqrt_gradient_x", .id = WK_OP_RSQRT_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_rsqrt_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_rsqrt_gradient_x_arguments), offsetof(wk_rsqrt_gradient_x_arguments, y) + sizeof(((wk_rsqrt_gradient_x_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_rsqrt_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_POWER] = {
+        .name = "power", .id = WK_OP_POWER, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_power, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_power_arguments), offsetof(wk_power_arguments, exponent) + sizeof(((wk_power_arguments *)NULL)->exponent)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_power,
+        .gradient_reads_inputs = 3, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_EXP2] = {
+        .name = "exp2", .id = WK_OP_EXP2, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_exp2, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_exp2_arguments), offsetof(wk_exp2_arguments, x) + sizeof(((wk_exp2_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_exp2,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_EXPM1] = {
+        .name = "expm1", .id = WK_OP_EXPM1, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_expm1, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_expm1_arguments), offsetof(wk_expm1_arguments, x) + sizeof(((wk_expm1_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_expm1,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_LOG1P] = {
+        .name = "log1p", .id = WK_OP_LOG1P, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_log1p, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_log1p_arguments), offsetof(wk_log1p_arguments, x) + sizeof(((wk_log1p_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_log1p,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LOG2] = {
+        .name = "log2", .id = WK_OP_LOG2, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_log2, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_log2_arguments), offsetof(wk_log2_arguments, x) + sizeof(((wk_log2_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_log2,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LOG10] = {
+        .name = "log10", .id = WK_OP_LOG10, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_log10, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_log10_arguments), offsetof(wk_log10_arguments, x) + sizeof(((wk_log10_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_log10,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SIN] = {
+        .name = "sin", .id = WK_OP_SIN, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_sin, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_sin_arguments), offsetof(wk_sin_arguments, x) + sizeof(((wk_sin_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_sin,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SIN_GRADIENT_X] = {
+        .name = "sin_gradient_x", .id = WK_OP_SIN_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_sin_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_sin_gradient_x_arguments), offsetof(wk_sin_gradient_x_arguments, x) + sizeof(((wk_sin_gradient_x_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_sin_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_COS] = {
+        .name = "cos", .id = WK_OP_COS, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_cos, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_cos_arguments), offsetof(wk_cos_arguments, x) + sizeof(((wk_cos_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_cos,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_COS_GRADIENT_X] = {
+        .name = "cos_gradient_x", .id = WK_OP_COS_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_cos_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_cos_gradient_x_arguments), offsetof(wk_cos_gradient_x_arguments, x) + sizeof(((wk_cos_gradient_x_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_cos_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_TAN] = {
+        .name = "tan", .id = WK_OP_TAN, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_tan, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_tan_arguments), offsetof(wk_tan_arguments, x) + sizeof(((wk_tan_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_tan,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_ASIN] = {
+        .name = "asin", .id = WK_OP_ASIN, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_asin, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_asin_arguments), offsetof(wk_asin_arguments, x) + sizeof(((wk_asin_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_asin,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ACOS] = {
+        .name = "acos", .id = WK_OP_ACOS, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_acos, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_acos_arguments), offsetof(wk_acos_arguments, x) + sizeof(((wk_acos_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_acos,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ATAN] = {
+        .name = "atan", .id = WK_OP_ATAN, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_atan, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_atan_arguments), offsetof(wk_atan_arguments, x) + sizeof(((wk_atan_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_atan,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ATAN2] = {
+        .name = "atan2", .id = WK_OP_ATAN2, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_atan2, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_atan2_arguments), offsetof(wk_atan2_arguments, x) + sizeof(((wk_atan2_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_atan2,
+        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SINH] = {
+        .name = "sinh", .id = WK_OP_SINH, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_sinh, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_sinh_arguments), offsetof(wk_sinh_arguments, x) + sizeof(((wk_sinh_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_sinh,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_COSH] = {
+        .name = "cosh", .id = WK_OP_COSH, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_cosh, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_cosh_arguments), offsetof(wk_cosh_arguments, x) + sizeof(((wk_cosh_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_cosh,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ASINH] = {
+        .name = "asinh", .id = WK_OP_ASINH, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_asinh, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_asinh_arguments), offsetof(wk_asinh_arguments, x) + sizeof(((wk_asinh_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_asinh,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ACOSH] = {
+        .name = "acosh", .id = WK_OP_ACOSH, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_acosh, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_acosh_arguments), offsetof(wk_acosh_arguments, x) + sizeof(((wk_acosh_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_acosh,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ATANH] = {
+        .name = "atanh", .id = WK_OP_ATANH, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_atanh, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_atanh_arguments), offsetof(wk_atanh_arguments, x) + sizeof(((wk_atanh_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_atanh,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ERF] = {
+        .name = "erf", .id = WK_OP_ERF, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_erf, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_erf_arguments), offsetof(wk_erf_arguments, x) + sizeof(((wk_erf_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_erf,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ERF_GRADIENT_X] = {
+        .name = "erf_gradient_x", .id = WK_OP_ERF_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_erf_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_erf_gradient_x_arguments), offsetof(wk_erf_gradient_x_arguments, x) + sizeof(((wk_erf_gradient_x_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_erf_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ERFC] = {
+        .name = "erfc", .id = WK_OP_ERFC, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_erfc, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_erfc_arguments), offsetof(wk_erfc_arguments, x) + sizeof(((wk_erfc_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_erfc,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ERFINV] = {
+        .name = "erfinv", .id = WK_OP_ERFINV, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_erfinv, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_erfinv_arguments), offsetof(wk_erfinv_arguments, x) + sizeof(((wk_erfinv_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_erfinv,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_NDTR] = {
+        .name = "ndtr", .id = WK_OP_NDTR, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_ndtr, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_ndtr_arguments), offsetof(wk_ndtr_arguments, x) + sizeof(((wk_ndtr_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_ndtr,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LGAMMA] = {
+        .name = "lgamma", .id = WK_OP_LGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_lgamma, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_lgamma_arguments), offsetof(wk_lgamma_arguments, x) + sizeof(((wk_lgamma_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_lgamma,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_DIGAMMA] = {
+        .name = "digamma", .id = WK_OP_DIGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_digamma, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_digamma_arguments), offsetof(wk_digamma_arguments, x) + sizeof(((wk_digamma_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_digamma,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_TRIGAMMA] = {
+        .name = "trigamma", .id = WK_OP_TRIGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_trigamma, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_trigamma_arguments), offsetof(wk_trigamma_arguments, x) + sizeof(((wk_trigamma_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_trigamma,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_POLYGAMMA] = {
+        .name = "polygamma", .id = WK_OP_POLYGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_polygamma, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_polygamma, 1, sizeof(wk_polygamma_arguments), offsetof(wk_polygamma_arguments, order) + sizeof(((wk_polygamma_arguments *)NULL)->order)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_polygamma,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CBRT] = {
+        .name = "cbrt", .id = WK_OP_CBRT, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_cbrt, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_cbrt_arguments), offsetof(wk_cbrt_arguments, x) + sizeof(((wk_cbrt_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_cbrt,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_FLOOR] = {
+        .name = "floor", .id = WK_OP_FLOOR, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_floor, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_floor_arguments), offsetof(wk_floor_arguments, x) + sizeof(((wk_floor_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_floor,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CEIL] = {
+        .name = "ceil", .id = WK_OP_CEIL, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_ceil, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_ceil_arguments), offsetof(wk_ceil_arguments, x) + sizeof(((wk_ceil_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_ceil,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ROUND] = {
+        .name = "round", .id = WK_OP_ROUND, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_round, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_round_arguments), offsetof(wk_round_arguments, x) + sizeof(((wk_round_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_round,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_TRUNC] = {
+        .name = "trunc", .id = WK_OP_TRUNC, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_trunc, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_trunc_arguments), offsetof(wk_trunc_arguments, x) + sizeof(((wk_trunc_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_trunc,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_FRAC] = {
+        .name = "frac", .id = WK_OP_FRAC, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_frac, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_frac_arguments), offsetof(wk_frac_arguments, x) + sizeof(((wk_frac_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_frac,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CLAMP] = {
+        .name = "clamp", .id = WK_OP_CLAMP, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_clamp, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_clamp, 2, sizeof(wk_clamp_arguments), offsetof(wk_clamp_arguments, max) + sizeof(((wk_clamp_arguments *)NULL)->max)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_clamp,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CLAMP_GRADIENT_X] = {
+        .name = "clamp_gradient_x", .id = WK_OP_CLAMP_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_clamp_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_clamp_gradient_x, 2, sizeof(wk_clamp_gradient_x_arguments), offsetof(wk_clamp_gradient_x_arguments, max) + sizeof(((wk_clamp_gradient_x_arguments *)NULL)->max)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_clamp_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LERP] = {
+        .name = "lerp", .id = WK_OP_LERP, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_lerp, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_lerp_arguments), offsetof(wk_lerp_arguments, weight) + sizeof(((wk_lerp_arguments *)NULL)->weight)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_lerp,
+        .gradient_reads_inputs = 7, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ADDCMUL] = {
+        .name = "addcmul", .id = WK_OP_ADDCMUL, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_addcmul, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_addcmul, 1, sizeof(wk_addcmul_arguments), offsetof(wk_addcmul_arguments, z) + sizeof(((wk_addcmul_arguments *)NULL)->z)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_addcmul,
+        .gradient_reads_inputs = 6, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_ADDCDIV] = {
+        .name = "addcdiv", .id = WK_OP_ADDCDIV, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_addcdiv, .input_count = 3, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_addcdiv, 1, sizeof(wk_addcdiv_arguments), offsetof(wk_addcdiv_arguments, z) + sizeof(((wk_addcdiv_arguments *)NULL)->z)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_addcdiv,
+        .gradient_reads_inputs = 6, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MASKED_FILL] = {
+        .name = "masked_fill", .id = WK_OP_MASKED_FILL, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_masked_fill, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_masked_fill, 1, sizeof(wk_masked_fill_arguments), offsetof(wk_masked_fill_arguments, value) + sizeof(((wk_masked_fill_arguments *)NULL)->value)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_masked_fill,
+        .gradient_reads_inputs = 2, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MASKED_FILL_GRADIENT_X] = {
+        .name = "masked_fill_gradient_x", .id = WK_OP_MASKED_FILL_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
+        .inputs = inputs_masked_fill_gradient_x, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_masked_fill_gradient_x_arguments), offsetof(wk_masked_fill_gradient_x_arguments, mask) + sizeof(((wk_masked_fill_gradient_x_arguments *)NULL)->mask)},
+        .infer = wk_infer_pointwise, .composite = wk_composite_masked_fill_gradient_x,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_FLOOR_DIVIDE] = {
+        .name = "floor_divide", .id = WK_OP_FLOOR_DIVIDE, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_floor_divide, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_floor_divide_arguments), offsetof(wk_floor_divide_arguments, y) + sizeof(((wk_floor_divide_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_floor_divide,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_REMAINDER] = {
+        .name = "remainder", .id = WK_OP_REMAINDER, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_remainder, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_remainder_arguments), offsetof(wk_remainder_arguments, y) + sizeof(((wk_remainder_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_remainder,
+        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_FMOD] = {
+        .name = "fmod", .id = WK_OP_FMOD, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_fmod, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_fmod_arguments), offsetof(wk_fmod_arguments, y) + sizeof(((wk_fmod_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_fmod,
+        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_HYPOT] = {
+        .name = "hypot", .id = WK_OP_HYPOT, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_hypot, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_hypot_arguments), offsetof(wk_hypot_arguments, y) + sizeof(((wk_hypot_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_hypot,
+        .gradient_reads_inputs = 3, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_LOGADDEXP] = {
+        .name = "logaddexp", .id = WK_OP_LOGADDEXP, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_logaddexp, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_logaddexp_arguments), offsetof(wk_logaddexp_arguments, y) + sizeof(((wk_logaddexp_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_logaddexp,
+        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LOGADDEXP2] = {
+        .name = "logaddexp2", .id = WK_OP_LOGADDEXP2, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_logaddexp2, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_logaddexp2_arguments), offsetof(wk_logaddexp2_arguments, y) + sizeof(((wk_logaddexp2_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_logaddexp2,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_XLOGY] = {
+        .name = "xlogy", .id = WK_OP_XLOGY, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_xlogy, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_xlogy_arguments), offsetof(wk_xlogy_arguments, y) + sizeof(((wk_xlogy_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_xlogy,
+        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_COPYSIGN] = {
+        .name = "copysign", .id = WK_OP_COPYSIGN, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_copysign, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_copysign_arguments), offsetof(wk_copysign_arguments, y) + sizeof(((wk_copysign_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_copysign,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_HEAVISIDE] = {
+        .name = "heaviside", .id = WK_OP_HEAVISIDE, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_heaviside, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_heaviside_arguments), offsetof(wk_heaviside_arguments, y) + sizeof(((wk_heaviside_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_FMAX] = {
+        .name = "fmax", .id = WK_OP_FMAX, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_fmax, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_fmax_arguments), offsetof(wk_fmax_arguments, y) + sizeof(((wk_fmax_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_fmax,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_FMIN] = {
+        .name = "fmin", .id = WK_OP_FMIN, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_fmin, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_fmin_arguments), offsetof(wk_fmin_arguments, y) + sizeof(((wk_fmin_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_fmin,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SQUARED_DIFFERENCE] = {
+        .name = "squared_difference", .id = WK_OP_SQUARED_DIFFERENCE, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_squared_difference, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_squared_difference_arguments), offsetof(wk_squared_difference_arguments, y) + sizeof(((wk_squared_difference_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_squared_difference,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_DIVIDE_NO_NAN] = {
+        .name = "divide_no_nan", .id = WK_OP_DIVIDE_NO_NAN, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_divide_no_nan, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_divide_no_nan_arguments), offsetof(wk_divide_no_nan_arguments, y) + sizeof(((wk_divide_no_nan_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_divide_no_nan,
+        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SINC] = {
+        .name = "sinc", .id = WK_OP_SINC, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_sinc, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_sinc_arguments), offsetof(wk_sinc_arguments, x) + sizeof(((wk_sinc_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_sinc,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 1, .random_key = 0},
+    [WK_OP_LOGIT] = {
+        .name = "logit", .id = WK_OP_LOGIT, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_logit, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_logit, 1, sizeof(wk_logit_arguments), offsetof(wk_logit_arguments, x) + sizeof(((wk_logit_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_logit,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_DEG2RAD] = {
+        .name = "deg2rad", .id = WK_OP_DEG2RAD, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_deg2rad, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_deg2rad_arguments), offsetof(wk_deg2rad_arguments, x) + sizeof(((wk_deg2rad_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_deg2rad,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_RAD2DEG] = {
+        .name = "rad2deg", .id = WK_OP_RAD2DEG, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_rad2deg, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_rad2deg_arguments), offsetof(wk_rad2deg_arguments, x) + sizeof(((wk_rad2deg_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_rad2deg,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_THRESHOLD] = {
+        .name = "threshold", .id = WK_OP_THRESHOLD, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_threshold, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_threshold, 2, sizeof(wk_threshold_arguments), offsetof(wk_threshold_arguments, value) + sizeof(((wk_threshold_arguments *)NULL)->value)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_threshold,
+        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_FLOAT_POWER] = {
+        .name = "float_power", .id = WK_OP_FLOAT_POWER, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_float_power, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_float_power_arguments), offsetof(wk_float_power_arguments, exponent) + sizeof(((wk_float_power_arguments *)NULL)->exponent)},
+        .infer = NULL, .composite = wk_composite_float_power,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_NAN_TO_NUM] = {
+        .name = "nan_to_num", .id = WK_OP_NAN_TO_NUM, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_nan_to_num, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {attributes_nan_to_num, 3, sizeof(wk_nan_to_num_arguments), offsetof(wk_nan_to_num_arguments, x) + sizeof(((wk_nan_to_num_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_nan_to_num,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_EMBEDDING] = {
         .name = "embedding", .id = WK_OP_EMBEDDING, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_embedding, .input_count = 2, .output_count = 1,
@@ -5194,10 +5912,10 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .inputs = inputs_index_reduce, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_index_reduce, 3, sizeof(wk_index_reduce_arguments), offsetof(wk_index_reduce_arguments, axis) + sizeof(((wk_index_reduce_arguments *)NULL)->axis)},
-        .infer = NULL, .composite = wk_composite_index_reduce,
+        .infer = wk_infer_index_reduce, .composite = NULL,
         .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+        .vjp = wk_vjp_index_reduce,
+        .gradient_reads_inputs = 7, .gradient_reads_outputs = 1, .random_key = 0},
     [WK_OP_TAKE] = {
         .name = "take", .id = WK_OP_TAKE, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_take, .input_count = 2, .output_count = 1,
@@ -5357,24 +6075,6 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_trace_arguments), offsetof(wk_trace_arguments, x) + sizeof(((wk_trace_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_trace,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_LOWER_TRIANGLE] = {
-        .name = "lower_triangle", .id = WK_OP_LOWER_TRIANGLE, .class = WK_CLASS_MATRIX, .hidden = false,
-        .inputs = inputs_lower_triangle, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_lower_triangle, 1, sizeof(wk_lower_triangle_arguments), offsetof(wk_lower_triangle_arguments, x) + sizeof(((wk_lower_triangle_arguments *)NULL)->x)},
-        .infer = NULL, .composite = wk_composite_lower_triangle,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_UPPER_TRIANGLE] = {
-        .name = "upper_triangle", .id = WK_OP_UPPER_TRIANGLE, .class = WK_CLASS_MATRIX, .hidden = false,
-        .inputs = inputs_upper_triangle, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_upper_triangle, 1, sizeof(wk_upper_triangle_arguments), offsetof(wk_upper_triangle_arguments, x) + sizeof(((wk_upper_triangle_arguments *)NULL)->x)},
-        .infer = NULL, .composite = wk_composite_upper_triangle,
         .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
@@ -5555,6 +6255,195 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, 0, sizeof(wk_matrix_exponential_arguments), offsetof(wk_matrix_exponential_arguments, x) + sizeof(((wk_matrix_exponential_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_matrix_exponential,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LU] = {
+        .name = "lu", .id = WK_OP_LU, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_lu, .input_count = 1, .output_count = 3,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_lu_arguments), offsetof(wk_lu_arguments, x) + sizeof(((wk_lu_arguments *)NULL)->x)},
+        .infer = wk_infer_lu, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_lu,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 7, .random_key = 0},
+    [WK_OP_CHOLESKY_INVERSE] = {
+        .name = "cholesky_inverse", .id = WK_OP_CHOLESKY_INVERSE, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_cholesky_inverse, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_cholesky_inverse_arguments), offsetof(wk_cholesky_inverse_arguments, l) + sizeof(((wk_cholesky_inverse_arguments *)NULL)->l)},
+        .infer = NULL, .composite = wk_composite_cholesky_inverse,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_MATRIX_NORM] = {
+        .name = "matrix_norm", .id = WK_OP_MATRIX_NORM, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_matrix_norm, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_matrix_norm, 1, sizeof(wk_matrix_norm_arguments), offsetof(wk_matrix_norm_arguments, x) + sizeof(((wk_matrix_norm_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_matrix_norm,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_COVARIANCE] = {
+        .name = "covariance", .id = WK_OP_COVARIANCE, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_covariance, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_covariance, 1, sizeof(wk_covariance_arguments), offsetof(wk_covariance_arguments, x) + sizeof(((wk_covariance_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_covariance,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_CORRELATION] = {
+        .name = "correlation", .id = WK_OP_CORRELATION, .class = WK_CLASS_MATRIX, .hidden = false,
+        .inputs = inputs_correlation, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_correlation_arguments), offsetof(wk_correlation_arguments, x) + sizeof(((wk_correlation_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_correlation,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_SIGNBIT] = {
+        .name = "signbit", .id = WK_OP_SIGNBIT, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_signbit, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_signbit_arguments), offsetof(wk_signbit_arguments, x) + sizeof(((wk_signbit_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_signbit,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_IS_NAN] = {
+        .name = "is_nan", .id = WK_OP_IS_NAN, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_is_nan, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_is_nan_arguments), offsetof(wk_is_nan_arguments, x) + sizeof(((wk_is_nan_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_IS_INFINITE] = {
+        .name = "is_infinite", .id = WK_OP_IS_INFINITE, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_is_infinite, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_is_infinite_arguments), offsetof(wk_is_infinite_arguments, x) + sizeof(((wk_is_infinite_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_IS_FINITE] = {
+        .name = "is_finite", .id = WK_OP_IS_FINITE, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_is_finite, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_is_finite_arguments), offsetof(wk_is_finite_arguments, x) + sizeof(((wk_is_finite_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_IS_CLOSE] = {
+        .name = "is_close", .id = WK_OP_IS_CLOSE, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_is_close, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {attributes_is_close, 3, sizeof(wk_is_close_arguments), offsetof(wk_is_close_arguments, y) + sizeof(((wk_is_close_arguments *)NULL)->y)},
+        .infer = NULL, .composite = wk_composite_is_close,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LOGICAL_AND] = {
+        .name = "logical_and", .id = WK_OP_LOGICAL_AND, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_logical_and, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_logical_and_arguments), offsetof(wk_logical_and_arguments, y) + sizeof(((wk_logical_and_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LOGICAL_OR] = {
+        .name = "logical_or", .id = WK_OP_LOGICAL_OR, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_logical_or, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_logical_or_arguments), offsetof(wk_logical_or_arguments, y) + sizeof(((wk_logical_or_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LOGICAL_XOR] = {
+        .name = "logical_xor", .id = WK_OP_LOGICAL_XOR, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_logical_xor, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_logical_xor_arguments), offsetof(wk_logical_xor_arguments, y) + sizeof(((wk_logical_xor_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LOGICAL_NOT] = {
+        .name = "logical_not", .id = WK_OP_LOGICAL_NOT, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_logical_not, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_logical_not_arguments), offsetof(wk_logical_not_arguments, x) + sizeof(((wk_logical_not_arguments *)NULL)->x)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_BITWISE_AND] = {
+        .name = "bitwise_and", .id = WK_OP_BITWISE_AND, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_bitwise_and, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_bitwise_and_arguments), offsetof(wk_bitwise_and_arguments, y) + sizeof(((wk_bitwise_and_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_BITWISE_OR] = {
+        .name = "bitwise_or", .id = WK_OP_BITWISE_OR, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_bitwise_or, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_bitwise_or_arguments), offsetof(wk_bitwise_or_arguments, y) + sizeof(((wk_bitwise_or_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_BITWISE_XOR] = {
+        .name = "bitwise_xor", .id = WK_OP_BITWISE_XOR, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_bitwise_xor, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_bitwise_xor_arguments), offsetof(wk_bitwise_xor_arguments, y) + sizeof(((wk_bitwise_xor_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_BITWISE_NOT] = {
+        .name = "bitwise_not", .id = WK_OP_BITWISE_NOT, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_bitwise_not, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_bitwise_not_arguments), offsetof(wk_bitwise_not_arguments, x) + sizeof(((wk_bitwise_not_arguments *)NULL)->x)},
+        .infer = NULL, .composite = wk_composite_bitwise_not,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_LEFT_SHIFT] = {
+        .name = "left_shift", .id = WK_OP_LEFT_SHIFT, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_left_shift, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_left_shift_arguments), offsetof(wk_left_shift_arguments, y) + sizeof(((wk_left_shift_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_RIGHT_SHIFT] = {
+        .name = "right_shift", .id = WK_OP_RIGHT_SHIFT, .class = WK_CLASS_POINTWISE, .hidden = false,
+        .inputs = inputs_right_shift, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .settings = {NULL, 0, sizeof(wk_right_shift_arguments), offsetof(wk_right_shift_arguments, y) + sizeof(((wk_right_shift_arguments *)NULL)->y)},
+        .infer = wk_infer_pointwise, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_BITCAST] = {
+        .name = "bitcast", .id = WK_OP_BITCAST, .class = WK_CLASS_MOVE, .hidden = false,
+        .inputs = inputs_bitcast, .input_count = 1, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_bitcast, 1, sizeof(wk_bitcast_arguments), offsetof(wk_bitcast_arguments, dtype) + sizeof(((wk_bitcast_arguments *)NULL)->dtype)},
+        .infer = wk_infer_bitcast, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
@@ -6197,780 +7086,6 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_RECIPROCAL] = {
-        .name = "reciprocal", .id = WK_OP_RECIPROCAL, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_reciprocal, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_reciprocal_arguments), offsetof(wk_reciprocal_arguments, x) + sizeof(((wk_reciprocal_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_reciprocal,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
-    [WK_OP_RECIPROCAL_GRADIENT_X] = {
-        .name = "reciprocal_gradient_x", .id = WK_OP_RECIPROCAL_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
-        .inputs = inputs_reciprocal_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_reciprocal_gradient_x_arguments), offsetof(wk_reciprocal_gradient_x_arguments, y) + sizeof(((wk_reciprocal_gradient_x_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = wk_composite_reciprocal_gradient_x,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_SQUARE] = {
-        .name = "square", .id = WK_OP_SQUARE, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_square, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_square_arguments), offsetof(wk_square_arguments, x) + sizeof(((wk_square_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_square,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_SQUARE_GRADIENT_X] = {
-        .name = "square_gradient_x", .id = WK_OP_SQUARE_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
-        .inputs = inputs_square_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_square_gradient_x_arguments), offsetof(wk_square_gradient_x_arguments, x) + sizeof(((wk_square_gradient_x_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = wk_composite_square_gradient_x,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_ABS] = {
-        .name = "abs", .id = WK_OP_ABS, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_abs, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_abs_arguments), offsetof(wk_abs_arguments, x) + sizeof(((wk_abs_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_abs,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_ABS_GRADIENT_X] = {
-        .name = "abs_gradient_x", .id = WK_OP_ABS_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
-        .inputs = inputs_abs_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_abs_gradient_x_arguments), offsetof(wk_abs_gradient_x_arguments, x) + sizeof(((wk_abs_gradient_x_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = wk_composite_abs_gradient_x,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_SIGN] = {
-        .name = "sign", .id = WK_OP_SIGN, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_sign, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_sign_arguments), offsetof(wk_sign_arguments, x) + sizeof(((wk_sign_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_sign,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_RSQRT] = {
-        .name = "rsqrt", .id = WK_OP_RSQRT, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_rsqrt, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_rsqrt_arguments), offsetof(wk_rsqrt_arguments, x) + sizeof(((wk_rsqrt_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_rsqrt,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
-    [WK_OP_RSQRT_GRADIENT_X] = {
-        .name = "rsqrt_gradient_x", .id = WK_OP_RSQRT_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
-        .inputs = inputs_rsqrt_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_rsqrt_gradient_x_arguments), offsetof(wk_rsqrt_gradient_x_arguments, y) + sizeof(((wk_rsqrt_gradient_x_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = wk_composite_rsqrt_gradient_x,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_POWER] = {
-        .name = "power", .id = WK_OP_POWER, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_power, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_power_arguments), offsetof(wk_power_arguments, exponent) + sizeof(((wk_power_arguments *)NULL)->exponent)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_power,
-        .gradient_reads_inputs = 3, .gradient_reads_outputs = 1, .random_key = 0},
-    [WK_OP_EXP2] = {
-        .name = "exp2", .id = WK_OP_EXP2, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_exp2, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_exp2_arguments), offsetof(wk_exp2_arguments, x) + sizeof(((wk_exp2_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_exp2,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
-    [WK_OP_EXPM1] = {
-        .name = "expm1", .id = WK_OP_EXPM1, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_expm1, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_expm1_arguments), offsetof(wk_expm1_arguments, x) + sizeof(((wk_expm1_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_expm1,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
-    [WK_OP_LOG1P] = {
-        .name = "log1p", .id = WK_OP_LOG1P, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_log1p, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_log1p_arguments), offsetof(wk_log1p_arguments, x) + sizeof(((wk_log1p_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_log1p,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_LOG2] = {
-        .name = "log2", .id = WK_OP_LOG2, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_log2, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_log2_arguments), offsetof(wk_log2_arguments, x) + sizeof(((wk_log2_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_log2,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_LOG10] = {
-        .name = "log10", .id = WK_OP_LOG10, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_log10, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_log10_arguments), offsetof(wk_log10_arguments, x) + sizeof(((wk_log10_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_log10,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_SIN] = {
-        .name = "sin", .id = WK_OP_SIN, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_sin, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_sin_arguments), offsetof(wk_sin_arguments, x) + sizeof(((wk_sin_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_sin,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_SIN_GRADIENT_X] = {
-        .name = "sin_gradient_x", .id = WK_OP_SIN_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
-        .inputs = inputs_sin_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_sin_gradient_x_arguments), offsetof(wk_sin_gradient_x_arguments, x) + sizeof(((wk_sin_gradient_x_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = wk_composite_sin_gradient_x,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_COS] = {
-        .name = "cos", .id = WK_OP_COS, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_cos, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_cos_arguments), offsetof(wk_cos_arguments, x) + sizeof(((wk_cos_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_cos,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_COS_GRADIENT_X] = {
-        .name = "cos_gradient_x", .id = WK_OP_COS_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
-        .inputs = inputs_cos_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_cos_gradient_x_arguments), offsetof(wk_cos_gradient_x_arguments, x) + sizeof(((wk_cos_gradient_x_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = wk_composite_cos_gradient_x,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_TAN] = {
-        .name = "tan", .id = WK_OP_TAN, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_tan, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_tan_arguments), offsetof(wk_tan_arguments, x) + sizeof(((wk_tan_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_tan,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
-    [WK_OP_ASIN] = {
-        .name = "asin", .id = WK_OP_ASIN, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_asin, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_asin_arguments), offsetof(wk_asin_arguments, x) + sizeof(((wk_asin_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_asin,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_ACOS] = {
-        .name = "acos", .id = WK_OP_ACOS, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_acos, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_acos_arguments), offsetof(wk_acos_arguments, x) + sizeof(((wk_acos_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_acos,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_ATAN] = {
-        .name = "atan", .id = WK_OP_ATAN, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_atan, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_atan_arguments), offsetof(wk_atan_arguments, x) + sizeof(((wk_atan_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_atan,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_ATAN2] = {
-        .name = "atan2", .id = WK_OP_ATAN2, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_atan2, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_atan2_arguments), offsetof(wk_atan2_arguments, x) + sizeof(((wk_atan2_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_atan2,
-        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_SINH] = {
-        .name = "sinh", .id = WK_OP_SINH, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_sinh, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_sinh_arguments), offsetof(wk_sinh_arguments, x) + sizeof(((wk_sinh_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_sinh,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_COSH] = {
-        .name = "cosh", .id = WK_OP_COSH, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_cosh, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_cosh_arguments), offsetof(wk_cosh_arguments, x) + sizeof(((wk_cosh_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_cosh,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_ASINH] = {
-        .name = "asinh", .id = WK_OP_ASINH, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_asinh, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_asinh_arguments), offsetof(wk_asinh_arguments, x) + sizeof(((wk_asinh_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_asinh,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_ACOSH] = {
-        .name = "acosh", .id = WK_OP_ACOSH, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_acosh, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_acosh_arguments), offsetof(wk_acosh_arguments, x) + sizeof(((wk_acosh_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_acosh,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_ATANH] = {
-        .name = "atanh", .id = WK_OP_ATANH, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_atanh, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_atanh_arguments), offsetof(wk_atanh_arguments, x) + sizeof(((wk_atanh_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_atanh,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_ERF] = {
-        .name = "erf", .id = WK_OP_ERF, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_erf, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_erf_arguments), offsetof(wk_erf_arguments, x) + sizeof(((wk_erf_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_erf,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_ERF_GRADIENT_X] = {
-        .name = "erf_gradient_x", .id = WK_OP_ERF_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
-        .inputs = inputs_erf_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_erf_gradient_x_arguments), offsetof(wk_erf_gradient_x_arguments, x) + sizeof(((wk_erf_gradient_x_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = wk_composite_erf_gradient_x,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_ERFC] = {
-        .name = "erfc", .id = WK_OP_ERFC, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_erfc, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_erfc_arguments), offsetof(wk_erfc_arguments, x) + sizeof(((wk_erfc_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_erfc,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_ERFINV] = {
-        .name = "erfinv", .id = WK_OP_ERFINV, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_erfinv, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_erfinv_arguments), offsetof(wk_erfinv_arguments, x) + sizeof(((wk_erfinv_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_erfinv,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
-    [WK_OP_NDTR] = {
-        .name = "ndtr", .id = WK_OP_NDTR, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_ndtr, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_ndtr_arguments), offsetof(wk_ndtr_arguments, x) + sizeof(((wk_ndtr_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_ndtr,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_LGAMMA] = {
-        .name = "lgamma", .id = WK_OP_LGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_lgamma, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_lgamma_arguments), offsetof(wk_lgamma_arguments, x) + sizeof(((wk_lgamma_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_lgamma,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_DIGAMMA] = {
-        .name = "digamma", .id = WK_OP_DIGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_digamma, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_digamma_arguments), offsetof(wk_digamma_arguments, x) + sizeof(((wk_digamma_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_digamma,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_TRIGAMMA] = {
-        .name = "trigamma", .id = WK_OP_TRIGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_trigamma, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_trigamma_arguments), offsetof(wk_trigamma_arguments, x) + sizeof(((wk_trigamma_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_trigamma,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_POLYGAMMA] = {
-        .name = "polygamma", .id = WK_OP_POLYGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_polygamma, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_polygamma, 1, sizeof(wk_polygamma_arguments), offsetof(wk_polygamma_arguments, order) + sizeof(((wk_polygamma_arguments *)NULL)->order)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_polygamma,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_CBRT] = {
-        .name = "cbrt", .id = WK_OP_CBRT, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_cbrt, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_cbrt_arguments), offsetof(wk_cbrt_arguments, x) + sizeof(((wk_cbrt_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_cbrt,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 1, .random_key = 0},
-    [WK_OP_FLOOR] = {
-        .name = "floor", .id = WK_OP_FLOOR, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_floor, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_floor_arguments), offsetof(wk_floor_arguments, x) + sizeof(((wk_floor_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_floor,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_CEIL] = {
-        .name = "ceil", .id = WK_OP_CEIL, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_ceil, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_ceil_arguments), offsetof(wk_ceil_arguments, x) + sizeof(((wk_ceil_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_ceil,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_ROUND] = {
-        .name = "round", .id = WK_OP_ROUND, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_round, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_round_arguments), offsetof(wk_round_arguments, x) + sizeof(((wk_round_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_round,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_TRUNC] = {
-        .name = "trunc", .id = WK_OP_TRUNC, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_trunc, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_trunc_arguments), offsetof(wk_trunc_arguments, x) + sizeof(((wk_trunc_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_trunc,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_FRAC] = {
-        .name = "frac", .id = WK_OP_FRAC, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_frac, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_frac_arguments), offsetof(wk_frac_arguments, x) + sizeof(((wk_frac_arguments *)NULL)->x)},
-        .infer = NULL, .composite = wk_composite_frac,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_CLAMP] = {
-        .name = "clamp", .id = WK_OP_CLAMP, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_clamp, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_clamp, 2, sizeof(wk_clamp_arguments), offsetof(wk_clamp_arguments, max) + sizeof(((wk_clamp_arguments *)NULL)->max)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_clamp,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_CLAMP_GRADIENT_X] = {
-        .name = "clamp_gradient_x", .id = WK_OP_CLAMP_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
-        .inputs = inputs_clamp_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_clamp_gradient_x, 2, sizeof(wk_clamp_gradient_x_arguments), offsetof(wk_clamp_gradient_x_arguments, max) + sizeof(((wk_clamp_gradient_x_arguments *)NULL)->max)},
-        .infer = wk_infer_pointwise, .composite = wk_composite_clamp_gradient_x,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_LERP] = {
-        .name = "lerp", .id = WK_OP_LERP, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_lerp, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_lerp_arguments), offsetof(wk_lerp_arguments, weight) + sizeof(((wk_lerp_arguments *)NULL)->weight)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_lerp,
-        .gradient_reads_inputs = 7, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_ADDCMUL] = {
-        .name = "addcmul", .id = WK_OP_ADDCMUL, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_addcmul, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_addcmul, 1, sizeof(wk_addcmul_arguments), offsetof(wk_addcmul_arguments, z) + sizeof(((wk_addcmul_arguments *)NULL)->z)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_addcmul,
-        .gradient_reads_inputs = 6, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_ADDCDIV] = {
-        .name = "addcdiv", .id = WK_OP_ADDCDIV, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_addcdiv, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_addcdiv, 1, sizeof(wk_addcdiv_arguments), offsetof(wk_addcdiv_arguments, z) + sizeof(((wk_addcdiv_arguments *)NULL)->z)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_addcdiv,
-        .gradient_reads_inputs = 6, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_MASKED_FILL] = {
-        .name = "masked_fill", .id = WK_OP_MASKED_FILL, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_masked_fill, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_masked_fill, 1, sizeof(wk_masked_fill_arguments), offsetof(wk_masked_fill_arguments, value) + sizeof(((wk_masked_fill_arguments *)NULL)->value)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_masked_fill,
-        .gradient_reads_inputs = 2, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_MASKED_FILL_GRADIENT_X] = {
-        .name = "masked_fill_gradient_x", .id = WK_OP_MASKED_FILL_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
-        .inputs = inputs_masked_fill_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_masked_fill_gradient_x_arguments), offsetof(wk_masked_fill_gradient_x_arguments, mask) + sizeof(((wk_masked_fill_gradient_x_arguments *)NULL)->mask)},
-        .infer = wk_infer_pointwise, .composite = wk_composite_masked_fill_gradient_x,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_FLOOR_DIVIDE] = {
-        .name = "floor_divide", .id = WK_OP_FLOOR_DIVIDE, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_floor_divide, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_floor_divide_arguments), offsetof(wk_floor_divide_arguments, y) + sizeof(((wk_floor_divide_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_floor_divide,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_REMAINDER] = {
-        .name = "remainder", .id = WK_OP_REMAINDER, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_remainder, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_remainder_arguments), offsetof(wk_remainder_arguments, y) + sizeof(((wk_remainder_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_remainder,
-        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_FMOD] = {
-        .name = "fmod", .id = WK_OP_FMOD, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_fmod, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_fmod_arguments), offsetof(wk_fmod_arguments, y) + sizeof(((wk_fmod_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_fmod,
-        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_HYPOT] = {
-        .name = "hypot", .id = WK_OP_HYPOT, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_hypot, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_hypot_arguments), offsetof(wk_hypot_arguments, y) + sizeof(((wk_hypot_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_hypot,
-        .gradient_reads_inputs = 3, .gradient_reads_outputs = 1, .random_key = 0},
-    [WK_OP_LOGADDEXP] = {
-        .name = "logaddexp", .id = WK_OP_LOGADDEXP, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_logaddexp, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_logaddexp_arguments), offsetof(wk_logaddexp_arguments, y) + sizeof(((wk_logaddexp_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_logaddexp,
-        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_LOGADDEXP2] = {
-        .name = "logaddexp2", .id = WK_OP_LOGADDEXP2, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_logaddexp2, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_logaddexp2_arguments), offsetof(wk_logaddexp2_arguments, y) + sizeof(((wk_logaddexp2_arguments *)NULL)->y)},
-        .infer = NULL, .composite = wk_composite_logaddexp2,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_XLOGY] = {
-        .name = "xlogy", .id = WK_OP_XLOGY, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_xlogy, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_xlogy_arguments), offsetof(wk_xlogy_arguments, y) + sizeof(((wk_xlogy_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_xlogy,
-        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_COPYSIGN] = {
-        .name = "copysign", .id = WK_OP_COPYSIGN, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_copysign, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_copysign_arguments), offsetof(wk_copysign_arguments, y) + sizeof(((wk_copysign_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_copysign,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 1, .random_key = 0},
-    [WK_OP_HEAVISIDE] = {
-        .name = "heaviside", .id = WK_OP_HEAVISIDE, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_heaviside, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_heaviside_arguments), offsetof(wk_heaviside_arguments, y) + sizeof(((wk_heaviside_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_FMAX] = {
-        .name = "fmax", .id = WK_OP_FMAX, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_fmax, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_fmax_arguments), offsetof(wk_fmax_arguments, y) + sizeof(((wk_fmax_arguments *)NULL)->y)},
-        .infer = NULL, .composite = wk_composite_fmax,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_FMIN] = {
-        .name = "fmin", .id = WK_OP_FMIN, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_fmin, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_fmin_arguments), offsetof(wk_fmin_arguments, y) + sizeof(((wk_fmin_arguments *)NULL)->y)},
-        .infer = NULL, .composite = wk_composite_fmin,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_SQUARED_DIFFERENCE] = {
-        .name = "squared_difference", .id = WK_OP_SQUARED_DIFFERENCE, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_squared_difference, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_squared_difference_arguments), offsetof(wk_squared_difference_arguments, y) + sizeof(((wk_squared_difference_arguments *)NULL)->y)},
-        .infer = NULL, .composite = wk_composite_squared_difference,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_DIVIDE_NO_NAN] = {
-        .name = "divide_no_nan", .id = WK_OP_DIVIDE_NO_NAN, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_divide_no_nan, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_divide_no_nan_arguments), offsetof(wk_divide_no_nan_arguments, y) + sizeof(((wk_divide_no_nan_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_divide_no_nan,
-        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_SINC] = {
-        .name = "sinc", .id = WK_OP_SINC, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_sinc, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_sinc_arguments), offsetof(wk_sinc_arguments, x) + sizeof(((wk_sinc_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_sinc,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 1, .random_key = 0},
-    [WK_OP_LOGIT] = {
-        .name = "logit", .id = WK_OP_LOGIT, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_logit, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_logit, 1, sizeof(wk_logit_arguments), offsetof(wk_logit_arguments, x) + sizeof(((wk_logit_arguments *)NULL)->x)},
-        .infer = NULL, .composite = wk_composite_logit,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_DEG2RAD] = {
-        .name = "deg2rad", .id = WK_OP_DEG2RAD, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_deg2rad, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_deg2rad_arguments), offsetof(wk_deg2rad_arguments, x) + sizeof(((wk_deg2rad_arguments *)NULL)->x)},
-        .infer = NULL, .composite = wk_composite_deg2rad,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_RAD2DEG] = {
-        .name = "rad2deg", .id = WK_OP_RAD2DEG, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_rad2deg, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_rad2deg_arguments), offsetof(wk_rad2deg_arguments, x) + sizeof(((wk_rad2deg_arguments *)NULL)->x)},
-        .infer = NULL, .composite = wk_composite_rad2deg,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_THRESHOLD] = {
-        .name = "threshold", .id = WK_OP_THRESHOLD, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_threshold, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_threshold, 2, sizeof(wk_threshold_arguments), offsetof(wk_threshold_arguments, value) + sizeof(((wk_threshold_arguments *)NULL)->value)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = wk_vjp_threshold,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_FLOAT_POWER] = {
-        .name = "float_power", .id = WK_OP_FLOAT_POWER, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_float_power, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_float_power_arguments), offsetof(wk_float_power_arguments, exponent) + sizeof(((wk_float_power_arguments *)NULL)->exponent)},
-        .infer = NULL, .composite = wk_composite_float_power,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_SIGNBIT] = {
-        .name = "signbit", .id = WK_OP_SIGNBIT, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_signbit, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_signbit_arguments), offsetof(wk_signbit_arguments, x) + sizeof(((wk_signbit_arguments *)NULL)->x)},
-        .infer = NULL, .composite = wk_composite_signbit,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_NAN_TO_NUM] = {
-        .name = "nan_to_num", .id = WK_OP_NAN_TO_NUM, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_nan_to_num, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_nan_to_num, 3, sizeof(wk_nan_to_num_arguments), offsetof(wk_nan_to_num_arguments, x) + sizeof(((wk_nan_to_num_arguments *)NULL)->x)},
-        .infer = NULL, .composite = wk_composite_nan_to_num,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_IS_NAN] = {
-        .name = "is_nan", .id = WK_OP_IS_NAN, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_is_nan, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_is_nan_arguments), offsetof(wk_is_nan_arguments, x) + sizeof(((wk_is_nan_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_IS_INFINITE] = {
-        .name = "is_infinite", .id = WK_OP_IS_INFINITE, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_is_infinite, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_is_infinite_arguments), offsetof(wk_is_infinite_arguments, x) + sizeof(((wk_is_infinite_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_IS_FINITE] = {
-        .name = "is_finite", .id = WK_OP_IS_FINITE, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_is_finite, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_is_finite_arguments), offsetof(wk_is_finite_arguments, x) + sizeof(((wk_is_finite_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_IS_CLOSE] = {
-        .name = "is_close", .id = WK_OP_IS_CLOSE, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_is_close, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {attributes_is_close, 3, sizeof(wk_is_close_arguments), offsetof(wk_is_close_arguments, y) + sizeof(((wk_is_close_arguments *)NULL)->y)},
-        .infer = NULL, .composite = wk_composite_is_close,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_LOGICAL_AND] = {
-        .name = "logical_and", .id = WK_OP_LOGICAL_AND, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_logical_and, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_logical_and_arguments), offsetof(wk_logical_and_arguments, y) + sizeof(((wk_logical_and_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_LOGICAL_OR] = {
-        .name = "logical_or", .id = WK_OP_LOGICAL_OR, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_logical_or, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_logical_or_arguments), offsetof(wk_logical_or_arguments, y) + sizeof(((wk_logical_or_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_LOGICAL_XOR] = {
-        .name = "logical_xor", .id = WK_OP_LOGICAL_XOR, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_logical_xor, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_logical_xor_arguments), offsetof(wk_logical_xor_arguments, y) + sizeof(((wk_logical_xor_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_LOGICAL_NOT] = {
-        .name = "logical_not", .id = WK_OP_LOGICAL_NOT, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_logical_not, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_logical_not_arguments), offsetof(wk_logical_not_arguments, x) + sizeof(((wk_logical_not_arguments *)NULL)->x)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_BITWISE_AND] = {
-        .name = "bitwise_and", .id = WK_OP_BITWISE_AND, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_bitwise_and, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_bitwise_and_arguments), offsetof(wk_bitwise_and_arguments, y) + sizeof(((wk_bitwise_and_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_BITWISE_OR] = {
-        .name = "bitwise_or", .id = WK_OP_BITWISE_OR, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_bitwise_or, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_bitwise_or_arguments), offsetof(wk_bitwise_or_arguments, y) + sizeof(((wk_bitwise_or_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_BITWISE_XOR] = {
-        .name = "bitwise_xor", .id = WK_OP_BITWISE_XOR, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_bitwise_xor, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_bitwise_xor_arguments), offsetof(wk_bitwise_xor_arguments, y) + sizeof(((wk_bitwise_xor_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_BITWISE_NOT] = {
-        .name = "bitwise_not", .id = WK_OP_BITWISE_NOT, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_bitwise_not, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_bitwise_not_arguments), offsetof(wk_bitwise_not_arguments, x) + sizeof(((wk_bitwise_not_arguments *)NULL)->x)},
-        .infer = NULL, .composite = wk_composite_bitwise_not,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_LEFT_SHIFT] = {
-        .name = "left_shift", .id = WK_OP_LEFT_SHIFT, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_left_shift, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_left_shift_arguments), offsetof(wk_left_shift_arguments, y) + sizeof(((wk_left_shift_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_RIGHT_SHIFT] = {
-        .name = "right_shift", .id = WK_OP_RIGHT_SHIFT, .class = WK_CLASS_POINTWISE, .hidden = false,
-        .inputs = inputs_right_shift, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_right_shift_arguments), offsetof(wk_right_shift_arguments, y) + sizeof(((wk_right_shift_arguments *)NULL)->y)},
-        .infer = wk_infer_pointwise, .composite = NULL,
-        .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_UNIFORM] = {
         .name = "uniform", .id = WK_OP_UNIFORM, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
@@ -7277,39 +7392,39 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_LSTM_LAYER] = {
-        .name = "lstm_layer", .id = WK_OP_LSTM_LAYER, .class = WK_CLASS_ROW, .hidden = true,
-        .inputs = inputs_lstm_layer, .input_count = 5, .output_count = 3,
+    [WK_OP_LSTM_STEPS] = {
+        .name = "lstm_steps", .id = WK_OP_LSTM_STEPS, .class = WK_CLASS_ROW, .hidden = true,
+        .inputs = inputs_lstm_steps, .input_count = 5, .output_count = 3,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_lstm_layer, 1, sizeof(wk_lstm_layer_arguments), offsetof(wk_lstm_layer_arguments, cell) + sizeof(((wk_lstm_layer_arguments *)NULL)->cell)},
-        .infer = wk_infer_lstm_layer, .composite = NULL,
+        .settings = {attributes_lstm_steps, 1, sizeof(wk_lstm_steps_arguments), offsetof(wk_lstm_steps_arguments, cell) + sizeof(((wk_lstm_steps_arguments *)NULL)->cell)},
+        .infer = wk_infer_lstm_steps, .composite = NULL,
         .is_native = NULL,
-        .vjp = wk_vjp_lstm_layer,
+        .vjp = wk_vjp_lstm_steps,
         .gradient_reads_inputs = 30, .gradient_reads_outputs = 5, .random_key = 0},
-    [WK_OP_LSTM_LAYER_GRADIENT] = {
-        .name = "lstm_layer_gradient", .id = WK_OP_LSTM_LAYER_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
-        .inputs = inputs_lstm_layer_gradient, .input_count = 7, .output_count = 3,
+    [WK_OP_LSTM_STEPS_GRADIENT] = {
+        .name = "lstm_steps_gradient", .id = WK_OP_LSTM_STEPS_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
+        .inputs = inputs_lstm_steps_gradient, .input_count = 7, .output_count = 3,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_lstm_layer_gradient, 1, sizeof(wk_lstm_layer_gradient_arguments), offsetof(wk_lstm_layer_gradient_arguments, saved) + sizeof(((wk_lstm_layer_gradient_arguments *)NULL)->saved)},
-        .infer = wk_infer_lstm_layer_gradient, .composite = wk_composite_lstm_layer_gradient,
+        .settings = {attributes_lstm_steps_gradient, 1, sizeof(wk_lstm_steps_gradient_arguments), offsetof(wk_lstm_steps_gradient_arguments, saved) + sizeof(((wk_lstm_steps_gradient_arguments *)NULL)->saved)},
+        .infer = wk_infer_lstm_steps_gradient, .composite = wk_composite_lstm_steps_gradient,
         .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
-    [WK_OP_GRU_LAYER] = {
-        .name = "gru_layer", .id = WK_OP_GRU_LAYER, .class = WK_CLASS_ROW, .hidden = true,
-        .inputs = inputs_gru_layer, .input_count = 5, .output_count = 3,
+    [WK_OP_GRU_STEPS] = {
+        .name = "gru_steps", .id = WK_OP_GRU_STEPS, .class = WK_CLASS_ROW, .hidden = true,
+        .inputs = inputs_gru_steps, .input_count = 5, .output_count = 3,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_gru_layer, 1, sizeof(wk_gru_layer_arguments), offsetof(wk_gru_layer_arguments, hidden) + sizeof(((wk_gru_layer_arguments *)NULL)->hidden)},
-        .infer = wk_infer_gru_layer, .composite = NULL,
+        .settings = {attributes_gru_steps, 1, sizeof(wk_gru_steps_arguments), offsetof(wk_gru_steps_arguments, hidden) + sizeof(((wk_gru_steps_arguments *)NULL)->hidden)},
+        .infer = wk_infer_gru_steps, .composite = NULL,
         .is_native = NULL,
-        .vjp = wk_vjp_gru_layer,
+        .vjp = wk_vjp_gru_steps,
         .gradient_reads_inputs = 22, .gradient_reads_outputs = 5, .random_key = 0},
-    [WK_OP_GRU_LAYER_GRADIENT] = {
-        .name = "gru_layer_gradient", .id = WK_OP_GRU_LAYER_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
-        .inputs = inputs_gru_layer_gradient, .input_count = 8, .output_count = 3,
+    [WK_OP_GRU_STEPS_GRADIENT] = {
+        .name = "gru_steps_gradient", .id = WK_OP_GRU_STEPS_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
+        .inputs = inputs_gru_steps_gradient, .input_count = 8, .output_count = 3,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_gru_layer_gradient, 1, sizeof(wk_gru_layer_gradient_arguments), offsetof(wk_gru_layer_gradient_arguments, y) + sizeof(((wk_gru_layer_gradient_arguments *)NULL)->y)},
-        .infer = wk_infer_gru_layer_gradient, .composite = wk_composite_gru_layer_gradient,
+        .settings = {attributes_gru_steps_gradient, 1, sizeof(wk_gru_steps_gradient_arguments), offsetof(wk_gru_steps_gradient_arguments, y) + sizeof(((wk_gru_steps_gradient_arguments *)NULL)->y)},
+        .infer = wk_infer_gru_steps_gradient, .composite = wk_composite_gru_steps_gradient,
         .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
@@ -7848,7 +7963,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "move_axes", .id = WK_OP_MOVE_AXES, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_move_axes, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_move_axes, 2, sizeof(wk_move_axes_arguments), offsetof(wk_move_axes_arguments, to) + sizeof(((wk_move_axes_arguments *)NULL)->to)},
+        .settings = {attributes_move_axes, 2, sizeof(wk_move_axes_arguments), offsetof(wk_move_axes_arguments, destination) + sizeof(((wk_move_axes_arguments *)NULL)->destination)},
         .infer = NULL, .composite = wk_composite_move_axes,
         .is_native = NULL,
         .vjp = NULL,
@@ -8084,6 +8199,15 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_histogram, 3, sizeof(wk_histogram_arguments), offsetof(wk_histogram_arguments, bins) + sizeof(((wk_histogram_arguments *)NULL)->bins)},
         .infer = NULL, .composite = wk_composite_histogram,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_IN_TOP_K] = {
+        .name = "in_top_k", .id = WK_OP_IN_TOP_K, .class = WK_CLASS_ROW, .hidden = false,
+        .inputs = inputs_in_top_k, .input_count = 2, .output_count = 1,
+        .output_dtype = WK_BOOL, .promotes = false,
+        .settings = {attributes_in_top_k, 1, sizeof(wk_in_top_k_arguments), offsetof(wk_in_top_k_arguments, k) + sizeof(((wk_in_top_k_arguments *)NULL)->k)},
+        .infer = NULL, .composite = wk_composite_in_top_k,
         .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
@@ -8555,6 +8679,12 @@ wk_tensor *wk_one_hot_at(wk_place here, const wk_one_hot_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_ONE_HOT], here, arguments);
 }
 
+wk_meshgrid_result wk_meshgrid_at(wk_place here, const wk_meshgrid_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_MESHGRID], here, arguments, results);
+  return (wk_meshgrid_result){results[0], results[1]};
+}
+
 wk_tensor *wk_clone_at(wk_place here, const wk_clone_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_CLONE], here, arguments);
 }
@@ -8591,456 +8721,12 @@ wk_tensor *wk_linear_recurrence_at(wk_place here, const wk_linear_recurrence_arg
   return wk_op_run_in_scope(&wk_op_table[WK_OP_LINEAR_RECURRENCE], here, arguments);
 }
 
-wk_tensor *wk_embedding_at(wk_place here, const wk_embedding_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_EMBEDDING], here, arguments);
+wk_tensor *wk_difference_at(wk_place here, const wk_difference_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_DIFFERENCE], here, arguments);
 }
 
-wk_tensor *wk_embedding_bag_at(wk_place here, const wk_embedding_bag_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_EMBEDDING_BAG], here, arguments);
-}
-
-wk_tensor *wk_segment_sum_at(wk_place here, const wk_segment_sum_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_SEGMENT_SUM], here, arguments);
-}
-
-wk_tensor *wk_segment_mean_at(wk_place here, const wk_segment_mean_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_SEGMENT_MEAN], here, arguments);
-}
-
-wk_tensor *wk_segment_max_at(wk_place here, const wk_segment_max_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_SEGMENT_MAX], here, arguments);
-}
-
-wk_tensor *wk_segment_min_at(wk_place here, const wk_segment_min_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_SEGMENT_MIN], here, arguments);
-}
-
-wk_tensor *wk_segment_product_at(wk_place here, const wk_segment_product_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_SEGMENT_PRODUCT], here, arguments);
-}
-
-wk_tensor *wk_gather_at(wk_place here, const wk_gather_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_GATHER], here, arguments);
-}
-
-wk_tensor *wk_scatter_at(wk_place here, const wk_scatter_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_SCATTER], here, arguments);
-}
-
-wk_tensor *wk_scatter_add_at(wk_place here, const wk_scatter_add_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_SCATTER_ADD], here, arguments);
-}
-
-wk_tensor *wk_index_get_at(wk_place here, const wk_index_get_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_GET], here, arguments);
-}
-
-wk_tensor *wk_index_put_at(wk_place here, const wk_index_put_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_PUT], here, arguments);
-}
-
-wk_tensor *wk_index_select_at(wk_place here, const wk_index_select_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_SELECT], here, arguments);
-}
-
-wk_tensor *wk_scatter_reduce_at(wk_place here, const wk_scatter_reduce_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_SCATTER_REDUCE], here, arguments);
-}
-
-wk_tensor *wk_index_add_at(wk_place here, const wk_index_add_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_ADD], here, arguments);
-}
-
-wk_tensor *wk_index_copy_at(wk_place here, const wk_index_copy_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_COPY], here, arguments);
-}
-
-wk_tensor *wk_index_fill_at(wk_place here, const wk_index_fill_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_FILL], here, arguments);
-}
-
-wk_tensor *wk_index_reduce_at(wk_place here, const wk_index_reduce_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_REDUCE], here, arguments);
-}
-
-wk_tensor *wk_take_at(wk_place here, const wk_take_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_TAKE], here, arguments);
-}
-
-wk_tensor *wk_take_along_axis_at(wk_place here, const wk_take_along_axis_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_TAKE_ALONG_AXIS], here, arguments);
-}
-
-wk_tensor *wk_gather_nd_at(wk_place here, const wk_gather_nd_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_GATHER_ND], here, arguments);
-}
-
-wk_tensor *wk_scatter_nd_at(wk_place here, const wk_scatter_nd_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_SCATTER_ND], here, arguments);
-}
-
-wk_tensor *wk_scatter_nd_update_at(wk_place here, const wk_scatter_nd_update_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_SCATTER_ND_UPDATE], here, arguments);
-}
-
-wk_tensor *wk_nonzero_at(wk_place here, const wk_nonzero_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_NONZERO], here, arguments);
-}
-
-wk_tensor *wk_masked_select_at(wk_place here, const wk_masked_select_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_MASKED_SELECT], here, arguments);
-}
-
-wk_tensor *wk_masked_scatter_at(wk_place here, const wk_masked_scatter_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_MASKED_SCATTER], here, arguments);
-}
-
-wk_tensor *wk_put_at(wk_place here, const wk_put_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_PUT], here, arguments);
-}
-
-wk_tensor *wk_dot_at(wk_place here, const wk_dot_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_DOT], here, arguments);
-}
-
-wk_tensor *wk_inner_at(wk_place here, const wk_inner_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_INNER], here, arguments);
-}
-
-wk_tensor *wk_outer_at(wk_place here, const wk_outer_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_OUTER], here, arguments);
-}
-
-wk_tensor *wk_vector_dot_at(wk_place here, const wk_vector_dot_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_VECTOR_DOT], here, arguments);
-}
-
-wk_tensor *wk_add_matmul_at(wk_place here, const wk_add_matmul_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_ADD_MATMUL], here, arguments);
-}
-
-wk_tensor *wk_tensordot_at(wk_place here, const wk_tensordot_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_TENSORDOT], here, arguments);
-}
-
-wk_tensor *wk_einsum_at(wk_place here, const wk_einsum_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_EINSUM], here, arguments);
-}
-
-wk_tensor *wk_chain_matmul_at(wk_place here, const wk_chain_matmul_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_CHAIN_MATMUL], here, arguments);
-}
-
-wk_tensor *wk_trace_at(wk_place here, const wk_trace_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_TRACE], here, arguments);
-}
-
-wk_tensor *wk_lower_triangle_at(wk_place here, const wk_lower_triangle_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_LOWER_TRIANGLE], here, arguments);
-}
-
-wk_tensor *wk_upper_triangle_at(wk_place here, const wk_upper_triangle_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_UPPER_TRIANGLE], here, arguments);
-}
-
-wk_tensor *wk_kronecker_at(wk_place here, const wk_kronecker_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_KRONECKER], here, arguments);
-}
-
-wk_tensor *wk_cross_at(wk_place here, const wk_cross_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_CROSS], here, arguments);
-}
-
-wk_tensor *wk_cosine_similarity_at(wk_place here, const wk_cosine_similarity_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_COSINE_SIMILARITY], here, arguments);
-}
-
-wk_tensor *wk_pairwise_distance_at(wk_place here, const wk_pairwise_distance_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_PAIRWISE_DISTANCE], here, arguments);
-}
-
-wk_tensor *wk_distances_at(wk_place here, const wk_distances_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_DISTANCES], here, arguments);
-}
-
-wk_tensor *wk_matrix_power_at(wk_place here, const wk_matrix_power_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_MATRIX_POWER], here, arguments);
-}
-
-wk_tensor *wk_cholesky_at(wk_place here, const wk_cholesky_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_CHOLESKY], here, arguments);
-}
-
-wk_tensor *wk_triangular_solve_at(wk_place here, const wk_triangular_solve_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_TRIANGULAR_SOLVE], here, arguments);
-}
-
-wk_tensor *wk_solve_at(wk_place here, const wk_solve_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_SOLVE], here, arguments);
-}
-
-wk_tensor *wk_inverse_at(wk_place here, const wk_inverse_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_INVERSE], here, arguments);
-}
-
-wk_tensor *wk_determinant_at(wk_place here, const wk_determinant_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_DETERMINANT], here, arguments);
-}
-
-wk_log_determinant_result wk_log_determinant_at(wk_place here, const wk_log_determinant_arguments *arguments) {
-  wk_tensor *results[2];
-  wk_op_run_all_in_scope(&wk_op_table[WK_OP_LOG_DETERMINANT], here, arguments, results);
-  return (wk_log_determinant_result){results[0], results[1]};
-}
-
-wk_qr_result wk_qr_at(wk_place here, const wk_qr_arguments *arguments) {
-  wk_tensor *results[2];
-  wk_op_run_all_in_scope(&wk_op_table[WK_OP_QR], here, arguments, results);
-  return (wk_qr_result){results[0], results[1]};
-}
-
-wk_symmetric_eigen_result wk_symmetric_eigen_at(wk_place here, const wk_symmetric_eigen_arguments *arguments) {
-  wk_tensor *results[2];
-  wk_op_run_all_in_scope(&wk_op_table[WK_OP_SYMMETRIC_EIGEN], here, arguments, results);
-  return (wk_symmetric_eigen_result){results[0], results[1]};
-}
-
-wk_svd_result wk_svd_at(wk_place here, const wk_svd_arguments *arguments) {
-  wk_tensor *results[3];
-  wk_op_run_all_in_scope(&wk_op_table[WK_OP_SVD], here, arguments, results);
-  return (wk_svd_result){results[0], results[1], results[2]};
-}
-
-wk_tensor *wk_pseudo_inverse_at(wk_place here, const wk_pseudo_inverse_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_PSEUDO_INVERSE], here, arguments);
-}
-
-wk_tensor *wk_matrix_rank_at(wk_place here, const wk_matrix_rank_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_MATRIX_RANK], here, arguments);
-}
-
-wk_tensor *wk_least_squares_at(wk_place here, const wk_least_squares_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_LEAST_SQUARES], here, arguments);
-}
-
-wk_tensor *wk_cholesky_solve_at(wk_place here, const wk_cholesky_solve_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_CHOLESKY_SOLVE], here, arguments);
-}
-
-wk_tensor *wk_matrix_exponential_at(wk_place here, const wk_matrix_exponential_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_MATRIX_EXPONENTIAL], here, arguments);
-}
-
-wk_tensor *wk_mse_loss_at(wk_place here, const wk_mse_loss_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_MSE_LOSS], here, arguments);
-}
-
-wk_tensor *wk_l1_loss_at(wk_place here, const wk_l1_loss_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_L1_LOSS], here, arguments);
-}
-
-wk_tensor *wk_smooth_l1_loss_at(wk_place here, const wk_smooth_l1_loss_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_SMOOTH_L1_LOSS], here, arguments);
-}
-
-wk_tensor *wk_huber_loss_at(wk_place here, const wk_huber_loss_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_HUBER_LOSS], here, arguments);
-}
-
-wk_tensor *wk_kl_divergence_at(wk_place here, const wk_kl_divergence_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_KL_DIVERGENCE], here, arguments);
-}
-
-wk_tensor *wk_binary_cross_entropy_at(wk_place here, const wk_binary_cross_entropy_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_BINARY_CROSS_ENTROPY], here, arguments);
-}
-
-wk_tensor *wk_binary_cross_entropy_with_logits_at(wk_place here, const wk_binary_cross_entropy_with_logits_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_BINARY_CROSS_ENTROPY_WITH_LOGITS], here, arguments);
-}
-
-wk_tensor *wk_nll_loss_at(wk_place here, const wk_nll_loss_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_NLL_LOSS], here, arguments);
-}
-
-wk_tensor *wk_ctc_loss_at(wk_place here, const wk_ctc_loss_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_CTC_LOSS], here, arguments);
-}
-
-wk_tensor *wk_hinge_embedding_loss_at(wk_place here, const wk_hinge_embedding_loss_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_HINGE_EMBEDDING_LOSS], here, arguments);
-}
-
-wk_tensor *wk_margin_ranking_loss_at(wk_place here, const wk_margin_ranking_loss_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_MARGIN_RANKING_LOSS], here, arguments);
-}
-
-wk_tensor *wk_triplet_margin_loss_at(wk_place here, const wk_triplet_margin_loss_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_TRIPLET_MARGIN_LOSS], here, arguments);
-}
-
-wk_tensor *wk_cosine_embedding_loss_at(wk_place here, const wk_cosine_embedding_loss_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_COSINE_EMBEDDING_LOSS], here, arguments);
-}
-
-wk_tensor *wk_soft_margin_loss_at(wk_place here, const wk_soft_margin_loss_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_SOFT_MARGIN_LOSS], here, arguments);
-}
-
-wk_tensor *wk_multi_margin_loss_at(wk_place here, const wk_multi_margin_loss_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_MULTI_MARGIN_LOSS], here, arguments);
-}
-
-wk_tensor *wk_multilabel_margin_loss_at(wk_place here, const wk_multilabel_margin_loss_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_MULTILABEL_MARGIN_LOSS], here, arguments);
-}
-
-wk_tensor *wk_multilabel_soft_margin_loss_at(wk_place here, const wk_multilabel_soft_margin_loss_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_MULTILABEL_SOFT_MARGIN_LOSS], here, arguments);
-}
-
-wk_tensor *wk_poisson_nll_loss_at(wk_place here, const wk_poisson_nll_loss_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_POISSON_NLL_LOSS], here, arguments);
-}
-
-wk_tensor *wk_gaussian_nll_loss_at(wk_place here, const wk_gaussian_nll_loss_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_GAUSSIAN_NLL_LOSS], here, arguments);
-}
-
-wk_tensor *wk_focal_loss_at(wk_place here, const wk_focal_loss_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_FOCAL_LOSS], here, arguments);
-}
-
-wk_tensor *wk_dice_loss_at(wk_place here, const wk_dice_loss_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_DICE_LOSS], here, arguments);
-}
-
-wk_tensor *wk_matmul_at(wk_place here, const wk_matmul_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_MATMUL], here, arguments);
-}
-
-wk_tensor *wk_linear_at(wk_place here, const wk_linear_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_LINEAR], here, arguments);
-}
-
-wk_tensor *wk_conv2d_at(wk_place here, const wk_conv2d_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_CONV2D], here, arguments);
-}
-
-wk_tensor *wk_batch_norm_at(wk_place here, const wk_batch_norm_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_BATCH_NORM], here, arguments);
-}
-
-wk_tensor *wk_layer_norm_at(wk_place here, const wk_layer_norm_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_LAYER_NORM], here, arguments);
-}
-
-wk_tensor *wk_rms_norm_at(wk_place here, const wk_rms_norm_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_RMS_NORM], here, arguments);
-}
-
-wk_tensor *wk_group_norm_at(wk_place here, const wk_group_norm_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_GROUP_NORM], here, arguments);
-}
-
-wk_tensor *wk_instance_norm_at(wk_place here, const wk_instance_norm_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_INSTANCE_NORM], here, arguments);
-}
-
-wk_tensor *wk_l2_normalize_at(wk_place here, const wk_l2_normalize_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_L2_NORMALIZE], here, arguments);
-}
-
-wk_normalise_result wk_normalise_at(wk_place here, const wk_normalise_arguments *arguments) {
-  wk_tensor *results[3];
-  wk_op_run_all_in_scope(&wk_op_table[WK_OP_NORMALISE], here, arguments, results);
-  return (wk_normalise_result){results[0], results[1], results[2]};
-}
-
-wk_normalise_gradient_result wk_normalise_gradient_at(wk_place here, const wk_normalise_gradient_arguments *arguments) {
-  wk_tensor *results[3];
-  wk_op_run_all_in_scope(&wk_op_table[WK_OP_NORMALISE_GRADIENT], here, arguments, results);
-  return (wk_normalise_gradient_result){results[0], results[1], results[2]};
-}
-
-wk_tensor *wk_add_at(wk_place here, const wk_add_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_ADD], here, arguments);
-}
-
-wk_tensor *wk_subtract_at(wk_place here, const wk_subtract_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_SUBTRACT], here, arguments);
-}
-
-wk_tensor *wk_multiply_at(wk_place here, const wk_multiply_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_MULTIPLY], here, arguments);
-}
-
-wk_tensor *wk_divide_at(wk_place here, const wk_divide_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_DIVIDE], here, arguments);
-}
-
-wk_tensor *wk_maximum_at(wk_place here, const wk_maximum_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_MAXIMUM], here, arguments);
-}
-
-wk_tensor *wk_minimum_at(wk_place here, const wk_minimum_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_MINIMUM], here, arguments);
-}
-
-wk_tensor *wk_negative_at(wk_place here, const wk_negative_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_NEGATIVE], here, arguments);
-}
-
-wk_tensor *wk_exp_at(wk_place here, const wk_exp_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_EXP], here, arguments);
-}
-
-wk_tensor *wk_log_at(wk_place here, const wk_log_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_LOG], here, arguments);
-}
-
-wk_tensor *wk_sqrt_at(wk_place here, const wk_sqrt_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_SQRT], here, arguments);
-}
-
-wk_tensor *wk_relu_at(wk_place here, const wk_relu_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_RELU], here, arguments);
-}
-
-wk_tensor *wk_sigmoid_at(wk_place here, const wk_sigmoid_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_SIGMOID], here, arguments);
-}
-
-wk_tensor *wk_tanh_at(wk_place here, const wk_tanh_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_TANH], here, arguments);
-}
-
-wk_tensor *wk_where_at(wk_place here, const wk_where_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_WHERE], here, arguments);
-}
-
-wk_tensor *wk_equal_at(wk_place here, const wk_equal_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_EQUAL], here, arguments);
-}
-
-wk_tensor *wk_greater_at(wk_place here, const wk_greater_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_GREATER], here, arguments);
-}
-
-wk_tensor *wk_less_at(wk_place here, const wk_less_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_LESS], here, arguments);
-}
-
-wk_tensor *wk_less_equal_at(wk_place here, const wk_less_equal_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_LESS_EQUAL], here, arguments);
-}
-
-wk_tensor *wk_greater_equal_at(wk_place here, const wk_greater_equal_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_GREATER_EQUAL], here, arguments);
-}
-
-wk_tensor *wk_not_equal_at(wk_place here, const wk_not_equal_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_NOT_EQUAL], here, arguments);
+wk_tensor *wk_trapezoid_at(wk_place here, const wk_trapezoid_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TRAPEZOID], here, arguments);
 }
 
 wk_tensor *wk_reciprocal_at(wk_place here, const wk_reciprocal_arguments *arguments) {
@@ -9287,12 +8973,266 @@ wk_tensor *wk_float_power_at(wk_place here, const wk_float_power_arguments *argu
   return wk_op_run_in_scope(&wk_op_table[WK_OP_FLOAT_POWER], here, arguments);
 }
 
-wk_tensor *wk_signbit_at(wk_place here, const wk_signbit_arguments *arguments) {
-  return wk_op_run_in_scope(&wk_op_table[WK_OP_SIGNBIT], here, arguments);
-}
-
 wk_tensor *wk_nan_to_num_at(wk_place here, const wk_nan_to_num_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_NAN_TO_NUM], here, arguments);
+}
+
+wk_tensor *wk_embedding_at(wk_place here, const wk_embedding_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_EMBEDDING], here, arguments);
+}
+
+wk_tensor *wk_embedding_bag_at(wk_place here, const wk_embedding_bag_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_EMBEDDING_BAG], here, arguments);
+}
+
+wk_tensor *wk_segment_sum_at(wk_place here, const wk_segment_sum_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SEGMENT_SUM], here, arguments);
+}
+
+wk_tensor *wk_segment_mean_at(wk_place here, const wk_segment_mean_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SEGMENT_MEAN], here, arguments);
+}
+
+wk_tensor *wk_segment_max_at(wk_place here, const wk_segment_max_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SEGMENT_MAX], here, arguments);
+}
+
+wk_tensor *wk_segment_min_at(wk_place here, const wk_segment_min_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SEGMENT_MIN], here, arguments);
+}
+
+wk_tensor *wk_segment_product_at(wk_place here, const wk_segment_product_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SEGMENT_PRODUCT], here, arguments);
+}
+
+wk_tensor *wk_gather_at(wk_place here, const wk_gather_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GATHER], here, arguments);
+}
+
+wk_tensor *wk_scatter_at(wk_place here, const wk_scatter_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SCATTER], here, arguments);
+}
+
+wk_tensor *wk_scatter_add_at(wk_place here, const wk_scatter_add_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SCATTER_ADD], here, arguments);
+}
+
+wk_tensor *wk_index_get_at(wk_place here, const wk_index_get_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_GET], here, arguments);
+}
+
+wk_tensor *wk_index_put_at(wk_place here, const wk_index_put_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_PUT], here, arguments);
+}
+
+wk_tensor *wk_index_select_at(wk_place here, const wk_index_select_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_SELECT], here, arguments);
+}
+
+wk_tensor *wk_scatter_reduce_at(wk_place here, const wk_scatter_reduce_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SCATTER_REDUCE], here, arguments);
+}
+
+wk_tensor *wk_index_add_at(wk_place here, const wk_index_add_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_ADD], here, arguments);
+}
+
+wk_tensor *wk_index_copy_at(wk_place here, const wk_index_copy_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_COPY], here, arguments);
+}
+
+wk_tensor *wk_index_fill_at(wk_place here, const wk_index_fill_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_FILL], here, arguments);
+}
+
+wk_tensor *wk_index_reduce_at(wk_place here, const wk_index_reduce_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_INDEX_REDUCE], here, arguments);
+}
+
+wk_tensor *wk_take_at(wk_place here, const wk_take_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TAKE], here, arguments);
+}
+
+wk_tensor *wk_take_along_axis_at(wk_place here, const wk_take_along_axis_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TAKE_ALONG_AXIS], here, arguments);
+}
+
+wk_tensor *wk_gather_nd_at(wk_place here, const wk_gather_nd_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GATHER_ND], here, arguments);
+}
+
+wk_tensor *wk_scatter_nd_at(wk_place here, const wk_scatter_nd_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SCATTER_ND], here, arguments);
+}
+
+wk_tensor *wk_scatter_nd_update_at(wk_place here, const wk_scatter_nd_update_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SCATTER_ND_UPDATE], here, arguments);
+}
+
+wk_tensor *wk_nonzero_at(wk_place here, const wk_nonzero_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_NONZERO], here, arguments);
+}
+
+wk_tensor *wk_masked_select_at(wk_place here, const wk_masked_select_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MASKED_SELECT], here, arguments);
+}
+
+wk_tensor *wk_masked_scatter_at(wk_place here, const wk_masked_scatter_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MASKED_SCATTER], here, arguments);
+}
+
+wk_tensor *wk_put_at(wk_place here, const wk_put_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_PUT], here, arguments);
+}
+
+wk_tensor *wk_dot_at(wk_place here, const wk_dot_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_DOT], here, arguments);
+}
+
+wk_tensor *wk_inner_at(wk_place here, const wk_inner_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_INNER], here, arguments);
+}
+
+wk_tensor *wk_outer_at(wk_place here, const wk_outer_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_OUTER], here, arguments);
+}
+
+wk_tensor *wk_vector_dot_at(wk_place here, const wk_vector_dot_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_VECTOR_DOT], here, arguments);
+}
+
+wk_tensor *wk_add_matmul_at(wk_place here, const wk_add_matmul_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ADD_MATMUL], here, arguments);
+}
+
+wk_tensor *wk_tensordot_at(wk_place here, const wk_tensordot_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TENSORDOT], here, arguments);
+}
+
+wk_tensor *wk_einsum_at(wk_place here, const wk_einsum_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_EINSUM], here, arguments);
+}
+
+wk_tensor *wk_chain_matmul_at(wk_place here, const wk_chain_matmul_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CHAIN_MATMUL], here, arguments);
+}
+
+wk_tensor *wk_trace_at(wk_place here, const wk_trace_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TRACE], here, arguments);
+}
+
+wk_tensor *wk_kronecker_at(wk_place here, const wk_kronecker_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_KRONECKER], here, arguments);
+}
+
+wk_tensor *wk_cross_at(wk_place here, const wk_cross_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CROSS], here, arguments);
+}
+
+wk_tensor *wk_cosine_similarity_at(wk_place here, const wk_cosine_similarity_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_COSINE_SIMILARITY], here, arguments);
+}
+
+wk_tensor *wk_pairwise_distance_at(wk_place here, const wk_pairwise_distance_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_PAIRWISE_DISTANCE], here, arguments);
+}
+
+wk_tensor *wk_distances_at(wk_place here, const wk_distances_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_DISTANCES], here, arguments);
+}
+
+wk_tensor *wk_matrix_power_at(wk_place here, const wk_matrix_power_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MATRIX_POWER], here, arguments);
+}
+
+wk_tensor *wk_cholesky_at(wk_place here, const wk_cholesky_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CHOLESKY], here, arguments);
+}
+
+wk_tensor *wk_triangular_solve_at(wk_place here, const wk_triangular_solve_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TRIANGULAR_SOLVE], here, arguments);
+}
+
+wk_tensor *wk_solve_at(wk_place here, const wk_solve_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SOLVE], here, arguments);
+}
+
+wk_tensor *wk_inverse_at(wk_place here, const wk_inverse_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_INVERSE], here, arguments);
+}
+
+wk_tensor *wk_determinant_at(wk_place here, const wk_determinant_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_DETERMINANT], here, arguments);
+}
+
+wk_log_determinant_result wk_log_determinant_at(wk_place here, const wk_log_determinant_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_LOG_DETERMINANT], here, arguments, results);
+  return (wk_log_determinant_result){results[0], results[1]};
+}
+
+wk_qr_result wk_qr_at(wk_place here, const wk_qr_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_QR], here, arguments, results);
+  return (wk_qr_result){results[0], results[1]};
+}
+
+wk_symmetric_eigen_result wk_symmetric_eigen_at(wk_place here, const wk_symmetric_eigen_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_SYMMETRIC_EIGEN], here, arguments, results);
+  return (wk_symmetric_eigen_result){results[0], results[1]};
+}
+
+wk_svd_result wk_svd_at(wk_place here, const wk_svd_arguments *arguments) {
+  wk_tensor *results[3];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_SVD], here, arguments, results);
+  return (wk_svd_result){results[0], results[1], results[2]};
+}
+
+wk_tensor *wk_pseudo_inverse_at(wk_place here, const wk_pseudo_inverse_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_PSEUDO_INVERSE], here, arguments);
+}
+
+wk_tensor *wk_matrix_rank_at(wk_place here, const wk_matrix_rank_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MATRIX_RANK], here, arguments);
+}
+
+wk_tensor *wk_least_squares_at(wk_place here, const wk_least_squares_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LEAST_SQUARES], here, arguments);
+}
+
+wk_tensor *wk_cholesky_solve_at(wk_place here, const wk_cholesky_solve_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CHOLESKY_SOLVE], here, arguments);
+}
+
+wk_tensor *wk_matrix_exponential_at(wk_place here, const wk_matrix_exponential_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MATRIX_EXPONENTIAL], here, arguments);
+}
+
+wk_lu_result wk_lu_at(wk_place here, const wk_lu_arguments *arguments) {
+  wk_tensor *results[3];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_LU], here, arguments, results);
+  return (wk_lu_result){results[0], results[1], results[2]};
+}
+
+wk_tensor *wk_cholesky_inverse_at(wk_place here, const wk_cholesky_inverse_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CHOLESKY_INVERSE], here, arguments);
+}
+
+wk_tensor *wk_matrix_norm_at(wk_place here, const wk_matrix_norm_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MATRIX_NORM], here, arguments);
+}
+
+wk_tensor *wk_covariance_at(wk_place here, const wk_covariance_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_COVARIANCE], here, arguments);
+}
+
+wk_tensor *wk_correlation_at(wk_place here, const wk_correlation_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CORRELATION], here, arguments);
+}
+
+wk_tensor *wk_signbit_at(wk_place here, const wk_signbit_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SIGNBIT], here, arguments);
 }
 
 wk_tensor *wk_is_nan_at(wk_place here, const wk_is_nan_arguments *arguments) {
@@ -9349,6 +9289,222 @@ wk_tensor *wk_left_shift_at(wk_place here, const wk_left_shift_arguments *argume
 
 wk_tensor *wk_right_shift_at(wk_place here, const wk_right_shift_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_RIGHT_SHIFT], here, arguments);
+}
+
+wk_tensor *wk_bitcast_at(wk_place here, const wk_bitcast_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_BITCAST], here, arguments);
+}
+
+wk_tensor *wk_mse_loss_at(wk_place here, const wk_mse_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MSE_LOSS], here, arguments);
+}
+
+wk_tensor *wk_l1_loss_at(wk_place here, const wk_l1_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_L1_LOSS], here, arguments);
+}
+
+wk_tensor *wk_smooth_l1_loss_at(wk_place here, const wk_smooth_l1_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SMOOTH_L1_LOSS], here, arguments);
+}
+
+wk_tensor *wk_huber_loss_at(wk_place here, const wk_huber_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_HUBER_LOSS], here, arguments);
+}
+
+wk_tensor *wk_kl_divergence_at(wk_place here, const wk_kl_divergence_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_KL_DIVERGENCE], here, arguments);
+}
+
+wk_tensor *wk_binary_cross_entropy_at(wk_place here, const wk_binary_cross_entropy_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_BINARY_CROSS_ENTROPY], here, arguments);
+}
+
+wk_tensor *wk_binary_cross_entropy_with_logits_at(wk_place here, const wk_binary_cross_entropy_with_logits_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_BINARY_CROSS_ENTROPY_WITH_LOGITS], here, arguments);
+}
+
+wk_tensor *wk_nll_loss_at(wk_place here, const wk_nll_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_NLL_LOSS], here, arguments);
+}
+
+wk_tensor *wk_ctc_loss_at(wk_place here, const wk_ctc_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CTC_LOSS], here, arguments);
+}
+
+wk_tensor *wk_hinge_embedding_loss_at(wk_place here, const wk_hinge_embedding_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_HINGE_EMBEDDING_LOSS], here, arguments);
+}
+
+wk_tensor *wk_margin_ranking_loss_at(wk_place here, const wk_margin_ranking_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MARGIN_RANKING_LOSS], here, arguments);
+}
+
+wk_tensor *wk_triplet_margin_loss_at(wk_place here, const wk_triplet_margin_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TRIPLET_MARGIN_LOSS], here, arguments);
+}
+
+wk_tensor *wk_cosine_embedding_loss_at(wk_place here, const wk_cosine_embedding_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_COSINE_EMBEDDING_LOSS], here, arguments);
+}
+
+wk_tensor *wk_soft_margin_loss_at(wk_place here, const wk_soft_margin_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SOFT_MARGIN_LOSS], here, arguments);
+}
+
+wk_tensor *wk_multi_margin_loss_at(wk_place here, const wk_multi_margin_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MULTI_MARGIN_LOSS], here, arguments);
+}
+
+wk_tensor *wk_multilabel_margin_loss_at(wk_place here, const wk_multilabel_margin_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MULTILABEL_MARGIN_LOSS], here, arguments);
+}
+
+wk_tensor *wk_multilabel_soft_margin_loss_at(wk_place here, const wk_multilabel_soft_margin_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MULTILABEL_SOFT_MARGIN_LOSS], here, arguments);
+}
+
+wk_tensor *wk_poisson_nll_loss_at(wk_place here, const wk_poisson_nll_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_POISSON_NLL_LOSS], here, arguments);
+}
+
+wk_tensor *wk_gaussian_nll_loss_at(wk_place here, const wk_gaussian_nll_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GAUSSIAN_NLL_LOSS], here, arguments);
+}
+
+wk_tensor *wk_focal_loss_at(wk_place here, const wk_focal_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_FOCAL_LOSS], here, arguments);
+}
+
+wk_tensor *wk_dice_loss_at(wk_place here, const wk_dice_loss_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_DICE_LOSS], here, arguments);
+}
+
+wk_tensor *wk_matmul_at(wk_place here, const wk_matmul_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MATMUL], here, arguments);
+}
+
+wk_tensor *wk_linear_at(wk_place here, const wk_linear_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LINEAR], here, arguments);
+}
+
+wk_tensor *wk_conv2d_at(wk_place here, const wk_conv2d_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_CONV2D], here, arguments);
+}
+
+wk_tensor *wk_batch_norm_at(wk_place here, const wk_batch_norm_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_BATCH_NORM], here, arguments);
+}
+
+wk_tensor *wk_layer_norm_at(wk_place here, const wk_layer_norm_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LAYER_NORM], here, arguments);
+}
+
+wk_tensor *wk_rms_norm_at(wk_place here, const wk_rms_norm_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_RMS_NORM], here, arguments);
+}
+
+wk_tensor *wk_group_norm_at(wk_place here, const wk_group_norm_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GROUP_NORM], here, arguments);
+}
+
+wk_tensor *wk_instance_norm_at(wk_place here, const wk_instance_norm_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_INSTANCE_NORM], here, arguments);
+}
+
+wk_tensor *wk_l2_normalize_at(wk_place here, const wk_l2_normalize_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_L2_NORMALIZE], here, arguments);
+}
+
+wk_normalise_result wk_normalise_at(wk_place here, const wk_normalise_arguments *arguments) {
+  wk_tensor *results[3];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_NORMALISE], here, arguments, results);
+  return (wk_normalise_result){results[0], results[1], results[2]};
+}
+
+wk_normalise_gradient_result wk_normalise_gradient_at(wk_place here, const wk_normalise_gradient_arguments *arguments) {
+  wk_tensor *results[3];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_NORMALISE_GRADIENT], here, arguments, results);
+  return (wk_normalise_gradient_result){results[0], results[1], results[2]};
+}
+
+wk_tensor *wk_add_at(wk_place here, const wk_add_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_ADD], here, arguments);
+}
+
+wk_tensor *wk_subtract_at(wk_place here, const wk_subtract_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SUBTRACT], here, arguments);
+}
+
+wk_tensor *wk_multiply_at(wk_place here, const wk_multiply_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MULTIPLY], here, arguments);
+}
+
+wk_tensor *wk_divide_at(wk_place here, const wk_divide_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_DIVIDE], here, arguments);
+}
+
+wk_tensor *wk_maximum_at(wk_place here, const wk_maximum_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MAXIMUM], here, arguments);
+}
+
+wk_tensor *wk_minimum_at(wk_place here, const wk_minimum_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_MINIMUM], here, arguments);
+}
+
+wk_tensor *wk_negative_at(wk_place here, const wk_negative_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_NEGATIVE], here, arguments);
+}
+
+wk_tensor *wk_exp_at(wk_place here, const wk_exp_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_EXP], here, arguments);
+}
+
+wk_tensor *wk_log_at(wk_place here, const wk_log_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LOG], here, arguments);
+}
+
+wk_tensor *wk_sqrt_at(wk_place here, const wk_sqrt_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SQRT], here, arguments);
+}
+
+wk_tensor *wk_relu_at(wk_place here, const wk_relu_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_RELU], here, arguments);
+}
+
+wk_tensor *wk_sigmoid_at(wk_place here, const wk_sigmoid_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_SIGMOID], here, arguments);
+}
+
+wk_tensor *wk_tanh_at(wk_place here, const wk_tanh_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_TANH], here, arguments);
+}
+
+wk_tensor *wk_where_at(wk_place here, const wk_where_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_WHERE], here, arguments);
+}
+
+wk_tensor *wk_equal_at(wk_place here, const wk_equal_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_EQUAL], here, arguments);
+}
+
+wk_tensor *wk_greater_at(wk_place here, const wk_greater_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GREATER], here, arguments);
+}
+
+wk_tensor *wk_less_at(wk_place here, const wk_less_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LESS], here, arguments);
+}
+
+wk_tensor *wk_less_equal_at(wk_place here, const wk_less_equal_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_LESS_EQUAL], here, arguments);
+}
+
+wk_tensor *wk_greater_equal_at(wk_place here, const wk_greater_equal_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_GREATER_EQUAL], here, arguments);
+}
+
+wk_tensor *wk_not_equal_at(wk_place here, const wk_not_equal_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_NOT_EQUAL], here, arguments);
 }
 _Static_assert(offsetof(wk_uniform_arguments, keyed) - offsetof(wk_uniform_arguments, generator) ==
                    offsetof(wk_random_key, keyed),
@@ -9774,28 +9930,28 @@ wk_tensor *wk_rnn_cell_at(wk_place here, const wk_rnn_cell_arguments *arguments)
   return wk_op_run_in_scope(&wk_op_table[WK_OP_RNN_CELL], here, arguments);
 }
 
-wk_lstm_layer_result wk_lstm_layer_at(wk_place here, const wk_lstm_layer_arguments *arguments) {
+wk_lstm_steps_result wk_lstm_steps_at(wk_place here, const wk_lstm_steps_arguments *arguments) {
   wk_tensor *results[3];
-  wk_op_run_all_in_scope(&wk_op_table[WK_OP_LSTM_LAYER], here, arguments, results);
-  return (wk_lstm_layer_result){results[0], results[1], results[2]};
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_LSTM_STEPS], here, arguments, results);
+  return (wk_lstm_steps_result){results[0], results[1], results[2]};
 }
 
-wk_lstm_layer_gradient_result wk_lstm_layer_gradient_at(wk_place here, const wk_lstm_layer_gradient_arguments *arguments) {
+wk_lstm_steps_gradient_result wk_lstm_steps_gradient_at(wk_place here, const wk_lstm_steps_gradient_arguments *arguments) {
   wk_tensor *results[3];
-  wk_op_run_all_in_scope(&wk_op_table[WK_OP_LSTM_LAYER_GRADIENT], here, arguments, results);
-  return (wk_lstm_layer_gradient_result){results[0], results[1], results[2]};
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_LSTM_STEPS_GRADIENT], here, arguments, results);
+  return (wk_lstm_steps_gradient_result){results[0], results[1], results[2]};
 }
 
-wk_gru_layer_result wk_gru_layer_at(wk_place here, const wk_gru_layer_arguments *arguments) {
+wk_gru_steps_result wk_gru_steps_at(wk_place here, const wk_gru_steps_arguments *arguments) {
   wk_tensor *results[3];
-  wk_op_run_all_in_scope(&wk_op_table[WK_OP_GRU_LAYER], here, arguments, results);
-  return (wk_gru_layer_result){results[0], results[1], results[2]};
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_GRU_STEPS], here, arguments, results);
+  return (wk_gru_steps_result){results[0], results[1], results[2]};
 }
 
-wk_gru_layer_gradient_result wk_gru_layer_gradient_at(wk_place here, const wk_gru_layer_gradient_arguments *arguments) {
+wk_gru_steps_gradient_result wk_gru_steps_gradient_at(wk_place here, const wk_gru_steps_gradient_arguments *arguments) {
   wk_tensor *results[3];
-  wk_op_run_all_in_scope(&wk_op_table[WK_OP_GRU_LAYER_GRADIENT], here, arguments, results);
-  return (wk_gru_layer_gradient_result){results[0], results[1], results[2]};
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_GRU_STEPS_GRADIENT], here, arguments, results);
+  return (wk_gru_steps_gradient_result){results[0], results[1], results[2]};
 }
 
 wk_tensor *wk_sum_at(wk_place here, const wk_sum_arguments *arguments) {
@@ -10136,6 +10292,10 @@ wk_tensor *wk_bin_count_at(wk_place here, const wk_bin_count_arguments *argument
 
 wk_tensor *wk_histogram_at(wk_place here, const wk_histogram_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_HISTOGRAM], here, arguments);
+}
+
+wk_tensor *wk_in_top_k_at(wk_place here, const wk_in_top_k_arguments *arguments) {
+  return wk_op_run_in_scope(&wk_op_table[WK_OP_IN_TOP_K], here, arguments);
 }
 
 wk_tensor *wk_max_pool2d_at(wk_place here, const wk_max_pool2d_arguments *arguments) {

@@ -70,381 +70,389 @@ enum {
   WK_OP_TRIL_INDICES = 61,
   WK_OP_TRIU_INDICES = 62,
   WK_OP_ONE_HOT = 63,
-  WK_OP_CLONE = 64,
-  WK_OP_SEQUENCE_MASK = 65,
-  WK_OP_CUMULATIVE_SUM = 66,
-  WK_OP_CUMULATIVE_PRODUCT = 67,
-  WK_OP_CUMULATIVE_MAX = 68,
-  WK_OP_CUMULATIVE_MIN = 69,
-  WK_OP_LOG_CUMULATIVE_SUM_EXP = 70,
-  WK_OP_LINEAR_RECURRENCE = 71,
-  WK_OP_EMBEDDING = 72,
-  WK_OP_EMBEDDING_BAG = 73,
-  WK_OP_SEGMENT_SUM = 74,
-  WK_OP_SEGMENT_MEAN = 75,
-  WK_OP_SEGMENT_MAX = 76,
-  WK_OP_SEGMENT_MIN = 77,
-  WK_OP_SEGMENT_PRODUCT = 78,
-  WK_OP_GATHER = 79,
-  WK_OP_SCATTER = 80,
-  WK_OP_SCATTER_ADD = 81,
-  WK_OP_INDEX_GET = 82,
-  WK_OP_INDEX_PUT = 83,
-  WK_OP_INDEX_SELECT = 84,
-  WK_OP_SCATTER_REDUCE = 85,
-  WK_OP_INDEX_ADD = 86,
-  WK_OP_INDEX_COPY = 87,
-  WK_OP_INDEX_FILL = 88,
-  WK_OP_INDEX_REDUCE = 89,
-  WK_OP_TAKE = 90,
-  WK_OP_TAKE_ALONG_AXIS = 91,
-  WK_OP_GATHER_ND = 92,
-  WK_OP_SCATTER_ND = 93,
-  WK_OP_SCATTER_ND_UPDATE = 94,
-  WK_OP_NONZERO = 95,
-  WK_OP_MASKED_SELECT = 96,
-  WK_OP_MASKED_SCATTER = 97,
-  WK_OP_PUT = 98,
-  WK_OP_DOT = 99,
-  WK_OP_INNER = 100,
-  WK_OP_OUTER = 101,
-  WK_OP_VECTOR_DOT = 102,
-  WK_OP_ADD_MATMUL = 103,
-  WK_OP_TENSORDOT = 104,
-  WK_OP_EINSUM = 105,
-  WK_OP_CHAIN_MATMUL = 106,
-  WK_OP_TRACE = 107,
-  WK_OP_LOWER_TRIANGLE = 108,
-  WK_OP_UPPER_TRIANGLE = 109,
-  WK_OP_KRONECKER = 110,
-  WK_OP_CROSS = 111,
-  WK_OP_COSINE_SIMILARITY = 112,
-  WK_OP_PAIRWISE_DISTANCE = 113,
-  WK_OP_DISTANCES = 114,
-  WK_OP_MATRIX_POWER = 115,
-  WK_OP_CHOLESKY = 116,
-  WK_OP_TRIANGULAR_SOLVE = 117,
-  WK_OP_SOLVE = 118,
-  WK_OP_INVERSE = 119,
-  WK_OP_DETERMINANT = 120,
-  WK_OP_LOG_DETERMINANT = 121,
-  WK_OP_QR = 122,
-  WK_OP_SYMMETRIC_EIGEN = 123,
-  WK_OP_SVD = 124,
-  WK_OP_PSEUDO_INVERSE = 125,
-  WK_OP_MATRIX_RANK = 126,
-  WK_OP_LEAST_SQUARES = 127,
-  WK_OP_CHOLESKY_SOLVE = 128,
-  WK_OP_MATRIX_EXPONENTIAL = 129,
-  WK_OP_MSE_LOSS = 130,
-  WK_OP_L1_LOSS = 131,
-  WK_OP_SMOOTH_L1_LOSS = 132,
-  WK_OP_HUBER_LOSS = 133,
-  WK_OP_KL_DIVERGENCE = 134,
-  WK_OP_BINARY_CROSS_ENTROPY = 135,
-  WK_OP_BINARY_CROSS_ENTROPY_WITH_LOGITS = 136,
-  WK_OP_NLL_LOSS = 137,
-  WK_OP_CTC_LOSS = 138,
-  WK_OP_CTC = 139,
-  WK_OP_CTC_GRADIENT = 140,
-  WK_OP_HINGE_EMBEDDING_LOSS = 141,
-  WK_OP_MARGIN_RANKING_LOSS = 142,
-  WK_OP_TRIPLET_MARGIN_LOSS = 143,
-  WK_OP_COSINE_EMBEDDING_LOSS = 144,
-  WK_OP_SOFT_MARGIN_LOSS = 145,
-  WK_OP_MULTI_MARGIN_LOSS = 146,
-  WK_OP_MULTILABEL_MARGIN_LOSS = 147,
-  WK_OP_MULTILABEL_SOFT_MARGIN_LOSS = 148,
-  WK_OP_POISSON_NLL_LOSS = 149,
-  WK_OP_GAUSSIAN_NLL_LOSS = 150,
-  WK_OP_FOCAL_LOSS = 151,
-  WK_OP_DICE_LOSS = 152,
-  WK_OP_MATMUL = 153,
-  WK_OP_LINEAR = 154,
-  WK_OP_CONV2D = 155,
-  WK_OP_CONV2D_DATA_GRADIENT = 156,
-  WK_OP_CONV2D_WEIGHT_GRADIENT = 157,
-  WK_OP_BATCH_NORM = 158,
-  WK_OP_LAYER_NORM = 159,
-  WK_OP_RMS_NORM = 160,
-  WK_OP_GROUP_NORM = 161,
-  WK_OP_INSTANCE_NORM = 162,
-  WK_OP_L2_NORMALIZE = 163,
-  WK_OP_NORMALISE = 164,
-  WK_OP_NORMALISE_GRADIENT = 165,
-  WK_OP_SCALE_SHIFT = 166,
-  WK_OP_SCALE_SHIFT_GRADIENT_MEAN = 167,
-  WK_OP_SCALE_SHIFT_GRADIENT_SCALE = 168,
-  WK_OP_RUNNING_UPDATE = 169,
-  WK_OP_ADD = 170,
-  WK_OP_SUBTRACT = 171,
-  WK_OP_MULTIPLY = 172,
-  WK_OP_DIVIDE = 173,
-  WK_OP_DIVIDE_GRADIENT_Y = 174,
-  WK_OP_MAXIMUM = 175,
-  WK_OP_MAXIMUM_GRADIENT_X = 176,
-  WK_OP_MAXIMUM_GRADIENT_Y = 177,
-  WK_OP_MINIMUM = 178,
-  WK_OP_MINIMUM_GRADIENT_X = 179,
-  WK_OP_MINIMUM_GRADIENT_Y = 180,
-  WK_OP_NEGATIVE = 181,
-  WK_OP_EXP = 182,
-  WK_OP_LOG = 183,
-  WK_OP_SQRT = 184,
-  WK_OP_SQRT_GRADIENT_X = 185,
-  WK_OP_RELU = 186,
-  WK_OP_RELU_GRADIENT_X = 187,
-  WK_OP_SIGMOID = 188,
-  WK_OP_SIGMOID_GRADIENT_X = 189,
-  WK_OP_TANH = 190,
-  WK_OP_TANH_GRADIENT_X = 191,
-  WK_OP_WHERE = 192,
-  WK_OP_WHERE_GRADIENT_X = 193,
-  WK_OP_WHERE_GRADIENT_Y = 194,
-  WK_OP_EQUAL = 195,
-  WK_OP_GREATER = 196,
-  WK_OP_LESS = 197,
-  WK_OP_LESS_EQUAL = 198,
-  WK_OP_GREATER_EQUAL = 199,
-  WK_OP_NOT_EQUAL = 200,
-  WK_OP_RECIPROCAL = 201,
-  WK_OP_RECIPROCAL_GRADIENT_X = 202,
-  WK_OP_SQUARE = 203,
-  WK_OP_SQUARE_GRADIENT_X = 204,
-  WK_OP_ABS = 205,
-  WK_OP_ABS_GRADIENT_X = 206,
-  WK_OP_SIGN = 207,
-  WK_OP_RSQRT = 208,
-  WK_OP_RSQRT_GRADIENT_X = 209,
-  WK_OP_POWER = 210,
-  WK_OP_EXP2 = 211,
-  WK_OP_EXPM1 = 212,
-  WK_OP_LOG1P = 213,
-  WK_OP_LOG2 = 214,
-  WK_OP_LOG10 = 215,
-  WK_OP_SIN = 216,
-  WK_OP_SIN_GRADIENT_X = 217,
-  WK_OP_COS = 218,
-  WK_OP_COS_GRADIENT_X = 219,
-  WK_OP_TAN = 220,
-  WK_OP_ASIN = 221,
-  WK_OP_ACOS = 222,
-  WK_OP_ATAN = 223,
-  WK_OP_ATAN2 = 224,
-  WK_OP_SINH = 225,
-  WK_OP_COSH = 226,
-  WK_OP_ASINH = 227,
-  WK_OP_ACOSH = 228,
-  WK_OP_ATANH = 229,
-  WK_OP_ERF = 230,
-  WK_OP_ERF_GRADIENT_X = 231,
-  WK_OP_ERFC = 232,
-  WK_OP_ERFINV = 233,
-  WK_OP_NDTR = 234,
-  WK_OP_LGAMMA = 235,
-  WK_OP_DIGAMMA = 236,
-  WK_OP_TRIGAMMA = 237,
-  WK_OP_POLYGAMMA = 238,
-  WK_OP_CBRT = 239,
-  WK_OP_FLOOR = 240,
-  WK_OP_CEIL = 241,
-  WK_OP_ROUND = 242,
-  WK_OP_TRUNC = 243,
-  WK_OP_FRAC = 244,
-  WK_OP_CLAMP = 245,
-  WK_OP_CLAMP_GRADIENT_X = 246,
-  WK_OP_LERP = 247,
-  WK_OP_ADDCMUL = 248,
-  WK_OP_ADDCDIV = 249,
-  WK_OP_MASKED_FILL = 250,
-  WK_OP_MASKED_FILL_GRADIENT_X = 251,
-  WK_OP_FLOOR_DIVIDE = 252,
-  WK_OP_REMAINDER = 253,
-  WK_OP_FMOD = 254,
-  WK_OP_HYPOT = 255,
-  WK_OP_LOGADDEXP = 256,
-  WK_OP_LOGADDEXP2 = 257,
-  WK_OP_XLOGY = 258,
-  WK_OP_COPYSIGN = 259,
-  WK_OP_HEAVISIDE = 260,
-  WK_OP_FMAX = 261,
-  WK_OP_FMIN = 262,
-  WK_OP_SQUARED_DIFFERENCE = 263,
-  WK_OP_DIVIDE_NO_NAN = 264,
-  WK_OP_SINC = 265,
-  WK_OP_LOGIT = 266,
-  WK_OP_DEG2RAD = 267,
-  WK_OP_RAD2DEG = 268,
-  WK_OP_THRESHOLD = 269,
-  WK_OP_FLOAT_POWER = 270,
-  WK_OP_SIGNBIT = 271,
-  WK_OP_NAN_TO_NUM = 272,
-  WK_OP_IS_NAN = 273,
-  WK_OP_IS_INFINITE = 274,
-  WK_OP_IS_FINITE = 275,
-  WK_OP_IS_CLOSE = 276,
-  WK_OP_LOGICAL_AND = 277,
-  WK_OP_LOGICAL_OR = 278,
-  WK_OP_LOGICAL_XOR = 279,
-  WK_OP_LOGICAL_NOT = 280,
-  WK_OP_BITWISE_AND = 281,
-  WK_OP_BITWISE_OR = 282,
-  WK_OP_BITWISE_XOR = 283,
-  WK_OP_BITWISE_NOT = 284,
-  WK_OP_LEFT_SHIFT = 285,
-  WK_OP_RIGHT_SHIFT = 286,
-  WK_OP_UNIFORM = 287,
-  WK_OP_NORMAL = 288,
-  WK_OP_DROPOUT = 289,
-  WK_OP_RANDOM_INTEGERS = 290,
-  WK_OP_BERNOULLI = 291,
-  WK_OP_RANDOM_MASK = 292,
-  WK_OP_RANDOM_PERMUTATION = 293,
-  WK_OP_MULTINOMIAL = 294,
-  WK_OP_CATEGORICAL = 295,
-  WK_OP_EXPONENTIAL = 296,
-  WK_OP_TRUNCATED_NORMAL = 297,
-  WK_OP_LOG_NORMAL = 298,
-  WK_OP_CAUCHY = 299,
-  WK_OP_GEOMETRIC = 300,
-  WK_OP_GUMBEL = 301,
-  WK_OP_UNIFORM_LIKE = 302,
-  WK_OP_NORMAL_LIKE = 303,
-  WK_OP_RANDOM_GAMMA = 304,
-  WK_OP_RANDOM_BETA = 305,
-  WK_OP_RANDOM_POISSON = 306,
-  WK_OP_RRELU = 307,
-  WK_OP_VARIANCE_SCALING = 308,
-  WK_OP_GLOROT_UNIFORM = 309,
-  WK_OP_GLOROT_NORMAL = 310,
-  WK_OP_HE_UNIFORM = 311,
-  WK_OP_HE_NORMAL = 312,
-  WK_OP_LECUN_UNIFORM = 313,
-  WK_OP_LECUN_NORMAL = 314,
-  WK_OP_LSTM = 315,
-  WK_OP_GRU = 316,
-  WK_OP_RNN = 317,
-  WK_OP_LSTM_CELL = 318,
-  WK_OP_GRU_CELL = 319,
-  WK_OP_RNN_CELL = 320,
-  WK_OP_LSTM_LAYER = 321,
-  WK_OP_LSTM_LAYER_GRADIENT = 322,
-  WK_OP_GRU_LAYER = 323,
-  WK_OP_GRU_LAYER_GRADIENT = 324,
-  WK_OP_SUM = 325,
-  WK_OP_MEAN = 326,
-  WK_OP_PRODUCT = 327,
-  WK_OP_MAX = 328,
-  WK_OP_MIN = 329,
-  WK_OP_ARGMAX = 330,
-  WK_OP_ARGMIN = 331,
-  WK_OP_ALL = 332,
-  WK_OP_ANY = 333,
-  WK_OP_VARIANCE = 334,
-  WK_OP_STANDARD_DEVIATION = 335,
-  WK_OP_MOMENTS = 336,
-  WK_OP_LOG_SUM_EXP = 337,
-  WK_OP_NORM = 338,
-  WK_OP_COUNT_NONZERO = 339,
-  WK_OP_NAN_SUM = 340,
-  WK_OP_NAN_MEAN = 341,
-  WK_OP_MIN_MAX = 342,
-  WK_OP_MAX_WITH_INDEX = 343,
-  WK_OP_MIN_WITH_INDEX = 344,
-  WK_OP_ALL_EQUAL = 345,
-  WK_OP_ALL_CLOSE = 346,
-  WK_OP_INTERPOLATE = 347,
-  WK_OP_RESAMPLE = 348,
-  WK_OP_RESAMPLE_GRADIENT = 349,
-  WK_OP_PIXEL_SHUFFLE = 350,
-  WK_OP_PIXEL_UNSHUFFLE = 351,
-  WK_OP_AFFINE_GRID = 352,
-  WK_OP_GRID_SAMPLE = 353,
-  WK_OP_SOFTMAX = 354,
-  WK_OP_SOFTMAX_GRADIENT = 355,
-  WK_OP_LOG_SOFTMAX = 356,
-  WK_OP_LOG_SOFTMAX_GRADIENT = 357,
-  WK_OP_CROSS_ENTROPY = 358,
-  WK_OP_CROSS_ENTROPY_GRADIENT = 359,
-  WK_OP_PICK_LABEL = 360,
-  WK_OP_SPREAD_LABEL = 361,
-  WK_OP_RESHAPE = 362,
-  WK_OP_FLATTEN = 363,
-  WK_OP_PERMUTE = 364,
-  WK_OP_BROADCAST_TO = 365,
-  WK_OP_SLICE = 366,
-  WK_OP_SLICE_UPDATE = 367,
-  WK_OP_SQUEEZE = 368,
-  WK_OP_UNSQUEEZE = 369,
-  WK_OP_TRANSPOSE = 370,
-  WK_OP_SELECT = 371,
-  WK_OP_FLIP = 372,
-  WK_OP_STACK = 373,
-  WK_OP_CONTIGUOUS = 374,
-  WK_OP_CAST = 375,
-  WK_OP_CONCATENATE = 376,
-  WK_OP_PAD = 377,
-  WK_OP_AS_STRIDED = 378,
-  WK_OP_DIAGONAL = 379,
-  WK_OP_SLIDING_WINDOWS = 380,
-  WK_OP_NARROW = 381,
-  WK_OP_UNFLATTEN = 382,
-  WK_OP_EXPAND = 383,
-  WK_OP_MOVE_AXES = 384,
-  WK_OP_SELECT_SCATTER = 385,
-  WK_OP_REPEAT = 386,
-  WK_OP_REPEAT_INTERLEAVE = 387,
-  WK_OP_ROLL = 388,
-  WK_OP_ROTATE90 = 389,
-  WK_OP_HSTACK = 390,
-  WK_OP_VSTACK = 391,
-  WK_OP_DSTACK = 392,
-  WK_OP_COLUMN_STACK = 393,
-  WK_OP_DIAGONAL_SCATTER = 394,
-  WK_OP_SORT = 395,
-  WK_OP_ARGSORT = 396,
-  WK_OP_TOP_K = 397,
-  WK_OP_KTH_VALUE = 398,
-  WK_OP_MEDIAN = 399,
-  WK_OP_NAN_MEDIAN = 400,
-  WK_OP_MODE = 401,
-  WK_OP_QUANTILE = 402,
-  WK_OP_NAN_QUANTILE = 403,
-  WK_OP_UNIQUE = 404,
-  WK_OP_UNIQUE_CONSECUTIVE = 405,
-  WK_OP_SEARCH_SORTED = 406,
-  WK_OP_BUCKETIZE = 407,
-  WK_OP_IS_IN = 408,
-  WK_OP_BIN_COUNT = 409,
-  WK_OP_HISTOGRAM = 410,
-  WK_OP_SGD_UPDATE = 411,
-  WK_OP_ADAM_UPDATE = 412,
-  WK_OP_COPY_UPDATE = 413,
-  WK_OP_ADD_UPDATE = 414,
-  WK_OP_MAX_POOL2D = 415,
-  WK_OP_MAX_POOL2D_GRADIENT = 416,
-  WK_OP_MAX_POOL2D_PICK = 417,
-  WK_OP_MAX_POOL2D_WITH_INDICES = 418,
-  WK_OP_MAX_UNPOOL2D = 419,
-  WK_OP_MAX_UNPOOL2D_GRADIENT = 420,
-  WK_OP_AVERAGE_POOL2D = 421,
-  WK_OP_AVERAGE_POOL2D_GRADIENT = 422,
-  WK_OP_MAX_POOL1D = 423,
-  WK_OP_MAX_POOL3D = 424,
-  WK_OP_AVERAGE_POOL1D = 425,
-  WK_OP_AVERAGE_POOL3D = 426,
-  WK_OP_ADAPTIVE_AVERAGE_POOL2D = 427,
-  WK_OP_ADAPTIVE_AVERAGE_POOL1D = 428,
-  WK_OP_ADAPTIVE_AVERAGE_POOL3D = 429,
-  WK_OP_ADAPTIVE_MAX_POOL2D = 430,
-  WK_OP_ADAPTIVE_MAX_POOL1D = 431,
-  WK_OP_GLOBAL_AVERAGE_POOL2D = 432,
-  WK_OP_GLOBAL_MAX_POOL2D = 433,
-  WK_OP_UNFOLD2D = 434,
-  WK_OP_FOLD2D = 435,
-  WK_OP_LOCAL_RESPONSE_NORM = 436,
-  WK_OP_LP_POOL2D = 437,
-  WK_OP_COUNT = 438
+  WK_OP_MESHGRID = 64,
+  WK_OP_CLONE = 65,
+  WK_OP_SEQUENCE_MASK = 66,
+  WK_OP_CUMULATIVE_SUM = 67,
+  WK_OP_CUMULATIVE_PRODUCT = 68,
+  WK_OP_CUMULATIVE_MAX = 69,
+  WK_OP_CUMULATIVE_MIN = 70,
+  WK_OP_LOG_CUMULATIVE_SUM_EXP = 71,
+  WK_OP_LINEAR_RECURRENCE = 72,
+  WK_OP_DIFFERENCE = 73,
+  WK_OP_TRAPEZOID = 74,
+  WK_OP_RECIPROCAL = 75,
+  WK_OP_RECIPROCAL_GRADIENT_X = 76,
+  WK_OP_SQUARE = 77,
+  WK_OP_SQUARE_GRADIENT_X = 78,
+  WK_OP_ABS = 79,
+  WK_OP_ABS_GRADIENT_X = 80,
+  WK_OP_SIGN = 81,
+  WK_OP_RSQRT = 82,
+  WK_OP_RSQRT_GRADIENT_X = 83,
+  WK_OP_POWER = 84,
+  WK_OP_EXP2 = 85,
+  WK_OP_EXPM1 = 86,
+  WK_OP_LOG1P = 87,
+  WK_OP_LOG2 = 88,
+  WK_OP_LOG10 = 89,
+  WK_OP_SIN = 90,
+  WK_OP_SIN_GRADIENT_X = 91,
+  WK_OP_COS = 92,
+  WK_OP_COS_GRADIENT_X = 93,
+  WK_OP_TAN = 94,
+  WK_OP_ASIN = 95,
+  WK_OP_ACOS = 96,
+  WK_OP_ATAN = 97,
+  WK_OP_ATAN2 = 98,
+  WK_OP_SINH = 99,
+  WK_OP_COSH = 100,
+  WK_OP_ASINH = 101,
+  WK_OP_ACOSH = 102,
+  WK_OP_ATANH = 103,
+  WK_OP_ERF = 104,
+  WK_OP_ERF_GRADIENT_X = 105,
+  WK_OP_ERFC = 106,
+  WK_OP_ERFINV = 107,
+  WK_OP_NDTR = 108,
+  WK_OP_LGAMMA = 109,
+  WK_OP_DIGAMMA = 110,
+  WK_OP_TRIGAMMA = 111,
+  WK_OP_POLYGAMMA = 112,
+  WK_OP_CBRT = 113,
+  WK_OP_FLOOR = 114,
+  WK_OP_CEIL = 115,
+  WK_OP_ROUND = 116,
+  WK_OP_TRUNC = 117,
+  WK_OP_FRAC = 118,
+  WK_OP_CLAMP = 119,
+  WK_OP_CLAMP_GRADIENT_X = 120,
+  WK_OP_LERP = 121,
+  WK_OP_ADDCMUL = 122,
+  WK_OP_ADDCDIV = 123,
+  WK_OP_MASKED_FILL = 124,
+  WK_OP_MASKED_FILL_GRADIENT_X = 125,
+  WK_OP_FLOOR_DIVIDE = 126,
+  WK_OP_REMAINDER = 127,
+  WK_OP_FMOD = 128,
+  WK_OP_HYPOT = 129,
+  WK_OP_LOGADDEXP = 130,
+  WK_OP_LOGADDEXP2 = 131,
+  WK_OP_XLOGY = 132,
+  WK_OP_COPYSIGN = 133,
+  WK_OP_HEAVISIDE = 134,
+  WK_OP_FMAX = 135,
+  WK_OP_FMIN = 136,
+  WK_OP_SQUARED_DIFFERENCE = 137,
+  WK_OP_DIVIDE_NO_NAN = 138,
+  WK_OP_SINC = 139,
+  WK_OP_LOGIT = 140,
+  WK_OP_DEG2RAD = 141,
+  WK_OP_RAD2DEG = 142,
+  WK_OP_THRESHOLD = 143,
+  WK_OP_FLOAT_POWER = 144,
+  WK_OP_NAN_TO_NUM = 145,
+  WK_OP_EMBEDDING = 146,
+  WK_OP_EMBEDDING_BAG = 147,
+  WK_OP_SEGMENT_SUM = 148,
+  WK_OP_SEGMENT_MEAN = 149,
+  WK_OP_SEGMENT_MAX = 150,
+  WK_OP_SEGMENT_MIN = 151,
+  WK_OP_SEGMENT_PRODUCT = 152,
+  WK_OP_GATHER = 153,
+  WK_OP_SCATTER = 154,
+  WK_OP_SCATTER_ADD = 155,
+  WK_OP_INDEX_GET = 156,
+  WK_OP_INDEX_PUT = 157,
+  WK_OP_INDEX_SELECT = 158,
+  WK_OP_SCATTER_REDUCE = 159,
+  WK_OP_INDEX_ADD = 160,
+  WK_OP_INDEX_COPY = 161,
+  WK_OP_INDEX_FILL = 162,
+  WK_OP_INDEX_REDUCE = 163,
+  WK_OP_TAKE = 164,
+  WK_OP_TAKE_ALONG_AXIS = 165,
+  WK_OP_GATHER_ND = 166,
+  WK_OP_SCATTER_ND = 167,
+  WK_OP_SCATTER_ND_UPDATE = 168,
+  WK_OP_NONZERO = 169,
+  WK_OP_MASKED_SELECT = 170,
+  WK_OP_MASKED_SCATTER = 171,
+  WK_OP_PUT = 172,
+  WK_OP_DOT = 173,
+  WK_OP_INNER = 174,
+  WK_OP_OUTER = 175,
+  WK_OP_VECTOR_DOT = 176,
+  WK_OP_ADD_MATMUL = 177,
+  WK_OP_TENSORDOT = 178,
+  WK_OP_EINSUM = 179,
+  WK_OP_CHAIN_MATMUL = 180,
+  WK_OP_TRACE = 181,
+  WK_OP_KRONECKER = 182,
+  WK_OP_CROSS = 183,
+  WK_OP_COSINE_SIMILARITY = 184,
+  WK_OP_PAIRWISE_DISTANCE = 185,
+  WK_OP_DISTANCES = 186,
+  WK_OP_MATRIX_POWER = 187,
+  WK_OP_CHOLESKY = 188,
+  WK_OP_TRIANGULAR_SOLVE = 189,
+  WK_OP_SOLVE = 190,
+  WK_OP_INVERSE = 191,
+  WK_OP_DETERMINANT = 192,
+  WK_OP_LOG_DETERMINANT = 193,
+  WK_OP_QR = 194,
+  WK_OP_SYMMETRIC_EIGEN = 195,
+  WK_OP_SVD = 196,
+  WK_OP_PSEUDO_INVERSE = 197,
+  WK_OP_MATRIX_RANK = 198,
+  WK_OP_LEAST_SQUARES = 199,
+  WK_OP_CHOLESKY_SOLVE = 200,
+  WK_OP_MATRIX_EXPONENTIAL = 201,
+  WK_OP_LU = 202,
+  WK_OP_CHOLESKY_INVERSE = 203,
+  WK_OP_MATRIX_NORM = 204,
+  WK_OP_COVARIANCE = 205,
+  WK_OP_CORRELATION = 206,
+  WK_OP_SIGNBIT = 207,
+  WK_OP_IS_NAN = 208,
+  WK_OP_IS_INFINITE = 209,
+  WK_OP_IS_FINITE = 210,
+  WK_OP_IS_CLOSE = 211,
+  WK_OP_LOGICAL_AND = 212,
+  WK_OP_LOGICAL_OR = 213,
+  WK_OP_LOGICAL_XOR = 214,
+  WK_OP_LOGICAL_NOT = 215,
+  WK_OP_BITWISE_AND = 216,
+  WK_OP_BITWISE_OR = 217,
+  WK_OP_BITWISE_XOR = 218,
+  WK_OP_BITWISE_NOT = 219,
+  WK_OP_LEFT_SHIFT = 220,
+  WK_OP_RIGHT_SHIFT = 221,
+  WK_OP_BITCAST = 222,
+  WK_OP_MSE_LOSS = 223,
+  WK_OP_L1_LOSS = 224,
+  WK_OP_SMOOTH_L1_LOSS = 225,
+  WK_OP_HUBER_LOSS = 226,
+  WK_OP_KL_DIVERGENCE = 227,
+  WK_OP_BINARY_CROSS_ENTROPY = 228,
+  WK_OP_BINARY_CROSS_ENTROPY_WITH_LOGITS = 229,
+  WK_OP_NLL_LOSS = 230,
+  WK_OP_CTC_LOSS = 231,
+  WK_OP_CTC = 232,
+  WK_OP_CTC_GRADIENT = 233,
+  WK_OP_HINGE_EMBEDDING_LOSS = 234,
+  WK_OP_MARGIN_RANKING_LOSS = 235,
+  WK_OP_TRIPLET_MARGIN_LOSS = 236,
+  WK_OP_COSINE_EMBEDDING_LOSS = 237,
+  WK_OP_SOFT_MARGIN_LOSS = 238,
+  WK_OP_MULTI_MARGIN_LOSS = 239,
+  WK_OP_MULTILABEL_MARGIN_LOSS = 240,
+  WK_OP_MULTILABEL_SOFT_MARGIN_LOSS = 241,
+  WK_OP_POISSON_NLL_LOSS = 242,
+  WK_OP_GAUSSIAN_NLL_LOSS = 243,
+  WK_OP_FOCAL_LOSS = 244,
+  WK_OP_DICE_LOSS = 245,
+  WK_OP_MATMUL = 246,
+  WK_OP_LINEAR = 247,
+  WK_OP_CONV2D = 248,
+  WK_OP_CONV2D_DATA_GRADIENT = 249,
+  WK_OP_CONV2D_WEIGHT_GRADIENT = 250,
+  WK_OP_BATCH_NORM = 251,
+  WK_OP_LAYER_NORM = 252,
+  WK_OP_RMS_NORM = 253,
+  WK_OP_GROUP_NORM = 254,
+  WK_OP_INSTANCE_NORM = 255,
+  WK_OP_L2_NORMALIZE = 256,
+  WK_OP_NORMALISE = 257,
+  WK_OP_NORMALISE_GRADIENT = 258,
+  WK_OP_SCALE_SHIFT = 259,
+  WK_OP_SCALE_SHIFT_GRADIENT_MEAN = 260,
+  WK_OP_SCALE_SHIFT_GRADIENT_SCALE = 261,
+  WK_OP_RUNNING_UPDATE = 262,
+  WK_OP_ADD = 263,
+  WK_OP_SUBTRACT = 264,
+  WK_OP_MULTIPLY = 265,
+  WK_OP_DIVIDE = 266,
+  WK_OP_DIVIDE_GRADIENT_Y = 267,
+  WK_OP_MAXIMUM = 268,
+  WK_OP_MAXIMUM_GRADIENT_X = 269,
+  WK_OP_MAXIMUM_GRADIENT_Y = 270,
+  WK_OP_MINIMUM = 271,
+  WK_OP_MINIMUM_GRADIENT_X = 272,
+  WK_OP_MINIMUM_GRADIENT_Y = 273,
+  WK_OP_NEGATIVE = 274,
+  WK_OP_EXP = 275,
+  WK_OP_LOG = 276,
+  WK_OP_SQRT = 277,
+  WK_OP_SQRT_GRADIENT_X = 278,
+  WK_OP_RELU = 279,
+  WK_OP_RELU_GRADIENT_X = 280,
+  WK_OP_SIGMOID = 281,
+  WK_OP_SIGMOID_GRADIENT_X = 282,
+  WK_OP_TANH = 283,
+  WK_OP_TANH_GRADIENT_X = 284,
+  WK_OP_WHERE = 285,
+  WK_OP_WHERE_GRADIENT_X = 286,
+  WK_OP_WHERE_GRADIENT_Y = 287,
+  WK_OP_EQUAL = 288,
+  WK_OP_GREATER = 289,
+  WK_OP_LESS = 290,
+  WK_OP_LESS_EQUAL = 291,
+  WK_OP_GREATER_EQUAL = 292,
+  WK_OP_NOT_EQUAL = 293,
+  WK_OP_UNIFORM = 294,
+  WK_OP_NORMAL = 295,
+  WK_OP_DROPOUT = 296,
+  WK_OP_RANDOM_INTEGERS = 297,
+  WK_OP_BERNOULLI = 298,
+  WK_OP_RANDOM_MASK = 299,
+  WK_OP_RANDOM_PERMUTATION = 300,
+  WK_OP_MULTINOMIAL = 301,
+  WK_OP_CATEGORICAL = 302,
+  WK_OP_EXPONENTIAL = 303,
+  WK_OP_TRUNCATED_NORMAL = 304,
+  WK_OP_LOG_NORMAL = 305,
+  WK_OP_CAUCHY = 306,
+  WK_OP_GEOMETRIC = 307,
+  WK_OP_GUMBEL = 308,
+  WK_OP_UNIFORM_LIKE = 309,
+  WK_OP_NORMAL_LIKE = 310,
+  WK_OP_RANDOM_GAMMA = 311,
+  WK_OP_RANDOM_BETA = 312,
+  WK_OP_RANDOM_POISSON = 313,
+  WK_OP_RRELU = 314,
+  WK_OP_VARIANCE_SCALING = 315,
+  WK_OP_GLOROT_UNIFORM = 316,
+  WK_OP_GLOROT_NORMAL = 317,
+  WK_OP_HE_UNIFORM = 318,
+  WK_OP_HE_NORMAL = 319,
+  WK_OP_LECUN_UNIFORM = 320,
+  WK_OP_LECUN_NORMAL = 321,
+  WK_OP_LSTM = 322,
+  WK_OP_GRU = 323,
+  WK_OP_RNN = 324,
+  WK_OP_LSTM_CELL = 325,
+  WK_OP_GRU_CELL = 326,
+  WK_OP_RNN_CELL = 327,
+  WK_OP_LSTM_STEPS = 328,
+  WK_OP_LSTM_STEPS_GRADIENT = 329,
+  WK_OP_GRU_STEPS = 330,
+  WK_OP_GRU_STEPS_GRADIENT = 331,
+  WK_OP_SUM = 332,
+  WK_OP_MEAN = 333,
+  WK_OP_PRODUCT = 334,
+  WK_OP_MAX = 335,
+  WK_OP_MIN = 336,
+  WK_OP_ARGMAX = 337,
+  WK_OP_ARGMIN = 338,
+  WK_OP_ALL = 339,
+  WK_OP_ANY = 340,
+  WK_OP_VARIANCE = 341,
+  WK_OP_STANDARD_DEVIATION = 342,
+  WK_OP_MOMENTS = 343,
+  WK_OP_LOG_SUM_EXP = 344,
+  WK_OP_NORM = 345,
+  WK_OP_COUNT_NONZERO = 346,
+  WK_OP_NAN_SUM = 347,
+  WK_OP_NAN_MEAN = 348,
+  WK_OP_MIN_MAX = 349,
+  WK_OP_MAX_WITH_INDEX = 350,
+  WK_OP_MIN_WITH_INDEX = 351,
+  WK_OP_ALL_EQUAL = 352,
+  WK_OP_ALL_CLOSE = 353,
+  WK_OP_INTERPOLATE = 354,
+  WK_OP_RESAMPLE = 355,
+  WK_OP_RESAMPLE_GRADIENT = 356,
+  WK_OP_PIXEL_SHUFFLE = 357,
+  WK_OP_PIXEL_UNSHUFFLE = 358,
+  WK_OP_AFFINE_GRID = 359,
+  WK_OP_GRID_SAMPLE = 360,
+  WK_OP_SOFTMAX = 361,
+  WK_OP_SOFTMAX_GRADIENT = 362,
+  WK_OP_LOG_SOFTMAX = 363,
+  WK_OP_LOG_SOFTMAX_GRADIENT = 364,
+  WK_OP_CROSS_ENTROPY = 365,
+  WK_OP_CROSS_ENTROPY_GRADIENT = 366,
+  WK_OP_PICK_LABEL = 367,
+  WK_OP_SPREAD_LABEL = 368,
+  WK_OP_RESHAPE = 369,
+  WK_OP_FLATTEN = 370,
+  WK_OP_PERMUTE = 371,
+  WK_OP_BROADCAST_TO = 372,
+  WK_OP_SLICE = 373,
+  WK_OP_SLICE_UPDATE = 374,
+  WK_OP_SQUEEZE = 375,
+  WK_OP_UNSQUEEZE = 376,
+  WK_OP_TRANSPOSE = 377,
+  WK_OP_SELECT = 378,
+  WK_OP_FLIP = 379,
+  WK_OP_STACK = 380,
+  WK_OP_CONTIGUOUS = 381,
+  WK_OP_CAST = 382,
+  WK_OP_CONCATENATE = 383,
+  WK_OP_PAD = 384,
+  WK_OP_AS_STRIDED = 385,
+  WK_OP_DIAGONAL = 386,
+  WK_OP_SLIDING_WINDOWS = 387,
+  WK_OP_NARROW = 388,
+  WK_OP_UNFLATTEN = 389,
+  WK_OP_EXPAND = 390,
+  WK_OP_MOVE_AXES = 391,
+  WK_OP_SELECT_SCATTER = 392,
+  WK_OP_REPEAT = 393,
+  WK_OP_REPEAT_INTERLEAVE = 394,
+  WK_OP_ROLL = 395,
+  WK_OP_ROTATE90 = 396,
+  WK_OP_HSTACK = 397,
+  WK_OP_VSTACK = 398,
+  WK_OP_DSTACK = 399,
+  WK_OP_COLUMN_STACK = 400,
+  WK_OP_DIAGONAL_SCATTER = 401,
+  WK_OP_SORT = 402,
+  WK_OP_ARGSORT = 403,
+  WK_OP_TOP_K = 404,
+  WK_OP_KTH_VALUE = 405,
+  WK_OP_MEDIAN = 406,
+  WK_OP_NAN_MEDIAN = 407,
+  WK_OP_MODE = 408,
+  WK_OP_QUANTILE = 409,
+  WK_OP_NAN_QUANTILE = 410,
+  WK_OP_UNIQUE = 411,
+  WK_OP_UNIQUE_CONSECUTIVE = 412,
+  WK_OP_SEARCH_SORTED = 413,
+  WK_OP_BUCKETIZE = 414,
+  WK_OP_IS_IN = 415,
+  WK_OP_BIN_COUNT = 416,
+  WK_OP_HISTOGRAM = 417,
+  WK_OP_IN_TOP_K = 418,
+  WK_OP_SGD_UPDATE = 419,
+  WK_OP_ADAM_UPDATE = 420,
+  WK_OP_COPY_UPDATE = 421,
+  WK_OP_ADD_UPDATE = 422,
+  WK_OP_MAX_POOL2D = 423,
+  WK_OP_MAX_POOL2D_GRADIENT = 424,
+  WK_OP_MAX_POOL2D_PICK = 425,
+  WK_OP_MAX_POOL2D_WITH_INDICES = 426,
+  WK_OP_MAX_UNPOOL2D = 427,
+  WK_OP_MAX_UNPOOL2D_GRADIENT = 428,
+  WK_OP_AVERAGE_POOL2D = 429,
+  WK_OP_AVERAGE_POOL2D_GRADIENT = 430,
+  WK_OP_MAX_POOL1D = 431,
+  WK_OP_MAX_POOL3D = 432,
+  WK_OP_AVERAGE_POOL1D = 433,
+  WK_OP_AVERAGE_POOL3D = 434,
+  WK_OP_ADAPTIVE_AVERAGE_POOL2D = 435,
+  WK_OP_ADAPTIVE_AVERAGE_POOL1D = 436,
+  WK_OP_ADAPTIVE_AVERAGE_POOL3D = 437,
+  WK_OP_ADAPTIVE_MAX_POOL2D = 438,
+  WK_OP_ADAPTIVE_MAX_POOL1D = 439,
+  WK_OP_GLOBAL_AVERAGE_POOL2D = 440,
+  WK_OP_GLOBAL_MAX_POOL2D = 441,
+  WK_OP_UNFOLD2D = 442,
+  WK_OP_FOLD2D = 443,
+  WK_OP_LOCAL_RESPONSE_NORM = 444,
+  WK_OP_LP_POOL2D = 445,
+  WK_OP_COUNT = 446
 };
 
 typedef struct wk_gelu_exact_arguments {
@@ -688,6 +696,7 @@ wk_status wk_composite_triu(wk_call *call);
 wk_status wk_composite_tril_indices(wk_call *call);
 wk_status wk_composite_triu_indices(wk_call *call);
 wk_status wk_composite_one_hot(wk_call *call);
+wk_status wk_composite_meshgrid(wk_call *call);
 wk_status wk_composite_clone(wk_call *call);
 wk_status wk_composite_sequence_mask(wk_call *call);
 wk_status wk_infer_cumulative_sum(wk_call *call);
@@ -702,6 +711,161 @@ wk_status wk_infer_log_cumulative_sum_exp(wk_call *call);
 wk_status wk_vjp_log_cumulative_sum_exp(wk_vjp *vjp);
 wk_status wk_infer_linear_recurrence(wk_call *call);
 wk_status wk_vjp_linear_recurrence(wk_vjp *vjp);
+wk_status wk_composite_difference(wk_call *call);
+wk_status wk_composite_trapezoid(wk_call *call);
+wk_status wk_vjp_reciprocal(wk_vjp *vjp);
+typedef struct wk_reciprocal_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *y;
+} wk_reciprocal_gradient_x_arguments;
+#define wk_reciprocal_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_RECIPROCAL_GRADIENT_X], WK_HERE, \
+                     &(wk_reciprocal_gradient_x_arguments){.struct_size = sizeof(wk_reciprocal_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_reciprocal_gradient_x(wk_call *call);
+wk_status wk_vjp_square(wk_vjp *vjp);
+typedef struct wk_square_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+} wk_square_gradient_x_arguments;
+#define wk_square_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_SQUARE_GRADIENT_X], WK_HERE, \
+                     &(wk_square_gradient_x_arguments){.struct_size = sizeof(wk_square_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_square_gradient_x(wk_call *call);
+wk_status wk_vjp_abs(wk_vjp *vjp);
+typedef struct wk_abs_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+} wk_abs_gradient_x_arguments;
+#define wk_abs_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_ABS_GRADIENT_X], WK_HERE, \
+                     &(wk_abs_gradient_x_arguments){.struct_size = sizeof(wk_abs_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_abs_gradient_x(wk_call *call);
+wk_status wk_vjp_sign(wk_vjp *vjp);
+wk_status wk_vjp_rsqrt(wk_vjp *vjp);
+typedef struct wk_rsqrt_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *y;
+} wk_rsqrt_gradient_x_arguments;
+#define wk_rsqrt_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_RSQRT_GRADIENT_X], WK_HERE, \
+                     &(wk_rsqrt_gradient_x_arguments){.struct_size = sizeof(wk_rsqrt_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_rsqrt_gradient_x(wk_call *call);
+wk_status wk_vjp_power(wk_vjp *vjp);
+wk_status wk_vjp_exp2(wk_vjp *vjp);
+wk_status wk_vjp_expm1(wk_vjp *vjp);
+wk_status wk_vjp_log1p(wk_vjp *vjp);
+wk_status wk_vjp_log2(wk_vjp *vjp);
+wk_status wk_vjp_log10(wk_vjp *vjp);
+wk_status wk_vjp_sin(wk_vjp *vjp);
+typedef struct wk_sin_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+} wk_sin_gradient_x_arguments;
+#define wk_sin_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_SIN_GRADIENT_X], WK_HERE, \
+                     &(wk_sin_gradient_x_arguments){.struct_size = sizeof(wk_sin_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_sin_gradient_x(wk_call *call);
+wk_status wk_vjp_cos(wk_vjp *vjp);
+typedef struct wk_cos_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+} wk_cos_gradient_x_arguments;
+#define wk_cos_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_COS_GRADIENT_X], WK_HERE, \
+                     &(wk_cos_gradient_x_arguments){.struct_size = sizeof(wk_cos_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_cos_gradient_x(wk_call *call);
+wk_status wk_vjp_tan(wk_vjp *vjp);
+wk_status wk_vjp_asin(wk_vjp *vjp);
+wk_status wk_vjp_acos(wk_vjp *vjp);
+wk_status wk_vjp_atan(wk_vjp *vjp);
+wk_status wk_vjp_atan2(wk_vjp *vjp);
+wk_status wk_vjp_sinh(wk_vjp *vjp);
+wk_status wk_vjp_cosh(wk_vjp *vjp);
+wk_status wk_vjp_asinh(wk_vjp *vjp);
+wk_status wk_vjp_acosh(wk_vjp *vjp);
+wk_status wk_vjp_atanh(wk_vjp *vjp);
+wk_status wk_vjp_erf(wk_vjp *vjp);
+typedef struct wk_erf_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+} wk_erf_gradient_x_arguments;
+#define wk_erf_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_ERF_GRADIENT_X], WK_HERE, \
+                     &(wk_erf_gradient_x_arguments){.struct_size = sizeof(wk_erf_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_erf_gradient_x(wk_call *call);
+wk_status wk_vjp_erfc(wk_vjp *vjp);
+wk_status wk_vjp_erfinv(wk_vjp *vjp);
+wk_status wk_vjp_ndtr(wk_vjp *vjp);
+wk_status wk_vjp_lgamma(wk_vjp *vjp);
+wk_status wk_vjp_digamma(wk_vjp *vjp);
+wk_status wk_vjp_trigamma(wk_vjp *vjp);
+wk_status wk_vjp_polygamma(wk_vjp *vjp);
+wk_status wk_vjp_cbrt(wk_vjp *vjp);
+wk_status wk_vjp_floor(wk_vjp *vjp);
+wk_status wk_vjp_ceil(wk_vjp *vjp);
+wk_status wk_vjp_round(wk_vjp *vjp);
+wk_status wk_vjp_trunc(wk_vjp *vjp);
+wk_status wk_composite_frac(wk_call *call);
+wk_status wk_vjp_clamp(wk_vjp *vjp);
+typedef struct wk_clamp_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *x;
+  double min; /* the least result; -INFINITY: none */
+  double max; /* the largest result; INFINITY: none */
+} wk_clamp_gradient_x_arguments;
+#define wk_clamp_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_CLAMP_GRADIENT_X], WK_HERE, \
+                     &(wk_clamp_gradient_x_arguments){.struct_size = sizeof(wk_clamp_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_clamp_gradient_x(wk_call *call);
+wk_status wk_vjp_lerp(wk_vjp *vjp);
+wk_status wk_vjp_addcmul(wk_vjp *vjp);
+wk_status wk_vjp_addcdiv(wk_vjp *vjp);
+wk_status wk_vjp_masked_fill(wk_vjp *vjp);
+typedef struct wk_masked_fill_gradient_x_arguments {
+  size_t struct_size;
+  wk_tensor *g;
+  wk_tensor *mask;
+} wk_masked_fill_gradient_x_arguments;
+#define wk_masked_fill_gradient_x(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_MASKED_FILL_GRADIENT_X], WK_HERE, \
+                     &(wk_masked_fill_gradient_x_arguments){.struct_size = sizeof(wk_masked_fill_gradient_x_arguments), __VA_ARGS__})
+
+wk_status wk_composite_masked_fill_gradient_x(wk_call *call);
+wk_status wk_vjp_floor_divide(wk_vjp *vjp);
+wk_status wk_vjp_remainder(wk_vjp *vjp);
+wk_status wk_vjp_fmod(wk_vjp *vjp);
+wk_status wk_vjp_hypot(wk_vjp *vjp);
+wk_status wk_vjp_logaddexp(wk_vjp *vjp);
+wk_status wk_composite_logaddexp2(wk_call *call);
+wk_status wk_vjp_xlogy(wk_vjp *vjp);
+wk_status wk_vjp_copysign(wk_vjp *vjp);
+wk_status wk_composite_fmax(wk_call *call);
+wk_status wk_composite_fmin(wk_call *call);
+wk_status wk_composite_squared_difference(wk_call *call);
+wk_status wk_vjp_divide_no_nan(wk_vjp *vjp);
+wk_status wk_vjp_sinc(wk_vjp *vjp);
+wk_status wk_composite_logit(wk_call *call);
+wk_status wk_composite_deg2rad(wk_call *call);
+wk_status wk_composite_rad2deg(wk_call *call);
+wk_status wk_vjp_threshold(wk_vjp *vjp);
+wk_status wk_composite_float_power(wk_call *call);
+wk_status wk_composite_nan_to_num(wk_call *call);
 wk_status wk_infer_embedding(wk_call *call);
 wk_status wk_vjp_embedding(wk_vjp *vjp);
 wk_status wk_composite_embedding_bag(wk_call *call);
@@ -726,7 +890,8 @@ wk_status wk_vjp_scatter_reduce(wk_vjp *vjp);
 wk_status wk_composite_index_add(wk_call *call);
 wk_status wk_composite_index_copy(wk_call *call);
 wk_status wk_composite_index_fill(wk_call *call);
-wk_status wk_composite_index_reduce(wk_call *call);
+wk_status wk_infer_index_reduce(wk_call *call);
+wk_status wk_vjp_index_reduce(wk_vjp *vjp);
 wk_status wk_composite_take(wk_call *call);
 wk_status wk_composite_take_along_axis(wk_call *call);
 wk_status wk_composite_gather_nd(wk_call *call);
@@ -745,8 +910,6 @@ wk_status wk_composite_tensordot(wk_call *call);
 wk_status wk_composite_einsum(wk_call *call);
 wk_status wk_composite_chain_matmul(wk_call *call);
 wk_status wk_composite_trace(wk_call *call);
-wk_status wk_composite_lower_triangle(wk_call *call);
-wk_status wk_composite_upper_triangle(wk_call *call);
 wk_status wk_composite_kronecker(wk_call *call);
 wk_status wk_composite_cross(wk_call *call);
 wk_status wk_composite_cosine_similarity(wk_call *call);
@@ -775,6 +938,16 @@ wk_status wk_composite_matrix_rank(wk_call *call);
 wk_status wk_composite_least_squares(wk_call *call);
 wk_status wk_composite_cholesky_solve(wk_call *call);
 wk_status wk_composite_matrix_exponential(wk_call *call);
+wk_status wk_infer_lu(wk_call *call);
+wk_status wk_vjp_lu(wk_vjp *vjp);
+wk_status wk_composite_cholesky_inverse(wk_call *call);
+wk_status wk_composite_matrix_norm(wk_call *call);
+wk_status wk_composite_covariance(wk_call *call);
+wk_status wk_composite_correlation(wk_call *call);
+wk_status wk_composite_signbit(wk_call *call);
+wk_status wk_composite_is_close(wk_call *call);
+wk_status wk_composite_bitwise_not(wk_call *call);
+wk_status wk_infer_bitcast(wk_call *call);
 wk_status wk_composite_mse_loss(wk_call *call);
 wk_status wk_composite_l1_loss(wk_call *call);
 wk_status wk_composite_smooth_l1_loss(wk_call *call);
@@ -1085,162 +1258,6 @@ typedef struct wk_where_gradient_y_arguments {
                      &(wk_where_gradient_y_arguments){.struct_size = sizeof(wk_where_gradient_y_arguments), __VA_ARGS__})
 
 wk_status wk_composite_where_gradient_y(wk_call *call);
-wk_status wk_vjp_reciprocal(wk_vjp *vjp);
-typedef struct wk_reciprocal_gradient_x_arguments {
-  size_t struct_size;
-  wk_tensor *g;
-  wk_tensor *y;
-} wk_reciprocal_gradient_x_arguments;
-#define wk_reciprocal_gradient_x(...) \
-  wk_op_run_in_scope(&wk_op_table[WK_OP_RECIPROCAL_GRADIENT_X], WK_HERE, \
-                     &(wk_reciprocal_gradient_x_arguments){.struct_size = sizeof(wk_reciprocal_gradient_x_arguments), __VA_ARGS__})
-
-wk_status wk_composite_reciprocal_gradient_x(wk_call *call);
-wk_status wk_vjp_square(wk_vjp *vjp);
-typedef struct wk_square_gradient_x_arguments {
-  size_t struct_size;
-  wk_tensor *g;
-  wk_tensor *x;
-} wk_square_gradient_x_arguments;
-#define wk_square_gradient_x(...) \
-  wk_op_run_in_scope(&wk_op_table[WK_OP_SQUARE_GRADIENT_X], WK_HERE, \
-                     &(wk_square_gradient_x_arguments){.struct_size = sizeof(wk_square_gradient_x_arguments), __VA_ARGS__})
-
-wk_status wk_composite_square_gradient_x(wk_call *call);
-wk_status wk_vjp_abs(wk_vjp *vjp);
-typedef struct wk_abs_gradient_x_arguments {
-  size_t struct_size;
-  wk_tensor *g;
-  wk_tensor *x;
-} wk_abs_gradient_x_arguments;
-#define wk_abs_gradient_x(...) \
-  wk_op_run_in_scope(&wk_op_table[WK_OP_ABS_GRADIENT_X], WK_HERE, \
-                     &(wk_abs_gradient_x_arguments){.struct_size = sizeof(wk_abs_gradient_x_arguments), __VA_ARGS__})
-
-wk_status wk_composite_abs_gradient_x(wk_call *call);
-wk_status wk_vjp_sign(wk_vjp *vjp);
-wk_status wk_vjp_rsqrt(wk_vjp *vjp);
-typedef struct wk_rsqrt_gradient_x_arguments {
-  size_t struct_size;
-  wk_tensor *g;
-  wk_tensor *y;
-} wk_rsqrt_gradient_x_arguments;
-#define wk_rsqrt_gradient_x(...) \
-  wk_op_run_in_scope(&wk_op_table[WK_OP_RSQRT_GRADIENT_X], WK_HERE, \
-                     &(wk_rsqrt_gradient_x_arguments){.struct_size = sizeof(wk_rsqrt_gradient_x_arguments), __VA_ARGS__})
-
-wk_status wk_composite_rsqrt_gradient_x(wk_call *call);
-wk_status wk_vjp_power(wk_vjp *vjp);
-wk_status wk_vjp_exp2(wk_vjp *vjp);
-wk_status wk_vjp_expm1(wk_vjp *vjp);
-wk_status wk_vjp_log1p(wk_vjp *vjp);
-wk_status wk_vjp_log2(wk_vjp *vjp);
-wk_status wk_vjp_log10(wk_vjp *vjp);
-wk_status wk_vjp_sin(wk_vjp *vjp);
-typedef struct wk_sin_gradient_x_arguments {
-  size_t struct_size;
-  wk_tensor *g;
-  wk_tensor *x;
-} wk_sin_gradient_x_arguments;
-#define wk_sin_gradient_x(...) \
-  wk_op_run_in_scope(&wk_op_table[WK_OP_SIN_GRADIENT_X], WK_HERE, \
-                     &(wk_sin_gradient_x_arguments){.struct_size = sizeof(wk_sin_gradient_x_arguments), __VA_ARGS__})
-
-wk_status wk_composite_sin_gradient_x(wk_call *call);
-wk_status wk_vjp_cos(wk_vjp *vjp);
-typedef struct wk_cos_gradient_x_arguments {
-  size_t struct_size;
-  wk_tensor *g;
-  wk_tensor *x;
-} wk_cos_gradient_x_arguments;
-#define wk_cos_gradient_x(...) \
-  wk_op_run_in_scope(&wk_op_table[WK_OP_COS_GRADIENT_X], WK_HERE, \
-                     &(wk_cos_gradient_x_arguments){.struct_size = sizeof(wk_cos_gradient_x_arguments), __VA_ARGS__})
-
-wk_status wk_composite_cos_gradient_x(wk_call *call);
-wk_status wk_vjp_tan(wk_vjp *vjp);
-wk_status wk_vjp_asin(wk_vjp *vjp);
-wk_status wk_vjp_acos(wk_vjp *vjp);
-wk_status wk_vjp_atan(wk_vjp *vjp);
-wk_status wk_vjp_atan2(wk_vjp *vjp);
-wk_status wk_vjp_sinh(wk_vjp *vjp);
-wk_status wk_vjp_cosh(wk_vjp *vjp);
-wk_status wk_vjp_asinh(wk_vjp *vjp);
-wk_status wk_vjp_acosh(wk_vjp *vjp);
-wk_status wk_vjp_atanh(wk_vjp *vjp);
-wk_status wk_vjp_erf(wk_vjp *vjp);
-typedef struct wk_erf_gradient_x_arguments {
-  size_t struct_size;
-  wk_tensor *g;
-  wk_tensor *x;
-} wk_erf_gradient_x_arguments;
-#define wk_erf_gradient_x(...) \
-  wk_op_run_in_scope(&wk_op_table[WK_OP_ERF_GRADIENT_X], WK_HERE, \
-                     &(wk_erf_gradient_x_arguments){.struct_size = sizeof(wk_erf_gradient_x_arguments), __VA_ARGS__})
-
-wk_status wk_composite_erf_gradient_x(wk_call *call);
-wk_status wk_vjp_erfc(wk_vjp *vjp);
-wk_status wk_vjp_erfinv(wk_vjp *vjp);
-wk_status wk_vjp_ndtr(wk_vjp *vjp);
-wk_status wk_vjp_lgamma(wk_vjp *vjp);
-wk_status wk_vjp_digamma(wk_vjp *vjp);
-wk_status wk_vjp_trigamma(wk_vjp *vjp);
-wk_status wk_vjp_polygamma(wk_vjp *vjp);
-wk_status wk_vjp_cbrt(wk_vjp *vjp);
-wk_status wk_vjp_floor(wk_vjp *vjp);
-wk_status wk_vjp_ceil(wk_vjp *vjp);
-wk_status wk_vjp_round(wk_vjp *vjp);
-wk_status wk_vjp_trunc(wk_vjp *vjp);
-wk_status wk_composite_frac(wk_call *call);
-wk_status wk_vjp_clamp(wk_vjp *vjp);
-typedef struct wk_clamp_gradient_x_arguments {
-  size_t struct_size;
-  wk_tensor *g;
-  wk_tensor *x;
-  double min; /* the least result; -INFINITY: none */
-  double max; /* the largest result; INFINITY: none */
-} wk_clamp_gradient_x_arguments;
-#define wk_clamp_gradient_x(...) \
-  wk_op_run_in_scope(&wk_op_table[WK_OP_CLAMP_GRADIENT_X], WK_HERE, \
-                     &(wk_clamp_gradient_x_arguments){.struct_size = sizeof(wk_clamp_gradient_x_arguments), __VA_ARGS__})
-
-wk_status wk_composite_clamp_gradient_x(wk_call *call);
-wk_status wk_vjp_lerp(wk_vjp *vjp);
-wk_status wk_vjp_addcmul(wk_vjp *vjp);
-wk_status wk_vjp_addcdiv(wk_vjp *vjp);
-wk_status wk_vjp_masked_fill(wk_vjp *vjp);
-typedef struct wk_masked_fill_gradient_x_arguments {
-  size_t struct_size;
-  wk_tensor *g;
-  wk_tensor *mask;
-} wk_masked_fill_gradient_x_arguments;
-#define wk_masked_fill_gradient_x(...) \
-  wk_op_run_in_scope(&wk_op_table[WK_OP_MASKED_FILL_GRADIENT_X], WK_HERE, \
-                     &(wk_masked_fill_gradient_x_arguments){.struct_size = sizeof(wk_masked_fill_gradient_x_arguments), __VA_ARGS__})
-
-wk_status wk_composite_masked_fill_gradient_x(wk_call *call);
-wk_status wk_vjp_floor_divide(wk_vjp *vjp);
-wk_status wk_vjp_remainder(wk_vjp *vjp);
-wk_status wk_vjp_fmod(wk_vjp *vjp);
-wk_status wk_vjp_hypot(wk_vjp *vjp);
-wk_status wk_vjp_logaddexp(wk_vjp *vjp);
-wk_status wk_composite_logaddexp2(wk_call *call);
-wk_status wk_vjp_xlogy(wk_vjp *vjp);
-wk_status wk_vjp_copysign(wk_vjp *vjp);
-wk_status wk_composite_fmax(wk_call *call);
-wk_status wk_composite_fmin(wk_call *call);
-wk_status wk_composite_squared_difference(wk_call *call);
-wk_status wk_vjp_divide_no_nan(wk_vjp *vjp);
-wk_status wk_vjp_sinc(wk_vjp *vjp);
-wk_status wk_composite_logit(wk_call *call);
-wk_status wk_composite_deg2rad(wk_call *call);
-wk_status wk_composite_rad2deg(wk_call *call);
-wk_status wk_vjp_threshold(wk_vjp *vjp);
-wk_status wk_composite_float_power(wk_call *call);
-wk_status wk_composite_signbit(wk_call *call);
-wk_status wk_composite_nan_to_num(wk_call *call);
-wk_status wk_composite_is_close(wk_call *call);
-wk_status wk_composite_bitwise_not(wk_call *call);
 wk_status wk_infer_uniform(wk_call *call);
 wk_status wk_infer_normal(wk_call *call);
 wk_status wk_infer_dropout(wk_call *call);
@@ -1276,7 +1293,7 @@ wk_status wk_composite_rnn(wk_call *call);
 wk_status wk_composite_lstm_cell(wk_call *call);
 wk_status wk_composite_gru_cell(wk_call *call);
 wk_status wk_composite_rnn_cell(wk_call *call);
-typedef struct wk_lstm_layer_arguments {
+typedef struct wk_lstm_steps_arguments {
   size_t struct_size;
   wk_tensor *projected;
   wk_tensor *weight;
@@ -1284,20 +1301,20 @@ typedef struct wk_lstm_layer_arguments {
   wk_tensor *cell;
   wk_tensor *lengths; /* optional */
   bool reverse; /* from the last step to the first */
-} wk_lstm_layer_arguments;
-typedef struct wk_lstm_layer_result {
+} wk_lstm_steps_arguments;
+typedef struct wk_lstm_steps_result {
   wk_tensor *y;
   wk_tensor *final;
   wk_tensor *saved;
-} wk_lstm_layer_result;
-wk_lstm_layer_result wk_lstm_layer_at(wk_place here, const wk_lstm_layer_arguments *arguments);
-#define wk_lstm_layer(...) \
-  wk_lstm_layer_at( WK_HERE, \
-                     &(wk_lstm_layer_arguments){.struct_size = sizeof(wk_lstm_layer_arguments), __VA_ARGS__})
+} wk_lstm_steps_result;
+wk_lstm_steps_result wk_lstm_steps_at(wk_place here, const wk_lstm_steps_arguments *arguments);
+#define wk_lstm_steps(...) \
+  wk_lstm_steps_at( WK_HERE, \
+                     &(wk_lstm_steps_arguments){.struct_size = sizeof(wk_lstm_steps_arguments), __VA_ARGS__})
 
-wk_status wk_infer_lstm_layer(wk_call *call);
-wk_status wk_vjp_lstm_layer(wk_vjp *vjp);
-typedef struct wk_lstm_layer_gradient_arguments {
+wk_status wk_infer_lstm_steps(wk_call *call);
+wk_status wk_vjp_lstm_steps(wk_vjp *vjp);
+typedef struct wk_lstm_steps_gradient_arguments {
   size_t struct_size;
   wk_tensor *weight;
   wk_tensor *cell;
@@ -1307,20 +1324,20 @@ typedef struct wk_lstm_layer_gradient_arguments {
   wk_tensor *to_saved; /* optional */
   wk_tensor *lengths; /* optional */
   bool reverse; /* from the last step to the first */
-} wk_lstm_layer_gradient_arguments;
-typedef struct wk_lstm_layer_gradient_result {
+} wk_lstm_steps_gradient_arguments;
+typedef struct wk_lstm_steps_gradient_result {
   wk_tensor *projected_gradient;
   wk_tensor *hidden_gradient;
   wk_tensor *cell_gradient;
-} wk_lstm_layer_gradient_result;
-wk_lstm_layer_gradient_result wk_lstm_layer_gradient_at(wk_place here, const wk_lstm_layer_gradient_arguments *arguments);
-#define wk_lstm_layer_gradient(...) \
-  wk_lstm_layer_gradient_at( WK_HERE, \
-                     &(wk_lstm_layer_gradient_arguments){.struct_size = sizeof(wk_lstm_layer_gradient_arguments), __VA_ARGS__})
+} wk_lstm_steps_gradient_result;
+wk_lstm_steps_gradient_result wk_lstm_steps_gradient_at(wk_place here, const wk_lstm_steps_gradient_arguments *arguments);
+#define wk_lstm_steps_gradient(...) \
+  wk_lstm_steps_gradient_at( WK_HERE, \
+                     &(wk_lstm_steps_gradient_arguments){.struct_size = sizeof(wk_lstm_steps_gradient_arguments), __VA_ARGS__})
 
-wk_status wk_infer_lstm_layer_gradient(wk_call *call);
-wk_status wk_composite_lstm_layer_gradient(wk_call *call);
-typedef struct wk_gru_layer_arguments {
+wk_status wk_infer_lstm_steps_gradient(wk_call *call);
+wk_status wk_composite_lstm_steps_gradient(wk_call *call);
+typedef struct wk_gru_steps_arguments {
   size_t struct_size;
   wk_tensor *projected;
   wk_tensor *weight;
@@ -1328,20 +1345,20 @@ typedef struct wk_gru_layer_arguments {
   wk_tensor *bias; /* optional */
   wk_tensor *lengths; /* optional */
   bool reverse; /* from the last step to the first */
-} wk_gru_layer_arguments;
-typedef struct wk_gru_layer_result {
+} wk_gru_steps_arguments;
+typedef struct wk_gru_steps_result {
   wk_tensor *y;
   wk_tensor *final;
   wk_tensor *saved;
-} wk_gru_layer_result;
-wk_gru_layer_result wk_gru_layer_at(wk_place here, const wk_gru_layer_arguments *arguments);
-#define wk_gru_layer(...) \
-  wk_gru_layer_at( WK_HERE, \
-                     &(wk_gru_layer_arguments){.struct_size = sizeof(wk_gru_layer_arguments), __VA_ARGS__})
+} wk_gru_steps_result;
+wk_gru_steps_result wk_gru_steps_at(wk_place here, const wk_gru_steps_arguments *arguments);
+#define wk_gru_steps(...) \
+  wk_gru_steps_at( WK_HERE, \
+                     &(wk_gru_steps_arguments){.struct_size = sizeof(wk_gru_steps_arguments), __VA_ARGS__})
 
-wk_status wk_infer_gru_layer(wk_call *call);
-wk_status wk_vjp_gru_layer(wk_vjp *vjp);
-typedef struct wk_gru_layer_gradient_arguments {
+wk_status wk_infer_gru_steps(wk_call *call);
+wk_status wk_vjp_gru_steps(wk_vjp *vjp);
+typedef struct wk_gru_steps_gradient_arguments {
   size_t struct_size;
   wk_tensor *weight;
   wk_tensor *hidden;
@@ -1352,19 +1369,19 @@ typedef struct wk_gru_layer_gradient_arguments {
   wk_tensor *to_saved; /* optional */
   wk_tensor *lengths; /* optional */
   bool reverse; /* from the last step to the first */
-} wk_gru_layer_gradient_arguments;
-typedef struct wk_gru_layer_gradient_result {
+} wk_gru_steps_gradient_arguments;
+typedef struct wk_gru_steps_gradient_result {
   wk_tensor *projected_gradient;
   wk_tensor *recurrent_gradient;
   wk_tensor *hidden_gradient;
-} wk_gru_layer_gradient_result;
-wk_gru_layer_gradient_result wk_gru_layer_gradient_at(wk_place here, const wk_gru_layer_gradient_arguments *arguments);
-#define wk_gru_layer_gradient(...) \
-  wk_gru_layer_gradient_at( WK_HERE, \
-                     &(wk_gru_layer_gradient_arguments){.struct_size = sizeof(wk_gru_layer_gradient_arguments), __VA_ARGS__})
+} wk_gru_steps_gradient_result;
+wk_gru_steps_gradient_result wk_gru_steps_gradient_at(wk_place here, const wk_gru_steps_gradient_arguments *arguments);
+#define wk_gru_steps_gradient(...) \
+  wk_gru_steps_gradient_at( WK_HERE, \
+                     &(wk_gru_steps_gradient_arguments){.struct_size = sizeof(wk_gru_steps_gradient_arguments), __VA_ARGS__})
 
-wk_status wk_infer_gru_layer_gradient(wk_call *call);
-wk_status wk_composite_gru_layer_gradient(wk_call *call);
+wk_status wk_infer_gru_steps_gradient(wk_call *call);
+wk_status wk_composite_gru_steps_gradient(wk_call *call);
 wk_status wk_infer_sum(wk_call *call);
 wk_status wk_vjp_sum(wk_vjp *vjp);
 wk_status wk_composite_mean(wk_call *call);
@@ -1560,6 +1577,7 @@ wk_status wk_composite_bucketize(wk_call *call);
 wk_status wk_composite_is_in(wk_call *call);
 wk_status wk_composite_bin_count(wk_call *call);
 wk_status wk_composite_histogram(wk_call *call);
+wk_status wk_composite_in_top_k(wk_call *call);
 typedef struct wk_sgd_update_arguments {
   size_t struct_size;
   wk_tensor *value;

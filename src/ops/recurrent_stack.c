@@ -127,13 +127,13 @@ static direction run_direction(const stack *s, wk_tensor *x, int place, bool rev
   wk_tensor *hidden = first_state(s, s->hidden, place, size);
   if (s->kind == KIND_RNN) return run_rnn(s, projected, w[1], hidden, reverse);
   if (s->kind == KIND_GRU) {
-    const wk_gru_layer_result r =
-        wk_gru_layer(projected, w[1], hidden, .bias = s->no_bias ? NULL : w[3],
+    const wk_gru_steps_result r =
+        wk_gru_steps(projected, w[1], hidden, .bias = s->no_bias ? NULL : w[3],
                      .lengths = s->lengths, .reverse = reverse);
     return (direction){r.y, r.final, NULL};
   }
-  const wk_lstm_layer_result r =
-      wk_lstm_layer(projected, w[1], hidden, first_state(s, s->cell, place, size),
+  const wk_lstm_steps_result r =
+      wk_lstm_steps(projected, w[1], hidden, first_state(s, s->cell, place, size),
                     .lengths = s->lengths, .reverse = reverse);
   return (direction){r.y, wk_slice(r.final, 0, 0, 1), wk_slice(r.final, 0, 1, 2)};
 }
@@ -239,7 +239,7 @@ wk_status wk_composite_lstm_cell(wk_call *call) {
   const wk_status status = check_cell(in[0], in[1], in[4]);
   if (status != WK_OK) return status;
   wk_tensor *projected = as_one_step(wk_linear(in[0], in[3], .bias = in[5]));
-  const wk_lstm_layer_result r = wk_lstm_layer(projected, in[4], in[1], in[2]);
+  const wk_lstm_steps_result r = wk_lstm_steps(projected, in[4], in[1], in[2]);
   const wk_shape shape = wk_tensor_shape(in[1]);
   call->outputs[0] = wk_reshape(wk_slice(r.final, 0, 0, 1), shape);
   call->outputs[1] = wk_reshape(wk_slice(r.final, 0, 1, 2), shape);
@@ -251,7 +251,7 @@ wk_status wk_composite_gru_cell(wk_call *call) {
   const wk_status status = check_cell(in[0], in[1], in[3]);
   if (status != WK_OK) return status;
   wk_tensor *projected = as_one_step(wk_linear(in[0], in[2], .bias = in[4]));
-  call->outputs[0] = wk_gru_layer(projected, in[3], in[1], .bias = in[5]).final;
+  call->outputs[0] = wk_gru_steps(projected, in[3], in[1], .bias = in[5]).final;
   return wk_error_status();
 }
 

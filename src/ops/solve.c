@@ -23,6 +23,14 @@ wk_status wk_composite_cholesky_solve(wk_call *call) {
   return wk_error_status();
 }
 
+wk_status wk_composite_cholesky_inverse(wk_call *call) {
+  wk_tensor *l = call->inputs[0];
+  const wk_status status = check_square(&l->layout);
+  if (status != WK_OK) return status;
+  call->outputs[0] = wk_cholesky_solve(wk_identity_like(l), l);
+  return wk_error_status();
+}
+
 wk_status wk_composite_least_squares(wk_call *call) {
   wk_tensor *a = call->inputs[0], *b = call->inputs[1];
   if (a->layout.rank < 2 || b->layout.rank < 2 || wk_tensor_dim(a, -2) != wk_tensor_dim(b, -2))
@@ -72,6 +80,36 @@ wk_status wk_composite_matrix_rank(wk_call *call) {
   call->outputs[0] =
       wk_sum(wk_tensor_count(f.s) ? which_count(x, f.s, a->tolerance) : f.s, .axes = WK_AXES(-1));
   if (wk_tensor_count(f.s) == 0) call->outputs[0] = wk_cast_if_other(call->outputs[0], WK_I64);
+  return wk_error_status();
+}
+
+static wk_tensor *largest_sum(wk_tensor *x, int summed) {
+  wk_tensor *sums = wk_sum(wk_abs(x), .axes = WK_AXES(summed));
+  return wk_max(sums, .axes = WK_AXES(-1));
+}
+
+wk_status wk_composite_matrix_norm(wk_call *call) {
+  const wk_matrix_norm_arguments *a = call->arguments;
+  wk_tensor *x = call->inputs[0];
+  if (x->layout.rank < 2)
+    return wk_fail(WK_ERROR_SHAPE, "there is no matrix in %d dimensions", x->layout.rank);
+  switch (a->kind) {
+  case WK_MATRIX_NORM_KIND_FROBENIUS:
+    call->outputs[0] = wk_norm(x, .axes = WK_AXES(-2, -1));
+    break;
+  case WK_MATRIX_NORM_KIND_NUCLEAR:
+    call->outputs[0] = wk_sum(wk_svd(x).s, .axes = WK_AXES(-1));
+    break;
+  case WK_MATRIX_NORM_KIND_SPECTRAL:
+    call->outputs[0] = wk_max(wk_svd(x).s, .axes = WK_AXES(-1));
+    break;
+  case WK_MATRIX_NORM_KIND_LARGEST_COLUMN:
+    call->outputs[0] = largest_sum(x, -2);
+    break;
+  case WK_MATRIX_NORM_KIND_LARGEST_ROW:
+    call->outputs[0] = largest_sum(x, -1);
+    break;
+  }
   return wk_error_status();
 }
 

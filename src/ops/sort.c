@@ -143,6 +143,18 @@ wk_status wk_composite_mode(wk_call *call) {
   return take_in_order(call, sorted.indices, place, axis, a->keep_dims);
 }
 
+wk_status wk_composite_in_top_k(wk_call *call) {
+  const wk_in_top_k_arguments *a = call->arguments;
+  wk_tensor *scores = call->inputs[0], *targets = call->inputs[1];
+  if (scores->layout.rank != 2 || targets->layout.rank != 1 ||
+      scores->layout.dims[0] != targets->layout.dims[0])
+    return wk_fail(WK_ERROR_SHAPE, "scores must be [N, C], with one target for each row");
+  wk_tensor *own = wk_gather(scores, wk_add_axis(targets, 1), 1);
+  wk_tensor *above = wk_sum(wk_greater(scores, own), .axes = WK_AXES(1));
+  call->outputs[0] = wk_less(above, wk_scalar(a->k));
+  return wk_error_status();
+}
+
 /* ---- quantiles ---- */
 
 /* The elements at f64 places (axis of size 1) in order, between two elements by `method`. */

@@ -92,6 +92,31 @@ wk_status wk_composite_nan_mean(wk_call *call) {
   return wk_error_status();
 }
 
+static wk_tensor *covariance(wk_tensor *x, bool population) {
+  if (x->layout.rank != 2) {
+    wk_fail(WK_ERROR_SHAPE, "x must be [variables, observations]");
+    return NULL;
+  }
+  const double count = (double)x->layout.dims[1];
+  wk_tensor *distance = wk_subtract(x, mean_of(x, &WK_AXES(1), true));
+  return wk_divide(wk_matmul(distance, wk_transposed(distance)),
+                   wk_scalar(population ? count : count - 1));
+}
+
+wk_status wk_composite_covariance(wk_call *call) {
+  const wk_covariance_arguments *a = call->arguments;
+  call->outputs[0] = covariance(call->inputs[0], a->population);
+  return wk_error_status();
+}
+
+wk_status wk_composite_correlation(wk_call *call) {
+  wk_tensor *c = covariance(call->inputs[0], true);
+  wk_tensor *size = wk_sqrt(wk_diagonal(c));
+  if (!size) return wk_error_status();
+  call->outputs[0] = wk_divide(wk_divide(c, size), wk_add_axis(size, 1));
+  return wk_error_status();
+}
+
 /* ---- log_sum_exp, norm ---- */
 
 wk_status wk_composite_log_sum_exp(wk_call *call) {

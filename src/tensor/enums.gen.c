@@ -12,3 +12,4 @@ const char *const wk_names_of_scatter_reduction[] = {"sum", "mean", "max", "min"
 const char *const wk_names_of_bag_mode[] = {"mean", "sum", "max", NULL};
 const char *const wk_names_of_fan[] = {"in", "out", "average", NULL};
 const char *const wk_names_of_distribution[] = {"truncated_normal", "normal", "uniform", NULL};
+const char *const wk_names_of_matrix_norm_kind[] = {"frobenius", "nuclear", "spectral", "largest_column", "largest_row", NULL};

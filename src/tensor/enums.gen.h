@@ -15,5 +15,6 @@ extern const char *const wk_names_of_scatter_reduction[];
 extern const char *const wk_names_of_bag_mode[];
 extern const char *const wk_names_of_fan[];
 extern const char *const wk_names_of_distribution[];
+extern const char *const wk_names_of_matrix_norm_kind[];
 
 #endif

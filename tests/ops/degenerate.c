@@ -79,19 +79,25 @@ static void repeat_first(sample_tensor *input) {
     memmove(data + (size_t)i * size, data + (size_t)(i - i % length) * size, size);
 }
 
+static bool check_repeated_on(const char *device, const op_case *c, const case_result *expected,
+                              double ulp) {
+  char how[64];
+  case_result actual;
+  snprintf(how, sizeof how, "%s, inputs that repeat one element", device);
+  const bool good = case_run(c, wk_device_get(device), CASE_REPEATED, &actual) &&
+                    compare_results(how, c, &actual, expected, ulp);
+  case_result_free(&actual);
+  return good;
+}
+
+/* An op may refuse such values: a matrix of equal columns has no inverse. */
 static bool check_repeated(const op_case *c, double ulp) {
-  case_result expected, actual = {.count = 0};
-  bool good = case_try(c, wk_device_get("reference"), CASE_CONTIGUOUS, &expected) == WK_OK;
-  if (!good) { /* a matrix of equal rows is singular, say */
-    case_result_free(&expected);
-    return true;
+  case_result expected;
+  bool good = true;
+  if (case_try(c, wk_device_get("reference"), CASE_CONTIGUOUS, &expected) == WK_OK) {
+    good = check_repeated_on("reference", c, &expected, 0);
+    good = check_repeated_on("cpu", c, &expected, ulp) && good;
   }
-  good = good && case_run(c, wk_device_get("reference"), CASE_REPEATED, &actual) &&
-         compare_results("reference, inputs that repeat one element", c, &actual, &expected, 0);
-  case_result_free(&actual);
-  good = good && case_run(c, wk_device_get("cpu"), CASE_REPEATED, &actual) &&
-         compare_results("cpu, inputs that repeat one element", c, &actual, &expected, ulp);
-  case_result_free(&actual);
   case_result_free(&expected);
   return good;
 }
@@ -124,14 +130,15 @@ static int check_special(const wk_sample *sample) {
   return floats ? check_sample(&special) : 0;
 }
 
+/* Hidden ops are only called with sizes that fit together. */
 int check_degenerate(const wk_sample *sample) {
   const wk_op *op = wk_op_find(sample->op);
   wk_dtype dtypes[2];
   case_dtypes(sample, dtypes);
   if (!op || op->input_count == 0) return 0;
   int failures = check_repetition(sample, dtypes[0]);
-  if (!op->hidden) /* others trust their callers with sizes */
-    failures += check_empty_axes(sample, dtypes[0]) + check_single_numbers(sample, dtypes[0]);
-  if (op->class == WK_CLASS_POINTWISE && !op->hidden) failures += check_special(sample);
+  if (op->hidden) return failures;
+  failures += check_empty_axes(sample, dtypes[0]) + check_single_numbers(sample, dtypes[0]);
+  if (op->class == WK_CLASS_POINTWISE) failures += check_special(sample);
   return failures;
 }

@@ -71,6 +71,9 @@ static wk_tensor *scatter_reduce_index(void) {
 static wk_tensor *index_reduce_rank(void) {
   return wk_index_reduce(F32(3, 2), I64(0, 1, 1), F32(1, 2), 0);
 }
+static wk_tensor *index_reduce_source(void) {
+  return wk_index_reduce(F32(3, 2), I64(0, 4), F32(1, 2), 0);
+}
 static wk_tensor *take_index(void) { return wk_take(F32(3, 2), I64(6, 1)); }
 static wk_tensor *gather_nd_many(void) { return wk_gather_nd(F32(3, 2), I64(0, 4, 3)); }
 static wk_tensor *scatter_nd_none(void) { return wk_scatter_nd(F32(4), I64(0, 4, 0), WK_SHAPE(3)); }
@@ -169,6 +172,11 @@ static const wrong_call calls[] = {
      "scatter_reduce",
      {"index 3 at [0]"}},
     {"index_reduce rank", index_reduce_rank, WK_ERROR_SHAPE, "index_reduce", {"2 dimensions"}},
+    {"index_reduce source",
+     index_reduce_source,
+     WK_ERROR_SHAPE,
+     "index_reduce",
+     {"must be f32 [4, 2]"}},
     {"take index", take_index, WK_ERROR_INDEX, "take", {"index 6 at [0]", "-6 .. 5"}},
     {"gather_nd many", gather_nd_many, WK_ERROR_SHAPE, "gather_nd", {"3 index tensors"}},
     {"scatter_nd none", scatter_nd_none, WK_ERROR_SHAPE, "scatter_nd", {"coordinates"}},

@@ -14,6 +14,8 @@ static wk_tensor *glu_odd(void) { return wk_glu(F32(3, 5), -1); }
 static wk_tensor *glu_axis(void) { return wk_glu(F32(3, 4), 2); }
 static wk_tensor *prelu_channels(void) { return wk_prelu(F32(3, 4), F32(3)); }
 static wk_tensor *triangle_rank(void) { return wk_tril(F32(3)); }
+static wk_tensor *bitcast_size(void) { return wk_bitcast(F32(3), WK_I64); }
+static wk_tensor *grid_rank(void) { return wk_meshgrid(F32(3), F32(3, 4)).rows; }
 static wk_tensor *eye_rows(void) { return wk_eye(-1, .device = wrong_call_device); }
 static wk_tensor *linspace_count(void) {
   return wk_linspace(0, 1, -2, .device = wrong_call_device);
@@ -64,6 +66,8 @@ static const wrong_call calls[] = {
     {"glu axis", glu_axis, WK_ERROR_ARGUMENT, "glu", {"axis 2", "f32 [3, 4]"}},
     {"prelu channels", prelu_channels, WK_ERROR_SHAPE, "prelu", {"f32 [3, 4]", "f32 [3]"}},
     {"triangle of a vector", triangle_rank, WK_ERROR_SHAPE, "tril", {"f32 [3]", "two"}},
+    {"bitcast size", bitcast_size, WK_ERROR_DTYPE, "bitcast", {"f32", "i64", "wk_cast"}},
+    {"grid of a matrix", grid_rank, WK_ERROR_SHAPE, "meshgrid", {"f32 [3, 4]", "one"}},
     {"eye rows", eye_rows, WK_ERROR_ARGUMENT, "eye", {"rows", "-1"}},
     {"linspace count", linspace_count, WK_ERROR_ARGUMENT, "linspace", {"count", "-2"}},
     {"range direction", range_direction, WK_ERROR_ARGUMENT, "range", {"step"}},

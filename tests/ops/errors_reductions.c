@@ -37,7 +37,6 @@ static wk_tensor *einsum_result(void) { return wk_einsum(WK_TENSORS(F32(2, 3)), 
 static wk_tensor *einsum_digit(void) { return wk_einsum(WK_TENSORS(F32(2, 3)), "i1->i"); }
 static wk_tensor *einsum_null(void) { return wk_einsum(WK_TENSORS(F32(2, 3)), NULL); }
 static wk_tensor *chain_sizes(void) { return wk_chain_matmul(WK_TENSORS(F32(2, 3), F32(2, 3))); }
-static wk_tensor *triangle_of_vector(void) { return wk_lower_triangle(F32(3)); }
 static wk_tensor *cross_size(void) { return wk_cross(F32(2, 4), F32(2, 4), 1); }
 static wk_tensor *distances_sizes(void) { return wk_distances(F32(2, 4), F32(2, 3)); }
 static wk_tensor *power_not_square(void) { return wk_matrix_power(F32(2, 3), 2); }
@@ -48,6 +47,11 @@ static wk_tensor *triangular_square(void) { return wk_triangular_solve(F32(2, 3)
 static wk_tensor *determinant_square(void) { return wk_determinant(F32(2, 3)); }
 static wk_tensor *qr_vector(void) { return wk_qr(F32(3)).q; }
 static wk_tensor *eigen_square(void) { return wk_symmetric_eigen(F32(2, 3)).values; }
+static wk_tensor *covariance_rank(void) { return wk_covariance(F32(3)); }
+static wk_tensor *difference_axis(void) { return wk_difference(F32(3), 1); }
+static wk_tensor *in_top_k_targets(void) { return wk_in_top_k(F32(3, 4), I64(0, 2), 1); }
+static wk_tensor *lu_vector(void) { return wk_lu(F32(3)).u; }
+static wk_tensor *matrix_norm_vector(void) { return wk_matrix_norm(F32(3)); }
 
 static const wrong_call calls[] = {
     {"mean axis", mean_axis, WK_ERROR_ARGUMENT, "mean", {"axis -3"}},
@@ -78,7 +82,6 @@ static const wrong_call calls[] = {
     {"einsum digit", einsum_digit, WK_ERROR_ARGUMENT, "einsum", {"only letters"}},
     {"einsum null", einsum_null, WK_ERROR_ARGUMENT, "einsum", {"equation", "NULL"}},
     {"chain sizes", chain_sizes, WK_ERROR_SHAPE, "chain_matmul", {"matrix 2 has 2 rows"}},
-    {"triangle of vector", triangle_of_vector, WK_ERROR_SHAPE, "lower_triangle", {"f32 [3]"}},
     {"cross size", cross_size, WK_ERROR_SHAPE, "cross", {"size 3"}},
     {"distances sizes", distances_sizes, WK_ERROR_SHAPE, "distances", {"f32 [2, 4]"}},
     {"cholesky", cholesky_indefinite, WK_ERROR_ARGUMENT, "cholesky", {"positive definite"}},
@@ -88,6 +91,11 @@ static const wrong_call calls[] = {
     {"determinant square", determinant_square, WK_ERROR_SHAPE, "determinant", {"square"}},
     {"qr vector", qr_vector, WK_ERROR_SHAPE, "qr", {"1 dimensions"}},
     {"eigen square", eigen_square, WK_ERROR_SHAPE, "symmetric_eigen", {"square"}},
+    {"covariance rank", covariance_rank, WK_ERROR_SHAPE, "covariance", {"f32 [3]"}},
+    {"difference axis", difference_axis, WK_ERROR_ARGUMENT, "difference", {"axis 1"}},
+    {"in_top_k targets", in_top_k_targets, WK_ERROR_SHAPE, "in_top_k", {"i64 [2]"}},
+    {"lu vector", lu_vector, WK_ERROR_SHAPE, "lu", {"1 dimensions"}},
+    {"matrix_norm vector", matrix_norm_vector, WK_ERROR_SHAPE, "matrix_norm", {"1 dimensions"}},
     {"power not square", power_not_square, WK_ERROR_SHAPE, "matrix_power", {"square"}},
 };
 

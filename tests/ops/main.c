@@ -50,6 +50,7 @@ int main(int argc, char **argv) {
   failures += run_record_tests();
   failures += run_error_tests();
   failures += run_support_tests();
+  failures += run_user_tests();
   failures += run_control_tests();
   failures += !use_allocator(WK_HOST_POOL); /* as users run */
   failures += run_check_tests();

@@ -18,6 +18,7 @@ int run_running_tests(void);      /* what batch_norm keeps from batch to batch *
 int run_determinism_tests(void);  /* larger cases; equal bits for any number of threads */
 int run_record_tests(void);       /* records, samples and kernels fit together */
 int run_error_tests(void);        /* wrong calls are told what is wrong */
+int run_user_tests(void);         /* an op registered at run time */
 int run_control_tests(void);      /* the harness can fail */
 
 /* Number of an op's samples that fail, with the reasons printed; -1 if it has none. */

@@ -66,7 +66,7 @@ static wk_tensor *heads(wk_tensor *x) {
 
 static wk_tensor *loss_of(const parameters *p, wk_tensor *images, wk_tensor *labels) {
   wk_tensor *x = wk_conv2d(images, p->filters, .padding = {1, 1});
-  x = wk_batch_norm(x, .weight = p->scale, .bias = p->shift, .training = true, .epsilon = 1e-5).y;
+  x = wk_batch_norm(x, .weight = p->scale, .bias = p->shift, .training = true, .epsilon = 1e-5);
   x = wk_reshape(wk_max_pool2d(wk_relu(x), {2, 2}), WK_SHAPE(N, -1, WIDTH));
   wk_tensor *y =
       wk_scaled_dot_product_attention(heads(wk_linear(x, p->query)), heads(wk_linear(x, p->key)),

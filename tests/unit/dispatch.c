@@ -3,6 +3,8 @@
  * says. */
 #include "support/unit.h"
 
+#include <string.h>
+
 #include <wick/wick.h>
 
 #include "ops/dispatch.h"
@@ -130,7 +132,9 @@ static void test_call_op_by_name(void **state) {
   wk_error_clear();
   assert_int_equal(wk_call_op(WK_HERE, "adam_update", &arguments, NULL, 0), WK_ERROR_NOT_FOUND);
   wk_error_clear();
-  assert_non_null(wk_op_find(wk_op_name_at(0)));
+  bool listed = false;
+  for (int i = 0; wk_op_name_at(i); i++) listed = listed || !strcmp(wk_op_name_at(i), "full");
+  assert_true(listed);
   assert_null(wk_op_name_at(100000));
 }
 

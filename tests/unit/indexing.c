@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wk_index and its like, pieces, assignment: against loops over the elements. */
+#include <stdlib.h>
+
 #include <wick/wick.h>
 
 #include "support/unit.h"
@@ -208,6 +210,35 @@ static void test_odd_strides(void **state) {
   assert_true(wk_item(wk_sum(wk_as_strided(x, WK_SHAPE(3, 2), WK_SHAPE(0, 1), .offset = 4))) == 27);
 }
 
+/* Copies of views, which are made tile by tile, against the plain loop that reads tensors. */
+static void check_copy(wk_tensor *view) {
+  const size_t size = (size_t)wk_tensor_count(view) * wk_dtype_size(wk_tensor_dtype(view));
+  char *expected = malloc(size + 1), *copied = malloc(size + 1);
+  assert_int_equal(wk_tensor_read(view, expected, size), WK_OK);
+  assert_int_equal(wk_tensor_read(wk_contiguous(view), copied, size), WK_OK);
+  assert_memory_equal(copied, expected, size);
+  free(expected);
+  free(copied);
+}
+
+static void test_turned_copies(void **state) {
+  (void)state;
+  static const wk_dtype dtypes[] = {WK_U8, WK_F16, WK_F32, WK_F64};
+  for (size_t i = 0; i < COUNT_OF(dtypes); i++) {
+    WK_SCOPE;
+    wk_tensor *x = wk_cast(wk_arange(70 * 90, .step = 0.03), dtypes[i]);
+    wk_tensor *matrix = wk_reshape(x, WK_SHAPE(70, 90));
+    check_copy(wk_transpose(matrix, 0, 1));
+    check_copy(wk_transpose(wk_slice(matrix, 0, 3, 68), 0, 1));
+    check_copy(wk_transpose(wk_slice(matrix, 0, WK_LAST, WK_FIRST, .step = -3), 0, 1));
+    check_copy(wk_transpose(wk_slice(matrix, 1, 1, WK_LAST, .step = 2), 0, 1));
+    check_copy(wk_permute(wk_reshape(x, WK_SHAPE(5, 14, 90)), WK_AXES(2, 0, 1)));
+    check_copy(wk_permute(wk_reshape(x, WK_SHAPE(5, 14, 1, 9, 10)), WK_AXES(0, 4, 2, 1, 3)));
+    check_copy(wk_permute(wk_reshape(x, WK_SHAPE(10, 7, 9, 10)), WK_AXES(3, 2, 1, 0)));
+    check_copy(wk_broadcast_to(wk_reshape(x, WK_SHAPE(70, 90, 1)), WK_SHAPE(70, 90, 9)));
+  }
+}
+
 /* ---- gradients of gradients, against differences of gradients ---- */
 
 static wk_tensor *places(void) { return i64(4, (int64_t[]){2, 0, 2, 1}); }
@@ -235,6 +266,10 @@ static wk_tensor *second_max(wk_tensor *x) {
 }
 static wk_tensor *second_product(wk_tensor *x) {
   return second_reduce(x, WK_SCATTER_REDUCTION_PRODUCT, false);
+}
+static wk_tensor *second_rows(wk_tensor *x) {
+  return wk_index_reduce(wk_multiply(x, x), i64(3, (int64_t[]){1, 0, -2}), x, 0,
+                         .reduction = WK_SCATTER_REDUCTION_PRODUCT, .exclude_x = true);
 }
 static wk_tensor *second_index(wk_tensor *x) {
   return wk_index(x, WK_TAKE(places()), WK_RANGE(WK_LAST, WK_FIRST, -2));
@@ -294,6 +329,7 @@ static void test_second_order(void **state) {
       {"mean", second_mean},
       {"max", second_max},
       {"product", second_product},
+      {"rows", second_rows},
       {"index", second_index},
       {"update", second_update},
       {"pad", second_pad},
@@ -317,11 +353,12 @@ static void test_second_order(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_views),       cmocka_unit_test(test_tensors),
-      cmocka_unit_test(test_update),      cmocka_unit_test(test_gradient),
-      cmocka_unit_test(test_wrong),       cmocka_unit_test(test_pieces),
-      cmocka_unit_test(test_assign),      cmocka_unit_test(test_broadcast_tensors),
-      cmocka_unit_test(test_odd_strides), cmocka_unit_test(test_second_order),
+      cmocka_unit_test(test_views),         cmocka_unit_test(test_tensors),
+      cmocka_unit_test(test_update),        cmocka_unit_test(test_gradient),
+      cmocka_unit_test(test_wrong),         cmocka_unit_test(test_pieces),
+      cmocka_unit_test(test_assign),        cmocka_unit_test(test_broadcast_tensors),
+      cmocka_unit_test(test_odd_strides),   cmocka_unit_test(test_second_order),
+      cmocka_unit_test(test_turned_copies),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/index.h"
 #include "backend/cpu/pointwise.h"
+#include "backend/cpu/transpose.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/parallel.h"
@@ -25,6 +26,7 @@ static void copy_range(void *context, int64_t begin, int64_t end) {
 
 void wk_cpu_copy_elements(const wk_operand *y, const wk_operand *x) {
   const wk_operand *pair[2] = {y, x};
+  if (wk_cpu_transpose(y, x)) return;
   wk_parallel_for(wk_layout_count(&x->layout), BLOCK, copy_range, pair);
 }
 
@@ -44,7 +46,9 @@ typedef struct index_run {
   const char *x;
   char *y;
   wk_operand source;
-  bool accumulate;
+  bool source_is_dense; /* row-major */
+  bool accumulate, reduce, exclude_x;
+  wk_scatter_reduction reduction;
 } index_run;
 
 static wk_status index_prepare(index_run *r, const wk_kernel_call *call, int first, int axis,
@@ -92,28 +96,53 @@ wk_status wk_cpu_run_index_get(const wk_kernel_call *call) {
 
 wk_status wk_cpu_run_embedding(const wk_kernel_call *call) { return run_get(call, 0, false); }
 
+/* `count` elements of source from `at` on: where they lie, or in `values`. */
+static const char *source_at(const index_run *r, int64_t at, int64_t count, char *values) {
+  if (r->source_is_dense) return r->source.data + (size_t)at * r->size;
+  wk_collect(values, r->source.data, &r->source.layout, at, count);
+  return values;
+}
+
+static void put_row(const index_run *r, char *to, int64_t from) {
+  const int64_t inner = r->plan.inner, tile = inner < WK_CPU_TILE ? inner : WK_CPU_TILE;
+  _Alignas(8) char values[WK_CPU_TILE * 8];
+  for (int64_t at = 0; at < inner; at += tile, to += (size_t)tile * r->size) {
+    const int64_t count = inner - at < tile ? inner - at : tile;
+    const char *source = source_at(r, from + at, count, values);
+    if (r->reduce)
+      wk_cpu_reduce_row(r->dtype, r->reduction, to, source, count);
+    else if (r->accumulate)
+      wk_cpu_add_row(r->dtype, to, source, count);
+    else
+      memcpy(to, source, (size_t)count * r->size);
+  }
+}
+
 /* All that is put into the rows begin .. end - 1 of the result (its outer and indexed axes). */
 static void put_range(void *context, int64_t begin, int64_t end) {
   const index_run *r = context;
   const wk_index_plan *plan = &r->plan;
-  const int64_t tile = plan->inner < WK_CPU_TILE ? plan->inner : WK_CPU_TILE;
-  _Alignas(8) char values[WK_CPU_TILE * 8];
+  const size_t bytes = (size_t)plan->inner * r->size;
   for (int64_t outer = begin / plan->rows; outer * plan->rows < end; outer++) {
+    for (int64_t i = 0; r->exclude_x && i < plan->outputs; i++) {
+      const int64_t row = outer * plan->rows + r->rows[i];
+      if (row >= begin && row < end)
+        wk_cpu_fill_neutral(r->dtype, r->reduction, r->y + (size_t)row * bytes, plan->inner);
+    }
     for (int64_t i = 0; i < plan->outputs; i++) {
       const int64_t row = outer * plan->rows + r->rows[i];
-      if (row < begin || row >= end) continue;
-      for (int64_t at = 0; at < plan->inner; at += tile) {
-        const int64_t count = plan->inner - at < tile ? plan->inner - at : tile;
-        wk_collect(values, r->source.data, &r->source.layout,
-                   (outer * plan->outputs + i) * plan->inner + at, count);
-        char *to = r->y + (size_t)(row * plan->inner + at) * r->size;
-        if (r->accumulate)
-          wk_cpu_add_row(r->dtype, to, values, count);
-        else
-          memcpy(to, values, (size_t)count * r->size);
-      }
+      if (row >= begin && row < end)
+        put_row(r, r->y + (size_t)row * bytes, (outer * plan->outputs + i) * plan->inner);
     }
   }
+}
+
+/* Each piece looks at all indices: few pieces, unless rows are long. */
+static void put_all_rows(index_run *r) {
+  const int64_t rows = r->plan.outer * r->plan.rows, pieces = r->plan.inner >= 16 ? 16 : 1;
+  const int64_t few = (rows + pieces - 1) / pieces, block = block_of_rows(r->plan.inner);
+  if (r->plan.outputs && r->plan.inner)
+    wk_parallel_for(rows, few > block ? few : block, put_range, r);
 }
 
 /* The same for rows of single elements and a source as it lies. */
@@ -136,24 +165,64 @@ const char *wk_cpu_refuse_index_put(const wk_kernel_call *call) {
   return ((const wk_index_put_arguments *)call->arguments)->accumulate ? refuse_half(call) : NULL;
 }
 
-/* Each piece looks at all indices: few pieces, unless rows are long. */
+static void take_source(index_run *r, const wk_operand *source) {
+  r->source = *source;
+  wk_layout_align(&source->layout, &r->plan.selected, &r->source.layout);
+  r->source_is_dense = wk_layout_is_contiguous(&r->source.layout);
+}
+
 wk_status wk_cpu_run_index_put(const wk_kernel_call *call) {
   const wk_index_put_arguments *a = call->arguments;
   index_run r;
   const wk_status status = index_prepare(&r, call, 2, a->axis, true);
   if (status != WK_OK) return status;
   r.accumulate = a->accumulate;
-  r.source = call->inputs[1];
-  wk_layout_align(&call->inputs[1].layout, &r.plan.selected, &r.source.layout);
+  take_source(&r, &call->inputs[1]);
   wk_cpu_copy_elements(&call->outputs[0], &call->inputs[0]);
-  const int64_t rows = r.plan.outer * r.plan.rows, pieces = r.plan.inner >= 16 ? 16 : 1;
-  const int64_t few = (rows + pieces - 1) / pieces, block = block_of_rows(r.plan.inner);
-  if (r.plan.inner == 1 && wk_layout_is_contiguous(&r.source.layout))
+  if (r.plan.inner == 1 && r.source_is_dense)
     put_elements(&r);
-  else if (r.plan.outputs && r.plan.inner)
-    wk_parallel_for(rows, few > block ? few : block, put_range, &r);
+  else
+    put_all_rows(&r);
   wk_deallocate(r.rows);
   return WK_OK;
+}
+
+/* ---- index_reduce ---- */
+
+const char *wk_cpu_refuse_index_reduce(const wk_kernel_call *call) { return refuse_half(call); }
+
+/* Means: rows of sums by how many went in. */
+static wk_status divide_rows(const index_run *r) {
+  const wk_index_plan *plan = &r->plan;
+  int64_t *counts = wk_allocate_zeroed((size_t)plan->rows + 1, sizeof *counts);
+  if (!counts) return wk_error_status();
+  for (int64_t i = 0; i < plan->outputs; i++) counts[r->rows[i]]++;
+  for (int64_t row = 0; row < plan->outer * plan->rows; row++) {
+    const int64_t count = counts[row % plan->rows];
+    if (count)
+      wk_cpu_divide_row(r->dtype, r->y + (size_t)(row * plan->inner) * r->size, plan->inner,
+                        count + !r->exclude_x);
+  }
+  wk_deallocate(counts);
+  return WK_OK;
+}
+
+wk_status wk_cpu_run_index_reduce(const wk_kernel_call *call) {
+  const wk_index_reduce_arguments *a = call->arguments;
+  /* In the order of index_put, where indices stand last. */
+  const wk_operand inputs[3] = {call->inputs[0], call->inputs[2], call->inputs[1]};
+  wk_kernel_call put = *call;
+  put.inputs = inputs;
+  index_run r;
+  wk_status status = index_prepare(&r, &put, 2, a->axis, true);
+  if (status != WK_OK) return status;
+  r.reduce = true, r.exclude_x = a->exclude_x, r.reduction = a->reduction;
+  take_source(&r, &inputs[1]);
+  wk_cpu_copy_elements(&call->outputs[0], &call->inputs[0]);
+  put_all_rows(&r);
+  if (a->reduction == WK_SCATTER_REDUCTION_MEAN) status = divide_rows(&r);
+  wk_deallocate(r.rows);
+  return status;
 }
 
 /* ---- gather, scatter ---- */

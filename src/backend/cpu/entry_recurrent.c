@@ -17,8 +17,8 @@ static wk_status shape_of(const wk_operand *saved, int parts, const wk_operand *
   return lengths->data ? wk_lengths_check("length", lengths, r->steps) : WK_OK;
 }
 
-wk_status wk_cpu_run_lstm_layer(const wk_kernel_call *call) {
-  const wk_lstm_layer_arguments *a = call->arguments;
+wk_status wk_cpu_run_lstm_steps(const wk_kernel_call *call) {
+  const wk_lstm_steps_arguments *a = call->arguments;
   const wk_operand *in = call->inputs, *out = call->outputs;
   wk_cpu_recurrent r;
   const wk_status status = shape_of(&out[2], 5, &in[4], a->reverse, &r);
@@ -27,8 +27,8 @@ wk_status wk_cpu_run_lstm_layer(const wk_kernel_call *call) {
                      out[2].data);
 }
 
-wk_status wk_cpu_run_lstm_layer_gradient(const wk_kernel_call *call) {
-  const wk_lstm_layer_gradient_arguments *a = call->arguments;
+wk_status wk_cpu_run_lstm_steps_gradient(const wk_kernel_call *call) {
+  const wk_lstm_steps_gradient_arguments *a = call->arguments;
   const wk_operand *in = call->inputs, *out = call->outputs;
   const wk_cpu_recurrent_gradients g = {in[3].data, in[4].data, in[5].data};
   wk_cpu_recurrent r;
@@ -38,8 +38,8 @@ wk_status wk_cpu_run_lstm_layer_gradient(const wk_kernel_call *call) {
                               out[2].data);
 }
 
-wk_status wk_cpu_run_gru_layer(const wk_kernel_call *call) {
-  const wk_gru_layer_arguments *a = call->arguments;
+wk_status wk_cpu_run_gru_steps(const wk_kernel_call *call) {
+  const wk_gru_steps_arguments *a = call->arguments;
   const wk_operand *in = call->inputs, *out = call->outputs;
   wk_cpu_recurrent r;
   const wk_status status = shape_of(&out[2], 4, &in[4], a->reverse, &r);
@@ -48,8 +48,8 @@ wk_status wk_cpu_run_gru_layer(const wk_kernel_call *call) {
                     out[2].data);
 }
 
-wk_status wk_cpu_run_gru_layer_gradient(const wk_kernel_call *call) {
-  const wk_gru_layer_gradient_arguments *a = call->arguments;
+wk_status wk_cpu_run_gru_steps_gradient(const wk_kernel_call *call) {
+  const wk_gru_steps_gradient_arguments *a = call->arguments;
   const wk_operand *in = call->inputs, *out = call->outputs;
   const wk_cpu_recurrent_gradients g = {in[4].data, in[5].data, in[6].data};
   wk_cpu_recurrent r;

@@ -149,3 +149,64 @@ void wk_cpu_fill_neutral(wk_dtype dtype, wk_scatter_reduction reduction, char *t
     for (int64_t i = 0; i < count; i++) out[i] = value;
   });
 }
+
+/* The product of integers is taken in unsigned ones, so that it wraps around. */
+static void multiply_row(wk_dtype dtype, char *to, const char *from, int64_t count) {
+  const bool is_float = dtype == WK_F32 || dtype == WK_F64;
+  FOR_NUMBERS(dtype, {
+    element *out = (element *)(void *)to;
+    const element *in = (const element *)(const void *)from;
+    if (is_float)
+      for (int64_t i = 0; i < count; i++) out[i] = (element)(out[i] * in[i]);
+    else
+      for (int64_t i = 0; i < count; i++) out[i] = (element)((uint64_t)out[i] * (uint64_t)in[i]);
+  });
+}
+
+/* What is not equal to itself, NaN, stays. Without branches, so that it is vectorised. */
+#define FOR_ROW(KEPT)                                                                              \
+  FOR_NUMBERS(dtype, {                                                                             \
+    element *out = (element *)(void *)to;                                                          \
+    const element *in = (const element *)(const void *)from;                                       \
+    for (int64_t i = 0; i < count; i++) {                                                          \
+      const element a = out[i], b = in[i];                                                         \
+      out[i] = ((a != a) | (KEPT)) ? a : b;                                                        \
+    }                                                                                              \
+  })
+
+void wk_cpu_reduce_row(wk_dtype dtype, wk_scatter_reduction reduction, char *to, const char *from,
+                       int64_t count) {
+  switch (reduction) {
+  case WK_SCATTER_REDUCTION_PRODUCT:
+    multiply_row(dtype, to, from, count);
+    break;
+  case WK_SCATTER_REDUCTION_MAX:
+    FOR_ROW(a > b);
+    break;
+  case WK_SCATTER_REDUCTION_MIN:
+    FOR_ROW(a < b);
+    break;
+  default:
+    wk_cpu_add_row(dtype, to, from, count);
+  }
+}
+
+void wk_cpu_divide_row(wk_dtype dtype, char *to, int64_t count, int64_t divisor) {
+  if (dtype == WK_F32) {
+    float *out = (float *)(void *)to;
+    for (int64_t i = 0; i < count; i++) out[i] /= (float)divisor;
+    return;
+  }
+  if (dtype == WK_F64) {
+    double *out = (double *)(void *)to;
+    for (int64_t i = 0; i < count; i++) out[i] /= (double)divisor;
+    return;
+  }
+  FOR_NUMBERS(dtype, {
+    element *out = (element *)(void *)to;
+    for (int64_t i = 0; i < count; i++) {
+      const int64_t whole = (int64_t)out[i];
+      out[i] = (element)(whole / divisor - (whole % divisor < 0));
+    }
+  });
+}

@@ -37,6 +37,13 @@ void wk_cpu_reduce_lines(const wk_cpu_lines *lines, wk_scatter_reduction reducti
 /* The value that the reduction leaves others as they are with, `count` times. */
 void wk_cpu_fill_neutral(wk_dtype dtype, wk_scatter_reduction reduction, char *to, int64_t count);
 
+/* to[i] combined with from[i], as wk_cpu_reduce_lines does; a mean is summed. */
+void wk_cpu_reduce_row(wk_dtype dtype, wk_scatter_reduction reduction, char *to, const char *from,
+                       int64_t count);
+
+/* to[i] /= divisor; integers round down. */
+void wk_cpu_divide_row(wk_dtype dtype, char *to, int64_t count, int64_t divisor);
+
 /* to[i] += from[i]; integers wrap around, bool is or. Not for floats of 16 bits. */
 void wk_cpu_add_row(wk_dtype dtype, char *to, const char *from, int64_t count);
 

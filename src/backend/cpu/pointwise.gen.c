@@ -384,369 +384,6 @@ static void tanhshrink_f64(char *const *operand, int64_t count, const void *argu
   }
 }
 
-static void scale_shift_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  const double *p2 = (const double *)operand[2];
-  const double *p3 = (const double *)operand[3];
-  double *restrict p4 = (double *)operand[4];
-  for (int64_t i = 0; i < count; i++) {
-    p4[i] = (double)(((p0[i] - p1[i]) * p2[i]) + p3[i]);
-  }
-}
-
-static void scale_shift_gradient_mean_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)(-(p0[i] * p1[i]));
-  }
-}
-
-static void scale_shift_gradient_scale_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  const double *p2 = (const double *)operand[2];
-  double *restrict p3 = (double *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (double)(p0[i] * (p1[i] - p2[i]));
-  }
-}
-
-static void add_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  int64_t *restrict p2 = (int64_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int64_t)(int64_t)((uint64_t)p0[i] + (uint64_t)p1[i]);
-  }
-}
-
-static void subtract_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  int64_t *restrict p2 = (int64_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int64_t)(int64_t)((uint64_t)p0[i] - (uint64_t)p1[i]);
-  }
-}
-
-static void multiply_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  int64_t *restrict p2 = (int64_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int64_t)(int64_t)((uint64_t)p0[i] * (uint64_t)p1[i]);
-  }
-}
-
-static void divide_gradient_y_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  const double *p2 = (const double *)operand[2];
-  double *restrict p3 = (double *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (double)(((-p0[i]) * p1[i]) / (p2[i] * p2[i]));
-  }
-}
-
-static void maximum_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  int64_t *restrict p2 = (int64_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int64_t)(p0[i] > p1[i] ? p0[i] : p1[i]);
-  }
-}
-
-static void maximum_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  const double *p2 = (const double *)operand[2];
-  double *restrict p3 = (double *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (double)((p1[i] > p2[i]) ? p0[i] : ((p1[i] == p2[i]) ? (0.5 * p0[i]) : 0.0));
-  }
-}
-
-static void maximum_gradient_y_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  const double *p2 = (const double *)operand[2];
-  double *restrict p3 = (double *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (double)((p2[i] > p1[i]) ? p0[i] : ((p1[i] == p2[i]) ? (0.5 * p0[i]) : 0.0));
-  }
-}
-
-static void minimum_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  int64_t *restrict p2 = (int64_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int64_t)(p0[i] < p1[i] ? p0[i] : p1[i]);
-  }
-}
-
-static void minimum_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  const double *p2 = (const double *)operand[2];
-  double *restrict p3 = (double *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (double)((p1[i] < p2[i]) ? p0[i] : ((p1[i] == p2[i]) ? (0.5 * p0[i]) : 0.0));
-  }
-}
-
-static void minimum_gradient_y_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  const double *p2 = (const double *)operand[2];
-  double *restrict p3 = (double *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (double)((p2[i] < p1[i]) ? p0[i] : ((p1[i] == p2[i]) ? (0.5 * p0[i]) : 0.0));
-  }
-}
-
-static void negative_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  int64_t *restrict p1 = (int64_t *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (int64_t)(int64_t)(0 - (uint64_t)p0[i]);
-  }
-}
-
-static void exp_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)exp(p0[i]);
-  }
-}
-
-static void log_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)log(p0[i]);
-  }
-}
-
-static void sqrt_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)sqrt(p0[i]);
-  }
-}
-
-static void sqrt_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)(p0[i] / (2.0 * p1[i]));
-  }
-}
-
-static void relu_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)((p0[i] < 0.0) ? 0.0 : p0[i]);
-  }
-}
-
-static void relu_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)((p1[i] > 0.0) ? p0[i] : 0.0);
-  }
-}
-
-static void sigmoid_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)scalar_sigmoid(p0[i]);
-  }
-}
-
-static void sigmoid_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)((p0[i] * p1[i]) * (1.0 - p1[i]));
-  }
-}
-
-static void tanh_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)tanh(p0[i]);
-  }
-}
-
-static void tanh_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)(p0[i] * (1.0 - (p1[i] * p1[i])));
-  }
-}
-
-static void where_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  const int64_t *p2 = (const int64_t *)operand[2];
-  int64_t *restrict p3 = (int64_t *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (int64_t)((p0[i] != 0) ? p1[i] : p2[i]);
-  }
-}
-
-static void where_bool(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  const uint8_t *p2 = (const uint8_t *)operand[2];
-  uint8_t *restrict p3 = (uint8_t *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = ((p0[i] != 0) ? p1[i] : p2[i]) != 0;
-  }
-}
-
-static void where_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)((p1[i] != 0) ? p0[i] : 0.0);
-  }
-}
-
-static void where_gradient_y_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)((p1[i] != 0) ? 0.0 : p0[i]);
-  }
-}
-
-static void equal_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] == p1[i]) != 0;
-  }
-}
-
-static void equal_bool(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] == p1[i]) != 0;
-  }
-}
-
-static void greater_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] > p1[i]) != 0;
-  }
-}
-
-static void less_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] < p1[i]) != 0;
-  }
-}
-
-static void less_equal_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] <= p1[i]) != 0;
-  }
-}
-
-static void greater_equal_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] >= p1[i]) != 0;
-  }
-}
-
-static void not_equal_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] != p1[i]) != 0;
-  }
-}
-
-static void not_equal_bool(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] != p1[i]) != 0;
-  }
-}
-
 static void reciprocal_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
@@ -2060,6 +1697,369 @@ static void right_shift_i64(char *const *operand, int64_t count, const void *arg
   }
 }
 
+static void scale_shift_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const double *p1 = (const double *)operand[1];
+  const double *p2 = (const double *)operand[2];
+  const double *p3 = (const double *)operand[3];
+  double *restrict p4 = (double *)operand[4];
+  for (int64_t i = 0; i < count; i++) {
+    p4[i] = (double)(((p0[i] - p1[i]) * p2[i]) + p3[i]);
+  }
+}
+
+static void scale_shift_gradient_mean_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const double *p1 = (const double *)operand[1];
+  double *restrict p2 = (double *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (double)(-(p0[i] * p1[i]));
+  }
+}
+
+static void scale_shift_gradient_scale_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const double *p1 = (const double *)operand[1];
+  const double *p2 = (const double *)operand[2];
+  double *restrict p3 = (double *)operand[3];
+  for (int64_t i = 0; i < count; i++) {
+    p3[i] = (double)(p0[i] * (p1[i] - p2[i]));
+  }
+}
+
+static void add_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const int64_t *p0 = (const int64_t *)operand[0];
+  const int64_t *p1 = (const int64_t *)operand[1];
+  int64_t *restrict p2 = (int64_t *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (int64_t)(int64_t)((uint64_t)p0[i] + (uint64_t)p1[i]);
+  }
+}
+
+static void subtract_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const int64_t *p0 = (const int64_t *)operand[0];
+  const int64_t *p1 = (const int64_t *)operand[1];
+  int64_t *restrict p2 = (int64_t *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (int64_t)(int64_t)((uint64_t)p0[i] - (uint64_t)p1[i]);
+  }
+}
+
+static void multiply_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const int64_t *p0 = (const int64_t *)operand[0];
+  const int64_t *p1 = (const int64_t *)operand[1];
+  int64_t *restrict p2 = (int64_t *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (int64_t)(int64_t)((uint64_t)p0[i] * (uint64_t)p1[i]);
+  }
+}
+
+static void divide_gradient_y_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const double *p1 = (const double *)operand[1];
+  const double *p2 = (const double *)operand[2];
+  double *restrict p3 = (double *)operand[3];
+  for (int64_t i = 0; i < count; i++) {
+    p3[i] = (double)(((-p0[i]) * p1[i]) / (p2[i] * p2[i]));
+  }
+}
+
+static void maximum_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const int64_t *p0 = (const int64_t *)operand[0];
+  const int64_t *p1 = (const int64_t *)operand[1];
+  int64_t *restrict p2 = (int64_t *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (int64_t)(p0[i] > p1[i] ? p0[i] : p1[i]);
+  }
+}
+
+static void maximum_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const double *p1 = (const double *)operand[1];
+  const double *p2 = (const double *)operand[2];
+  double *restrict p3 = (double *)operand[3];
+  for (int64_t i = 0; i < count; i++) {
+    p3[i] = (double)((p1[i] > p2[i]) ? p0[i] : ((p1[i] == p2[i]) ? (0.5 * p0[i]) : 0.0));
+  }
+}
+
+static void maximum_gradient_y_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const double *p1 = (const double *)operand[1];
+  const double *p2 = (const double *)operand[2];
+  double *restrict p3 = (double *)operand[3];
+  for (int64_t i = 0; i < count; i++) {
+    p3[i] = (double)((p2[i] > p1[i]) ? p0[i] : ((p1[i] == p2[i]) ? (0.5 * p0[i]) : 0.0));
+  }
+}
+
+static void minimum_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const int64_t *p0 = (const int64_t *)operand[0];
+  const int64_t *p1 = (const int64_t *)operand[1];
+  int64_t *restrict p2 = (int64_t *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (int64_t)(p0[i] < p1[i] ? p0[i] : p1[i]);
+  }
+}
+
+static void minimum_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const double *p1 = (const double *)operand[1];
+  const double *p2 = (const double *)operand[2];
+  double *restrict p3 = (double *)operand[3];
+  for (int64_t i = 0; i < count; i++) {
+    p3[i] = (double)((p1[i] < p2[i]) ? p0[i] : ((p1[i] == p2[i]) ? (0.5 * p0[i]) : 0.0));
+  }
+}
+
+static void minimum_gradient_y_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const double *p1 = (const double *)operand[1];
+  const double *p2 = (const double *)operand[2];
+  double *restrict p3 = (double *)operand[3];
+  for (int64_t i = 0; i < count; i++) {
+    p3[i] = (double)((p2[i] < p1[i]) ? p0[i] : ((p1[i] == p2[i]) ? (0.5 * p0[i]) : 0.0));
+  }
+}
+
+static void negative_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const int64_t *p0 = (const int64_t *)operand[0];
+  int64_t *restrict p1 = (int64_t *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p1[i] = (int64_t)(int64_t)(0 - (uint64_t)p0[i]);
+  }
+}
+
+static void exp_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  double *restrict p1 = (double *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p1[i] = (double)exp(p0[i]);
+  }
+}
+
+static void log_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  double *restrict p1 = (double *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p1[i] = (double)log(p0[i]);
+  }
+}
+
+static void sqrt_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  double *restrict p1 = (double *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p1[i] = (double)sqrt(p0[i]);
+  }
+}
+
+static void sqrt_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const double *p1 = (const double *)operand[1];
+  double *restrict p2 = (double *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (double)(p0[i] / (2.0 * p1[i]));
+  }
+}
+
+static void relu_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  double *restrict p1 = (double *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p1[i] = (double)((p0[i] < 0.0) ? 0.0 : p0[i]);
+  }
+}
+
+static void relu_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const double *p1 = (const double *)operand[1];
+  double *restrict p2 = (double *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (double)((p1[i] > 0.0) ? p0[i] : 0.0);
+  }
+}
+
+static void sigmoid_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  double *restrict p1 = (double *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p1[i] = (double)scalar_sigmoid(p0[i]);
+  }
+}
+
+static void sigmoid_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const double *p1 = (const double *)operand[1];
+  double *restrict p2 = (double *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (double)((p0[i] * p1[i]) * (1.0 - p1[i]));
+  }
+}
+
+static void tanh_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  double *restrict p1 = (double *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p1[i] = (double)tanh(p0[i]);
+  }
+}
+
+static void tanh_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const double *p1 = (const double *)operand[1];
+  double *restrict p2 = (double *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (double)(p0[i] * (1.0 - (p1[i] * p1[i])));
+  }
+}
+
+static void where_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const uint8_t *p0 = (const uint8_t *)operand[0];
+  const int64_t *p1 = (const int64_t *)operand[1];
+  const int64_t *p2 = (const int64_t *)operand[2];
+  int64_t *restrict p3 = (int64_t *)operand[3];
+  for (int64_t i = 0; i < count; i++) {
+    p3[i] = (int64_t)((p0[i] != 0) ? p1[i] : p2[i]);
+  }
+}
+
+static void where_bool(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const uint8_t *p0 = (const uint8_t *)operand[0];
+  const uint8_t *p1 = (const uint8_t *)operand[1];
+  const uint8_t *p2 = (const uint8_t *)operand[2];
+  uint8_t *restrict p3 = (uint8_t *)operand[3];
+  for (int64_t i = 0; i < count; i++) {
+    p3[i] = ((p0[i] != 0) ? p1[i] : p2[i]) != 0;
+  }
+}
+
+static void where_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const uint8_t *p1 = (const uint8_t *)operand[1];
+  double *restrict p2 = (double *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (double)((p1[i] != 0) ? p0[i] : 0.0);
+  }
+}
+
+static void where_gradient_y_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const uint8_t *p1 = (const uint8_t *)operand[1];
+  double *restrict p2 = (double *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (double)((p1[i] != 0) ? 0.0 : p0[i]);
+  }
+}
+
+static void equal_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const int64_t *p0 = (const int64_t *)operand[0];
+  const int64_t *p1 = (const int64_t *)operand[1];
+  uint8_t *restrict p2 = (uint8_t *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (p0[i] == p1[i]) != 0;
+  }
+}
+
+static void equal_bool(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const uint8_t *p0 = (const uint8_t *)operand[0];
+  const uint8_t *p1 = (const uint8_t *)operand[1];
+  uint8_t *restrict p2 = (uint8_t *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (p0[i] == p1[i]) != 0;
+  }
+}
+
+static void greater_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const int64_t *p0 = (const int64_t *)operand[0];
+  const int64_t *p1 = (const int64_t *)operand[1];
+  uint8_t *restrict p2 = (uint8_t *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (p0[i] > p1[i]) != 0;
+  }
+}
+
+static void less_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const int64_t *p0 = (const int64_t *)operand[0];
+  const int64_t *p1 = (const int64_t *)operand[1];
+  uint8_t *restrict p2 = (uint8_t *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (p0[i] < p1[i]) != 0;
+  }
+}
+
+static void less_equal_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const int64_t *p0 = (const int64_t *)operand[0];
+  const int64_t *p1 = (const int64_t *)operand[1];
+  uint8_t *restrict p2 = (uint8_t *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (p0[i] <= p1[i]) != 0;
+  }
+}
+
+static void greater_equal_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const int64_t *p0 = (const int64_t *)operand[0];
+  const int64_t *p1 = (const int64_t *)operand[1];
+  uint8_t *restrict p2 = (uint8_t *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (p0[i] >= p1[i]) != 0;
+  }
+}
+
+static void not_equal_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const int64_t *p0 = (const int64_t *)operand[0];
+  const int64_t *p1 = (const int64_t *)operand[1];
+  uint8_t *restrict p2 = (uint8_t *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (p0[i] != p1[i]) != 0;
+  }
+}
+
+static void not_equal_bool(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const uint8_t *p0 = (const uint8_t *)operand[0];
+  const uint8_t *p1 = (const uint8_t *)operand[1];
+  uint8_t *restrict p2 = (uint8_t *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (p0[i] != p1[i]) != 0;
+  }
+}
+
 const wk_pointwise_kernel wk_pointwise_table_scalar[144][WK_ALL_KINDS] = {
     [1] = {[WK_KIND_F64] = gelu_exact_f64},
     [2] = {[WK_KIND_F64] = gelu_exact_gradient_x_f64},
@@ -2092,111 +2092,111 @@ const wk_pointwise_kernel wk_pointwise_table_scalar[144][WK_ALL_KINDS] = {
     [29] = {[WK_KIND_F32] = hardshrink_f32, [WK_KIND_F64] = hardshrink_f64},
     [30] = {[WK_KIND_F32] = softshrink_f32, [WK_KIND_F64] = softshrink_f64},
     [31] = {[WK_KIND_F32] = tanhshrink_f32, [WK_KIND_F64] = tanhshrink_f64},
-    [32] = {[WK_KIND_F64] = scale_shift_f64},
-    [33] = {[WK_KIND_F64] = scale_shift_gradient_mean_f64},
-    [34] = {[WK_KIND_F64] = scale_shift_gradient_scale_f64},
-    [36] = {[WK_KIND_I64] = add_i64},
-    [37] = {[WK_KIND_I64] = subtract_i64},
-    [38] = {[WK_KIND_I64] = multiply_i64},
-    [40] = {[WK_KIND_F64] = divide_gradient_y_f64},
-    [41] = {[WK_KIND_I64] = maximum_i64},
-    [42] = {[WK_KIND_F64] = maximum_gradient_x_f64},
-    [43] = {[WK_KIND_F64] = maximum_gradient_y_f64},
-    [44] = {[WK_KIND_I64] = minimum_i64},
-    [45] = {[WK_KIND_F64] = minimum_gradient_x_f64},
-    [46] = {[WK_KIND_F64] = minimum_gradient_y_f64},
-    [47] = {[WK_KIND_I64] = negative_i64},
-    [48] = {[WK_KIND_F64] = exp_f64},
-    [49] = {[WK_KIND_F64] = log_f64},
-    [50] = {[WK_KIND_F64] = sqrt_f64},
-    [51] = {[WK_KIND_F64] = sqrt_gradient_x_f64},
-    [52] = {[WK_KIND_F64] = relu_f64},
-    [53] = {[WK_KIND_F64] = relu_gradient_x_f64},
-    [54] = {[WK_KIND_F64] = sigmoid_f64},
-    [55] = {[WK_KIND_F64] = sigmoid_gradient_x_f64},
-    [56] = {[WK_KIND_F64] = tanh_f64},
-    [57] = {[WK_KIND_F64] = tanh_gradient_x_f64},
-    [58] = {[WK_KIND_I64] = where_i64, [WK_KIND_BOOL] = where_bool},
-    [59] = {[WK_KIND_F64] = where_gradient_x_f64},
-    [60] = {[WK_KIND_F64] = where_gradient_y_f64},
-    [61] = {[WK_KIND_I64] = equal_i64, [WK_KIND_BOOL] = equal_bool},
-    [62] = {[WK_KIND_I64] = greater_i64},
-    [63] = {[WK_KIND_I64] = less_i64},
-    [64] = {[WK_KIND_I64] = less_equal_i64},
-    [65] = {[WK_KIND_I64] = greater_equal_i64},
-    [66] = {[WK_KIND_I64] = not_equal_i64, [WK_KIND_BOOL] = not_equal_bool},
-    [68] = {[WK_KIND_F64] = reciprocal_gradient_x_f64},
-    [69] = {[WK_KIND_I64] = square_i64},
-    [70] = {[WK_KIND_F64] = square_gradient_x_f64},
-    [71] = {[WK_KIND_F64] = abs_f64, [WK_KIND_I64] = abs_i64},
-    [72] = {[WK_KIND_F64] = abs_gradient_x_f64},
-    [73] = {[WK_KIND_F64] = sign_f64, [WK_KIND_I64] = sign_i64},
-    [74] = {[WK_KIND_F64] = rsqrt_f64},
-    [75] = {[WK_KIND_F64] = rsqrt_gradient_x_f64},
-    [76] = {[WK_KIND_F32] = power_f32, [WK_KIND_F64] = power_f64, [WK_KIND_I64] = power_i64},
-    [77] = {[WK_KIND_F32] = exp2_f32, [WK_KIND_F64] = exp2_f64},
-    [78] = {[WK_KIND_F64] = expm1_f64},
-    [79] = {[WK_KIND_F64] = log1p_f64},
-    [80] = {[WK_KIND_F32] = log2_f32, [WK_KIND_F64] = log2_f64},
-    [81] = {[WK_KIND_F32] = log10_f32, [WK_KIND_F64] = log10_f64},
-    [82] = {[WK_KIND_F64] = sin_f64},
-    [83] = {[WK_KIND_F64] = sin_gradient_x_f64},
-    [84] = {[WK_KIND_F64] = cos_f64},
-    [85] = {[WK_KIND_F64] = cos_gradient_x_f64},
-    [86] = {[WK_KIND_F32] = tan_f32, [WK_KIND_F64] = tan_f64},
-    [87] = {[WK_KIND_F32] = asin_f32, [WK_KIND_F64] = asin_f64},
-    [88] = {[WK_KIND_F32] = acos_f32, [WK_KIND_F64] = acos_f64},
-    [89] = {[WK_KIND_F32] = atan_f32, [WK_KIND_F64] = atan_f64},
-    [90] = {[WK_KIND_F32] = atan2_f32, [WK_KIND_F64] = atan2_f64},
-    [91] = {[WK_KIND_F32] = sinh_f32, [WK_KIND_F64] = sinh_f64},
-    [92] = {[WK_KIND_F32] = cosh_f32, [WK_KIND_F64] = cosh_f64},
-    [93] = {[WK_KIND_F32] = asinh_f32, [WK_KIND_F64] = asinh_f64},
-    [94] = {[WK_KIND_F32] = acosh_f32, [WK_KIND_F64] = acosh_f64},
-    [95] = {[WK_KIND_F32] = atanh_f32, [WK_KIND_F64] = atanh_f64},
-    [96] = {[WK_KIND_F64] = erf_f64},
-    [97] = {[WK_KIND_F64] = erf_gradient_x_f64},
-    [98] = {[WK_KIND_F32] = erfc_f32, [WK_KIND_F64] = erfc_f64},
-    [99] = {[WK_KIND_F32] = erfinv_f32, [WK_KIND_F64] = erfinv_f64},
-    [100] = {[WK_KIND_F64] = ndtr_f64},
-    [101] = {[WK_KIND_F32] = lgamma_f32, [WK_KIND_F64] = lgamma_f64},
-    [102] = {[WK_KIND_F32] = digamma_f32, [WK_KIND_F64] = digamma_f64},
-    [103] = {[WK_KIND_F32] = trigamma_f32, [WK_KIND_F64] = trigamma_f64},
-    [104] = {[WK_KIND_F32] = polygamma_f32, [WK_KIND_F64] = polygamma_f64},
-    [105] = {[WK_KIND_F32] = cbrt_f32, [WK_KIND_F64] = cbrt_f64},
-    [106] = {[WK_KIND_F64] = floor_f64, [WK_KIND_I64] = floor_i64},
-    [107] = {[WK_KIND_F64] = ceil_f64, [WK_KIND_I64] = ceil_i64},
-    [108] = {[WK_KIND_F64] = round_f64, [WK_KIND_I64] = round_i64},
-    [109] = {[WK_KIND_F64] = trunc_f64, [WK_KIND_I64] = trunc_i64},
-    [110] = {[WK_KIND_F64] = clamp_f64, [WK_KIND_I64] = clamp_i64},
-    [111] = {[WK_KIND_F64] = clamp_gradient_x_f64},
-    [112] = {[WK_KIND_F32] = lerp_f32, [WK_KIND_F64] = lerp_f64},
-    [113] = {[WK_KIND_F32] = addcmul_f32, [WK_KIND_F64] = addcmul_f64},
-    [114] = {[WK_KIND_F32] = addcdiv_f32, [WK_KIND_F64] = addcdiv_f64},
-    [115] = {[WK_KIND_I64] = masked_fill_i64, [WK_KIND_BOOL] = masked_fill_bool},
-    [116] = {[WK_KIND_F64] = masked_fill_gradient_x_f64},
-    [117] = {[WK_KIND_F32] = floor_divide_f32, [WK_KIND_F64] = floor_divide_f64, [WK_KIND_I64] = floor_divide_i64},
-    [118] = {[WK_KIND_F32] = remainder_f32, [WK_KIND_F64] = remainder_f64, [WK_KIND_I64] = remainder_i64},
-    [119] = {[WK_KIND_F32] = fmod_f32, [WK_KIND_F64] = fmod_f64, [WK_KIND_I64] = fmod_i64},
-    [120] = {[WK_KIND_F32] = hypot_f32, [WK_KIND_F64] = hypot_f64},
-    [121] = {[WK_KIND_F32] = logaddexp_f32, [WK_KIND_F64] = logaddexp_f64},
-    [122] = {[WK_KIND_F32] = xlogy_f32, [WK_KIND_F64] = xlogy_f64},
-    [123] = {[WK_KIND_F64] = copysign_f64},
-    [124] = {[WK_KIND_F32] = heaviside_f32, [WK_KIND_F64] = heaviside_f64, [WK_KIND_I64] = heaviside_i64},
-    [125] = {[WK_KIND_F32] = divide_no_nan_f32, [WK_KIND_F64] = divide_no_nan_f64},
-    [126] = {[WK_KIND_F32] = sinc_f32, [WK_KIND_F64] = sinc_f64},
-    [127] = {[WK_KIND_F32] = threshold_f32, [WK_KIND_F64] = threshold_f64, [WK_KIND_I64] = threshold_i64},
-    [128] = {[WK_KIND_F32] = is_nan_f32},
-    [129] = {[WK_KIND_F32] = is_infinite_f32, [WK_KIND_F64] = is_infinite_f64},
-    [130] = {[WK_KIND_F32] = is_finite_f32, [WK_KIND_F64] = is_finite_f64},
-    [131] = {[WK_KIND_F32] = logical_and_f32, [WK_KIND_F64] = logical_and_f64, [WK_KIND_I64] = logical_and_i64, [WK_KIND_BOOL] = logical_and_bool},
-    [132] = {[WK_KIND_F32] = logical_or_f32, [WK_KIND_F64] = logical_or_f64, [WK_KIND_I64] = logical_or_i64, [WK_KIND_BOOL] = logical_or_bool},
-    [133] = {[WK_KIND_F32] = logical_xor_f32, [WK_KIND_F64] = logical_xor_f64, [WK_KIND_I64] = logical_xor_i64, [WK_KIND_BOOL] = logical_xor_bool},
-    [134] = {[WK_KIND_F32] = logical_not_f32, [WK_KIND_I64] = logical_not_i64, [WK_KIND_BOOL] = logical_not_bool},
-    [135] = {[WK_KIND_I64] = bitwise_and_i64, [WK_KIND_BOOL] = bitwise_and_bool},
-    [136] = {[WK_KIND_I64] = bitwise_or_i64, [WK_KIND_BOOL] = bitwise_or_bool},
-    [137] = {[WK_KIND_I64] = bitwise_xor_i64, [WK_KIND_BOOL] = bitwise_xor_bool},
-    [138] = {[WK_KIND_I64] = left_shift_i64},
-    [139] = {[WK_KIND_I64] = right_shift_i64},
+    [33] = {[WK_KIND_F64] = reciprocal_gradient_x_f64},
+    [34] = {[WK_KIND_I64] = square_i64},
+    [35] = {[WK_KIND_F64] = square_gradient_x_f64},
+    [36] = {[WK_KIND_F64] = abs_f64, [WK_KIND_I64] = abs_i64},
+    [37] = {[WK_KIND_F64] = abs_gradient_x_f64},
+    [38] = {[WK_KIND_F64] = sign_f64, [WK_KIND_I64] = sign_i64},
+    [39] = {[WK_KIND_F64] = rsqrt_f64},
+    [40] = {[WK_KIND_F64] = rsqrt_gradient_x_f64},
+    [41] = {[WK_KIND_F32] = power_f32, [WK_KIND_F64] = power_f64, [WK_KIND_I64] = power_i64},
+    [42] = {[WK_KIND_F32] = exp2_f32, [WK_KIND_F64] = exp2_f64},
+    [43] = {[WK_KIND_F64] = expm1_f64},
+    [44] = {[WK_KIND_F64] = log1p_f64},
+    [45] = {[WK_KIND_F32] = log2_f32, [WK_KIND_F64] = log2_f64},
+    [46] = {[WK_KIND_F32] = log10_f32, [WK_KIND_F64] = log10_f64},
+    [47] = {[WK_KIND_F64] = sin_f64},
+    [48] = {[WK_KIND_F64] = sin_gradient_x_f64},
+    [49] = {[WK_KIND_F64] = cos_f64},
+    [50] = {[WK_KIND_F64] = cos_gradient_x_f64},
+    [51] = {[WK_KIND_F32] = tan_f32, [WK_KIND_F64] = tan_f64},
+    [52] = {[WK_KIND_F32] = asin_f32, [WK_KIND_F64] = asin_f64},
+    [53] = {[WK_KIND_F32] = acos_f32, [WK_KIND_F64] = acos_f64},
+    [54] = {[WK_KIND_F32] = atan_f32, [WK_KIND_F64] = atan_f64},
+    [55] = {[WK_KIND_F32] = atan2_f32, [WK_KIND_F64] = atan2_f64},
+    [56] = {[WK_KIND_F32] = sinh_f32, [WK_KIND_F64] = sinh_f64},
+    [57] = {[WK_KIND_F32] = cosh_f32, [WK_KIND_F64] = cosh_f64},
+    [58] = {[WK_KIND_F32] = asinh_f32, [WK_KIND_F64] = asinh_f64},
+    [59] = {[WK_KIND_F32] = acosh_f32, [WK_KIND_F64] = acosh_f64},
+    [60] = {[WK_KIND_F32] = atanh_f32, [WK_KIND_F64] = atanh_f64},
+    [61] = {[WK_KIND_F64] = erf_f64},
+    [62] = {[WK_KIND_F64] = erf_gradient_x_f64},
+    [63] = {[WK_KIND_F32] = erfc_f32, [WK_KIND_F64] = erfc_f64},
+    [64] = {[WK_KIND_F32] = erfinv_f32, [WK_KIND_F64] = erfinv_f64},
+    [65] = {[WK_KIND_F64] = ndtr_f64},
+    [66] = {[WK_KIND_F32] = lgamma_f32, [WK_KIND_F64] = lgamma_f64},
+    [67] = {[WK_KIND_F32] = digamma_f32, [WK_KIND_F64] = digamma_f64},
+    [68] = {[WK_KIND_F32] = trigamma_f32, [WK_KIND_F64] = trigamma_f64},
+    [69] = {[WK_KIND_F32] = polygamma_f32, [WK_KIND_F64] = polygamma_f64},
+    [70] = {[WK_KIND_F32] = cbrt_f32, [WK_KIND_F64] = cbrt_f64},
+    [71] = {[WK_KIND_F64] = floor_f64, [WK_KIND_I64] = floor_i64},
+    [72] = {[WK_KIND_F64] = ceil_f64, [WK_KIND_I64] = ceil_i64},
+    [73] = {[WK_KIND_F64] = round_f64, [WK_KIND_I64] = round_i64},
+    [74] = {[WK_KIND_F64] = trunc_f64, [WK_KIND_I64] = trunc_i64},
+    [75] = {[WK_KIND_F64] = clamp_f64, [WK_KIND_I64] = clamp_i64},
+    [76] = {[WK_KIND_F64] = clamp_gradient_x_f64},
+    [77] = {[WK_KIND_F32] = lerp_f32, [WK_KIND_F64] = lerp_f64},
+    [78] = {[WK_KIND_F32] = addcmul_f32, [WK_KIND_F64] = addcmul_f64},
+    [79] = {[WK_KIND_F32] = addcdiv_f32, [WK_KIND_F64] = addcdiv_f64},
+    [80] = {[WK_KIND_I64] = masked_fill_i64, [WK_KIND_BOOL] = masked_fill_bool},
+    [81] = {[WK_KIND_F64] = masked_fill_gradient_x_f64},
+    [82] = {[WK_KIND_F32] = floor_divide_f32, [WK_KIND_F64] = floor_divide_f64, [WK_KIND_I64] = floor_divide_i64},
+    [83] = {[WK_KIND_F32] = remainder_f32, [WK_KIND_F64] = remainder_f64, [WK_KIND_I64] = remainder_i64},
+    [84] = {[WK_KIND_F32] = fmod_f32, [WK_KIND_F64] = fmod_f64, [WK_KIND_I64] = fmod_i64},
+    [85] = {[WK_KIND_F32] = hypot_f32, [WK_KIND_F64] = hypot_f64},
+    [86] = {[WK_KIND_F32] = logaddexp_f32, [WK_KIND_F64] = logaddexp_f64},
+    [87] = {[WK_KIND_F32] = xlogy_f32, [WK_KIND_F64] = xlogy_f64},
+    [88] = {[WK_KIND_F64] = copysign_f64},
+    [89] = {[WK_KIND_F32] = heaviside_f32, [WK_KIND_F64] = heaviside_f64, [WK_KIND_I64] = heaviside_i64},
+    [90] = {[WK_KIND_F32] = divide_no_nan_f32, [WK_KIND_F64] = divide_no_nan_f64},
+    [91] = {[WK_KIND_F32] = sinc_f32, [WK_KIND_F64] = sinc_f64},
+    [92] = {[WK_KIND_F32] = threshold_f32, [WK_KIND_F64] = threshold_f64, [WK_KIND_I64] = threshold_i64},
+    [93] = {[WK_KIND_F32] = is_nan_f32},
+    [94] = {[WK_KIND_F32] = is_infinite_f32, [WK_KIND_F64] = is_infinite_f64},
+    [95] = {[WK_KIND_F32] = is_finite_f32, [WK_KIND_F64] = is_finite_f64},
+    [96] = {[WK_KIND_F32] = logical_and_f32, [WK_KIND_F64] = logical_and_f64, [WK_KIND_I64] = logical_and_i64, [WK_KIND_BOOL] = logical_and_bool},
+    [97] = {[WK_KIND_F32] = logical_or_f32, [WK_KIND_F64] = logical_or_f64, [WK_KIND_I64] = logical_or_i64, [WK_KIND_BOOL] = logical_or_bool},
+    [98] = {[WK_KIND_F32] = logical_xor_f32, [WK_KIND_F64] = logical_xor_f64, [WK_KIND_I64] = logical_xor_i64, [WK_KIND_BOOL] = logical_xor_bool},
+    [99] = {[WK_KIND_F32] = logical_not_f32, [WK_KIND_I64] = logical_not_i64, [WK_KIND_BOOL] = logical_not_bool},
+    [100] = {[WK_KIND_I64] = bitwise_and_i64, [WK_KIND_BOOL] = bitwise_and_bool},
+    [101] = {[WK_KIND_I64] = bitwise_or_i64, [WK_KIND_BOOL] = bitwise_or_bool},
+    [102] = {[WK_KIND_I64] = bitwise_xor_i64, [WK_KIND_BOOL] = bitwise_xor_bool},
+    [103] = {[WK_KIND_I64] = left_shift_i64},
+    [104] = {[WK_KIND_I64] = right_shift_i64},
+    [105] = {[WK_KIND_F64] = scale_shift_f64},
+    [106] = {[WK_KIND_F64] = scale_shift_gradient_mean_f64},
+    [107] = {[WK_KIND_F64] = scale_shift_gradient_scale_f64},
+    [109] = {[WK_KIND_I64] = add_i64},
+    [110] = {[WK_KIND_I64] = subtract_i64},
+    [111] = {[WK_KIND_I64] = multiply_i64},
+    [113] = {[WK_KIND_F64] = divide_gradient_y_f64},
+    [114] = {[WK_KIND_I64] = maximum_i64},
+    [115] = {[WK_KIND_F64] = maximum_gradient_x_f64},
+    [116] = {[WK_KIND_F64] = maximum_gradient_y_f64},
+    [117] = {[WK_KIND_I64] = minimum_i64},
+    [118] = {[WK_KIND_F64] = minimum_gradient_x_f64},
+    [119] = {[WK_KIND_F64] = minimum_gradient_y_f64},
+    [120] = {[WK_KIND_I64] = negative_i64},
+    [121] = {[WK_KIND_F64] = exp_f64},
+    [122] = {[WK_KIND_F64] = log_f64},
+    [123] = {[WK_KIND_F64] = sqrt_f64},
+    [124] = {[WK_KIND_F64] = sqrt_gradient_x_f64},
+    [125] = {[WK_KIND_F64] = relu_f64},
+    [126] = {[WK_KIND_F64] = relu_gradient_x_f64},
+    [127] = {[WK_KIND_F64] = sigmoid_f64},
+    [128] = {[WK_KIND_F64] = sigmoid_gradient_x_f64},
+    [129] = {[WK_KIND_F64] = tanh_f64},
+    [130] = {[WK_KIND_F64] = tanh_gradient_x_f64},
+    [131] = {[WK_KIND_I64] = where_i64, [WK_KIND_BOOL] = where_bool},
+    [132] = {[WK_KIND_F64] = where_gradient_x_f64},
+    [133] = {[WK_KIND_F64] = where_gradient_y_f64},
+    [134] = {[WK_KIND_I64] = equal_i64, [WK_KIND_BOOL] = equal_bool},
+    [135] = {[WK_KIND_I64] = greater_i64},
+    [136] = {[WK_KIND_I64] = less_i64},
+    [137] = {[WK_KIND_I64] = less_equal_i64},
+    [138] = {[WK_KIND_I64] = greater_equal_i64},
+    [139] = {[WK_KIND_I64] = not_equal_i64, [WK_KIND_BOOL] = not_equal_bool},
 };
 
 const uint16_t wk_pointwise_place[WK_OP_COUNT] = {
@@ -2231,114 +2231,114 @@ const uint16_t wk_pointwise_place[WK_OP_COUNT] = {
     [WK_OP_HARDSHRINK] = 29,
     [WK_OP_SOFTSHRINK] = 30,
     [WK_OP_TANHSHRINK] = 31,
-    [WK_OP_SCALE_SHIFT] = 32,
-    [WK_OP_SCALE_SHIFT_GRADIENT_MEAN] = 33,
-    [WK_OP_SCALE_SHIFT_GRADIENT_SCALE] = 34,
-    [WK_OP_RUNNING_UPDATE] = 35,
-    [WK_OP_ADD] = 36,
-    [WK_OP_SUBTRACT] = 37,
-    [WK_OP_MULTIPLY] = 38,
-    [WK_OP_DIVIDE] = 39,
-    [WK_OP_DIVIDE_GRADIENT_Y] = 40,
-    [WK_OP_MAXIMUM] = 41,
-    [WK_OP_MAXIMUM_GRADIENT_X] = 42,
-    [WK_OP_MAXIMUM_GRADIENT_Y] = 43,
-    [WK_OP_MINIMUM] = 44,
-    [WK_OP_MINIMUM_GRADIENT_X] = 45,
-    [WK_OP_MINIMUM_GRADIENT_Y] = 46,
-    [WK_OP_NEGATIVE] = 47,
-    [WK_OP_EXP] = 48,
-    [WK_OP_LOG] = 49,
-    [WK_OP_SQRT] = 50,
-    [WK_OP_SQRT_GRADIENT_X] = 51,
-    [WK_OP_RELU] = 52,
-    [WK_OP_RELU_GRADIENT_X] = 53,
-    [WK_OP_SIGMOID] = 54,
-    [WK_OP_SIGMOID_GRADIENT_X] = 55,
-    [WK_OP_TANH] = 56,
-    [WK_OP_TANH_GRADIENT_X] = 57,
-    [WK_OP_WHERE] = 58,
-    [WK_OP_WHERE_GRADIENT_X] = 59,
-    [WK_OP_WHERE_GRADIENT_Y] = 60,
-    [WK_OP_EQUAL] = 61,
-    [WK_OP_GREATER] = 62,
-    [WK_OP_LESS] = 63,
-    [WK_OP_LESS_EQUAL] = 64,
-    [WK_OP_GREATER_EQUAL] = 65,
-    [WK_OP_NOT_EQUAL] = 66,
-    [WK_OP_RECIPROCAL] = 67,
-    [WK_OP_RECIPROCAL_GRADIENT_X] = 68,
-    [WK_OP_SQUARE] = 69,
-    [WK_OP_SQUARE_GRADIENT_X] = 70,
-    [WK_OP_ABS] = 71,
-    [WK_OP_ABS_GRADIENT_X] = 72,
-    [WK_OP_SIGN] = 73,
-    [WK_OP_RSQRT] = 74,
-    [WK_OP_RSQRT_GRADIENT_X] = 75,
-    [WK_OP_POWER] = 76,
-    [WK_OP_EXP2] = 77,
-    [WK_OP_EXPM1] = 78,
-    [WK_OP_LOG1P] = 79,
-    [WK_OP_LOG2] = 80,
-    [WK_OP_LOG10] = 81,
-    [WK_OP_SIN] = 82,
-    [WK_OP_SIN_GRADIENT_X] = 83,
-    [WK_OP_COS] = 84,
-    [WK_OP_COS_GRADIENT_X] = 85,
-    [WK_OP_TAN] = 86,
-    [WK_OP_ASIN] = 87,
-    [WK_OP_ACOS] = 88,
-    [WK_OP_ATAN] = 89,
-    [WK_OP_ATAN2] = 90,
-    [WK_OP_SINH] = 91,
-    [WK_OP_COSH] = 92,
-    [WK_OP_ASINH] = 93,
-    [WK_OP_ACOSH] = 94,
-    [WK_OP_ATANH] = 95,
-    [WK_OP_ERF] = 96,
-    [WK_OP_ERF_GRADIENT_X] = 97,
-    [WK_OP_ERFC] = 98,
-    [WK_OP_ERFINV] = 99,
-    [WK_OP_NDTR] = 100,
-    [WK_OP_LGAMMA] = 101,
-    [WK_OP_DIGAMMA] = 102,
-    [WK_OP_TRIGAMMA] = 103,
-    [WK_OP_POLYGAMMA] = 104,
-    [WK_OP_CBRT] = 105,
-    [WK_OP_FLOOR] = 106,
-    [WK_OP_CEIL] = 107,
-    [WK_OP_ROUND] = 108,
-    [WK_OP_TRUNC] = 109,
-    [WK_OP_CLAMP] = 110,
-    [WK_OP_CLAMP_GRADIENT_X] = 111,
-    [WK_OP_LERP] = 112,
-    [WK_OP_ADDCMUL] = 113,
-    [WK_OP_ADDCDIV] = 114,
-    [WK_OP_MASKED_FILL] = 115,
-    [WK_OP_MASKED_FILL_GRADIENT_X] = 116,
-    [WK_OP_FLOOR_DIVIDE] = 117,
-    [WK_OP_REMAINDER] = 118,
-    [WK_OP_FMOD] = 119,
-    [WK_OP_HYPOT] = 120,
-    [WK_OP_LOGADDEXP] = 121,
-    [WK_OP_XLOGY] = 122,
-    [WK_OP_COPYSIGN] = 123,
-    [WK_OP_HEAVISIDE] = 124,
-    [WK_OP_DIVIDE_NO_NAN] = 125,
-    [WK_OP_SINC] = 126,
-    [WK_OP_THRESHOLD] = 127,
-    [WK_OP_IS_NAN] = 128,
-    [WK_OP_IS_INFINITE] = 129,
-    [WK_OP_IS_FINITE] = 130,
-    [WK_OP_LOGICAL_AND] = 131,
-    [WK_OP_LOGICAL_OR] = 132,
-    [WK_OP_LOGICAL_XOR] = 133,
-    [WK_OP_LOGICAL_NOT] = 134,
-    [WK_OP_BITWISE_AND] = 135,
-    [WK_OP_BITWISE_OR] = 136,
-    [WK_OP_BITWISE_XOR] = 137,
-    [WK_OP_LEFT_SHIFT] = 138,
-    [WK_OP_RIGHT_SHIFT] = 139,
+    [WK_OP_RECIPROCAL] = 32,
+    [WK_OP_RECIPROCAL_GRADIENT_X] = 33,
+    [WK_OP_SQUARE] = 34,
+    [WK_OP_SQUARE_GRADIENT_X] = 35,
+    [WK_OP_ABS] = 36,
+    [WK_OP_ABS_GRADIENT_X] = 37,
+    [WK_OP_SIGN] = 38,
+    [WK_OP_RSQRT] = 39,
+    [WK_OP_RSQRT_GRADIENT_X] = 40,
+    [WK_OP_POWER] = 41,
+    [WK_OP_EXP2] = 42,
+    [WK_OP_EXPM1] = 43,
+    [WK_OP_LOG1P] = 44,
+    [WK_OP_LOG2] = 45,
+    [WK_OP_LOG10] = 46,
+    [WK_OP_SIN] = 47,
+    [WK_OP_SIN_GRADIENT_X] = 48,
+    [WK_OP_COS] = 49,
+    [WK_OP_COS_GRADIENT_X] = 50,
+    [WK_OP_TAN] = 51,
+    [WK_OP_ASIN] = 52,
+    [WK_OP_ACOS] = 53,
+    [WK_OP_ATAN] = 54,
+    [WK_OP_ATAN2] = 55,
+    [WK_OP_SINH] = 56,
+    [WK_OP_COSH] = 57,
+    [WK_OP_ASINH] = 58,
+    [WK_OP_ACOSH] = 59,
+    [WK_OP_ATANH] = 60,
+    [WK_OP_ERF] = 61,
+    [WK_OP_ERF_GRADIENT_X] = 62,
+    [WK_OP_ERFC] = 63,
+    [WK_OP_ERFINV] = 64,
+    [WK_OP_NDTR] = 65,
+    [WK_OP_LGAMMA] = 66,
+    [WK_OP_DIGAMMA] = 67,
+    [WK_OP_TRIGAMMA] = 68,
+    [WK_OP_POLYGAMMA] = 69,
+    [WK_OP_CBRT] = 70,
+    [WK_OP_FLOOR] = 71,
+    [WK_OP_CEIL] = 72,
+    [WK_OP_ROUND] = 73,
+    [WK_OP_TRUNC] = 74,
+    [WK_OP_CLAMP] = 75,
+    [WK_OP_CLAMP_GRADIENT_X] = 76,
+    [WK_OP_LERP] = 77,
+    [WK_OP_ADDCMUL] = 78,
+    [WK_OP_ADDCDIV] = 79,
+    [WK_OP_MASKED_FILL] = 80,
+    [WK_OP_MASKED_FILL_GRADIENT_X] = 81,
+    [WK_OP_FLOOR_DIVIDE] = 82,
+    [WK_OP_REMAINDER] = 83,
+    [WK_OP_FMOD] = 84,
+    [WK_OP_HYPOT] = 85,
+    [WK_OP_LOGADDEXP] = 86,
+    [WK_OP_XLOGY] = 87,
+    [WK_OP_COPYSIGN] = 88,
+    [WK_OP_HEAVISIDE] = 89,
+    [WK_OP_DIVIDE_NO_NAN] = 90,
+    [WK_OP_SINC] = 91,
+    [WK_OP_THRESHOLD] = 92,
+    [WK_OP_IS_NAN] = 93,
+    [WK_OP_IS_INFINITE] = 94,
+    [WK_OP_IS_FINITE] = 95,
+    [WK_OP_LOGICAL_AND] = 96,
+    [WK_OP_LOGICAL_OR] = 97,
+    [WK_OP_LOGICAL_XOR] = 98,
+    [WK_OP_LOGICAL_NOT] = 99,
+    [WK_OP_BITWISE_AND] = 100,
+    [WK_OP_BITWISE_OR] = 101,
+    [WK_OP_BITWISE_XOR] = 102,
+    [WK_OP_LEFT_SHIFT] = 103,
+    [WK_OP_RIGHT_SHIFT] = 104,
+    [WK_OP_SCALE_SHIFT] = 105,
+    [WK_OP_SCALE_SHIFT_GRADIENT_MEAN] = 106,
+    [WK_OP_SCALE_SHIFT_GRADIENT_SCALE] = 107,
+    [WK_OP_RUNNING_UPDATE] = 108,
+    [WK_OP_ADD] = 109,
+    [WK_OP_SUBTRACT] = 110,
+    [WK_OP_MULTIPLY] = 111,
+    [WK_OP_DIVIDE] = 112,
+    [WK_OP_DIVIDE_GRADIENT_Y] = 113,
+    [WK_OP_MAXIMUM] = 114,
+    [WK_OP_MAXIMUM_GRADIENT_X] = 115,
+    [WK_OP_MAXIMUM_GRADIENT_Y] = 116,
+    [WK_OP_MINIMUM] = 117,
+    [WK_OP_MINIMUM_GRADIENT_X] = 118,
+    [WK_OP_MINIMUM_GRADIENT_Y] = 119,
+    [WK_OP_NEGATIVE] = 120,
+    [WK_OP_EXP] = 121,
+    [WK_OP_LOG] = 122,
+    [WK_OP_SQRT] = 123,
+    [WK_OP_SQRT_GRADIENT_X] = 124,
+    [WK_OP_RELU] = 125,
+    [WK_OP_RELU_GRADIENT_X] = 126,
+    [WK_OP_SIGMOID] = 127,
+    [WK_OP_SIGMOID_GRADIENT_X] = 128,
+    [WK_OP_TANH] = 129,
+    [WK_OP_TANH_GRADIENT_X] = 130,
+    [WK_OP_WHERE] = 131,
+    [WK_OP_WHERE_GRADIENT_X] = 132,
+    [WK_OP_WHERE_GRADIENT_Y] = 133,
+    [WK_OP_EQUAL] = 134,
+    [WK_OP_GREATER] = 135,
+    [WK_OP_LESS] = 136,
+    [WK_OP_LESS_EQUAL] = 137,
+    [WK_OP_GREATER_EQUAL] = 138,
+    [WK_OP_NOT_EQUAL] = 139,
     [WK_OP_SGD_UPDATE] = 140,
     [WK_OP_ADAM_UPDATE] = 141,
     [WK_OP_COPY_UPDATE] = 142,

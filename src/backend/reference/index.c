@@ -207,41 +207,79 @@ static void divide(sums *s, int64_t i, int64_t count) {
   }
 }
 
-static void reduce_all(const wk_kernel_call *call, sums *s, int64_t *counts) {
-  const wk_scatter_reduce_arguments *a = call->arguments;
-  const wk_operand *index = &call->inputs[1], *source = &call->inputs[2], *y = &call->outputs[0];
-  const int64_t count = wk_layout_count(&index->layout);
+typedef struct reduction_run {
+  const wk_kernel_call *call;
+  wk_scatter_reduction reduction;
+  int axis;
+  bool exclude_x, rows; /* rows: one index for each row of source */
+  sums sums;
+  int64_t *counts;
+} reduction_run;
+
+/* Where element i of the walked layout goes. */
+static int64_t target_of(const reduction_run *r, const wk_layout *walked, int64_t i) {
+  const wk_operand *index = &r->call->inputs[1];
+  const wk_layout *y = &r->call->outputs[0].layout;
+  int64_t row = i;
+  for (int d = walked->rank - 1; r->rows && d > r->axis; d--) row /= walked->dims[d];
+  const int64_t place = r->rows ? row % walked->dims[r->axis] * index->layout.strides[0]
+                                : wk_layout_position(&index->layout, i);
+  const int64_t at = wk_element_integer(index, place);
+  return place_of(walked, i, y, r->axis, at < 0 ? at + y->dims[r->axis] : at);
+}
+
+static void reduce_all(reduction_run *r) {
+  const wk_operand *source = &r->call->inputs[2], *y = &r->call->outputs[0];
+  const wk_layout *walked = r->rows ? &source->layout : &r->call->inputs[1].layout;
+  const int64_t count = wk_layout_count(walked);
+  sums *s = &r->sums;
   for (int64_t i = 0; i < count; i++) {
-    const int64_t at = wk_element_integer(index, wk_layout_position(&index->layout, i));
-    const int64_t to = place_of(&index->layout, i, &y->layout, a->axis, at);
-    const int64_t from = place_of(&index->layout, i, &source->layout, -1, 0);
-    const bool first = a->exclude_x && counts[to] == 0;
-    counts[to]++;
+    const int64_t to = target_of(r, walked, i), from = place_of(walked, i, &source->layout, -1, 0);
+    const bool first = r->exclude_x && r->counts[to] == 0;
+    r->counts[to]++;
     if (s->real) {
       const double value = wk_element_real(source, from);
-      s->real[to] = first ? value : combine_real(a->reduction, s->real[to], value);
+      s->real[to] = first ? value : combine_real(r->reduction, s->real[to], value);
     } else {
       const int64_t value = wk_element_integer(source, from);
-      s->integer[to] = first ? value : combine_integer(a->reduction, s->integer[to], value);
+      s->integer[to] = first ? value : combine_integer(r->reduction, s->integer[to], value);
     }
   }
-  const int64_t all = wk_layout_count(&y->layout), own = a->exclude_x ? 0 : 1;
-  for (int64_t i = 0; a->reduction == WK_SCATTER_REDUCTION_MEAN && i < all; i++)
-    if (counts[i]) divide(s, i, counts[i] + own);
+  const int64_t all = wk_layout_count(&y->layout), own = r->exclude_x ? 0 : 1;
+  for (int64_t i = 0; r->reduction == WK_SCATTER_REDUCTION_MEAN && i < all; i++)
+    if (r->counts[i]) divide(s, i, r->counts[i] + own);
+}
+
+static wk_status run_reduction(reduction_run *r) {
+  const wk_kernel_call *call = r->call;
+  const wk_layout *y = &call->outputs[0].layout;
+  wk_status status = wk_indices_check(&call->inputs[1], axis_size(y, r->axis), r->rows);
+  if (status == WK_OK) status = sums_load(&r->sums, &call->inputs[0]);
+  if (status != WK_OK) return status;
+  r->counts = wk_allocate_zeroed((size_t)wk_layout_count(y) + 1, sizeof *r->counts);
+  if (r->counts) reduce_all(r);
+  sums_store(&r->sums, &call->outputs[0]);
+  wk_deallocate(r->counts);
+  return wk_error_status();
 }
 
 wk_status wk_reference_run_scatter_reduce(const wk_kernel_call *call) {
-  const wk_operand *y = &call->outputs[0];
-  const int axis = ((const wk_scatter_reduce_arguments *)call->arguments)->axis;
-  sums s;
-  wk_status status = wk_indices_check(&call->inputs[1], axis_size(&y->layout, axis), false);
-  if (status == WK_OK) status = sums_load(&s, &call->inputs[0]);
-  if (status != WK_OK) return status;
-  int64_t *counts = wk_allocate_zeroed((size_t)wk_layout_count(&y->layout) + 1, sizeof *counts);
-  if (counts) reduce_all(call, &s, counts);
-  sums_store(&s, y);
-  wk_deallocate(counts);
-  return wk_error_status();
+  const wk_scatter_reduce_arguments *a = call->arguments;
+  reduction_run r = {.call = call,
+                     .reduction = a->reduction,
+                     .axis = a->axis,
+                     .exclude_x = a->exclude_x};
+  return run_reduction(&r);
+}
+
+wk_status wk_reference_run_index_reduce(const wk_kernel_call *call) {
+  const wk_index_reduce_arguments *a = call->arguments;
+  reduction_run r = {.call = call,
+                     .reduction = a->reduction,
+                     .axis = a->axis,
+                     .exclude_x = a->exclude_x};
+  r.rows = true;
+  return run_reduction(&r);
 }
 
 /* ---- embedding: index_get along axis 0, without negative indices ---- */

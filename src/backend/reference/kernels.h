@@ -10,6 +10,8 @@ wk_status wk_reference_run_pointwise(const wk_kernel_call *call); /* and optimiz
 
 wk_status wk_reference_run_creation(const wk_kernel_call *call); /* full, arange, linspace */
 
+wk_status wk_reference_run_bitcast(const wk_kernel_call *call);
+
 wk_status wk_reference_run_uniform(const wk_kernel_call *call);
 wk_status wk_reference_run_random_real(const wk_kernel_call *call); /* normal and others */
 wk_status wk_reference_run_random_integers(const wk_kernel_call *call);
@@ -27,6 +29,7 @@ wk_status wk_reference_run_log_determinant(const wk_kernel_call *call);
 wk_status wk_reference_run_qr(const wk_kernel_call *call);
 wk_status wk_reference_run_symmetric_eigen(const wk_kernel_call *call);
 wk_status wk_reference_run_svd(const wk_kernel_call *call);
+wk_status wk_reference_run_lu(const wk_kernel_call *call);
 wk_status wk_reference_run_conv2d(const wk_kernel_call *call);
 wk_status wk_reference_run_conv2d_data_gradient(const wk_kernel_call *call);
 wk_status wk_reference_run_conv2d_weight_gradient(const wk_kernel_call *call);
@@ -63,10 +66,10 @@ wk_status wk_reference_run_spread_label(const wk_kernel_call *call);
 wk_status wk_reference_run_attention(const wk_kernel_call *call);
 wk_status wk_reference_run_attention_gradient(const wk_kernel_call *call);
 
-wk_status wk_reference_run_lstm_layer(const wk_kernel_call *call);
-wk_status wk_reference_run_lstm_layer_gradient(const wk_kernel_call *call);
-wk_status wk_reference_run_gru_layer(const wk_kernel_call *call);
-wk_status wk_reference_run_gru_layer_gradient(const wk_kernel_call *call);
+wk_status wk_reference_run_lstm_steps(const wk_kernel_call *call);
+wk_status wk_reference_run_lstm_steps_gradient(const wk_kernel_call *call);
+wk_status wk_reference_run_gru_steps(const wk_kernel_call *call);
+wk_status wk_reference_run_gru_steps_gradient(const wk_kernel_call *call);
 
 wk_status wk_reference_run_ctc(const wk_kernel_call *call);
 wk_status wk_reference_run_ctc_gradient(const wk_kernel_call *call);
@@ -83,6 +86,7 @@ wk_status wk_reference_run_scatter_add(const wk_kernel_call *call);
 wk_status wk_reference_run_index_get(const wk_kernel_call *call);
 wk_status wk_reference_run_index_put(const wk_kernel_call *call);
 wk_status wk_reference_run_scatter_reduce(const wk_kernel_call *call);
+wk_status wk_reference_run_index_reduce(const wk_kernel_call *call);
 wk_status wk_reference_run_embedding(const wk_kernel_call *call);
 
 wk_status wk_reference_run_max_pool2d(const wk_kernel_call *call);

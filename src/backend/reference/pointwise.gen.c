@@ -171,248 +171,6 @@ static double real_tanhshrink(double *v, const void *arguments) {
   return (v[0] - tanh(v[0]));
 }
 
-static double real_scale_shift(double *v, const void *arguments) {
-  (void)arguments;
-  return (((v[0] - v[1]) * v[2]) + v[3]);
-}
-
-static double real_scale_shift_gradient_mean(double *v, const void *arguments) {
-  (void)arguments;
-  return (-(v[0] * v[1]));
-}
-
-static double real_scale_shift_gradient_scale(double *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] * (v[1] - v[2]));
-}
-
-static double real_running_update(double *v, const void *arguments) {
-  const wk_running_update_arguments *a = arguments;
-  const double momentum = (double)a->momentum;
-  v[0] = (((1.0 - momentum) * v[0]) + (momentum * v[1]));
-  return 0;
-}
-
-static double real_add(double *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] + v[1]);
-}
-
-static int64_t integer_add(int64_t *v, const void *arguments) {
-  (void)arguments;
-  return (int64_t)((uint64_t)v[0] + (uint64_t)v[1]);
-}
-
-static double real_subtract(double *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] - v[1]);
-}
-
-static int64_t integer_subtract(int64_t *v, const void *arguments) {
-  (void)arguments;
-  return (int64_t)((uint64_t)v[0] - (uint64_t)v[1]);
-}
-
-static double real_multiply(double *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] * v[1]);
-}
-
-static int64_t integer_multiply(int64_t *v, const void *arguments) {
-  (void)arguments;
-  return (int64_t)((uint64_t)v[0] * (uint64_t)v[1]);
-}
-
-static double real_divide(double *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] / v[1]);
-}
-
-static double real_divide_gradient_y(double *v, const void *arguments) {
-  (void)arguments;
-  return (((-v[0]) * v[1]) / (v[2] * v[2]));
-}
-
-static double real_maximum(double *v, const void *arguments) {
-  (void)arguments;
-  return reference_maximum(v[0], v[1]);
-}
-
-static int64_t integer_maximum(int64_t *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] > v[1] ? v[0] : v[1]);
-}
-
-static double real_maximum_gradient_x(double *v, const void *arguments) {
-  (void)arguments;
-  return ((v[1] > v[2]) ? v[0] : ((v[1] == v[2]) ? (0.5 * v[0]) : 0.0));
-}
-
-static double real_maximum_gradient_y(double *v, const void *arguments) {
-  (void)arguments;
-  return ((v[2] > v[1]) ? v[0] : ((v[1] == v[2]) ? (0.5 * v[0]) : 0.0));
-}
-
-static double real_minimum(double *v, const void *arguments) {
-  (void)arguments;
-  return reference_minimum(v[0], v[1]);
-}
-
-static int64_t integer_minimum(int64_t *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] < v[1] ? v[0] : v[1]);
-}
-
-static double real_minimum_gradient_x(double *v, const void *arguments) {
-  (void)arguments;
-  return ((v[1] < v[2]) ? v[0] : ((v[1] == v[2]) ? (0.5 * v[0]) : 0.0));
-}
-
-static double real_minimum_gradient_y(double *v, const void *arguments) {
-  (void)arguments;
-  return ((v[2] < v[1]) ? v[0] : ((v[1] == v[2]) ? (0.5 * v[0]) : 0.0));
-}
-
-static double real_negative(double *v, const void *arguments) {
-  (void)arguments;
-  return (-v[0]);
-}
-
-static int64_t integer_negative(int64_t *v, const void *arguments) {
-  (void)arguments;
-  return (int64_t)(0 - (uint64_t)v[0]);
-}
-
-static double real_exp(double *v, const void *arguments) {
-  (void)arguments;
-  return exp(v[0]);
-}
-
-static double real_log(double *v, const void *arguments) {
-  (void)arguments;
-  return log(v[0]);
-}
-
-static double real_sqrt(double *v, const void *arguments) {
-  (void)arguments;
-  return sqrt(v[0]);
-}
-
-static double real_sqrt_gradient_x(double *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] / (2.0 * v[1]));
-}
-
-static double real_relu(double *v, const void *arguments) {
-  (void)arguments;
-  return ((v[0] < 0.0) ? 0.0 : v[0]);
-}
-
-static double real_relu_gradient_x(double *v, const void *arguments) {
-  (void)arguments;
-  return ((v[1] > 0.0) ? v[0] : 0.0);
-}
-
-static double real_sigmoid(double *v, const void *arguments) {
-  (void)arguments;
-  return reference_sigmoid(v[0]);
-}
-
-static double real_sigmoid_gradient_x(double *v, const void *arguments) {
-  (void)arguments;
-  return ((v[0] * v[1]) * (1.0 - v[1]));
-}
-
-static double real_tanh(double *v, const void *arguments) {
-  (void)arguments;
-  return tanh(v[0]);
-}
-
-static double real_tanh_gradient_x(double *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] * (1.0 - (v[1] * v[1])));
-}
-
-static double real_where(double *v, const void *arguments) {
-  (void)arguments;
-  return ((v[0] != 0) ? v[1] : v[2]);
-}
-
-static int64_t integer_where(int64_t *v, const void *arguments) {
-  (void)arguments;
-  return ((v[0] != 0) ? v[1] : v[2]);
-}
-
-static double real_where_gradient_x(double *v, const void *arguments) {
-  (void)arguments;
-  return ((v[1] != 0) ? v[0] : 0.0);
-}
-
-static double real_where_gradient_y(double *v, const void *arguments) {
-  (void)arguments;
-  return ((v[1] != 0) ? 0.0 : v[0]);
-}
-
-static double real_equal(double *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] == v[1]);
-}
-
-static int64_t integer_equal(int64_t *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] == v[1]);
-}
-
-static double real_greater(double *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] > v[1]);
-}
-
-static int64_t integer_greater(int64_t *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] > v[1]);
-}
-
-static double real_less(double *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] < v[1]);
-}
-
-static int64_t integer_less(int64_t *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] < v[1]);
-}
-
-static double real_less_equal(double *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] <= v[1]);
-}
-
-static int64_t integer_less_equal(int64_t *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] <= v[1]);
-}
-
-static double real_greater_equal(double *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] >= v[1]);
-}
-
-static int64_t integer_greater_equal(int64_t *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] >= v[1]);
-}
-
-static double real_not_equal(double *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] != v[1]);
-}
-
-static int64_t integer_not_equal(int64_t *v, const void *arguments) {
-  (void)arguments;
-  return (v[0] != v[1]);
-}
-
 static double real_reciprocal(double *v, const void *arguments) {
   (void)arguments;
   return (1.0 / v[0]);
@@ -888,6 +646,248 @@ static int64_t integer_right_shift(int64_t *v, const void *arguments) {
   return wk_integer_right_shift(v[0], v[1]);
 }
 
+static double real_scale_shift(double *v, const void *arguments) {
+  (void)arguments;
+  return (((v[0] - v[1]) * v[2]) + v[3]);
+}
+
+static double real_scale_shift_gradient_mean(double *v, const void *arguments) {
+  (void)arguments;
+  return (-(v[0] * v[1]));
+}
+
+static double real_scale_shift_gradient_scale(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] * (v[1] - v[2]));
+}
+
+static double real_running_update(double *v, const void *arguments) {
+  const wk_running_update_arguments *a = arguments;
+  const double momentum = (double)a->momentum;
+  v[0] = (((1.0 - momentum) * v[0]) + (momentum * v[1]));
+  return 0;
+}
+
+static double real_add(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] + v[1]);
+}
+
+static int64_t integer_add(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return (int64_t)((uint64_t)v[0] + (uint64_t)v[1]);
+}
+
+static double real_subtract(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] - v[1]);
+}
+
+static int64_t integer_subtract(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return (int64_t)((uint64_t)v[0] - (uint64_t)v[1]);
+}
+
+static double real_multiply(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] * v[1]);
+}
+
+static int64_t integer_multiply(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return (int64_t)((uint64_t)v[0] * (uint64_t)v[1]);
+}
+
+static double real_divide(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] / v[1]);
+}
+
+static double real_divide_gradient_y(double *v, const void *arguments) {
+  (void)arguments;
+  return (((-v[0]) * v[1]) / (v[2] * v[2]));
+}
+
+static double real_maximum(double *v, const void *arguments) {
+  (void)arguments;
+  return reference_maximum(v[0], v[1]);
+}
+
+static int64_t integer_maximum(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] > v[1] ? v[0] : v[1]);
+}
+
+static double real_maximum_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[1] > v[2]) ? v[0] : ((v[1] == v[2]) ? (0.5 * v[0]) : 0.0));
+}
+
+static double real_maximum_gradient_y(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[2] > v[1]) ? v[0] : ((v[1] == v[2]) ? (0.5 * v[0]) : 0.0));
+}
+
+static double real_minimum(double *v, const void *arguments) {
+  (void)arguments;
+  return reference_minimum(v[0], v[1]);
+}
+
+static int64_t integer_minimum(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] < v[1] ? v[0] : v[1]);
+}
+
+static double real_minimum_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[1] < v[2]) ? v[0] : ((v[1] == v[2]) ? (0.5 * v[0]) : 0.0));
+}
+
+static double real_minimum_gradient_y(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[2] < v[1]) ? v[0] : ((v[1] == v[2]) ? (0.5 * v[0]) : 0.0));
+}
+
+static double real_negative(double *v, const void *arguments) {
+  (void)arguments;
+  return (-v[0]);
+}
+
+static int64_t integer_negative(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return (int64_t)(0 - (uint64_t)v[0]);
+}
+
+static double real_exp(double *v, const void *arguments) {
+  (void)arguments;
+  return exp(v[0]);
+}
+
+static double real_log(double *v, const void *arguments) {
+  (void)arguments;
+  return log(v[0]);
+}
+
+static double real_sqrt(double *v, const void *arguments) {
+  (void)arguments;
+  return sqrt(v[0]);
+}
+
+static double real_sqrt_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] / (2.0 * v[1]));
+}
+
+static double real_relu(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] < 0.0) ? 0.0 : v[0]);
+}
+
+static double real_relu_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[1] > 0.0) ? v[0] : 0.0);
+}
+
+static double real_sigmoid(double *v, const void *arguments) {
+  (void)arguments;
+  return reference_sigmoid(v[0]);
+}
+
+static double real_sigmoid_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] * v[1]) * (1.0 - v[1]));
+}
+
+static double real_tanh(double *v, const void *arguments) {
+  (void)arguments;
+  return tanh(v[0]);
+}
+
+static double real_tanh_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] * (1.0 - (v[1] * v[1])));
+}
+
+static double real_where(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] != 0) ? v[1] : v[2]);
+}
+
+static int64_t integer_where(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] != 0) ? v[1] : v[2]);
+}
+
+static double real_where_gradient_x(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[1] != 0) ? v[0] : 0.0);
+}
+
+static double real_where_gradient_y(double *v, const void *arguments) {
+  (void)arguments;
+  return ((v[1] != 0) ? 0.0 : v[0]);
+}
+
+static double real_equal(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] == v[1]);
+}
+
+static int64_t integer_equal(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] == v[1]);
+}
+
+static double real_greater(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] > v[1]);
+}
+
+static int64_t integer_greater(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] > v[1]);
+}
+
+static double real_less(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] < v[1]);
+}
+
+static int64_t integer_less(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] < v[1]);
+}
+
+static double real_less_equal(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] <= v[1]);
+}
+
+static int64_t integer_less_equal(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] <= v[1]);
+}
+
+static double real_greater_equal(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] >= v[1]);
+}
+
+static int64_t integer_greater_equal(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] >= v[1]);
+}
+
+static double real_not_equal(double *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] != v[1]);
+}
+
+static int64_t integer_not_equal(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return (v[0] != v[1]);
+}
+
 static double real_sgd_update(double *v, const void *arguments) {
   const wk_sgd_update_arguments *a = arguments;
   const double learning_rate = (double)a->learning_rate;
@@ -956,41 +956,6 @@ const wk_reference_pointwise wk_reference_pointwise_table[WK_OP_COUNT] = {
     [WK_OP_HARDSHRINK] = {real_hardshrink, NULL},
     [WK_OP_SOFTSHRINK] = {real_softshrink, NULL},
     [WK_OP_TANHSHRINK] = {real_tanhshrink, NULL},
-    [WK_OP_SCALE_SHIFT] = {real_scale_shift, NULL},
-    [WK_OP_SCALE_SHIFT_GRADIENT_MEAN] = {real_scale_shift_gradient_mean, NULL},
-    [WK_OP_SCALE_SHIFT_GRADIENT_SCALE] = {real_scale_shift_gradient_scale, NULL},
-    [WK_OP_RUNNING_UPDATE] = {real_running_update, NULL},
-    [WK_OP_ADD] = {real_add, integer_add},
-    [WK_OP_SUBTRACT] = {real_subtract, integer_subtract},
-    [WK_OP_MULTIPLY] = {real_multiply, integer_multiply},
-    [WK_OP_DIVIDE] = {real_divide, NULL},
-    [WK_OP_DIVIDE_GRADIENT_Y] = {real_divide_gradient_y, NULL},
-    [WK_OP_MAXIMUM] = {real_maximum, integer_maximum},
-    [WK_OP_MAXIMUM_GRADIENT_X] = {real_maximum_gradient_x, NULL},
-    [WK_OP_MAXIMUM_GRADIENT_Y] = {real_maximum_gradient_y, NULL},
-    [WK_OP_MINIMUM] = {real_minimum, integer_minimum},
-    [WK_OP_MINIMUM_GRADIENT_X] = {real_minimum_gradient_x, NULL},
-    [WK_OP_MINIMUM_GRADIENT_Y] = {real_minimum_gradient_y, NULL},
-    [WK_OP_NEGATIVE] = {real_negative, integer_negative},
-    [WK_OP_EXP] = {real_exp, NULL},
-    [WK_OP_LOG] = {real_log, NULL},
-    [WK_OP_SQRT] = {real_sqrt, NULL},
-    [WK_OP_SQRT_GRADIENT_X] = {real_sqrt_gradient_x, NULL},
-    [WK_OP_RELU] = {real_relu, NULL},
-    [WK_OP_RELU_GRADIENT_X] = {real_relu_gradient_x, NULL},
-    [WK_OP_SIGMOID] = {real_sigmoid, NULL},
-    [WK_OP_SIGMOID_GRADIENT_X] = {real_sigmoid_gradient_x, NULL},
-    [WK_OP_TANH] = {real_tanh, NULL},
-    [WK_OP_TANH_GRADIENT_X] = {real_tanh_gradient_x, NULL},
-    [WK_OP_WHERE] = {real_where, integer_where},
-    [WK_OP_WHERE_GRADIENT_X] = {real_where_gradient_x, NULL},
-    [WK_OP_WHERE_GRADIENT_Y] = {real_where_gradient_y, NULL},
-    [WK_OP_EQUAL] = {real_equal, integer_equal},
-    [WK_OP_GREATER] = {real_greater, integer_greater},
-    [WK_OP_LESS] = {real_less, integer_less},
-    [WK_OP_LESS_EQUAL] = {real_less_equal, integer_less_equal},
-    [WK_OP_GREATER_EQUAL] = {real_greater_equal, integer_greater_equal},
-    [WK_OP_NOT_EQUAL] = {real_not_equal, integer_not_equal},
     [WK_OP_RECIPROCAL] = {real_reciprocal, NULL},
     [WK_OP_RECIPROCAL_GRADIENT_X] = {real_reciprocal_gradient_x, NULL},
     [WK_OP_SQUARE] = {real_square, integer_square},
@@ -1064,6 +1029,41 @@ const wk_reference_pointwise wk_reference_pointwise_table[WK_OP_COUNT] = {
     [WK_OP_BITWISE_XOR] = {NULL, integer_bitwise_xor},
     [WK_OP_LEFT_SHIFT] = {NULL, integer_left_shift},
     [WK_OP_RIGHT_SHIFT] = {NULL, integer_right_shift},
+    [WK_OP_SCALE_SHIFT] = {real_scale_shift, NULL},
+    [WK_OP_SCALE_SHIFT_GRADIENT_MEAN] = {real_scale_shift_gradient_mean, NULL},
+    [WK_OP_SCALE_SHIFT_GRADIENT_SCALE] = {real_scale_shift_gradient_scale, NULL},
+    [WK_OP_RUNNING_UPDATE] = {real_running_update, NULL},
+    [WK_OP_ADD] = {real_add, integer_add},
+    [WK_OP_SUBTRACT] = {real_subtract, integer_subtract},
+    [WK_OP_MULTIPLY] = {real_multiply, integer_multiply},
+    [WK_OP_DIVIDE] = {real_divide, NULL},
+    [WK_OP_DIVIDE_GRADIENT_Y] = {real_divide_gradient_y, NULL},
+    [WK_OP_MAXIMUM] = {real_maximum, integer_maximum},
+    [WK_OP_MAXIMUM_GRADIENT_X] = {real_maximum_gradient_x, NULL},
+    [WK_OP_MAXIMUM_GRADIENT_Y] = {real_maximum_gradient_y, NULL},
+    [WK_OP_MINIMUM] = {real_minimum, integer_minimum},
+    [WK_OP_MINIMUM_GRADIENT_X] = {real_minimum_gradient_x, NULL},
+    [WK_OP_MINIMUM_GRADIENT_Y] = {real_minimum_gradient_y, NULL},
+    [WK_OP_NEGATIVE] = {real_negative, integer_negative},
+    [WK_OP_EXP] = {real_exp, NULL},
+    [WK_OP_LOG] = {real_log, NULL},
+    [WK_OP_SQRT] = {real_sqrt, NULL},
+    [WK_OP_SQRT_GRADIENT_X] = {real_sqrt_gradient_x, NULL},
+    [WK_OP_RELU] = {real_relu, NULL},
+    [WK_OP_RELU_GRADIENT_X] = {real_relu_gradient_x, NULL},
+    [WK_OP_SIGMOID] = {real_sigmoid, NULL},
+    [WK_OP_SIGMOID_GRADIENT_X] = {real_sigmoid_gradient_x, NULL},
+    [WK_OP_TANH] = {real_tanh, NULL},
+    [WK_OP_TANH_GRADIENT_X] = {real_tanh_gradient_x, NULL},
+    [WK_OP_WHERE] = {real_where, integer_where},
+    [WK_OP_WHERE_GRADIENT_X] = {real_where_gradient_x, NULL},
+    [WK_OP_WHERE_GRADIENT_Y] = {real_where_gradient_y, NULL},
+    [WK_OP_EQUAL] = {real_equal, integer_equal},
+    [WK_OP_GREATER] = {real_greater, integer_greater},
+    [WK_OP_LESS] = {real_less, integer_less},
+    [WK_OP_LESS_EQUAL] = {real_less_equal, integer_less_equal},
+    [WK_OP_GREATER_EQUAL] = {real_greater_equal, integer_greater_equal},
+    [WK_OP_NOT_EQUAL] = {real_not_equal, integer_not_equal},
     [WK_OP_SGD_UPDATE] = {real_sgd_update, NULL},
     [WK_OP_ADAM_UPDATE] = {real_adam_update, NULL},
     [WK_OP_COPY_UPDATE] = {real_copy_update, NULL},

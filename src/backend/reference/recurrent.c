@@ -73,8 +73,8 @@ static void step_lstm(const layer *l, int64_t at, double *hidden, double *cell) 
   memcpy(hidden, y, (size_t)size * sizeof *hidden);
 }
 
-wk_status wk_reference_run_lstm_layer(const wk_kernel_call *call) {
-  const wk_lstm_layer_arguments *a = call->arguments;
+wk_status wk_reference_run_lstm_steps(const wk_kernel_call *call) {
+  const wk_lstm_steps_arguments *a = call->arguments;
   const wk_operand *in = call->inputs, *out = call->outputs;
   layer l = {0};
   const wk_status status = set_shape(&l, &out[2], 5, &in[4], a->reverse);
@@ -129,8 +129,8 @@ static void step_lstm_back(const layer *l, const result_gradients *g, int64_t at
   multiply_back(l, 4 * size, gates, to_hidden);
 }
 
-wk_status wk_reference_run_lstm_layer_gradient(const wk_kernel_call *call) {
-  const wk_lstm_layer_gradient_arguments *a = call->arguments;
+wk_status wk_reference_run_lstm_steps_gradient(const wk_kernel_call *call) {
+  const wk_lstm_steps_gradient_arguments *a = call->arguments;
   const wk_operand *in = call->inputs, *out = call->outputs;
   layer l = {0};
   const wk_status status = set_shape(&l, &in[2], 5, &in[6], a->reverse);
@@ -183,8 +183,8 @@ static void step_gru(const layer *l, int64_t at, double *hidden) {
   memcpy(hidden, y, (size_t)size * sizeof *hidden);
 }
 
-wk_status wk_reference_run_gru_layer(const wk_kernel_call *call) {
-  const wk_gru_layer_arguments *a = call->arguments;
+wk_status wk_reference_run_gru_steps(const wk_kernel_call *call) {
+  const wk_gru_steps_arguments *a = call->arguments;
   const wk_operand *in = call->inputs, *out = call->outputs;
   layer l = {0};
   const wk_status status = set_shape(&l, &out[2], 4, &in[4], a->reverse);
@@ -229,8 +229,8 @@ static void step_gru_back(const layer *l, const result_gradients *g, int64_t at,
   for (int64_t j = 0; j < size; j++) to_hidden[j] += back[j];
 }
 
-wk_status wk_reference_run_gru_layer_gradient(const wk_kernel_call *call) {
-  const wk_gru_layer_gradient_arguments *a = call->arguments;
+wk_status wk_reference_run_gru_steps_gradient(const wk_kernel_call *call) {
+  const wk_gru_steps_gradient_arguments *a = call->arguments;
   const wk_operand *in = call->inputs, *out = call->outputs;
   layer l = {0};
   const wk_status status = set_shape(&l, &in[2], 4, &in[7], a->reverse);

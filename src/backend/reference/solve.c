@@ -10,6 +10,13 @@
 #include "ops/matmul.h"
 #include "ops/records.gen.h"
 
+static void swap_rows(double *x, int64_t columns, int64_t a, int64_t b) {
+  for (int64_t j = 0; a != b && j < columns; j++) {
+    const double value = x[a * columns + j];
+    x[a * columns + j] = x[b * columns + j], x[b * columns + j] = value;
+  }
+}
+
 /* Makes x [n, n] upper triangular with the largest pivots; what is done to its rows is done to b
  * [n, columns] too. Returns the sign of the exchanges. */
 static double eliminate(double *x, int64_t n, double *b, int64_t columns) {
@@ -19,14 +26,8 @@ static double eliminate(double *x, int64_t n, double *b, int64_t columns) {
     for (int64_t i = k + 1; i < n; i++)
       if (fabs(x[i * n + k]) > fabs(x[pivot * n + k])) pivot = i;
     if (pivot != k) sign = -sign;
-    for (int64_t j = 0; pivot != k && j < n; j++) {
-      const double value = x[k * n + j];
-      x[k * n + j] = x[pivot * n + j], x[pivot * n + j] = value;
-    }
-    for (int64_t j = 0; pivot != k && j < columns; j++) {
-      const double value = b[k * columns + j];
-      b[k * columns + j] = b[pivot * columns + j], b[pivot * columns + j] = value;
-    }
+    swap_rows(x, n, k, pivot);
+    swap_rows(b, columns, k, pivot);
     if (x[k * n + k] == 0) continue;
     for (int64_t i = k + 1; i < n; i++) {
       const double factor = x[i * n + k] / x[k * n + k];
@@ -134,5 +135,52 @@ wk_status wk_reference_run_log_determinant(const wk_kernel_call *call) {
     wk_element_set_real(&call->outputs[0], i, sign);
     wk_element_set_real(&call->outputs[1], i, sum);
   }
+  return WK_OK;
+}
+
+/* ---- lu ---- */
+
+/* x becomes u, with the factors of l below its diagonal; order[i] is where row i came from. */
+static void factor(double *x, int64_t rows, int64_t columns, double *order) {
+  for (int64_t i = 0; i < rows; i++) order[i] = (double)i;
+  for (int64_t k = 0; k < rows && k < columns; k++) {
+    int64_t pivot = k;
+    for (int64_t i = k + 1; i < rows; i++)
+      if (fabs(x[i * columns + k]) > fabs(x[pivot * columns + k])) pivot = i;
+    swap_rows(x, columns, k, pivot);
+    swap_rows(order, 1, k, pivot);
+    for (int64_t i = k + 1; i < rows && x[k * columns + k] != 0; i++) {
+      x[i * columns + k] /= x[k * columns + k];
+      for (int64_t j = k + 1; j < columns; j++)
+        x[i * columns + j] -= x[i * columns + k] * x[k * columns + j];
+    }
+  }
+}
+
+wk_status wk_reference_run_lu(const wk_kernel_call *call) {
+  const wk_layout *xs = &call->inputs[0].layout;
+  const int64_t rows = xs->dims[xs->rank - 2], columns = xs->dims[xs->rank - 1];
+  const int64_t less = rows < columns ? rows : columns;
+  const int64_t size = rows * columns, count = size ? wk_layout_count(xs) / size : 0;
+  WK_REALS x = wk_reals_load(&call->inputs[0]);
+  WK_REALS p = wk_reals_zeroed(wk_layout_count(&call->outputs[0].layout));
+  WK_REALS l = wk_reals_zeroed(wk_layout_count(&call->outputs[1].layout));
+  WK_REALS u = wk_reals_zeroed(wk_layout_count(&call->outputs[2].layout));
+  WK_REALS order = wk_reals_zeroed(rows);
+  if (!x || !p || !l || !u || !order) return wk_error_status();
+  for (int64_t b = 0; b < count; b++) {
+    const double *matrix = x + b * size;
+    factor(x + b * size, rows, columns, order);
+    for (int64_t i = 0; i < rows; i++) {
+      p[(b * rows + (int64_t)order[i]) * rows + i] = 1;
+      for (int64_t j = 0; j < less && j <= i; j++)
+        l[(b * rows + i) * less + j] = i == j ? 1 : matrix[i * columns + j];
+      for (int64_t j = i; i < less && j < columns; j++)
+        u[(b * less + i) * columns + j] = matrix[i * columns + j];
+    }
+  }
+  wk_reals_store(p, &call->outputs[0]);
+  wk_reals_store(l, &call->outputs[1]);
+  wk_reals_store(u, &call->outputs[2]);
   return WK_OK;
 }

@@ -135,7 +135,7 @@ OPS = {
     "sliding_windows": lambda a, x: x.unfold(a["axis"], a["size"], a.get("step", 1)),
     "narrow": lambda a, x: torch.narrow(x, a["axis"], a["start"], a["length"]),
     "unflatten": lambda a, x: torch.unflatten(x, a["axis"], a["shape"]),
-    "expand": lambda a, x: x.expand(a["shape"]), "move_axes": lambda a, x: torch.movedim(x, a["from"], a["to"]),
+    "expand": lambda a, x: x.expand(a["shape"]), "move_axes": lambda a, x: torch.movedim(x, a["source"], a["destination"]),
     "roll": lambda a, x: torch.roll(x, a["shifts"], a.get("axes", [])) if "axes" in a else torch.roll(x, a["shifts"][0]),
     "rotate90": lambda a, x: torch.rot90(x, a.get("count", 1), a.get("axes", [0, 1])),
     "select_scatter": select_scatter, "scatter_reduce": scatter_reduce, "index_reduce": index_reduce,

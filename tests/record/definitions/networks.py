@@ -273,7 +273,7 @@ def recurrent(kind, a, x, states, lengths, weights, **more):
     return (x, *[torch.cat(part) for part in zip(*finals)])
 
 
-def lstm_layer(a, projected, weight, hidden, cell, lengths):
+def lstm_steps(a, projected, weight, hidden, cell, lengths):
     """Written out: no peer tells its gates."""
     n, steps, size = projected.shape[0], projected.shape[1], weight.shape[1]
     y, saved = torch.zeros(n, steps, size, dtype=torch.float64), torch.zeros(n, steps, 5 * size, dtype=torch.float64)
@@ -290,7 +290,7 @@ def lstm_layer(a, projected, weight, hidden, cell, lengths):
     return y, torch.stack([h, c]), saved
 
 
-def gru_layer(a, projected, weight, hidden, bias, lengths):
+def gru_steps(a, projected, weight, hidden, bias, lengths):
     n, steps, size = projected.shape[0], projected.shape[1], weight.shape[1]
     y, saved = torch.zeros(n, steps, size, dtype=torch.float64), torch.zeros(n, steps, 4 * size, dtype=torch.float64)
     h = hidden
@@ -315,7 +315,7 @@ OPS |= {
     "lstm": lambda a, x, h, c, n, *w: recurrent(nn.LSTM, a, x, (h, c), n, w),
     "gru": lambda a, x, h, n, *w: recurrent(nn.GRU, a, x, (h,), n, w),
     "rnn": lambda a, x, h, n, *w: recurrent(nn.RNN, a, x, (h,), n, w, nonlinearity="relu" if a.get("relu") else "tanh"),
-    "lstm_layer": lstm_layer, "gru_layer": gru_layer, "lstm_cell": lstm_cell,
+    "lstm_steps": lstm_steps, "gru_steps": gru_steps, "lstm_cell": lstm_cell,
     "gru_cell": lambda a, x, h, w, u, b=None, d=None: torch.gru_cell(x, h, w, u, b, d),
     "rnn_cell": lambda a, x, h, w, u, b=None: torch.rnn_tanh_cell(x, h, w, u, b, None if b is None else 0 * b),
 }

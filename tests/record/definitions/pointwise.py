@@ -216,7 +216,8 @@ def each(function):
 
 
 def rrelu(a, x):
-    ends = {"seed": a["seed"], "offset": a.get("offset", 0), "low": a.get("lower", 1 / 8), "high": a.get("upper", 1 / 3)}
+    ends = {"seed": a["seed"], "offset": a.get("offset", 0), "low": a.get("lower", 1 / 8),
+            "high": a.get("upper", 1 / 3)}
     slope = torch.tensor([uniform(ends, i) for i in range(x.numel())], dtype=torch.float64).reshape(x.shape)
     return torch.where(x > 0, x, x * slope)
 
@@ -256,7 +257,8 @@ OPS = {
     "sin": real(np.sin), "cos": real(np.cos), "tan": real(np.tan), "asin": real(np.arcsin), "acos": real(np.arccos),
     "atan": real(np.arctan), "atan2": real(np.arctan2), "sinh": real(np.sinh), "cosh": real(np.cosh),
     "asinh": real(np.arcsinh), "acosh": real(np.arccosh), "atanh": real(np.arctanh), "erf": real(special.erf),
-    "erfc": real(special.erfc), "ndtr": real(special.ndtr), "erfinv": real(special.erfinv), "lgamma": real(np.vectorize(lgamma, [float])),
+    "erfc": real(special.erfc), "ndtr": real(special.ndtr), "erfinv": real(special.erfinv),
+    "lgamma": real(np.vectorize(lgamma, [float])),
     "digamma": real(special.digamma), "trigamma": real(trigamma), "cbrt": real(np.cbrt),
     "floor": lambda a, x: x.floor(), "ceil": lambda a, x: x.ceil(), "round": lambda a, x: x.round(),
     "trunc": lambda a, x: x.trunc(), "frac": lambda a, x: x.frac(),
@@ -282,7 +284,8 @@ OPS = {
     "is_finite": lambda a, x: x.isfinite(),
     "is_close": lambda a, x, y: torch.isclose(x, y, a.get("relative", 1e-5), a.get("absolute", 1e-8),
                                               a.get("equal_nan", False)),
-    "logical_and": bits(torch.logical_and), "logical_or": bits(torch.logical_or), "logical_xor": bits(torch.logical_xor),
+    "logical_and": bits(torch.logical_and), "logical_or": bits(torch.logical_or),
+    "logical_xor": bits(torch.logical_xor),
     "logical_not": lambda a, x: x.logical_not(), "bitwise_and": bits(torch.bitwise_and),
     "bitwise_or": bits(torch.bitwise_or), "bitwise_xor": bits(torch.bitwise_xor),
     "bitwise_not": lambda a, x: x.bitwise_not(), "left_shift": bits(torch.bitwise_left_shift),
@@ -312,7 +315,7 @@ OPS = {
     "tril_indices": lambda a: torch.tril_indices(a["rows"], a["columns"], a.get("diagonal", 0)),
     "triu_indices": lambda a: torch.triu_indices(a["rows"], a["columns"], a.get("diagonal", 0)),
     "one_hot": lambda a, x: (x.long()[..., None] == torch.arange(a["classes"])).to(dtype_of(a, torch.int64)),
-    "clone": lambda a, x: x.clone(),
+    "meshgrid": lambda a, x, y: tuple(torch.meshgrid(x, y, indexing="ij")), "clone": lambda a, x: x.clone(),
     "sequence_mask": lambda a, x: torch.arange(a["count"]) < x[..., None],
     # random
     "uniform": draws(uniform), "normal": draws(normal), "uniform_like": draws(uniform), "normal_like": draws(normal),
@@ -327,7 +330,8 @@ OPS = {
     "random_mask": lambda a: torch.tensor([unit(a, i) < a["probability"] for i in range(math.prod(a["shape"]))]),
     "random_permutation": permutation, "multinomial": multinomial, "bernoulli": bernoulli,
     "categorical": lambda a, x: multinomial(a, torch.softmax(x, -1), True),
-    "polygamma": polygamma, "random_gamma": each(gamma), "random_beta": beta, "random_poisson": each(poisson), "rrelu": rrelu,
+    "bitcast": lambda a, x: x.view(TORCH_DTYPES[a["dtype"]]), "polygamma": polygamma,
+    "random_gamma": each(gamma), "random_beta": beta, "random_poisson": each(poisson), "rrelu": rrelu,
     "variance_scaling": weights(1, "in", "truncated_normal"), "glorot_uniform": weights(1, "average", "uniform"),
     "glorot_normal": weights(1, "average", "normal"), "he_uniform": weights(2, "in", "uniform"),
     "he_normal": weights(2, "in", "normal"), "lecun_uniform": weights(1, "in", "uniform"),

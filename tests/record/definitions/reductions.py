@@ -189,8 +189,6 @@ OPS = {
     "add_matmul": add_matmul, "tensordot": tensordot, "einsum": einsum,
     "chain_matmul": lambda a, *x: functools.reduce(torch.matmul, x),
     "trace": lambda a, x: torch.diagonal(x, 0, -2, -1).sum(-1),
-    "lower_triangle": lambda a, x: torch.tril(x, a.get("offset", 0)),
-    "upper_triangle": lambda a, x: torch.triu(x, a.get("offset", 0)),
     "kronecker": lambda a, x, y: torch.kron(x, y),
     "cross": lambda a, x, y: torch.linalg.cross(x, y, dim=a["axis"]),
     "cosine_similarity": lambda a, x, y: torch.cosine_similarity(x, y, a["axis"], a.get("epsilon", 1e-8)),
@@ -206,4 +204,12 @@ OPS = {
     "least_squares": lambda a, x, b: torch.linalg.pinv(x) @ b,
     "cholesky_solve": lambda a, b, l: torch.cholesky_solve(b, l),
     "matrix_exponential": lambda a, x: torch.linalg.matrix_exp(x),
+    "lu": lambda a, x: tuple(torch.linalg.lu(x)), "cholesky_inverse": lambda a, l: torch.cholesky_inverse(l),
+    "matrix_norm": lambda a, x: torch.linalg.matrix_norm(x, {
+        "nuclear": "nuc", "spectral": 2, "largest_column": 1, "largest_row": math.inf}.get(a.get("kind"), "fro")),
+    "covariance": lambda a, x: torch.cov(x, correction=0 if a.get("population") else 1),
+    "correlation": lambda a, x: torch.corrcoef(x),
+    "difference": lambda a, x: torch.diff(x, a.get("times", 1), a["axis"]),
+    "trapezoid": lambda a, y: torch.trapezoid(y, dx=a.get("spacing", 1), dim=a["axis"]),
+    "in_top_k": lambda a, x, t: (x.topk(a["k"], 1).indices == t.unsqueeze(1)).any(1),
 }

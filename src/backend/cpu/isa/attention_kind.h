@@ -2,8 +2,6 @@
 
 /* What attention does to a tile of scores between its products, for one real type; see kinds.h. */
 
-#include "backend/cpu/isa/kinds.h"
-
 #include "backend/cpu/isa/group_kind.h"
 
 #define add_mask OF_KIND(add_mask)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Rows in groups of 16 columns, the last one perhaps shorter, for one real type; see kinds.h.
- * Included by templates after it. */
+ * Included by templates in its place. */
+
+#include "backend/cpu/isa/kinds.h"
 
 #define load_group OF_KIND(load_group)
 #define store_group OF_KIND(store_group)

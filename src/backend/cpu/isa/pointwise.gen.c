@@ -257,6 +257,339 @@ static void log_sigmoid_gradient_x_f32(char *const *operand, int64_t count, cons
   }
 }
 
+static void reciprocal_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = (v_splat(1.0f) / x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void reciprocal_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  double *restrict p1 = (double *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p1[i] = (double)(1.0 / p0[i]);
+  }
+}
+
+static void reciprocal_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vf32 result = (((-g) * y) * y);
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void square_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = (x * x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void square_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  double *restrict p1 = (double *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p1[i] = (double)(p0[i] * p0[i]);
+  }
+}
+
+static void square_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = ((v_splat(2.0f) * g) * x);
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void abs_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_abs(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void abs_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = (g * v_sign(x));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void sign_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_sign(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void rsqrt_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = (v_splat(1.0f) / v_sqrt(x));
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void rsqrt_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vf32 result = ((v_splat(-0.5f) * g) * ((y * y) * y));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void expm1_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_expm1(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void log1p_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_log1p(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void sin_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_sin(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void sin_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = (g * v_cos(x));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void cos_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_cos(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void cos_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = ((-g) * v_sin(x));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void erf_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_erf(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void erf_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = ((v_splat(1.1283791670955126f) * g) * v_exp((-(x * x))));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void ndtr_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_ndtr(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void floor_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_floor(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void ceil_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_ceil(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void round_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_round(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void trunc_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_trunc(x);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void clamp_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_clamp_arguments *a = arguments;
+  const vf32 min = v_splat((float)a->min);
+  const vf32 max = v_splat((float)a->max);
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 result = v_minimum(v_maximum(x, min), max);
+    v_store(operand[1], i, lanes, result);
+  }
+}
+
+static void clamp_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_clamp_gradient_x_arguments *a = arguments;
+  const vf32 min = v_splat((float)a->min);
+  const vf32 max = v_splat((float)a->max);
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vf32 x = v_load(operand[1], i, lanes);
+    const vf32 result = v_select(((x >= min) & (x <= max)), g, v_splat(0.0f));
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void masked_fill_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_masked_fill_arguments *a = arguments;
+  const vf32 value = v_splat((float)a->value);
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vi32 mask = v_load_mask(operand[1], i, lanes);
+    const vf32 result = v_select(mask, value, x);
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void masked_fill_f64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_masked_fill_arguments *a = arguments;
+  const double value = (double)a->value;
+  const double *p0 = (const double *)operand[0];
+  const uint8_t *p1 = (const uint8_t *)operand[1];
+  double *restrict p2 = (double *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (double)((p1[i] != 0) ? value : p0[i]);
+  }
+}
+
+static void masked_fill_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 g = v_load(operand[0], i, lanes);
+    const vi32 mask = v_load_mask(operand[1], i, lanes);
+    const vf32 result = v_select(mask, v_splat(0.0f), g);
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void copysign_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    const vf32 x = v_load(operand[0], i, lanes);
+    const vf32 y = v_load(operand[1], i, lanes);
+    const vf32 result = v_copysign(x, y);
+    v_store(operand[2], i, lanes, result);
+  }
+}
+
+static void is_nan_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  uint8_t *restrict p1 = (uint8_t *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p1[i] = (p0[i] != p0[i]) != 0;
+  }
+}
+
+static void logical_not_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  uint8_t *restrict p1 = (uint8_t *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p1[i] = (p0[i] == 0.0) != 0;
+  }
+}
+
 static void scale_shift_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += V_LANES) {
@@ -795,339 +1128,6 @@ static void not_equal_f64(char *const *operand, int64_t count, const void *argum
   }
 }
 
-static void reciprocal_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = (v_splat(1.0f) / x);
-    v_store(operand[1], i, lanes, result);
-  }
-}
-
-static void reciprocal_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)(1.0 / p0[i]);
-  }
-}
-
-static void reciprocal_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vf32 result = (((-g) * y) * y);
-    v_store(operand[2], i, lanes, result);
-  }
-}
-
-static void square_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = (x * x);
-    v_store(operand[1], i, lanes, result);
-  }
-}
-
-static void square_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)(p0[i] * p0[i]);
-  }
-}
-
-static void square_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = ((v_splat(2.0f) * g) * x);
-    v_store(operand[2], i, lanes, result);
-  }
-}
-
-static void abs_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_abs(x);
-    v_store(operand[1], i, lanes, result);
-  }
-}
-
-static void abs_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = (g * v_sign(x));
-    v_store(operand[2], i, lanes, result);
-  }
-}
-
-static void sign_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_sign(x);
-    v_store(operand[1], i, lanes, result);
-  }
-}
-
-static void rsqrt_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = (v_splat(1.0f) / v_sqrt(x));
-    v_store(operand[1], i, lanes, result);
-  }
-}
-
-static void rsqrt_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vf32 result = ((v_splat(-0.5f) * g) * ((y * y) * y));
-    v_store(operand[2], i, lanes, result);
-  }
-}
-
-static void expm1_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_expm1(x);
-    v_store(operand[1], i, lanes, result);
-  }
-}
-
-static void log1p_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_log1p(x);
-    v_store(operand[1], i, lanes, result);
-  }
-}
-
-static void sin_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_sin(x);
-    v_store(operand[1], i, lanes, result);
-  }
-}
-
-static void sin_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = (g * v_cos(x));
-    v_store(operand[2], i, lanes, result);
-  }
-}
-
-static void cos_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_cos(x);
-    v_store(operand[1], i, lanes, result);
-  }
-}
-
-static void cos_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = ((-g) * v_sin(x));
-    v_store(operand[2], i, lanes, result);
-  }
-}
-
-static void erf_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_erf(x);
-    v_store(operand[1], i, lanes, result);
-  }
-}
-
-static void erf_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = ((v_splat(1.1283791670955126f) * g) * v_exp((-(x * x))));
-    v_store(operand[2], i, lanes, result);
-  }
-}
-
-static void ndtr_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_ndtr(x);
-    v_store(operand[1], i, lanes, result);
-  }
-}
-
-static void floor_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_floor(x);
-    v_store(operand[1], i, lanes, result);
-  }
-}
-
-static void ceil_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_ceil(x);
-    v_store(operand[1], i, lanes, result);
-  }
-}
-
-static void round_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_round(x);
-    v_store(operand[1], i, lanes, result);
-  }
-}
-
-static void trunc_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_trunc(x);
-    v_store(operand[1], i, lanes, result);
-  }
-}
-
-static void clamp_f32(char *const *operand, int64_t count, const void *arguments) {
-  const wk_clamp_arguments *a = arguments;
-  const vf32 min = v_splat((float)a->min);
-  const vf32 max = v_splat((float)a->max);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_minimum(v_maximum(x, min), max);
-    v_store(operand[1], i, lanes, result);
-  }
-}
-
-static void clamp_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
-  const wk_clamp_gradient_x_arguments *a = arguments;
-  const vf32 min = v_splat((float)a->min);
-  const vf32 max = v_splat((float)a->max);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = v_select(((x >= min) & (x <= max)), g, v_splat(0.0f));
-    v_store(operand[2], i, lanes, result);
-  }
-}
-
-static void masked_fill_f32(char *const *operand, int64_t count, const void *arguments) {
-  const wk_masked_fill_arguments *a = arguments;
-  const vf32 value = v_splat((float)a->value);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vi32 mask = v_load_mask(operand[1], i, lanes);
-    const vf32 result = v_select(mask, value, x);
-    v_store(operand[2], i, lanes, result);
-  }
-}
-
-static void masked_fill_f64(char *const *operand, int64_t count, const void *arguments) {
-  const wk_masked_fill_arguments *a = arguments;
-  const double value = (double)a->value;
-  const double *p0 = (const double *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)((p1[i] != 0) ? value : p0[i]);
-  }
-}
-
-static void masked_fill_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vi32 mask = v_load_mask(operand[1], i, lanes);
-    const vf32 result = v_select(mask, v_splat(0.0f), g);
-    v_store(operand[2], i, lanes, result);
-  }
-}
-
-static void copysign_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vf32 result = v_copysign(x, y);
-    v_store(operand[2], i, lanes, result);
-  }
-}
-
-static void is_nan_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  uint8_t *restrict p1 = (uint8_t *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (p0[i] != p0[i]) != 0;
-  }
-}
-
-static void logical_not_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  uint8_t *restrict p1 = (uint8_t *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (p0[i] == 0.0) != 0;
-  }
-}
-
 static void sgd_update_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_sgd_update_arguments *a = arguments;
   const vf32 learning_rate = v_splat((float)a->learning_rate);
@@ -1265,70 +1265,70 @@ const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[144][WK_REAL_KINDS] = 
     [25] = {[WK_KIND_F32] = softplus_gradient_x_f32},
     [27] = {[WK_KIND_F32] = log_sigmoid_f32},
     [28] = {[WK_KIND_F32] = log_sigmoid_gradient_x_f32},
-    [32] = {[WK_KIND_F32] = scale_shift_f32},
-    [33] = {[WK_KIND_F32] = scale_shift_gradient_mean_f32},
-    [34] = {[WK_KIND_F32] = scale_shift_gradient_scale_f32},
-    [35] = {[WK_KIND_F32] = running_update_f32, [WK_KIND_F64] = running_update_f64},
-    [36] = {[WK_KIND_F32] = add_f32, [WK_KIND_F64] = add_f64},
-    [37] = {[WK_KIND_F32] = subtract_f32, [WK_KIND_F64] = subtract_f64},
-    [38] = {[WK_KIND_F32] = multiply_f32, [WK_KIND_F64] = multiply_f64},
-    [39] = {[WK_KIND_F32] = divide_f32, [WK_KIND_F64] = divide_f64},
-    [40] = {[WK_KIND_F32] = divide_gradient_y_f32},
-    [41] = {[WK_KIND_F32] = maximum_f32, [WK_KIND_F64] = maximum_f64},
-    [42] = {[WK_KIND_F32] = maximum_gradient_x_f32},
-    [43] = {[WK_KIND_F32] = maximum_gradient_y_f32},
-    [44] = {[WK_KIND_F32] = minimum_f32, [WK_KIND_F64] = minimum_f64},
-    [45] = {[WK_KIND_F32] = minimum_gradient_x_f32},
-    [46] = {[WK_KIND_F32] = minimum_gradient_y_f32},
-    [47] = {[WK_KIND_F32] = negative_f32, [WK_KIND_F64] = negative_f64},
-    [48] = {[WK_KIND_F32] = exp_f32},
-    [49] = {[WK_KIND_F32] = log_f32},
-    [50] = {[WK_KIND_F32] = sqrt_f32},
-    [51] = {[WK_KIND_F32] = sqrt_gradient_x_f32},
-    [52] = {[WK_KIND_F32] = relu_f32},
-    [53] = {[WK_KIND_F32] = relu_gradient_x_f32},
-    [54] = {[WK_KIND_F32] = sigmoid_f32},
-    [55] = {[WK_KIND_F32] = sigmoid_gradient_x_f32},
-    [56] = {[WK_KIND_F32] = tanh_f32},
-    [57] = {[WK_KIND_F32] = tanh_gradient_x_f32},
-    [58] = {[WK_KIND_F32] = where_f32, [WK_KIND_F64] = where_f64},
-    [59] = {[WK_KIND_F32] = where_gradient_x_f32},
-    [60] = {[WK_KIND_F32] = where_gradient_y_f32},
-    [61] = {[WK_KIND_F32] = equal_f32, [WK_KIND_F64] = equal_f64},
-    [62] = {[WK_KIND_F32] = greater_f32, [WK_KIND_F64] = greater_f64},
-    [63] = {[WK_KIND_F32] = less_f32, [WK_KIND_F64] = less_f64},
-    [64] = {[WK_KIND_F32] = less_equal_f32, [WK_KIND_F64] = less_equal_f64},
-    [65] = {[WK_KIND_F32] = greater_equal_f32, [WK_KIND_F64] = greater_equal_f64},
-    [66] = {[WK_KIND_F32] = not_equal_f32, [WK_KIND_F64] = not_equal_f64},
-    [67] = {[WK_KIND_F32] = reciprocal_f32, [WK_KIND_F64] = reciprocal_f64},
-    [68] = {[WK_KIND_F32] = reciprocal_gradient_x_f32},
-    [69] = {[WK_KIND_F32] = square_f32, [WK_KIND_F64] = square_f64},
-    [70] = {[WK_KIND_F32] = square_gradient_x_f32},
-    [71] = {[WK_KIND_F32] = abs_f32},
-    [72] = {[WK_KIND_F32] = abs_gradient_x_f32},
-    [73] = {[WK_KIND_F32] = sign_f32},
-    [74] = {[WK_KIND_F32] = rsqrt_f32},
-    [75] = {[WK_KIND_F32] = rsqrt_gradient_x_f32},
-    [78] = {[WK_KIND_F32] = expm1_f32},
-    [79] = {[WK_KIND_F32] = log1p_f32},
-    [82] = {[WK_KIND_F32] = sin_f32},
-    [83] = {[WK_KIND_F32] = sin_gradient_x_f32},
-    [84] = {[WK_KIND_F32] = cos_f32},
-    [85] = {[WK_KIND_F32] = cos_gradient_x_f32},
-    [96] = {[WK_KIND_F32] = erf_f32},
-    [97] = {[WK_KIND_F32] = erf_gradient_x_f32},
-    [100] = {[WK_KIND_F32] = ndtr_f32},
-    [106] = {[WK_KIND_F32] = floor_f32},
-    [107] = {[WK_KIND_F32] = ceil_f32},
-    [108] = {[WK_KIND_F32] = round_f32},
-    [109] = {[WK_KIND_F32] = trunc_f32},
-    [110] = {[WK_KIND_F32] = clamp_f32},
-    [111] = {[WK_KIND_F32] = clamp_gradient_x_f32},
-    [115] = {[WK_KIND_F32] = masked_fill_f32, [WK_KIND_F64] = masked_fill_f64},
-    [116] = {[WK_KIND_F32] = masked_fill_gradient_x_f32},
-    [123] = {[WK_KIND_F32] = copysign_f32},
-    [128] = {[WK_KIND_F64] = is_nan_f64},
-    [134] = {[WK_KIND_F64] = logical_not_f64},
+    [32] = {[WK_KIND_F32] = reciprocal_f32, [WK_KIND_F64] = reciprocal_f64},
+    [33] = {[WK_KIND_F32] = reciprocal_gradient_x_f32},
+    [34] = {[WK_KIND_F32] = square_f32, [WK_KIND_F64] = square_f64},
+    [35] = {[WK_KIND_F32] = square_gradient_x_f32},
+    [36] = {[WK_KIND_F32] = abs_f32},
+    [37] = {[WK_KIND_F32] = abs_gradient_x_f32},
+    [38] = {[WK_KIND_F32] = sign_f32},
+    [39] = {[WK_KIND_F32] = rsqrt_f32},
+    [40] = {[WK_KIND_F32] = rsqrt_gradient_x_f32},
+    [43] = {[WK_KIND_F32] = expm1_f32},
+    [44] = {[WK_KIND_F32] = log1p_f32},
+    [47] = {[WK_KIND_F32] = sin_f32},
+    [48] = {[WK_KIND_F32] = sin_gradient_x_f32},
+    [49] = {[WK_KIND_F32] = cos_f32},
+    [50] = {[WK_KIND_F32] = cos_gradient_x_f32},
+    [61] = {[WK_KIND_F32] = erf_f32},
+    [62] = {[WK_KIND_F32] = erf_gradient_x_f32},
+    [65] = {[WK_KIND_F32] = ndtr_f32},
+    [71] = {[WK_KIND_F32] = floor_f32},
+    [72] = {[WK_KIND_F32] = ceil_f32},
+    [73] = {[WK_KIND_F32] = round_f32},
+    [74] = {[WK_KIND_F32] = trunc_f32},
+    [75] = {[WK_KIND_F32] = clamp_f32},
+    [76] = {[WK_KIND_F32] = clamp_gradient_x_f32},
+    [80] = {[WK_KIND_F32] = masked_fill_f32, [WK_KIND_F64] = masked_fill_f64},
+    [81] = {[WK_KIND_F32] = masked_fill_gradient_x_f32},
+    [88] = {[WK_KIND_F32] = copysign_f32},
+    [93] = {[WK_KIND_F64] = is_nan_f64},
+    [99] = {[WK_KIND_F64] = logical_not_f64},
+    [105] = {[WK_KIND_F32] = scale_shift_f32},
+    [106] = {[WK_KIND_F32] = scale_shift_gradient_mean_f32},
+    [107] = {[WK_KIND_F32] = scale_shift_gradient_scale_f32},
+    [108] = {[WK_KIND_F32] = running_update_f32, [WK_KIND_F64] = running_update_f64},
+    [109] = {[WK_KIND_F32] = add_f32, [WK_KIND_F64] = add_f64},
+    [110] = {[WK_KIND_F32] = subtract_f32, [WK_KIND_F64] = subtract_f64},
+    [111] = {[WK_KIND_F32] = multiply_f32, [WK_KIND_F64] = multiply_f64},
+    [112] = {[WK_KIND_F32] = divide_f32, [WK_KIND_F64] = divide_f64},
+    [113] = {[WK_KIND_F32] = divide_gradient_y_f32},
+    [114] = {[WK_KIND_F32] = maximum_f32, [WK_KIND_F64] = maximum_f64},
+    [115] = {[WK_KIND_F32] = maximum_gradient_x_f32},
+    [116] = {[WK_KIND_F32] = maximum_gradient_y_f32},
+    [117] = {[WK_KIND_F32] = minimum_f32, [WK_KIND_F64] = minimum_f64},
+    [118] = {[WK_KIND_F32] = minimum_gradient_x_f32},
+    [119] = {[WK_KIND_F32] = minimum_gradient_y_f32},
+    [120] = {[WK_KIND_F32] = negative_f32, [WK_KIND_F64] = negative_f64},
+    [121] = {[WK_KIND_F32] = exp_f32},
+    [122] = {[WK_KIND_F32] = log_f32},
+    [123] = {[WK_KIND_F32] = sqrt_f32},
+    [124] = {[WK_KIND_F32] = sqrt_gradient_x_f32},
+    [125] = {[WK_KIND_F32] = relu_f32},
+    [126] = {[WK_KIND_F32] = relu_gradient_x_f32},
+    [127] = {[WK_KIND_F32] = sigmoid_f32},
+    [128] = {[WK_KIND_F32] = sigmoid_gradient_x_f32},
+    [129] = {[WK_KIND_F32] = tanh_f32},
+    [130] = {[WK_KIND_F32] = tanh_gradient_x_f32},
+    [131] = {[WK_KIND_F32] = where_f32, [WK_KIND_F64] = where_f64},
+    [132] = {[WK_KIND_F32] = where_gradient_x_f32},
+    [133] = {[WK_KIND_F32] = where_gradient_y_f32},
+    [134] = {[WK_KIND_F32] = equal_f32, [WK_KIND_F64] = equal_f64},
+    [135] = {[WK_KIND_F32] = greater_f32, [WK_KIND_F64] = greater_f64},
+    [136] = {[WK_KIND_F32] = less_f32, [WK_KIND_F64] = less_f64},
+    [137] = {[WK_KIND_F32] = less_equal_f32, [WK_KIND_F64] = less_equal_f64},
+    [138] = {[WK_KIND_F32] = greater_equal_f32, [WK_KIND_F64] = greater_equal_f64},
+    [139] = {[WK_KIND_F32] = not_equal_f32, [WK_KIND_F64] = not_equal_f64},
     [140] = {[WK_KIND_F32] = sgd_update_f32, [WK_KIND_F64] = sgd_update_f64},
     [141] = {[WK_KIND_F32] = adam_update_f32, [WK_KIND_F64] = adam_update_f64},
     [142] = {[WK_KIND_F32] = copy_update_f32, [WK_KIND_F64] = copy_update_f64},

@@ -39,14 +39,24 @@ WK_LANES_INLINE void v_store(char *base, int64_t index, int64_t lanes, vf32 x) {
 
 typedef int8_t vi8 __attribute__((vector_size(V_LANES)));
 
+/* Four bytes are too few for what compilers make of conversions between vectors. */
 WK_LANES_INLINE vi32 v_load_mask(const char *base, int64_t index, int64_t lanes) {
   vi8 bytes = {0};
   memcpy(&bytes, base + index, lanes >= V_LANES ? V_LANES : (size_t)lanes);
+#if WK_REGISTER_LANES == 4
+  return (vi32){bytes[0], bytes[1], bytes[2], bytes[3]} != 0;
+#else
   return __builtin_convertvector(bytes != 0, vi32);
+#endif
 }
 
 WK_LANES_INLINE void v_store_mask(char *base, int64_t index, int64_t lanes, vi32 truth) {
+#if WK_REGISTER_LANES == 4
+  const vi32 ones = truth & 1;
+  const vi8 bytes = {(int8_t)ones[0], (int8_t)ones[1], (int8_t)ones[2], (int8_t)ones[3]};
+#else
   const vi8 bytes = __builtin_convertvector(truth, vi8) & 1;
+#endif
   memcpy(base + index, &bytes, lanes >= V_LANES ? V_LANES : (size_t)lanes);
 }
 

@@ -39,6 +39,12 @@ static window find_window(const wk_cpu_pool2d_shape *s, int64_t i, int64_t j) {
   return w;
 }
 
+/* Where the group of 16 channels that is to begin at `c` does begin: the last one ends with the
+ * pixel and overlaps, which is quicker than a part of a group. */
+static int64_t group_start(int64_t channels, int64_t c) {
+  return c + WK_LANES <= channels || channels < WK_LANES ? c : channels - WK_LANES;
+}
+
 #define KIND f32
 #define TYPE float
 #define INDEX_LANES wk_i32x16

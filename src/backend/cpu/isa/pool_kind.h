@@ -51,8 +51,10 @@ static void max(const wk_cpu_pool2d_shape *s, const void *x, void *y, int64_t be
     for (int64_t j = 0; j < s->out_width; j++) {
       const window w = find_window(s, row % s->out_height, j);
       TYPE *to = (TYPE *)y + (row * s->out_width + j) * s->channels;
-      for (int64_t c = 0; c < s->channels; c += WK_LANES)
-        store_group(to + c, s->channels - c, window_max(s, &w, image + c, s->channels - c));
+      for (int64_t c = 0; c < s->channels; c += WK_LANES) {
+        const int64_t at = group_start(s->channels, c);
+        store_group(to + at, s->channels - at, window_max(s, &w, image + at, s->channels - at));
+      }
     }
   }
 }
@@ -140,8 +142,10 @@ static void average(const wk_cpu_pool2d_shape *s, const void *x, void *y, int64_
     for (int64_t j = 0; j < s->out_width; j++) {
       const window w = find_window(s, row % s->out_height, j);
       TYPE *to = (TYPE *)y + (row * s->out_width + j) * s->channels;
-      for (int64_t c = 0; c < s->channels; c += WK_LANES)
-        store_group(to + c, s->channels - c, window_average(s, &w, image + c, s->channels - c));
+      for (int64_t c = 0; c < s->channels; c += WK_LANES) {
+        const int64_t at = group_start(s->channels, c);
+        store_group(to + at, s->channels - at, window_average(s, &w, image + at, s->channels - at));
+      }
     }
   }
 }

@@ -2,8 +2,6 @@
 
 /* One step of one sequence through a recurrent layer, and back, for one real type; see kinds.h. */
 
-#include "backend/cpu/isa/kinds.h"
-
 #include "backend/cpu/isa/group_kind.h"
 
 #define lstm OF_KIND(lstm)

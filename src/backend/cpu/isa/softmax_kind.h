@@ -3,8 +3,6 @@
 /* Softmax and its family for one real type; see kinds.h. Sums run in 16 lanes along a row (term i
  * to lane i mod 16), folded in halves at the end. */
 
-#include "backend/cpu/isa/kinds.h"
-
 #include "backend/cpu/isa/group_kind.h"
 
 #define row_facts OF_KIND(row_facts)
