@@ -7868,11 +7868,10 @@ inline wk_tensor *wk_max_pool1d(wk_tensor *x, int64_t window, wk_max_pool1d_argu
   arguments.window = window;
   return wk_max_pool1d_at(here, &arguments);
 }
-inline wk_tensor *wk_max_pool3d(wk_tensor *x, int64_t window[3], wk_max_pool3d_arguments arguments = {},
+inline wk_tensor *wk_max_pool3d(wk_tensor *x, wk_max_pool3d_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
-  arguments.window = window;
   return wk_max_pool3d_at(here, &arguments);
 }
 inline wk_tensor *wk_average_pool1d(wk_tensor *x, int64_t window, wk_average_pool1d_arguments arguments = {},
@@ -7882,11 +7881,10 @@ inline wk_tensor *wk_average_pool1d(wk_tensor *x, int64_t window, wk_average_poo
   arguments.window = window;
   return wk_average_pool1d_at(here, &arguments);
 }
-inline wk_tensor *wk_average_pool3d(wk_tensor *x, int64_t window[3], wk_average_pool3d_arguments arguments = {},
+inline wk_tensor *wk_average_pool3d(wk_tensor *x, wk_average_pool3d_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
-  arguments.window = window;
   return wk_average_pool3d_at(here, &arguments);
 }
 inline wk_tensor *wk_adaptive_average_pool2d(wk_tensor *x, wk_adaptive_average_pool2d_arguments arguments = {},
@@ -7902,11 +7900,10 @@ inline wk_tensor *wk_adaptive_average_pool1d(wk_tensor *x, int64_t size, wk_adap
   arguments.size = size;
   return wk_adaptive_average_pool1d_at(here, &arguments);
 }
-inline wk_tensor *wk_adaptive_average_pool3d(wk_tensor *x, int64_t size[3], wk_adaptive_average_pool3d_arguments arguments = {},
+inline wk_tensor *wk_adaptive_average_pool3d(wk_tensor *x, wk_adaptive_average_pool3d_arguments arguments = {},
                            wk_place here = wk_place_of_caller()) {
   arguments.struct_size = sizeof arguments;
   arguments.x = x;
-  arguments.size = size;
   return wk_adaptive_average_pool3d_at(here, &arguments);
 }
 inline wk_tensor *wk_adaptive_max_pool2d(wk_tensor *x, wk_adaptive_max_pool2d_arguments arguments = {},

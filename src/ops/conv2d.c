@@ -58,8 +58,14 @@ static wk_status check_magnitude(const int64_t *values, int count) {
 
 wk_status wk_conv2d_geometry_of(const wk_conv2d_settings *s, const int64_t *dims,
                                 const int64_t *filter, wk_conv2d_geometry *g) {
-  *g = (wk_conv2d_geometry){.window = {{dims[1], 0, filter[1], s->stride[0], s->dilation[0], 0},
-                                       {dims[2], 0, filter[2], s->stride[1], s->dilation[1], 0}},
+  wk_window_axis axes[2] = {0};
+  for (int i = 0; i < 2; i++) {
+    axes[i] = (wk_window_axis){.size = dims[1 + i],
+                               .kernel = filter[1 + i],
+                               .stride = s->stride[i],
+                               .dilation = s->dilation[i]};
+  }
+  *g = (wk_conv2d_geometry){.window = {axes[0], axes[1]},
                             .batch = dims[0],
                             .channels = dims[3],
                             .out_channels = filter[0],

@@ -4,5 +4,7 @@
 
 #include <wick/wick.h>
 
-WK_API void wk_abi_witness(const wk_progress *progress);
-void wk_abi_witness(const wk_progress *progress) { (void)progress; }
+WK_API void wk_abi_witness(const wk_progress *progress, const wk_gradient_event *event);
+void wk_abi_witness(const wk_progress *progress, const wk_gradient_event *event) {
+  (void)progress, (void)event;
+}

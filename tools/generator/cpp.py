@@ -3,9 +3,9 @@
 
 
 def inline_function(result, name, struct, required):
-    """`result` NAME(what must be given, then a struct for the rest), over NAME_at. Pairs, which are
+    """`result` NAME(what must be given, then a struct for the rest), over NAME_at. Pairs and triples, which are
     arrays, are always in the struct."""
-    required = [field for field in required if getattr(field, "type", "") != "pair"]
+    required = [field for field in required if getattr(field, "type", "") not in ("pair", "triple")]
     parameters = "".join(f"{field.declaration().rstrip(';')}, " for field in required)
     given = "".join(f"  arguments.{field.name} = {field.name};\n" for field in required)
     return (f"inline {result}{name}({parameters}{struct} arguments = {{}},\n"
