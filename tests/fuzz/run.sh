@@ -19,10 +19,14 @@ ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:allocator_may_return_null=0 \
   -artifact_prefix="$build/findings/$target-" "$@" >"$log" 2>&1
 status=$?
 
+# The second line of `times` is about children: 1m2.34s 0m0.56s.
+times >"$log.times"
+processor=$(sed -n '2{s/[ms]/ /g;p;}' "$log.times" | awk '{ printf "%d", 60 * $1 + $2 + 60 * $3 + $4 }')
+
 runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
 coverage=$(sed -n 's/.* cov: \([0-9]*\) ft: \([0-9]*\) .*/\1 edges, \2 features/p' "$log" | tail -n 1)
 if [ $status -eq 0 ] && [ "${runs:-0}" -gt 0 ]; then
-  echo "ok fuzz-$target $runs runs in $seconds s, $coverage, 0 findings"
+  echo "ok fuzz-$target $runs runs in $seconds s ($processor s of a processor), $coverage, 0 findings"
 else
   grep -v '^#[0-9]\|^INFO' "$log" | tail -n 40
   echo "FAIL fuzz-$target exit status $status after ${runs:-0} runs; see $build/findings/"
