@@ -68,12 +68,12 @@ OPS = {
         ['y'], False),
     "relu6": Op(
         [("x", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
         [],
         ['y'], False),
     "hardtanh": Op(
         [("x", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
         [],
         ['y'], False),
     "hardsigmoid": Op(
@@ -633,7 +633,7 @@ OPS = {
         ['y'], False),
     "nan_to_num": Op(
         [("x", ctypes.c_void_p), ("nan", ctypes.c_double), ("positive_infinity", ctypes.c_double), ("negative_infinity", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
         [("nan", "double", False, 0, -INF, INF), ("positive_infinity", "double", False, 0, -INF, INF), ("negative_infinity", "double", False, 0, -INF, INF)],
         ['y'], False),
     "embedding": Op(
@@ -1223,7 +1223,7 @@ OPS = {
         ['y'], False),
     "relu": Op(
         [("x", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16'], False, False)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
         [],
         ['y'], False),
     "sigmoid": Op(

@@ -76,8 +76,8 @@ typedef struct wk_relu6_arguments {
   size_t struct_size;
   wk_tensor *x;
 } wk_relu6_arguments;
-/* x, but not below 0 and not above 6. The gradient at both ends is 0. Dtypes: x: float. Result in
- * the innermost scope; NULL on failure. [any thread] */
+/* x, but not below 0 and not above 6. The gradient at both ends is 0. Dtypes: x: number. Result
+ * in the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_relu6_at(wk_place here, const wk_relu6_arguments *arguments);
 
 typedef struct wk_hardtanh_arguments {
@@ -85,7 +85,7 @@ typedef struct wk_hardtanh_arguments {
   wk_tensor *x;
 } wk_hardtanh_arguments;
 /* x, but not below -1 and not above 1; for other ends there is wk_clamp. The gradient at both
- * ends is 0. Dtypes: x: float. Result in the innermost scope; NULL on failure. [any thread] */
+ * ends is 0. Dtypes: x: number. Result in the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_hardtanh_at(wk_place here, const wk_hardtanh_arguments *arguments);
 
 typedef struct wk_hardsigmoid_arguments {
@@ -1191,8 +1191,8 @@ typedef struct wk_nan_to_num_arguments {
   double positive_infinity; /* in place of infinity; the largest finite number if not given (-0.0 for zero) */
   double negative_infinity; /* in place of -infinity; the least finite number if not given (-0.0 for zero) */
 } wk_nan_to_num_arguments;
-/* x with what is not finite replaced. Dtypes: x: float. Result in the innermost scope; NULL on
- * failure. [any thread] */
+/* x with what is not finite replaced; whole numbers stay. Dtypes: x: number. Result in the
+ * innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_nan_to_num_at(wk_place here, const wk_nan_to_num_arguments *arguments);
 
 typedef struct wk_embedding_arguments {
@@ -2475,8 +2475,8 @@ typedef struct wk_relu_arguments {
   size_t struct_size;
   wk_tensor *x;
 } wk_relu_arguments;
-/* x where it is positive, else 0; NaN stays NaN. The gradient at 0 is 0. Dtypes: x: float. Result
- * in the innermost scope; NULL on failure. [any thread] */
+/* x where it is positive, else 0; NaN stays NaN. The gradient at 0 is 0, at NaN that of x.
+ * Dtypes: x: number. Result in the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_relu_at(wk_place here, const wk_relu_arguments *arguments);
 
 typedef struct wk_sigmoid_arguments {

@@ -125,7 +125,8 @@ wk_status wk_composite_multilabel_margin_loss(wk_call *call) {
   wk_tensor *is_target = wk_minimum(wk_sum(chosen, .axes = WK_AXES(1), .keep_dims = true),
                                     wk_scalar(1)); /* [N, 1, C] */
   wk_tensor *row = wk_reshape(x, WK_SHAPE(rows, 1, classes));
-  wk_tensor *own = wk_sum(wk_multiply(chosen, row), .axes = WK_AXES(2), .keep_dims = true);
+  /* also refuses targets that are not classes */
+  wk_tensor *own = as_column(wk_gather(x, wk_maximum(target, wk_scalar(0)), 1)); /* [N, K, 1] */
   wk_tensor *terms = wk_multiply(hinge(wk_subtract(own, row), 1),
                                  wk_multiply(valid, wk_subtract(wk_scalar(1), is_target)));
   wk_tensor *losses = wk_times(wk_sum(terms, .axes = WK_AXES(1, 2)), 1 / (double)classes);

@@ -38,6 +38,10 @@ static bool is_given(double value) { return value != 0 || signbit(value); }
 wk_status wk_composite_nan_to_num(wk_call *call) {
   const wk_nan_to_num_arguments *a = call->arguments;
   wk_tensor *x = call->inputs[0];
+  if (!wk_dtype_is_float(x->layout.dtype)) {
+    call->outputs[0] = wk_clone(x);
+    return wk_error_status();
+  }
   const double most = largest_finite(x->layout.dtype);
   const double high = is_given(a->positive_infinity) ? a->positive_infinity : most;
   const double low = is_given(a->negative_infinity) ? a->negative_infinity : -most;

@@ -42,7 +42,7 @@ wk_status wk_composite_prelu_gradient_weight(wk_call *call) {
 }
 
 wk_status wk_composite_relu6_gradient_x(wk_call *call) {
-  call->outputs[0] = wk_where(wk_logical_and(wk_greater(call->inputs[1], wk_scalar(0.0)), wk_less(call->inputs[1], wk_scalar(6.0))), call->inputs[0], wk_scalar(0.0));
+  call->outputs[0] = wk_where(wk_logical_or(wk_less_equal(call->inputs[1], wk_scalar(0.0)), wk_greater_equal(call->inputs[1], wk_scalar(6.0))), wk_scalar(0.0), call->inputs[0]);
   return wk_error_status();
 }
 
@@ -161,7 +161,7 @@ wk_status wk_composite_signbit(wk_call *call) {
 
 wk_status wk_composite_is_close(wk_call *call) {
   const wk_is_close_arguments *a = call->arguments;
-  call->outputs[0] = wk_logical_or(wk_logical_or(wk_equal(call->inputs[0], call->inputs[1]), wk_logical_and(wk_logical_and(wk_not_equal(wk_scalar(a->equal_nan), wk_scalar(0.0)), wk_not_equal(call->inputs[0], call->inputs[0])), wk_not_equal(call->inputs[1], call->inputs[1]))), wk_logical_and(wk_is_finite(wk_subtract(call->inputs[0], call->inputs[1])), wk_less_equal(wk_abs(wk_subtract(call->inputs[0], call->inputs[1])), wk_add(wk_scalar(a->absolute), wk_multiply(wk_scalar(a->relative), wk_abs(call->inputs[1]))))));
+  call->outputs[0] = wk_logical_or(wk_logical_or(wk_equal(call->inputs[0], call->inputs[1]), wk_logical_and(wk_logical_and(wk_not_equal(wk_scalar(a->equal_nan), wk_scalar(0.0)), wk_not_equal(call->inputs[0], call->inputs[0])), wk_not_equal(call->inputs[1], call->inputs[1]))), wk_logical_and(wk_is_finite(wk_subtract(call->inputs[0], call->inputs[1])), wk_less_equal(wk_subtract(wk_maximum(call->inputs[0], call->inputs[1]), wk_minimum(call->inputs[0], call->inputs[1])), wk_add(wk_scalar(a->absolute), wk_multiply(wk_scalar(a->relative), wk_abs(call->inputs[1]))))));
   return wk_error_status();
 }
 
@@ -181,22 +181,22 @@ wk_status wk_composite_divide_gradient_y(wk_call *call) {
 }
 
 wk_status wk_composite_maximum_gradient_x(wk_call *call) {
-  call->outputs[0] = wk_where(wk_greater(call->inputs[1], call->inputs[2]), call->inputs[0], wk_where(wk_equal(call->inputs[1], call->inputs[2]), wk_multiply(wk_scalar(0.5), call->inputs[0]), wk_scalar(0.0)));
+  call->outputs[0] = wk_where(wk_less(call->inputs[1], call->inputs[2]), wk_scalar(0.0), wk_where(wk_equal(call->inputs[1], call->inputs[2]), wk_multiply(wk_scalar(0.5), call->inputs[0]), call->inputs[0]));
   return wk_error_status();
 }
 
 wk_status wk_composite_maximum_gradient_y(wk_call *call) {
-  call->outputs[0] = wk_where(wk_greater(call->inputs[2], call->inputs[1]), call->inputs[0], wk_where(wk_equal(call->inputs[1], call->inputs[2]), wk_multiply(wk_scalar(0.5), call->inputs[0]), wk_scalar(0.0)));
+  call->outputs[0] = wk_where(wk_less(call->inputs[2], call->inputs[1]), wk_scalar(0.0), wk_where(wk_equal(call->inputs[1], call->inputs[2]), wk_multiply(wk_scalar(0.5), call->inputs[0]), call->inputs[0]));
   return wk_error_status();
 }
 
 wk_status wk_composite_minimum_gradient_x(wk_call *call) {
-  call->outputs[0] = wk_where(wk_less(call->inputs[1], call->inputs[2]), call->inputs[0], wk_where(wk_equal(call->inputs[1], call->inputs[2]), wk_multiply(wk_scalar(0.5), call->inputs[0]), wk_scalar(0.0)));
+  call->outputs[0] = wk_where(wk_greater(call->inputs[1], call->inputs[2]), wk_scalar(0.0), wk_where(wk_equal(call->inputs[1], call->inputs[2]), wk_multiply(wk_scalar(0.5), call->inputs[0]), call->inputs[0]));
   return wk_error_status();
 }
 
 wk_status wk_composite_minimum_gradient_y(wk_call *call) {
-  call->outputs[0] = wk_where(wk_less(call->inputs[2], call->inputs[1]), call->inputs[0], wk_where(wk_equal(call->inputs[1], call->inputs[2]), wk_multiply(wk_scalar(0.5), call->inputs[0]), wk_scalar(0.0)));
+  call->outputs[0] = wk_where(wk_greater(call->inputs[2], call->inputs[1]), wk_scalar(0.0), wk_where(wk_equal(call->inputs[1], call->inputs[2]), wk_multiply(wk_scalar(0.5), call->inputs[0]), call->inputs[0]));
   return wk_error_status();
 }
 
@@ -206,7 +206,7 @@ wk_status wk_composite_sqrt_gradient_x(wk_call *call) {
 }
 
 wk_status wk_composite_relu_gradient_x(wk_call *call) {
-  call->outputs[0] = wk_where(wk_greater(call->inputs[1], wk_scalar(0.0)), call->inputs[0], wk_scalar(0.0));
+  call->outputs[0] = wk_where(wk_less_equal(call->inputs[1], wk_scalar(0.0)), wk_scalar(0.0), call->inputs[0]);
   return wk_error_status();
 }
 

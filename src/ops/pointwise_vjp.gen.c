@@ -59,7 +59,7 @@ wk_status wk_vjp_relu6(wk_vjp *vjp) {
 
 wk_status wk_vjp_hardtanh(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_where(wk_logical_and(wk_greater(vjp->inputs[0], wk_scalar(-1.0)), wk_less(vjp->inputs[0], wk_scalar(1.0))), g, wk_scalar(0.0));
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_where(wk_logical_or(wk_less_equal(vjp->inputs[0], wk_scalar(-1.0)), wk_greater_equal(vjp->inputs[0], wk_scalar(1.0))), wk_scalar(0.0), g);
   return wk_error_status();
 }
 

@@ -232,6 +232,12 @@ static wk_tensor *length_along(wk_tensor *x, int axis) {
 wk_status wk_composite_cosine_similarity(wk_call *call) {
   const wk_cosine_similarity_arguments *a = call->arguments;
   wk_tensor *x = call->inputs[0], *y = call->inputs[1], *least = wk_scalar(a->epsilon);
+  if (!wk_layout_same_dims(&x->layout, &y->layout)) { /* lengths are those after broadcasting */
+    wk_tensor *joint = wk_multiply(x, y);
+    if (!joint) return wk_error_status();
+    x = wk_broadcast_to(x, wk_tensor_shape(joint));
+    y = wk_broadcast_to(y, wk_tensor_shape(joint));
+  }
   wk_tensor *x_unit = wk_divide(x, wk_maximum(length_along(x, a->axis), least));
   wk_tensor *y_unit = wk_divide(y, wk_maximum(length_along(y, a->axis), least));
   call->outputs[0] = wk_sum(wk_multiply(x_unit, y_unit), .axes = WK_AXES(a->axis));

@@ -93,14 +93,14 @@ static const wk_op_input inputs_prelu_gradient_weight[] = {
     {"x", offsetof(wk_prelu_gradient_weight_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_relu6[] = {
-    {"x", offsetof(wk_relu6_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_relu6_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
 };
 static const wk_op_input inputs_relu6_gradient_x[] = {
     {"g", offsetof(wk_relu6_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
     {"x", offsetof(wk_relu6_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_hardtanh[] = {
-    {"x", offsetof(wk_hardtanh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_hardtanh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
 };
 static const wk_op_input inputs_hardsigmoid[] = {
     {"x", offsetof(wk_hardsigmoid_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
@@ -1068,7 +1068,7 @@ static const wk_op_input inputs_float_power[] = {
     {"exponent", offsetof(wk_float_power_arguments, exponent), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
 };
 static const wk_op_input inputs_nan_to_num[] = {
-    {"x", offsetof(wk_nan_to_num_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_nan_to_num_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
 };
 static const wk_attribute attributes_nan_to_num[] = {
     {"nan", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_nan_to_num_arguments, nan),
@@ -2186,7 +2186,7 @@ static const wk_op_input inputs_sqrt_gradient_x[] = {
     {"y", offsetof(wk_sqrt_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_relu[] = {
-    {"x", offsetof(wk_relu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", offsetof(wk_relu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
 };
 static const wk_op_input inputs_relu_gradient_x[] = {
     {"g", offsetof(wk_relu_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},

@@ -87,7 +87,7 @@ class Library:
     def grad(self, output, inputs, gradient):
         items = (ctypes.c_void_p * len(inputs))(*inputs)
         results = (ctypes.c_void_p * len(inputs))()
-        arguments = Grad(ctypes.sizeof(Grad), output, records.Tensors(len(inputs), items), gradient, False, False)
+        arguments = Grad(ctypes.sizeof(Grad), output, records.Tensors(len(inputs), items), gradient, True, False)
         self.check(self.c.wk_grad_at(HERE, results, ctypes.byref(arguments)))
         return list(results)
 

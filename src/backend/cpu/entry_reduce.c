@@ -257,7 +257,9 @@ wk_status wk_cpu_run_reduce(const wk_kernel_call *call) {
   axis_order order;
   order_of(call, &order);
   void *wide = NULL, *result = NULL;
-  const bool widens = x->layout.dtype != working, narrows = y->layout.dtype != working;
+  /* What all and any look at is whether a number is 0. */
+  const bool widens = x->layout.dtype != working || is_logical(call->op),
+             narrows = y->layout.dtype != working;
   if (widens && !(wide = widen_and_reduce(call, working, &order))) return wk_error_status();
   wk_status status = WK_OK;
   if (narrows && !(result = wk_allocate((size_t)results * wk_dtype_size(working))))

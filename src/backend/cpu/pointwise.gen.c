@@ -182,13 +182,22 @@ static void relu6_f64(char *const *operand, int64_t count, const void *arguments
   }
 }
 
+static void relu6_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const int64_t *p0 = (const int64_t *)operand[0];
+  int64_t *restrict p1 = (int64_t *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p1[i] = (int64_t)((p0[i] < 0) ? 0 : ((p0[i] > 6) ? 6 : p0[i]));
+  }
+}
+
 static void relu6_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
   const double *p1 = (const double *)operand[1];
   double *restrict p2 = (double *)operand[2];
   for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)(((p1[i] > 0.0) && (p1[i] < 6.0)) ? p0[i] : 0.0);
+    p2[i] = (double)(((p1[i] <= 0.0) || (p1[i] >= 6.0)) ? 0.0 : p0[i]);
   }
 }
 
@@ -207,6 +216,15 @@ static void hardtanh_f64(char *const *operand, int64_t count, const void *argume
   double *restrict p1 = (double *)operand[1];
   for (int64_t i = 0; i < count; i++) {
     p1[i] = (double)((p0[i] < -1.0) ? -1.0 : ((p0[i] > 1.0) ? 1.0 : p0[i]));
+  }
+}
+
+static void hardtanh_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const int64_t *p0 = (const int64_t *)operand[0];
+  int64_t *restrict p1 = (int64_t *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p1[i] = (int64_t)((p0[i] < -1) ? -1 : ((p0[i] > 1) ? 1 : p0[i]));
   }
 }
 
@@ -1788,7 +1806,7 @@ static void maximum_gradient_x_f64(char *const *operand, int64_t count, const vo
   const double *p2 = (const double *)operand[2];
   double *restrict p3 = (double *)operand[3];
   for (int64_t i = 0; i < count; i++) {
-    p3[i] = (double)((p1[i] > p2[i]) ? p0[i] : ((p1[i] == p2[i]) ? (0.5 * p0[i]) : 0.0));
+    p3[i] = (double)((p1[i] < p2[i]) ? 0.0 : ((p1[i] == p2[i]) ? (0.5 * p0[i]) : p0[i]));
   }
 }
 
@@ -1799,7 +1817,7 @@ static void maximum_gradient_y_f64(char *const *operand, int64_t count, const vo
   const double *p2 = (const double *)operand[2];
   double *restrict p3 = (double *)operand[3];
   for (int64_t i = 0; i < count; i++) {
-    p3[i] = (double)((p2[i] > p1[i]) ? p0[i] : ((p1[i] == p2[i]) ? (0.5 * p0[i]) : 0.0));
+    p3[i] = (double)((p2[i] < p1[i]) ? 0.0 : ((p1[i] == p2[i]) ? (0.5 * p0[i]) : p0[i]));
   }
 }
 
@@ -1820,7 +1838,7 @@ static void minimum_gradient_x_f64(char *const *operand, int64_t count, const vo
   const double *p2 = (const double *)operand[2];
   double *restrict p3 = (double *)operand[3];
   for (int64_t i = 0; i < count; i++) {
-    p3[i] = (double)((p1[i] < p2[i]) ? p0[i] : ((p1[i] == p2[i]) ? (0.5 * p0[i]) : 0.0));
+    p3[i] = (double)((p1[i] > p2[i]) ? 0.0 : ((p1[i] == p2[i]) ? (0.5 * p0[i]) : p0[i]));
   }
 }
 
@@ -1831,7 +1849,7 @@ static void minimum_gradient_y_f64(char *const *operand, int64_t count, const vo
   const double *p2 = (const double *)operand[2];
   double *restrict p3 = (double *)operand[3];
   for (int64_t i = 0; i < count; i++) {
-    p3[i] = (double)((p2[i] < p1[i]) ? p0[i] : ((p1[i] == p2[i]) ? (0.5 * p0[i]) : 0.0));
+    p3[i] = (double)((p2[i] > p1[i]) ? 0.0 : ((p1[i] == p2[i]) ? (0.5 * p0[i]) : p0[i]));
   }
 }
 
@@ -1890,13 +1908,22 @@ static void relu_f64(char *const *operand, int64_t count, const void *arguments)
   }
 }
 
+static void relu_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const int64_t *p0 = (const int64_t *)operand[0];
+  int64_t *restrict p1 = (int64_t *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p1[i] = (int64_t)((p0[i] < 0) ? 0 : p0[i]);
+  }
+}
+
 static void relu_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
   const double *p1 = (const double *)operand[1];
   double *restrict p2 = (double *)operand[2];
   for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)((p1[i] > 0.0) ? p0[i] : 0.0);
+    p2[i] = (double)((p1[i] <= 0.0) ? 0.0 : p0[i]);
   }
 }
 
@@ -2076,9 +2103,9 @@ const wk_pointwise_kernel wk_pointwise_table_scalar[144][WK_ALL_KINDS] = {
     [13] = {[WK_KIND_F64] = prelu_f64},
     [14] = {[WK_KIND_F64] = prelu_gradient_x_f64},
     [15] = {[WK_KIND_F64] = prelu_gradient_weight_f64},
-    [16] = {[WK_KIND_F64] = relu6_f64},
+    [16] = {[WK_KIND_F64] = relu6_f64, [WK_KIND_I64] = relu6_i64},
     [17] = {[WK_KIND_F64] = relu6_gradient_x_f64},
-    [18] = {[WK_KIND_F32] = hardtanh_f32, [WK_KIND_F64] = hardtanh_f64},
+    [18] = {[WK_KIND_F32] = hardtanh_f32, [WK_KIND_F64] = hardtanh_f64, [WK_KIND_I64] = hardtanh_i64},
     [19] = {[WK_KIND_F64] = hardsigmoid_f64},
     [20] = {[WK_KIND_F64] = hardsigmoid_gradient_x_f64},
     [21] = {[WK_KIND_F64] = hardswish_f64},
@@ -2182,7 +2209,7 @@ const wk_pointwise_kernel wk_pointwise_table_scalar[144][WK_ALL_KINDS] = {
     [122] = {[WK_KIND_F64] = log_f64},
     [123] = {[WK_KIND_F64] = sqrt_f64},
     [124] = {[WK_KIND_F64] = sqrt_gradient_x_f64},
-    [125] = {[WK_KIND_F64] = relu_f64},
+    [125] = {[WK_KIND_F64] = relu_f64, [WK_KIND_I64] = relu_i64},
     [126] = {[WK_KIND_F64] = relu_gradient_x_f64},
     [127] = {[WK_KIND_F64] = sigmoid_f64},
     [128] = {[WK_KIND_F64] = sigmoid_gradient_x_f64},

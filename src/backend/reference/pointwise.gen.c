@@ -90,14 +90,24 @@ static double real_relu6(double *v, const void *arguments) {
   return ((v[0] < 0.0) ? 0.0 : ((v[0] > 6.0) ? 6.0 : v[0]));
 }
 
+static int64_t integer_relu6(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] < 0) ? 0 : ((v[0] > 6) ? 6 : v[0]));
+}
+
 static double real_relu6_gradient_x(double *v, const void *arguments) {
   (void)arguments;
-  return (((v[1] > 0.0) && (v[1] < 6.0)) ? v[0] : 0.0);
+  return (((v[1] <= 0.0) || (v[1] >= 6.0)) ? 0.0 : v[0]);
 }
 
 static double real_hardtanh(double *v, const void *arguments) {
   (void)arguments;
   return ((v[0] < -1.0) ? -1.0 : ((v[0] > 1.0) ? 1.0 : v[0]));
+}
+
+static int64_t integer_hardtanh(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] < -1) ? -1 : ((v[0] > 1) ? 1 : v[0]));
 }
 
 static double real_hardsigmoid(double *v, const void *arguments) {
@@ -720,12 +730,12 @@ static int64_t integer_maximum(int64_t *v, const void *arguments) {
 
 static double real_maximum_gradient_x(double *v, const void *arguments) {
   (void)arguments;
-  return ((v[1] > v[2]) ? v[0] : ((v[1] == v[2]) ? (0.5 * v[0]) : 0.0));
+  return ((v[1] < v[2]) ? 0.0 : ((v[1] == v[2]) ? (0.5 * v[0]) : v[0]));
 }
 
 static double real_maximum_gradient_y(double *v, const void *arguments) {
   (void)arguments;
-  return ((v[2] > v[1]) ? v[0] : ((v[1] == v[2]) ? (0.5 * v[0]) : 0.0));
+  return ((v[2] < v[1]) ? 0.0 : ((v[1] == v[2]) ? (0.5 * v[0]) : v[0]));
 }
 
 static double real_minimum(double *v, const void *arguments) {
@@ -740,12 +750,12 @@ static int64_t integer_minimum(int64_t *v, const void *arguments) {
 
 static double real_minimum_gradient_x(double *v, const void *arguments) {
   (void)arguments;
-  return ((v[1] < v[2]) ? v[0] : ((v[1] == v[2]) ? (0.5 * v[0]) : 0.0));
+  return ((v[1] > v[2]) ? 0.0 : ((v[1] == v[2]) ? (0.5 * v[0]) : v[0]));
 }
 
 static double real_minimum_gradient_y(double *v, const void *arguments) {
   (void)arguments;
-  return ((v[2] < v[1]) ? v[0] : ((v[1] == v[2]) ? (0.5 * v[0]) : 0.0));
+  return ((v[2] > v[1]) ? 0.0 : ((v[1] == v[2]) ? (0.5 * v[0]) : v[0]));
 }
 
 static double real_negative(double *v, const void *arguments) {
@@ -783,9 +793,14 @@ static double real_relu(double *v, const void *arguments) {
   return ((v[0] < 0.0) ? 0.0 : v[0]);
 }
 
+static int64_t integer_relu(int64_t *v, const void *arguments) {
+  (void)arguments;
+  return ((v[0] < 0) ? 0 : v[0]);
+}
+
 static double real_relu_gradient_x(double *v, const void *arguments) {
   (void)arguments;
-  return ((v[1] > 0.0) ? v[0] : 0.0);
+  return ((v[1] <= 0.0) ? 0.0 : v[0]);
 }
 
 static double real_sigmoid(double *v, const void *arguments) {
@@ -940,9 +955,9 @@ const wk_reference_pointwise wk_reference_pointwise_table[WK_OP_COUNT] = {
     [WK_OP_PRELU] = {real_prelu, NULL},
     [WK_OP_PRELU_GRADIENT_X] = {real_prelu_gradient_x, NULL},
     [WK_OP_PRELU_GRADIENT_WEIGHT] = {real_prelu_gradient_weight, NULL},
-    [WK_OP_RELU6] = {real_relu6, NULL},
+    [WK_OP_RELU6] = {real_relu6, integer_relu6},
     [WK_OP_RELU6_GRADIENT_X] = {real_relu6_gradient_x, NULL},
-    [WK_OP_HARDTANH] = {real_hardtanh, NULL},
+    [WK_OP_HARDTANH] = {real_hardtanh, integer_hardtanh},
     [WK_OP_HARDSIGMOID] = {real_hardsigmoid, NULL},
     [WK_OP_HARDSIGMOID_GRADIENT_X] = {real_hardsigmoid_gradient_x, NULL},
     [WK_OP_HARDSWISH] = {real_hardswish, NULL},
@@ -1049,7 +1064,7 @@ const wk_reference_pointwise wk_reference_pointwise_table[WK_OP_COUNT] = {
     [WK_OP_LOG] = {real_log, NULL},
     [WK_OP_SQRT] = {real_sqrt, NULL},
     [WK_OP_SQRT_GRADIENT_X] = {real_sqrt_gradient_x, NULL},
-    [WK_OP_RELU] = {real_relu, NULL},
+    [WK_OP_RELU] = {real_relu, integer_relu},
     [WK_OP_RELU_GRADIENT_X] = {real_relu_gradient_x, NULL},
     [WK_OP_SIGMOID] = {real_sigmoid, NULL},
     [WK_OP_SIGMOID_GRADIENT_X] = {real_sigmoid_gradient_x, NULL},

@@ -164,7 +164,7 @@ static void relu6_gradient_x_f32(char *const *operand, int64_t count, const void
     const int64_t lanes = count - i;
     const vf32 g = v_load(operand[0], i, lanes);
     const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = v_select(((x > v_splat(0.0f)) & (x < v_splat(6.0f))), g, v_splat(0.0f));
+    const vf32 result = v_select(((x <= v_splat(0.0f)) | (x >= v_splat(6.0f))), v_splat(0.0f), g);
     v_store(operand[2], i, lanes, result);
   }
 }
@@ -772,7 +772,7 @@ static void maximum_gradient_x_f32(char *const *operand, int64_t count, const vo
     const vf32 g = v_load(operand[0], i, lanes);
     const vf32 x = v_load(operand[1], i, lanes);
     const vf32 y = v_load(operand[2], i, lanes);
-    const vf32 result = v_select((x > y), g, v_select((x == y), (v_splat(0.5f) * g), v_splat(0.0f)));
+    const vf32 result = v_select((x < y), v_splat(0.0f), v_select((x == y), (v_splat(0.5f) * g), g));
     v_store(operand[3], i, lanes, result);
   }
 }
@@ -784,7 +784,7 @@ static void maximum_gradient_y_f32(char *const *operand, int64_t count, const vo
     const vf32 g = v_load(operand[0], i, lanes);
     const vf32 x = v_load(operand[1], i, lanes);
     const vf32 y = v_load(operand[2], i, lanes);
-    const vf32 result = v_select((y > x), g, v_select((x == y), (v_splat(0.5f) * g), v_splat(0.0f)));
+    const vf32 result = v_select((y < x), v_splat(0.0f), v_select((x == y), (v_splat(0.5f) * g), g));
     v_store(operand[3], i, lanes, result);
   }
 }
@@ -817,7 +817,7 @@ static void minimum_gradient_x_f32(char *const *operand, int64_t count, const vo
     const vf32 g = v_load(operand[0], i, lanes);
     const vf32 x = v_load(operand[1], i, lanes);
     const vf32 y = v_load(operand[2], i, lanes);
-    const vf32 result = v_select((x < y), g, v_select((x == y), (v_splat(0.5f) * g), v_splat(0.0f)));
+    const vf32 result = v_select((x > y), v_splat(0.0f), v_select((x == y), (v_splat(0.5f) * g), g));
     v_store(operand[3], i, lanes, result);
   }
 }
@@ -829,7 +829,7 @@ static void minimum_gradient_y_f32(char *const *operand, int64_t count, const vo
     const vf32 g = v_load(operand[0], i, lanes);
     const vf32 x = v_load(operand[1], i, lanes);
     const vf32 y = v_load(operand[2], i, lanes);
-    const vf32 result = v_select((y < x), g, v_select((x == y), (v_splat(0.5f) * g), v_splat(0.0f)));
+    const vf32 result = v_select((y > x), v_splat(0.0f), v_select((x == y), (v_splat(0.5f) * g), g));
     v_store(operand[3], i, lanes, result);
   }
 }
@@ -910,7 +910,7 @@ static void relu_gradient_x_f32(char *const *operand, int64_t count, const void 
     const int64_t lanes = count - i;
     const vf32 g = v_load(operand[0], i, lanes);
     const vf32 y = v_load(operand[1], i, lanes);
-    const vf32 result = v_select((y > v_splat(0.0f)), g, v_splat(0.0f));
+    const vf32 result = v_select((y <= v_splat(0.0f)), v_splat(0.0f), g);
     v_store(operand[2], i, lanes, result);
   }
 }
