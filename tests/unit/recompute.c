@@ -59,8 +59,9 @@ static block run(bool checkpointed, outcome *o) {
   wk_tensor *x = random_leaf(WK_SHAPE(3, 4), 1), *w = random_leaf(WK_SHAPE(4, 4), 2);
   wk_tensor *v = random_leaf(WK_SHAPE(4, 4), 3);
   wk_tensor *scaled = wk_multiply(v, wk_scalar(2)); /* reached through the context, and no leaf */
-  block inner = {scaled, generator, 0, 0, 0, NULL};
-  block b = {w, generator, 0, 0, 0, &inner};
+  static block inner, b; /* after a failure the record outlives this call, and its end is told */
+  inner = (block){scaled, generator, 0, 0, 0, NULL};
+  b = (block){w, generator, 0, 0, 0, &inner};
   wk_tensor *input = wk_multiply(x, wk_scalar(3));
   o->y = checkpointed ? wk_checkpoint(forward, &b, WK_TENSORS(input), .destroy = end)
                       : forward(&b, WK_TENSORS(input));
