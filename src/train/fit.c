@@ -198,7 +198,7 @@ static wk_status check(const fit *f) {
     return wk_fail(WK_ERROR_ARGUMENT, "resume needs a run_folder to resume from");
   if (a->callback_count > 0 && !a->callbacks)
     return wk_fail(WK_ERROR_ARGUMENT, "callback_count is %zu, but callbacks is NULL",
-                   a->callback_count);
+                   (size_t)a->callback_count);
   if (f->batches == 0) return wk_fail(WK_ERROR_ARGUMENT, "there is nothing to train on");
   wk_module_parameters(a->module); /* raises where it is not built */
   return wk_error_status();
