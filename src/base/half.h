@@ -60,6 +60,14 @@ static inline float wk_f64_to_odd_f32(double value) {
   return wk_f32_of_bits(beyond ? bits - 1 : bits + 1);
 }
 
+/* The same of an integer: what lies below a double's last place is kept as a mark. */
+static inline float wk_i64_to_odd_f32(int64_t value) {
+  const int64_t high = value & ~(int64_t)0xFFFF; /* exact as a double, as is the sum with a mark */
+  const double marked = (double)high + (double)((value & 0xFFFF) != 0 ? 0x8000 : 0);
+  const int is_small = value < (int64_t)1 << 53 && value > -((int64_t)1 << 53);
+  return wk_f64_to_odd_f32(is_small ? (double)value : marked);
+}
+
 static inline uint16_t wk_f64_to_bf16(double value) {
   return wk_f32_to_bf16(wk_f64_to_odd_f32(value));
 }

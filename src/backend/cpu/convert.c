@@ -79,13 +79,6 @@ static inline int64_t within(double value, int64_t least, int64_t most) {
   return integer < least ? least : integer > most ? most : integer;
 }
 
-static inline float odd_f32(int64_t value) {
-  const int64_t high = value & ~(int64_t)0xFFFF;
-  const bool small = value < (int64_t)1 << 53 && value > -((int64_t)1 << 53);
-  return wk_f64_to_odd_f32(small ? (double)value
-                                 : (double)high + (double)(value & 0xFFFF ? 0x8000 : 0));
-}
-
 /* INTEGER(least, most): f[i] as an integer within them; HALF: as an f32 that rounds to 16 bits as
  * f[i] does. */
 #define CAST_FROM(FROM, INTEGER, HALF)                                                             \
@@ -133,7 +126,7 @@ static void from_f64(wk_dtype dtype, void *to, const void *from, int64_t count) 
 }
 
 static void from_i64(wk_dtype dtype, void *to, const void *from, int64_t count) {
-  CAST_FROM(int64_t, WRAPPED, odd_f32(f[i]))
+  CAST_FROM(int64_t, WRAPPED, wk_i64_to_odd_f32(f[i]))
 }
 
 static void from_bool(wk_dtype dtype, void *to, const void *from, int64_t count) {

@@ -18,14 +18,6 @@ double wk_element_real(const wk_operand *operand, int64_t position) {
   return wk_read_real(operand->layout.dtype, address_of(operand, position));
 }
 
-/* Floats of 16 bits go through an f32 rounded to odd, as if they were rounded once. */
-static float odd_f32(int64_t value) {
-  const int64_t high = value & ~(int64_t)0xFFFF; /* exact as a double, as is the sum with a mark */
-  const double marked = (double)high + (double)((value & 0xFFFF) != 0 ? 0x8000 : 0);
-  const bool is_small = value < (int64_t)1 << 53 && value > -((int64_t)1 << 53);
-  return wk_f64_to_odd_f32(is_small ? (double)value : marked);
-}
-
 void wk_element_set_integer(const wk_operand *operand, int64_t position, int64_t value) {
   char *address = address_of(operand, position);
   switch (operand->layout.dtype) {
@@ -36,10 +28,10 @@ void wk_element_set_integer(const wk_operand *operand, int64_t position, int64_t
     *(double *)address = (double)value;
     break;
   case WK_F16:
-    *(uint16_t *)address = wk_f32_to_f16(odd_f32(value));
+    *(uint16_t *)address = wk_f32_to_f16(wk_i64_to_odd_f32(value));
     break;
   case WK_BF16:
-    *(uint16_t *)address = wk_f32_to_bf16(odd_f32(value));
+    *(uint16_t *)address = wk_f32_to_bf16(wk_i64_to_odd_f32(value));
     break;
   case WK_I64:
     *(int64_t *)address = value;
