@@ -29,6 +29,19 @@ if(NOT WICK_SANITIZE)
   set(wick_shared_link_flags -Wl,-z,defs)
 endif()
 
+# The records are tables full of pointers. Packed, what the loader has to adjust takes a fiftieth of
+# the room; the C library must know that form (glibc 2.36), so a program is run to see.
+include(CheckCSourceRuns)
+set(CMAKE_REQUIRED_LINK_OPTIONS -Wl,-z,pack-relative-relocs -pie)
+set(CMAKE_REQUIRED_FLAGS -fPIE)
+check_c_source_runs("static int x; int *volatile p = &x; int main(void) { return *p; }"
+                    wick_packs_relocations)
+unset(CMAKE_REQUIRED_LINK_OPTIONS)
+unset(CMAKE_REQUIRED_FLAGS)
+if(wick_packs_relocations)
+  list(APPEND wick_shared_link_flags -Wl,-z,pack-relative-relocs)
+endif()
+
 add_link_options(-Wl,--as-needed -Wl,--gc-sections ${wick_sanitizers})
 
 # Settings shared by the library, the command and the tests.
