@@ -5,12 +5,15 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/small.h"
 #include "tensor/live.h"
 
 /* ---- the life of nodes ---- */
 
-static _Thread_local wk_node *doomed; /* nodes to free, chained through outputs[0].gradient */
-static _Thread_local bool draining;
+static _Thread_local struct {
+  wk_node *doomed; /* nodes to free, chained through next_visited */
+  bool draining;
+} ending;
 static _Thread_local uint64_t next_sequence = 1;
 
 void wk_saved_drop(wk_saved *saved) {
@@ -37,7 +40,7 @@ static void free_node(wk_node *node) {
     if (hooks) hooks->destroy(hooks);
   }
   if (node->companion) node->companion->destroy(node->companion);
-  wk_deallocate(node);
+  wk_small_deallocate(node, node->size);
 }
 
 /* Freeing a node may free the one before it, and so on down a long chain: a list instead of
@@ -45,16 +48,16 @@ static void free_node(wk_node *node) {
 static void destroy_node(wk_link *link) {
   wk_node *node = (wk_node *)link;
   for (int i = 0; i < node->op->output_count; i++) wk_tensor_release(node->outputs[i].gradient);
-  node->outputs[0].gradient = (wk_tensor *)(void *)doomed;
-  doomed = node;
-  if (draining) return;
-  draining = true;
-  while (doomed) {
-    wk_node *first = doomed;
-    doomed = (wk_node *)(void *)first->outputs[0].gradient;
+  node->next_visited = ending.doomed;
+  ending.doomed = node;
+  if (ending.draining) return;
+  ending.draining = true;
+  while (ending.doomed) {
+    wk_node *first = ending.doomed;
+    ending.doomed = first->next_visited;
     free_node(first);
   }
-  draining = false;
+  ending.draining = false;
 }
 
 /* ---- what nodes keep alive ---- */
@@ -109,6 +112,8 @@ wk_saved wk_saved_take(const wk_tensor *tensor) {
 }
 
 static void record_input(wk_node_input *record, wk_tensor *tensor, bool keep) {
+  record->node = NULL, record->leaf = NULL, record->output_index = 0;
+  record->saved.root = NULL;
   if (!tensor) {
     record->layout.rank = -1;
     return;
@@ -123,6 +128,13 @@ static void record_input(wk_node_input *record, wk_tensor *tensor, bool keep) {
   } else {
     record->leaf = wk_tensor_retain(tensor);
   }
+}
+
+static void record_output(wk_node_output *record, const wk_tensor *tensor, bool keep) {
+  record->gradient = NULL, record->hooks = NULL;
+  record->saved.root = NULL;
+  record->layout = tensor->layout;
+  if (keep) record->saved = wk_saved_take(tensor);
 }
 
 /* Only results that are floats have gradients. */
@@ -142,19 +154,23 @@ uint64_t wk_tape_begin_after(const wk_node *node) {
   return next_sequence;
 }
 
+/* A node, inputs and outputs still to be set, and its arguments lie in one piece. */
 static wk_node *allocate_node(const wk_call *call) {
   const wk_op *op = call->op;
-  const size_t inputs = (size_t)call->input_count * sizeof(wk_node_input);
-  const size_t arguments = (sizeof(wk_node) + inputs + 15) / 16 * 16;
-  wk_node *node = wk_allocate_zeroed(1, arguments + op->settings.size);
+  const size_t outputs = sizeof(wk_node) + (size_t)call->input_count * sizeof(wk_node_input);
+  const size_t outputs_end = outputs + (size_t)op->output_count * sizeof(wk_node_output);
+  const size_t arguments = (outputs_end + 15) / 16 * 16, size = arguments + op->settings.size;
+  wk_node *node = wk_small_allocate(size);
   if (!node) return NULL;
-  atomic_init(&node->link.references, differentiable_outputs(call));
-  node->link.destroy = destroy_node;
-  node->link.visit = visit_nodes;
-  node->op = op;
-  node->here = call->here;
-  node->module_path = wk_current_module;
-  node->input_count = call->input_count;
+  *node = (wk_node){.link = {.references = differentiable_outputs(call),
+                             .destroy = destroy_node,
+                             .visit = visit_nodes},
+                    .op = op,
+                    .here = call->here,
+                    .module_path = wk_current_module,
+                    .input_count = call->input_count,
+                    .size = size};
+  node->outputs = (wk_node_output *)(void *)((char *)node + outputs);
   node->arguments = (char *)node + arguments;
   memcpy(node->arguments, call->arguments, op->settings.size);
   return node;
@@ -182,11 +198,8 @@ wk_status wk_tape_record(wk_call *call) {
   wk_node *node = allocate_node(call);
   for (int i = 0; node && i < call->input_count; i++)
     record_input(&node->inputs[i], call->inputs[i], wk_op_reads_input(op, i));
-  for (int i = 0; node && i < op->output_count; i++) {
-    node->outputs[i].layout = call->outputs[i]->layout;
-    if (op->gradient_reads_outputs >> i & 1)
-      node->outputs[i].saved = wk_saved_take(call->outputs[i]);
-  }
+  for (int i = 0; node && i < op->output_count; i++)
+    record_output(&node->outputs[i], call->outputs[i], op->gradient_reads_outputs >> i & 1);
   return attach(call, node);
 }
 
@@ -196,10 +209,8 @@ wk_status wk_tape_record_companion(wk_call *call, wk_companion *companion, const
   if (node) node->companion = companion;
   for (int i = 0; node && i < call->input_count; i++)
     record_input(&node->inputs[i], call->inputs[i], keep_inputs[i]);
-  for (int i = 0; node && i < call->op->output_count; i++) {
-    node->outputs[i].layout = call->outputs[i]->layout;
-    if (keep_outputs[i]) node->outputs[i].saved = wk_saved_take(call->outputs[i]);
-  }
+  for (int i = 0; node && i < call->op->output_count; i++)
+    record_output(&node->outputs[i], call->outputs[i], keep_outputs[i]);
   return attach(call, node);
 }
 
@@ -229,7 +240,7 @@ wk_status wk_capture_inputs(wk_tensor *const *inputs, int count) {
 /* ---- the layer ---- */
 
 static bool must_record(const wk_call *call) {
-  if (!wk_gradients_recorded || !call->op->vjp) return false;
+  if (!call->op->vjp) return false;
   for (int i = 0; i < call->input_count; i++) {
     if (wk_wants_gradient(call->inputs[i])) return true;
   }
@@ -238,7 +249,6 @@ static bool must_record(const wk_call *call) {
 
 /* A leaf overwritten while gradients are recorded would make the records untrue. */
 static wk_status check_writes(const wk_call *call) {
-  if (!wk_gradients_recorded) return WK_OK;
   for (int i = 0; i < call->input_count; i++) {
     if (!wk_op_input_at(call->op, i)->written || !wk_wants_gradient(call->inputs[i])) continue;
     wk_fail(WK_ERROR_STATE,
@@ -252,10 +262,13 @@ static wk_status check_writes(const wk_call *call) {
 }
 
 static wk_status record_call(const wk_dispatch_layer *const *layer, wk_call *call) {
-  wk_status status = call->op->class == WK_CLASS_UPDATE ? check_writes(call) : WK_OK;
-  if (status == WK_OK) status = wk_capture_inputs(call->inputs, call->input_count);
+  const bool recorded = wk_gradients_recorded;
+  wk_status status = recorded && call->op->class == WK_CLASS_UPDATE ? check_writes(call) : WK_OK;
+  if (status == WK_OK && !recorded && wk_capturing)
+    status = wk_capture_inputs(call->inputs, call->input_count);
   if (status == WK_OK) status = wk_dispatch_next(layer, call);
-  if (status != WK_OK || !must_record(call) || !differentiable_outputs(call)) return status;
+  if (status != WK_OK || !recorded || !must_record(call) || !differentiable_outputs(call))
+    return status;
   return wk_tape_record(call);
 }
 

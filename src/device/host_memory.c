@@ -33,7 +33,10 @@
  * the buckets that were used longest ago give their blocks back. Blocks that a bucket
  * never needed for a while go back too, so that programs whose shapes differ from call to call do
  * not collect blocks of every size: small ones soon, since malloc makes other sizes of them; those
- * in pages of their own late, since getting pages anew is slow. */
+ * in pages of their own late, since getting pages anew is slow.
+ *
+ * In front of a device's pool each thread has a few small blocks of its own, so that most requests
+ * of small ops take no lock. A block belongs to the thread that freed it. */
 
 #define MAX_DEVICES 16
 #define SMALLEST 64 /* bytes; also what every block is aligned to */
@@ -42,6 +45,8 @@
 #define WHILE 1024     /* requests and frees after which small blocks not needed go back */
 #define LARGE_LOOKS 16 /* times that, for large ones */
 #define LARGE ((size_t)2 << 20)
+#define FRONT_BUCKETS 33              /* the first of them: blocks of up to 16 KiB */
+#define FRONT_BYTES ((size_t)64 << 10) /* that a thread keeps in each */
 #define GUARD_SIZE 64
 #define GUARD_BYTE 0xA5
 #define FRESH_BYTE 0xFF /* NaN in every float type: shows who reads what was never written */
@@ -59,20 +64,34 @@ typedef struct bucket {
 } bucket;
 
 typedef struct host_pool {
-  size_t active, peak, cached;
-  size_t highest; /* the most that was ever active: bounds what is cached */
+  atomic_size_t active, peak; /* of all requests; the rest is guarded by the lock */
+  size_t cached;
+  size_t highest; /* the most that was ever active, before a reset of peak: bounds what is cached */
   uint64_t allocations;
   uint64_t clock, next_look, looks;
   bucket buckets[BUCKET_COUNT];
 } host_pool;
 
+/* What one thread keeps of a pool's. Only the thread touches the blocks; others read the counts. */
+typedef struct front {
+  block *blocks[FRONT_BUCKETS];
+  uint16_t room[FRONT_BUCKETS]; /* how many more blocks it would keep */
+  atomic_size_t cached;
+  _Atomic uint64_t allocations;
+  host_pool *pool;
+  struct front *next, **link; /* in the list of all, guarded by the lock */
+} front;
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the pools */
 static host_pool pools[MAX_DEVICES];                     /* by device index */
+static front *all_fronts;
+static _Thread_local front *fronts[MAX_DEVICES];         /* NULL: none yet, or no more */
 static bool ends_registered;                             /* that wk_shutdown calls end_pools */
 static atomic_int allocator = -1;                        /* not known yet */
 static _Atomic int64_t damage;
 
 static host_pool *pool_of(const wk_device *device) { return &pools[device->index % MAX_DEVICES]; }
+static front **front_of(const wk_device *device) { return &fronts[device->index % MAX_DEVICES]; }
 
 wk_host_allocator wk_host_allocator_get(void) {
   int now = atomic_load_explicit(&allocator, memory_order_relaxed);
@@ -98,25 +117,40 @@ static int find_bucket(size_t size, size_t *block_size) {
   return 4 * (power - 6) + quarter + 1;
 }
 
-static void *take_block(host_pool *pool, int index, size_t size) {
-  bucket *from = &pool->buckets[index];
-  from->last_use = ++pool->clock;
-  block *taken = from->blocks;
-  if (!taken) return NULL;
-  from->blocks = taken->next;
-  if (--from->count < from->least) from->least = from->count;
-  pool->cached -= from->block_size;
+static size_t bucket_size(int index) {
+  return index ? (size_t)(5 + (index - 1) % 4) << ((index - 1) / 4 + 4) : SMALLEST;
+}
+
+static void push(block **list, void *memory, size_t block_size) {
+  block *kept = memory;
+  UNPOISON(kept, sizeof *kept); /* a request may have been for less */
+  kept->next = *list;
+  *list = kept;
+  POISON(kept + 1, block_size - sizeof *kept);
+}
+
+/* `size`: how much of it will be used. */
+static void *pop(block **list, size_t size) {
+  block *taken = *list;
+  *list = taken->next;
   UNPOISON(taken, size);
   return taken;
 }
 
-static void release_one(host_pool *pool, bucket *from) {
-  block *released = from->blocks;
-  from->blocks = released->next;
+static void *pop_from(host_pool *pool, bucket *from, size_t size) {
   if (--from->count < from->least) from->least = from->count;
   pool->cached -= from->block_size;
-  UNPOISON(released, from->block_size);
-  wk_deallocate_block(released, from->block_size);
+  return pop(&from->blocks, size);
+}
+
+static void *take_block(host_pool *pool, int index, size_t size) {
+  bucket *from = &pool->buckets[index];
+  from->last_use = ++pool->clock;
+  return from->blocks ? pop_from(pool, from, size) : NULL;
+}
+
+static void release_one(host_pool *pool, bucket *from) {
+  wk_deallocate_block(pop_from(pool, from, from->block_size), from->block_size);
 }
 
 static void release_all(host_pool *pool) {
@@ -124,8 +158,16 @@ static void release_all(host_pool *pool) {
     while (pool->buckets[i].blocks) release_one(pool, &pool->buckets[i]);
 }
 
+/* What was ever active, also before a reset of the peak. */
+static size_t update_highest(host_pool *pool) {
+  const size_t peak = atomic_load_explicit(&pool->peak, memory_order_relaxed);
+  if (peak > pool->highest) pool->highest = peak;
+  return pool->highest;
+}
+
 static void shrink_to_limit(host_pool *pool) {
-  const size_t limit = pool->highest > LEAST_CACHE_LIMIT ? pool->highest : LEAST_CACHE_LIMIT;
+  const size_t highest = update_highest(pool);
+  const size_t limit = highest > LEAST_CACHE_LIMIT ? highest : LEAST_CACHE_LIMIT;
   while (pool->cached > limit) {
     bucket *oldest = NULL;
     for (bucket *at = pool->buckets; at < pool->buckets + BUCKET_COUNT; at++)
@@ -147,15 +189,88 @@ static void release_unneeded(host_pool *pool) {
 
 static void keep_block(host_pool *pool, void *memory, int index, size_t block_size) {
   bucket *to = &pool->buckets[index];
-  block *kept = memory;
-  UNPOISON(kept, sizeof *kept); /* a request may have been for less */
-  kept->next = to->blocks;
-  to->blocks = kept, to->block_size = block_size, to->last_use = ++pool->clock;
+  push(&to->blocks, memory, block_size);
+  to->block_size = block_size, to->last_use = ++pool->clock;
   to->count++;
   pool->cached += block_size;
-  POISON(kept + 1, block_size - sizeof *kept);
   shrink_to_limit(pool);
   release_unneeded(pool);
+}
+
+/* ---- fronts ---- */
+
+/* Counts of a front are written by its thread alone: that needs no atomic addition. */
+static void add_cached(front *f, size_t bytes) {
+  const size_t now = atomic_load_explicit(&f->cached, memory_order_relaxed);
+  atomic_store_explicit(&f->cached, now + bytes, memory_order_relaxed);
+}
+
+static void *take_from_front(front *f, size_t size) {
+  size_t block_size;
+  const int index = find_bucket(size, &block_size);
+  if (index >= FRONT_BUCKETS || !f->blocks[index]) return NULL;
+  f->room[index]++;
+  add_cached(f, 0 - block_size);
+  return pop(&f->blocks[index], size);
+}
+
+static bool give_to_front(front *f, void *memory, size_t size) {
+  size_t block_size;
+  const int index = find_bucket(size, &block_size);
+  if (index >= FRONT_BUCKETS || !f->room[index]) return false;
+  f->room[index]--;
+  add_cached(f, block_size);
+  push(&f->blocks[index], memory, block_size);
+  return true;
+}
+
+/* Hands all blocks of the front to its pool; the caller holds the lock. */
+static void empty_front(front *f) {
+  for (int i = 0; f && i < FRONT_BUCKETS; i++) {
+    for (; f->blocks[i]; f->room[i]++) {
+      const size_t block_size = bucket_size(i);
+      keep_block(f->pool, pop(&f->blocks[i], sizeof(block)), i, block_size);
+      add_cached(f, 0 - block_size);
+    }
+  }
+}
+
+static void end_fronts(void) {
+  pthread_mutex_lock(&lock);
+  for (int i = 0; i < MAX_DEVICES; i++) {
+    front *f = fronts[i];
+    if (!f) continue;
+    empty_front(f);
+    f->pool->allocations += f->allocations;
+    *f->link = f->next;
+    if (f->next) f->next->link = f->link;
+    fronts[i] = NULL;
+    wk_deallocate(f);
+  }
+  pthread_mutex_unlock(&lock);
+}
+
+/* Gives the thread its front; without memory for one it goes on without. */
+static void begin_front(int index) {
+  front *f = wk_try_allocate_block(sizeof *f);
+  if (!f) return;
+  wk_at_thread_exit(end_fronts);
+  memset(f, 0, sizeof *f);
+  for (int i = 0; i < FRONT_BUCKETS; i++) f->room[i] = (uint16_t)(FRONT_BYTES / bucket_size(i));
+  f->pool = &pools[index];
+  pthread_mutex_lock(&lock);
+  f->next = all_fronts, f->link = &all_fronts;
+  if (f->next) f->next->link = &f->next;
+  all_fronts = fronts[index] = f;
+  pthread_mutex_unlock(&lock);
+}
+
+/* Requests that the front served let the pool's time pass, too. */
+static void look_at_pool(host_pool *pool) {
+  pthread_mutex_lock(&lock);
+  pool->clock += WHILE;
+  release_unneeded(pool);
+  pthread_mutex_unlock(&lock);
 }
 
 /* ---- guard bytes ---- */
@@ -230,10 +345,25 @@ static void end_pools(void) {
   pthread_mutex_unlock(&lock);
 }
 
-static void *allocate(wk_device *device, size_t size, wk_stream *stream) {
-  (void)stream;
+/* What is kept for reuse; the caller holds the lock. */
+static size_t cached_bytes(const host_pool *pool) {
+  size_t bytes = pool->cached;
+  for (const front *f = all_fronts; f; f = f->next)
+    if (f->pool == pool) bytes += atomic_load_explicit(&f->cached, memory_order_relaxed);
+  return bytes;
+}
+
+static void count_active(host_pool *pool, size_t size) {
+  const size_t active =
+      atomic_fetch_add_explicit(&pool->active, size, memory_order_relaxed) + size;
+  size_t peak = atomic_load_explicit(&pool->peak, memory_order_relaxed);
+  while (active > peak && !atomic_compare_exchange_weak(&pool->peak, &peak, active)) {
+  }
+}
+
+/* What the front could not serve, or is not asked to. */
+static void *allocate_locked(wk_device *device, size_t size, bool refused) {
   host_pool *pool = pool_of(device);
-  const bool refused = wk_memory_must_fail();
   const wk_host_allocator how = wk_host_allocator_get();
   pthread_mutex_lock(&lock);
   if (!ends_registered) wk_at_shutdown(end_pools);
@@ -241,19 +371,34 @@ static void *allocate(wk_device *device, size_t size, wk_stream *stream) {
   pool->allocations++;
   const wk_memory_statistics before = {.active = pool->active,
                                        .peak = pool->peak,
-                                       .cached = pool->cached};
+                                       .cached = cached_bytes(pool)};
   void *memory = refused ? NULL : try_allocate(pool, how, size);
   if (!memory && !refused) { /* what is kept for reuse may be what is missing */
+    empty_front(*front_of(device));
     release_all(pool);
     memory = try_allocate(pool, how, size);
   }
-  if (memory) {
-    pool->active += size;
-    if (pool->active > pool->peak) pool->peak = pool->active;
-    if (pool->active > pool->highest) pool->highest = pool->active;
-  }
+  if (memory) count_active(pool, size);
   pthread_mutex_unlock(&lock);
   if (!memory) fail_allocation(device, size, &before);
+  return memory;
+}
+
+static void *allocate(wk_device *device, size_t size, wk_stream *stream) {
+  (void)stream;
+  const bool refused = wk_memory_must_fail();
+  const bool pooled = wk_host_allocator_get() == WK_HOST_POOL;
+  front *f = *front_of(device);
+  if (!f || !pooled || refused) {
+    if (!f && pooled && !refused) begin_front(device->index % MAX_DEVICES);
+    return allocate_locked(device, size, refused);
+  }
+  void *memory = take_from_front(f, size);
+  if (!memory) return allocate_locked(device, size, false);
+  const uint64_t allocations = atomic_load_explicit(&f->allocations, memory_order_relaxed) + 1;
+  atomic_store_explicit(&f->allocations, allocations, memory_order_relaxed);
+  count_active(f->pool, size);
+  if (allocations % WHILE == 0) look_at_pool(f->pool);
   return memory;
 }
 
@@ -261,9 +406,11 @@ static void free_memory(wk_device *device, void *memory, size_t size, wk_stream 
   (void)stream;
   if (!memory) return;
   host_pool *pool = pool_of(device);
+  front *f = *front_of(device);
   const wk_host_allocator how = wk_host_allocator_get();
+  atomic_fetch_sub_explicit(&pool->active, size, memory_order_relaxed);
+  if (f && how == WK_HOST_POOL && give_to_front(f, memory, size)) return;
   pthread_mutex_lock(&lock);
-  pool->active -= size;
   if (how == WK_HOST_POOL) {
     size_t block_size;
     const int index = find_bucket(size, &block_size);
@@ -280,7 +427,10 @@ wk_status wk_host_allocator_set(wk_host_allocator wanted) {
   wk_at_fork_lock(&lock);
   pthread_mutex_lock(&lock);
   for (int i = 0; i < MAX_DEVICES; i++) active += pools[i].active;
-  for (int i = 0; i < MAX_DEVICES && !active; i++) release_all(&pools[i]);
+  for (int i = 0; i < MAX_DEVICES && !active; i++) {
+    empty_front(fronts[i]);
+    release_all(&pools[i]);
+  }
   if (!active) atomic_store(&allocator, (int)wanted);
   pthread_mutex_unlock(&lock);
   if (active)
@@ -305,21 +455,25 @@ static wk_status synchronise(wk_device *device, wk_stream *stream) {
 static void statistics(const wk_device *device, wk_memory_statistics *result) {
   host_pool *pool = pool_of(device);
   pthread_mutex_lock(&lock);
-  result->active = pool->active, result->peak = pool->peak, result->cached = pool->cached;
+  result->active = pool->active, result->peak = pool->peak, result->cached = cached_bytes(pool);
   result->allocations = pool->allocations;
+  for (front *f = all_fronts; f; f = f->next)
+    if (f->pool == pool) result->allocations += f->allocations;
   pthread_mutex_unlock(&lock);
 }
 
 static void peak_reset(wk_device *device) {
   host_pool *pool = pool_of(device);
   pthread_mutex_lock(&lock);
-  pool->peak = pool->active;
+  update_highest(pool);
+  atomic_store(&pool->peak, atomic_load(&pool->active));
   pthread_mutex_unlock(&lock);
 }
 
 static void trim(wk_device *device) {
   host_pool *pool = pool_of(device);
   pthread_mutex_lock(&lock);
+  empty_front(*front_of(device));
   release_all(pool);
   pthread_mutex_unlock(&lock);
 }

@@ -17,9 +17,13 @@ _Thread_local const wk_place *wk_place_above;
 
 /* ---- the kernel's end of dispatch ---- */
 
-static wk_operand operand_of(const wk_tensor *tensor) {
-  if (!tensor) return (wk_operand){.data = NULL};
-  return (wk_operand){.data = wk_tensor_data(tensor), .layout = tensor->layout};
+static void set_operand(wk_operand *operand, const wk_tensor *tensor) {
+  if (!tensor) {
+    *operand = (wk_operand){.data = NULL};
+    return;
+  }
+  operand->data = wk_tensor_data(tensor);
+  operand->layout = tensor->layout;
 }
 
 static void release_all(wk_tensor **tensors, int count) {
@@ -47,13 +51,22 @@ static wk_device *call_device(const wk_call *call) {
   return wk_device_or_default(device);
 }
 
+/* The layouts, which are large, stay as they are: infer sets those there are. */
+static void begin_call(wk_call *call, const wk_op *op, void *arguments) {
+  call->op = op;
+  call->here = (wk_place){NULL, NULL, 0};
+  call->inputs = NULL, call->input_count = 0;
+  call->arguments = arguments;
+  call->view_offset = 0, call->view_of_copy = false;
+  for (int i = 0; i < WK_MAX_OUTPUTS; i++) call->outputs[i] = NULL;
+}
+
 /* A row-major copy, unseen by the layers; an owned reference. */
 static wk_tensor *copy_contiguous(wk_tensor *tensor) {
   wk_contiguous_arguments arguments = {.struct_size = sizeof arguments, .x = tensor};
-  wk_call copy = {.op = &wk_op_table[WK_OP_CONTIGUOUS],
-                  .inputs = &arguments.x,
-                  .input_count = 1,
-                  .arguments = &arguments};
+  wk_call copy;
+  begin_call(&copy, &wk_op_table[WK_OP_CONTIGUOUS], &arguments);
+  copy.inputs = &arguments.x, copy.input_count = 1;
   return wk_dispatch_next(NULL, &copy) == WK_OK ? copy.outputs[0] : NULL;
 }
 
@@ -65,7 +78,7 @@ static wk_status make_contiguous(wk_tensor **inputs, int count, wk_operand *oper
     if (!inputs[i] || wk_layout_is_contiguous(&inputs[i]->layout)) continue;
     copies[i] = copy_contiguous(inputs[i]);
     if (!copies[i]) return wk_error_status();
-    operands[i] = operand_of(copies[i]);
+    set_operand(&operands[i], copies[i]);
   }
   return WK_OK;
 }
@@ -92,7 +105,7 @@ static void mark_written(const wk_call *call) {
 static wk_status run_kernel(wk_call *call, wk_device *device, wk_operand *inputs,
                             wk_tensor **copies) {
   wk_operand outputs[WK_MAX_OUTPUTS];
-  for (int i = 0; i < call->op->output_count; i++) outputs[i] = operand_of(call->outputs[i]);
+  for (int i = 0; i < call->op->output_count; i++) set_operand(&outputs[i], call->outputs[i]);
   const wk_kernel_call kernel_call = {.op = call->op,
                                       .arguments = call->arguments,
                                       .inputs = inputs,
@@ -115,18 +128,21 @@ static wk_status execute_on_kernel(wk_call *call) {
   for (int i = 0; i < call->op->output_count; i++) {
     call->outputs[i] = wk_tensor_create(&call->layouts[i], device);
     if (!call->outputs[i]) return wk_error_status();
-    nothing_to_do = nothing_to_do && wk_layout_count(&call->layouts[i]) == 0;
+    nothing_to_do = nothing_to_do && call->outputs[i]->root->storage->size == 0;
   }
   if (nothing_to_do) return WK_OK;
   wk_operand *inputs = NULL, few_inputs[WK_MAX_INPUTS];
-  wk_tensor **copies = NULL, *few_copies[WK_MAX_INPUTS] = {NULL};
+  wk_tensor **copies = NULL, *few_copies[WK_MAX_INPUTS];
   const size_t count = (size_t)call->input_count;
   const bool many = count > WK_MAX_INPUTS;
   inputs = many ? wk_allocate_zeroed(count, sizeof *inputs) : few_inputs;
   copies = many ? wk_allocate_zeroed(count, sizeof *copies) : few_copies;
   wk_status status = inputs && copies ? WK_OK : WK_ERROR_MEMORY;
   if (status == WK_OK) {
-    for (size_t i = 0; i < count; i++) inputs[i] = operand_of(call->inputs[i]);
+    for (size_t i = 0; i < count; i++) {
+      set_operand(&inputs[i], call->inputs[i]);
+      copies[i] = NULL;
+    }
     status = run_kernel(call, device, inputs, copies);
     release_all(copies, call->input_count);
   }
@@ -234,6 +250,18 @@ static wk_status check_inputs(const wk_op *op, wk_tensor **inputs, int count) {
   return WK_OK;
 }
 
+/* Whether there is nothing for check_inputs to find, and nothing to promote: in most calls. */
+static bool inputs_agree(const wk_op *op, wk_tensor *const *inputs, int count) {
+  for (int i = 0; i < count; i++) {
+    const wk_tensor *input = inputs[i];
+    if (!input || input->weak || input->layout.dtype != inputs[0]->layout.dtype ||
+        wk_tensor_device_of(input) != wk_tensor_device_of(inputs[0]) ||
+        !(wk_op_input_at(op, i)->dtypes >> input->layout.dtype & 1))
+      return false;
+  }
+  return true;
+}
+
 static const char *input_name(const wk_call *call, int index) {
   return wk_op_input_at(call->op, index)->name;
 }
@@ -320,12 +348,15 @@ static bool is_taken_apart(const wk_call *call) {
   return !op->vjp && is_recorded(call);
 }
 
-static wk_status run_call(wk_call *call) {
-  wk_status status = check_inputs(call->op, call->inputs, call->input_count);
-  if (status != WK_OK) return status;
+static wk_status run_checked(wk_call *call) {
   if (call->op->composite && is_taken_apart(call)) return run_composite(call);
   return wk_default_layers[0] ? wk_default_layers[0]->call(&wk_default_layers[0], call)
                               : execute(call);
+}
+
+static wk_status run_call(wk_call *call) {
+  const wk_status status = check_inputs(call->op, call->inputs, call->input_count);
+  return status == WK_OK ? run_checked(call) : status;
 }
 
 /* The inputs brought to one dtype first; what that makes on the way is freed at once. */
@@ -388,7 +419,9 @@ wk_status wk_op_run(const wk_op *op, wk_place here, const void *arguments, wk_te
   if (wk_failed()) return wk_error_status();
   alignas(16) char resolved[WK_MAX_ARGUMENTS_SIZE];
   wk_tensor *few[WK_MAX_INPUTS];
-  wk_call call = {.op = op, .here = wk_place_above ? *wk_place_above : here, .arguments = resolved};
+  wk_call call;
+  begin_call(&call, op, resolved);
+  call.here = wk_place_above ? *wk_place_above : here;
   wk_status status = wk_settings_resolve(&op->settings, op->name, arguments, resolved);
   if (status == WK_OK) {
     call.input_count = gather_inputs(op, resolved, few, &call.inputs);
@@ -399,8 +432,12 @@ wk_status wk_op_run(const wk_op *op, wk_place here, const void *arguments, wk_te
     }
   }
   if (status == WK_OK) {
-    const bool mixed = wk_must_promote(op, call.inputs, call.input_count);
-    status = mixed ? run_promoted(&call) : run_call(&call);
+    if (inputs_agree(op, call.inputs, call.input_count))
+      status = run_checked(&call);
+    else if (wk_must_promote(op, call.inputs, call.input_count))
+      status = run_promoted(&call);
+    else
+      status = run_call(&call);
   }
   if (status != WK_OK) explain_failure(&call);
   if (op->input_count > 1 && call.input_count > WK_MAX_INPUTS) wk_deallocate(call.inputs);
@@ -411,10 +448,13 @@ wk_status wk_op_run(const wk_op *op, wk_place here, const void *arguments, wk_te
 
 wk_status wk_op_run_all_in_scope(const wk_op *op, wk_place here, const void *arguments,
                                  wk_tensor **results) {
-  for (int i = 0; i < op->output_count; i++) results[i] = NULL;
-  if (wk_failed() || wk_op_run(op, here, arguments, results) != WK_OK) return wk_error_status();
-  for (int i = 0; i < op->output_count; i++) results[i] = wk_scope_add(results[i]);
-  if (!wk_failed()) return WK_OK;
+  if (wk_op_run(op, here, arguments, results) != WK_OK) return wk_error_status();
+  bool all_owned = true;
+  for (int i = 0; i < op->output_count; i++) {
+    results[i] = wk_scope_add(results[i]);
+    all_owned = all_owned && results[i];
+  }
+  if (all_owned || !wk_failed()) return WK_OK;
   for (int i = 0; i < op->output_count; i++) results[i] = NULL;
   wk_error_add_op(op->name);
   wk_error_add_place(here);

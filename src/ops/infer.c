@@ -11,13 +11,11 @@ wk_status wk_infer_output(wk_call *call, wk_dtype dtype, int rank, const int64_t
 
 wk_status wk_infer_output_at(wk_call *call, int output, wk_dtype dtype, int rank,
                              const int64_t *dims) {
-  wk_shape shape = {.rank = rank};
   if (rank > WK_MAX_RANK) {
     return wk_fail(WK_ERROR_SHAPE, "the result would have %d dimensions; %d are possible", rank,
                    WK_MAX_RANK);
   }
-  for (int i = 0; i < rank; i++) shape.dims[i] = dims[i];
-  return wk_layout_contiguous(&call->layouts[output], dtype, &shape) ? WK_OK : wk_error_status();
+  return wk_layout_make(&call->layouts[output], dtype, rank, dims) ? WK_OK : wk_error_pending;
 }
 
 /* Merges one operand's sizes into the result's, both aligned at their last axes. */

@@ -9,7 +9,7 @@
 static wk_layout *begin_view(wk_call *call, int rank) {
   const wk_tensor *x = call->inputs[0];
   call->view_offset = x->offset;
-  call->layouts[0] = (wk_layout){.dtype = x->layout.dtype, .rank = rank};
+  call->layouts[0].dtype = x->layout.dtype, call->layouts[0].rank = rank;
   return &call->layouts[0];
 }
 

@@ -25,8 +25,8 @@ static void add_range_hint(const wk_attribute *attribute) {
 }
 
 wk_status wk_attribute_check(const wk_attribute *attribute, const char *what, double value) {
-  const bool unbounded = isinf(attribute->minimum) && isinf(attribute->maximum);
-  if (unbounded || (value >= attribute->minimum && value <= attribute->maximum)) return WK_OK;
+  if (value >= attribute->minimum && value <= attribute->maximum) return WK_OK;
+  if (isinf(attribute->minimum) && isinf(attribute->maximum)) return WK_OK; /* a NaN */
   char low[32], high[32], given[32];
   wk_format_number(low, sizeof low, attribute->minimum);
   wk_format_number(high, sizeof high, attribute->maximum);
@@ -132,10 +132,14 @@ static wk_status check_unknown_tail(const char *what, const void *given, size_t 
 
 wk_status wk_settings_copy(const char *what, const void *given, size_t required_size, size_t size,
                            void *copy) {
-  size_t given_size;
+  size_t given_size = 0;
+  if (given) memcpy(&given_size, given, sizeof given_size);
+  if (given_size == size) {
+    memcpy(copy, given, size);
+    return WK_OK;
+  }
   memset(copy, 0, size);
   if (!given) return wk_fail(WK_ERROR_ARGUMENT, "the settings of %s are NULL", what);
-  memcpy(&given_size, given, sizeof given_size);
   if (given_size < required_size || given_size > 1 << 16) {
     return wk_fail(WK_ERROR_ARGUMENT, "the settings of %s have struct_size %zu, not %zu", what,
                    given_size, size);

@@ -5,15 +5,15 @@
 #include "base/text.h"
 #include "tensor/tensor.h"
 
-static bool check_shape(const wk_shape *shape) {
-  if (shape->rank < 0 || shape->rank > WK_MAX_RANK) {
-    wk_fail(WK_ERROR_SHAPE, "a tensor has 0 to %d dimensions, not %d", WK_MAX_RANK, shape->rank);
+static bool check_shape(int rank, const int64_t *dims) {
+  if (rank < 0 || rank > WK_MAX_RANK) {
+    wk_fail(WK_ERROR_SHAPE, "a tensor has 0 to %d dimensions, not %d", WK_MAX_RANK, rank);
     return false;
   }
-  for (int i = 0; i < shape->rank; i++) {
-    if (shape->dims[i] >= 0) continue;
+  for (int i = 0; i < rank; i++) {
+    if (dims[i] >= 0) continue;
     wk_fail(WK_ERROR_SHAPE, "dimension %d is %lld, but sizes are not negative", i,
-            (long long)shape->dims[i]);
+            (long long)dims[i]);
     return false;
   }
   return true;
@@ -30,14 +30,18 @@ static bool has_countable_size(const wk_layout *layout) {
 }
 
 bool wk_layout_contiguous(wk_layout *layout, wk_dtype dtype, const wk_shape *shape) {
-  if (wk_failed() || !check_shape(shape)) return false;
+  return wk_layout_make(layout, dtype, shape->rank, shape->dims);
+}
+
+bool wk_layout_make(wk_layout *layout, wk_dtype dtype, int rank, const int64_t *dims) {
+  if (wk_failed() || !check_shape(rank, dims)) return false;
   if (dtype == WK_DTYPE_DEFAULT) dtype = WK_F32;
   if (!wk_dtype_size(dtype)) {
     wk_fail(WK_ERROR_DTYPE, "%d is not an element type", (int)dtype);
     return false;
   }
-  *layout = (wk_layout){.dtype = dtype, .rank = shape->rank};
-  memcpy(layout->dims, shape->dims, (size_t)shape->rank * sizeof *layout->dims);
+  layout->dtype = dtype, layout->rank = rank;
+  for (int i = 0; i < rank; i++) layout->dims[i] = dims[i];
   if (!has_countable_size(layout)) {
     char text[256];
     wk_layout_describe(layout, text, sizeof text);

@@ -6,6 +6,7 @@
 
 #include "base/library.h"
 #include "base/memory.h"
+#include "base/small.h"
 
 _Thread_local bool wk_gradients_recorded = true;
 
@@ -41,14 +42,24 @@ WK_KEEP const wk_debug_field wk_debug_tensor_fields[] = {
 
 /* ---- making and freeing ---- */
 
+/* A handle, still without a root. Field by field: clearing it all first takes longer. */
+static wk_tensor *create_handle(const wk_layout *layout, int64_t offset) {
+  wk_tensor *tensor = wk_small_allocate(sizeof *tensor);
+  if (!tensor) return NULL;
+  atomic_init(&tensor->references, 1);
+  tensor->requires_gradient = tensor->frozen = tensor->buffer = tensor->weak = false;
+  tensor->output_index = 0;
+  tensor->layout = *layout;
+  tensor->offset = offset;
+  tensor->root = NULL, tensor->link = NULL, tensor->leaf = NULL;
+  tensor->producer = tensor->module_path = tensor->name = NULL;
+  return tensor;
+}
+
 wk_tensor *wk_tensor_on_root(wk_root *root, const wk_layout *layout, int64_t offset) {
   if (wk_failed()) return NULL;
-  wk_tensor *tensor = wk_allocate(sizeof *tensor);
-  if (!tensor) return NULL;
-  *tensor = (wk_tensor){.references = 1,
-                        .layout = *layout,
-                        .offset = offset,
-                        .root = wk_root_retain(root)};
+  wk_tensor *tensor = create_handle(layout, offset);
+  if (tensor) tensor->root = wk_root_retain(root);
   return tensor;
 }
 
@@ -61,14 +72,15 @@ wk_tensor *wk_tensor_on_storage(wk_storage *storage, size_t offset, const wk_lay
 }
 
 wk_tensor *wk_tensor_create(const wk_layout *layout, wk_device *device) {
-  wk_layout dense = *layout;
-  wk_layout_set_strides(&dense);
-  const size_t size = (size_t)wk_layout_count(&dense) * wk_dtype_size(dense.dtype);
-  wk_storage *storage = wk_storage_create(device, size);
-  if (!storage) return NULL;
-  wk_tensor *tensor = wk_tensor_on_storage(storage, 0, &dense);
-  wk_storage_release(storage);
-  return tensor;
+  if (wk_failed()) return NULL;
+  wk_tensor *tensor = create_handle(layout, 0);
+  if (!tensor) return NULL;
+  wk_layout_set_strides(&tensor->layout);
+  const size_t size = (size_t)wk_layout_count(layout) * wk_dtype_size(layout->dtype);
+  tensor->root = wk_root_create_fresh(device, size);
+  if (tensor->root) return tensor;
+  wk_small_deallocate(tensor, sizeof *tensor);
+  return NULL;
 }
 
 wk_tensor *wk_tensor_retain(wk_tensor *tensor) {
@@ -77,8 +89,7 @@ wk_tensor *wk_tensor_retain(wk_tensor *tensor) {
 }
 
 void wk_tensor_release(wk_tensor *tensor) {
-  if (!tensor) return;
-  if (atomic_fetch_sub_explicit(&tensor->references, 1, memory_order_acq_rel) > 1) return;
+  if (!tensor || !wk_drop_reference(&tensor->references)) return;
   wk_link_release(tensor->link);
   if (tensor->leaf) {
     wk_tensor_release(tensor->leaf->gradient);
@@ -86,13 +97,11 @@ void wk_tensor_release(wk_tensor *tensor) {
     wk_deallocate(tensor->leaf);
   }
   wk_root_release(tensor->root);
-  wk_deallocate(tensor);
+  wk_small_deallocate(tensor, sizeof *tensor);
 }
 
 void wk_link_release(wk_link *link) {
-  if (!link) return;
-  if (atomic_fetch_sub_explicit(&link->references, 1, memory_order_acq_rel) > 1) return;
-  link->destroy(link);
+  if (link && wk_drop_reference(&link->references)) link->destroy(link);
 }
 
 wk_status wk_tensor_check_writable(const wk_tensor *tensor) {

@@ -19,12 +19,14 @@ typedef struct wk_storage {
   size_t size;
   void (*destroy)(struct wk_storage *storage); /* NULL: the device's free */
   bool read_only;                              /* lent by others, who do not want it changed */
+  bool in_ground;                              /* made with a root: storage.c */
 } wk_storage;
 
 /* A range of storage that changes as one: views share a root, parameters each have their own even
  * when they share storage. `version` counts writes, so that autograd sees a saved value change. */
 typedef struct wk_root {
   atomic_int references;
+  bool in_ground; /* made with its storage: storage.c */
   atomic_uint version;
   atomic_uint_least64_t visit; /* the walk over what is alive that has met it; see live.h */
   wk_storage *storage;
@@ -84,8 +86,16 @@ static inline bool wk_dtype_is_float(wk_dtype dtype) {
   return dtype == WK_F32 || dtype == WK_F64 || dtype == WK_F16 || dtype == WK_BF16;
 }
 
+/* Lets go of one reference; true if it was the last. Whoever holds the only one need not count: no
+ * other thread can get hold of one meanwhile. */
+static inline bool wk_drop_reference(atomic_int *references) {
+  return atomic_load_explicit(references, memory_order_acquire) == 1 ||
+         atomic_fetch_sub_explicit(references, 1, memory_order_acq_rel) == 1;
+}
+
 /* Row-major layout of `shape`; false, with an error pending, when it is negative or too large. */
 bool wk_layout_contiguous(wk_layout *layout, wk_dtype dtype, const wk_shape *shape);
+bool wk_layout_make(wk_layout *layout, wk_dtype dtype, int rank, const int64_t *dims);
 void wk_layout_set_strides(wk_layout *layout); /* row-major strides for its dims */
 bool wk_layout_is_contiguous(const wk_layout *layout);
 int64_t wk_layout_count(const wk_layout *layout);
@@ -101,11 +111,16 @@ wk_storage *wk_storage_create(wk_device *device, size_t size);
 wk_storage *wk_storage_retain(wk_storage *storage);
 void wk_storage_release(wk_storage *storage);
 wk_root *wk_root_create(wk_storage *storage, size_t offset); /* retains storage */
-wk_root *wk_root_retain(wk_root *root);
+wk_root *wk_root_create_fresh(wk_device *device, size_t size); /* with a storage of its own */
 void wk_root_release(wk_root *root);
 wk_tensor *wk_tensor_create(const wk_layout *layout, wk_device *device); /* row-major */
 wk_tensor *wk_tensor_on_root(wk_root *root, const wk_layout *layout, int64_t offset);
 wk_tensor *wk_tensor_on_storage(wk_storage *storage, size_t offset, const wk_layout *layout);
+
+static inline wk_root *wk_root_retain(wk_root *root) {
+  if (root) atomic_fetch_add_explicit(&root->references, 1, memory_order_relaxed);
+  return root;
+}
 
 void wk_link_release(wk_link *link);
 

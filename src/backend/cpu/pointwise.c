@@ -131,12 +131,44 @@ static void run_range(void *context, int64_t begin, int64_t end) {
   }
 }
 
+/* Whether the operand's elements lie side by side, one for each of the joint sizes. */
+static bool lies_in_order(const wk_layout *layout, const wk_layout *joint) {
+  if (layout->rank != joint->rank || wk_wide_dtype(layout->dtype) != layout->dtype) return false;
+  int64_t stride = 1;
+  for (int i = joint->rank - 1; i >= 0; i--) {
+    const int64_t size = joint->dims[i];
+    if (layout->dims[i] != size || (layout->strides[i] != stride && size != 1)) return false;
+    stride *= size;
+  }
+  return true;
+}
+
+/* Most small calls need no plan: all operands lie in order, and one thread does it all. */
+static bool run_in_place(const wk_kernel_call *call, const wk_layout *joint,
+                         wk_pointwise_kernel kernel) {
+  char *operand[MAX_OPERANDS];
+  int count = 0;
+  for (; count < call->input_count; count++) {
+    if (!lies_in_order(&call->inputs[count].layout, joint)) return false;
+    operand[count] = call->inputs[count].data;
+  }
+  if (call->output_count) {
+    if (!lies_in_order(&call->outputs[0].layout, joint)) return false;
+    operand[count++] = call->outputs[0].data;
+  }
+  const int64_t elements = wk_layout_count(joint);
+  if (elements > BLOCK) return false;
+  kernel(operand, elements, call->arguments);
+  return true;
+}
+
 wk_status wk_cpu_pointwise_run(const wk_kernel_call *call) {
-  pointwise_run r = {.call = call, .kernel = find_kernel(call), .operand_count = call->input_count};
+  const wk_layout *joint = call->output_count ? &call->outputs[0].layout : &call->inputs[0].layout;
+  const wk_pointwise_kernel kernel = find_kernel(call);
+  if (run_in_place(call, joint, kernel)) return WK_OK;
+  pointwise_run r = {.call = call, .kernel = kernel, .operand_count = call->input_count};
   for (int i = 0; i < call->input_count; i++) r.operands[i] = &call->inputs[i];
   if (call->output_count) r.operands[r.operand_count++] = &call->outputs[0];
-  const wk_layout *joint = &r.operands[r.operand_count - 1]->layout;
-  if (!call->output_count) joint = &call->inputs[0].layout;
   for (int i = 0; i < r.operand_count; i++) {
     wk_layout_align(&r.operands[i]->layout, joint, &r.layouts[i]);
     const wk_dtype dtype = r.layouts[i].dtype;
