@@ -61,6 +61,16 @@ wk_status wk_infer_matmul(wk_call *call) {
   return wk_infer_output(call, x->dtype, joint.rank, joint.dims);
 }
 
+/* x^T g, whose gradient's place is like y's: where y is a matrix that lies by columns (a dense layer's
+ * weight, transposed) as the transpose of g^T x, which then needs no copy to lie by rows. Each element
+ * is the same sum. */
+static wk_tensor *gradient_of_right(wk_tensor *x, wk_tensor *g, const wk_tensor *y) {
+  const bool by_columns =
+      y && y->layout.rank == 2 && y->layout.strides[0] == 1 && y->layout.strides[1] != 1;
+  if (!by_columns || !x || x->layout.rank != 2) return wk_matmul(wk_transposed(x), g);
+  return wk_transposed(wk_matmul(wk_transposed(g), x));
+}
+
 /* Gradients come out with the broadcast axes; autograd sums them away. With a vector among the
  * operands all are made matrices first, and the gradient is reshaped at the end. */
 wk_status wk_vjp_matmul(wk_vjp *vjp) {
@@ -80,7 +90,7 @@ wk_status wk_vjp_matmul(wk_vjp *vjp) {
     vjp->input_gradients[0] = gradient;
   }
   if (vjp->needed[1]) {
-    wk_tensor *gradient = wk_matmul(wk_transposed(x), g);
+    wk_tensor *gradient = gradient_of_right(x, g, y);
     if (ys->rank == 1) gradient = wk_drop_axis(gradient, gradient ? gradient->layout.rank - 1 : 0);
     vjp->input_gradients[1] = gradient;
   }
