@@ -17,6 +17,10 @@ typedef struct wk_sgd_arguments {
   double momentum; /* how much of the last step is kept */
   double weight_decay; /* times the value, added to the gradient */
   bool keep_gradients; /* gradients stay and the next backward adds to them */
+  double dampening; /* part of the gradient that momentum leaves out */
+  bool nesterov; /* go on from where the momentum leads */
+  double clip_norm; /* scales all gradients so that the norm of them all is at most this; 0: not */
+  double clip_value; /* brings every element of a gradient to -this .. this; 0: not */
 } wk_sgd_arguments;
 /* Stochastic gradient descent, with momentum if asked. Sutskever et al. 2013. Freed with
  * wk_optimizer_free. [any thread] */
@@ -31,9 +35,75 @@ typedef struct wk_adam_arguments {
   double epsilon; /* added to the root */
   double weight_decay; /* times the value, added to the gradient */
   bool keep_gradients; /* gradients stay and the next backward adds to them */
+  bool amsgrad; /* divide by the largest mean square so far (Reddi et al. 2018) */
+  double clip_norm; /* scales all gradients so that the norm of them all is at most this; 0: not */
+  double clip_value; /* brings every element of a gradient to -this .. this; 0: not */
 } wk_adam_arguments;
 /* Adam. Kingma and Ba 2015, arXiv:1412.6980. Freed with wk_optimizer_free. [any thread] */
 WK_API wk_optimizer *wk_adam_create_at(wk_place here, const wk_adam_arguments *arguments);
+
+typedef struct wk_adamw_arguments {
+  size_t struct_size;
+  wk_module *module; /* built; whose parameters it updates; outlives it */
+  double learning_rate; /* step size */
+  double beta1; /* decay of the gradient's mean */
+  double beta2; /* decay of its square's mean */
+  double epsilon; /* added to the root */
+  double weight_decay; /* times the step size and the value, taken from the value */
+  bool keep_gradients; /* gradients stay and the next backward adds to them */
+  bool amsgrad; /* divide by the largest mean square so far (Reddi et al. 2018) */
+  double clip_norm; /* scales all gradients so that the norm of them all is at most this; 0: not */
+  double clip_value; /* brings every element of a gradient to -this .. this; 0: not */
+} wk_adamw_arguments;
+/* Adam with weight decay of its own. Loshchilov and Hutter 2019, arXiv:1711.05101. Freed with
+ * wk_optimizer_free. [any thread] */
+WK_API wk_optimizer *wk_adamw_create_at(wk_place here, const wk_adamw_arguments *arguments);
+
+typedef struct wk_rmsprop_arguments {
+  size_t struct_size;
+  wk_module *module; /* built; whose parameters it updates; outlives it */
+  double learning_rate; /* step size */
+  double alpha; /* decay of the square's mean */
+  double epsilon; /* added to the root */
+  double momentum; /* how much of the last step is kept */
+  double weight_decay; /* times the value, added to the gradient */
+  bool keep_gradients; /* gradients stay and the next backward adds to them */
+  bool centred; /* divide by the deviation from the mean */
+  double clip_norm; /* scales all gradients so that the norm of them all is at most this; 0: not */
+  double clip_value; /* brings every element of a gradient to -this .. this; 0: not */
+} wk_rmsprop_arguments;
+/* RMSprop, with momentum if asked. Hinton 2012; centred as Graves 2013, arXiv:1308.0850. Freed
+ * with wk_optimizer_free. [any thread] */
+WK_API wk_optimizer *wk_rmsprop_create_at(wk_place here, const wk_rmsprop_arguments *arguments);
+
+typedef struct wk_adagrad_arguments {
+  size_t struct_size;
+  wk_module *module; /* built; whose parameters it updates; outlives it */
+  double learning_rate; /* step size */
+  double epsilon; /* added to the root */
+  double learning_rate_decay; /* the step size of step t is divided by 1 + this times (t - 1) */
+  double weight_decay; /* times the value, added to the gradient */
+  bool keep_gradients; /* gradients stay and the next backward adds to them */
+  double clip_norm; /* scales all gradients so that the norm of them all is at most this; 0: not */
+  double clip_value; /* brings every element of a gradient to -this .. this; 0: not */
+} wk_adagrad_arguments;
+/* Adagrad. Duchi et al. 2011. Freed with wk_optimizer_free. [any thread] */
+WK_API wk_optimizer *wk_adagrad_create_at(wk_place here, const wk_adagrad_arguments *arguments);
+
+typedef struct wk_lion_arguments {
+  size_t struct_size;
+  wk_module *module; /* built; whose parameters it updates; outlives it */
+  double learning_rate; /* step size */
+  double beta1; /* decay of the mean whose sign is taken */
+  double beta2; /* decay of the mean that is kept */
+  double weight_decay; /* times the step size and the value, taken from the value */
+  bool keep_gradients; /* gradients stay and the next backward adds to them */
+  double clip_norm; /* scales all gradients so that the norm of them all is at most this; 0: not */
+  double clip_value; /* brings every element of a gradient to -this .. this; 0: not */
+} wk_lion_arguments;
+/* Lion: the sign of a mean. Chen et al. 2023, arXiv:2302.06675. Freed with wk_optimizer_free.
+ * [any thread] */
+WK_API wk_optimizer *wk_lion_create_at(wk_place here, const wk_lion_arguments *arguments);
 
 WK_END_C
 
@@ -45,6 +115,18 @@ WK_END_C
 #define wk_adam_create(...) \
   wk_adam_create_at(WK_HERE, &(wk_adam_arguments){ \
                       .struct_size = sizeof(wk_adam_arguments), __VA_ARGS__})
+#define wk_adamw_create(...) \
+  wk_adamw_create_at(WK_HERE, &(wk_adamw_arguments){ \
+                      .struct_size = sizeof(wk_adamw_arguments), __VA_ARGS__})
+#define wk_rmsprop_create(...) \
+  wk_rmsprop_create_at(WK_HERE, &(wk_rmsprop_arguments){ \
+                      .struct_size = sizeof(wk_rmsprop_arguments), __VA_ARGS__})
+#define wk_adagrad_create(...) \
+  wk_adagrad_create_at(WK_HERE, &(wk_adagrad_arguments){ \
+                      .struct_size = sizeof(wk_adagrad_arguments), __VA_ARGS__})
+#define wk_lion_create(...) \
+  wk_lion_create_at(WK_HERE, &(wk_lion_arguments){ \
+                      .struct_size = sizeof(wk_lion_arguments), __VA_ARGS__})
 
 #else
 
@@ -59,6 +141,30 @@ inline wk_optimizer *wk_adam_create(wk_module *module, wk_adam_arguments argumen
   arguments.struct_size = sizeof arguments;
   arguments.module = module;
   return wk_adam_create_at(here, &arguments);
+}
+inline wk_optimizer *wk_adamw_create(wk_module *module, wk_adamw_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.module = module;
+  return wk_adamw_create_at(here, &arguments);
+}
+inline wk_optimizer *wk_rmsprop_create(wk_module *module, wk_rmsprop_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.module = module;
+  return wk_rmsprop_create_at(here, &arguments);
+}
+inline wk_optimizer *wk_adagrad_create(wk_module *module, wk_adagrad_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.module = module;
+  return wk_adagrad_create_at(here, &arguments);
+}
+inline wk_optimizer *wk_lion_create(wk_module *module, wk_lion_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.module = module;
+  return wk_lion_create_at(here, &arguments);
 }
 
 #endif

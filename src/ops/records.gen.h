@@ -425,34 +425,42 @@ enum {
   WK_OP_BIN_COUNT = 416,
   WK_OP_HISTOGRAM = 417,
   WK_OP_IN_TOP_K = 418,
-  WK_OP_SGD_UPDATE = 419,
-  WK_OP_ADAM_UPDATE = 420,
-  WK_OP_COPY_UPDATE = 421,
-  WK_OP_ADD_UPDATE = 422,
-  WK_OP_MAX_POOL2D = 423,
-  WK_OP_MAX_POOL2D_GRADIENT = 424,
-  WK_OP_MAX_POOL2D_PICK = 425,
-  WK_OP_MAX_POOL2D_WITH_INDICES = 426,
-  WK_OP_MAX_UNPOOL2D = 427,
-  WK_OP_MAX_UNPOOL2D_GRADIENT = 428,
-  WK_OP_AVERAGE_POOL2D = 429,
-  WK_OP_AVERAGE_POOL2D_GRADIENT = 430,
-  WK_OP_MAX_POOL1D = 431,
-  WK_OP_MAX_POOL3D = 432,
-  WK_OP_AVERAGE_POOL1D = 433,
-  WK_OP_AVERAGE_POOL3D = 434,
-  WK_OP_ADAPTIVE_AVERAGE_POOL2D = 435,
-  WK_OP_ADAPTIVE_AVERAGE_POOL1D = 436,
-  WK_OP_ADAPTIVE_AVERAGE_POOL3D = 437,
-  WK_OP_ADAPTIVE_MAX_POOL2D = 438,
-  WK_OP_ADAPTIVE_MAX_POOL1D = 439,
-  WK_OP_GLOBAL_AVERAGE_POOL2D = 440,
-  WK_OP_GLOBAL_MAX_POOL2D = 441,
-  WK_OP_UNFOLD2D = 442,
-  WK_OP_FOLD2D = 443,
-  WK_OP_LOCAL_RESPONSE_NORM = 444,
-  WK_OP_LP_POOL2D = 445,
-  WK_OP_COUNT = 446
+  WK_OP_SGD_PLAIN_UPDATE = 419,
+  WK_OP_SGD_UPDATE = 420,
+  WK_OP_ADAM_UPDATE = 421,
+  WK_OP_AMSGRAD_UPDATE = 422,
+  WK_OP_RMSPROP_UPDATE = 423,
+  WK_OP_RMSPROP_MOMENTUM_UPDATE = 424,
+  WK_OP_ADAGRAD_UPDATE = 425,
+  WK_OP_LION_UPDATE = 426,
+  WK_OP_BOUND_UPDATE = 427,
+  WK_OP_COPY_UPDATE = 428,
+  WK_OP_ADD_UPDATE = 429,
+  WK_OP_SQUARE_SUM = 430,
+  WK_OP_MAX_POOL2D = 431,
+  WK_OP_MAX_POOL2D_GRADIENT = 432,
+  WK_OP_MAX_POOL2D_PICK = 433,
+  WK_OP_MAX_POOL2D_WITH_INDICES = 434,
+  WK_OP_MAX_UNPOOL2D = 435,
+  WK_OP_MAX_UNPOOL2D_GRADIENT = 436,
+  WK_OP_AVERAGE_POOL2D = 437,
+  WK_OP_AVERAGE_POOL2D_GRADIENT = 438,
+  WK_OP_MAX_POOL1D = 439,
+  WK_OP_MAX_POOL3D = 440,
+  WK_OP_AVERAGE_POOL1D = 441,
+  WK_OP_AVERAGE_POOL3D = 442,
+  WK_OP_ADAPTIVE_AVERAGE_POOL2D = 443,
+  WK_OP_ADAPTIVE_AVERAGE_POOL1D = 444,
+  WK_OP_ADAPTIVE_AVERAGE_POOL3D = 445,
+  WK_OP_ADAPTIVE_MAX_POOL2D = 446,
+  WK_OP_ADAPTIVE_MAX_POOL1D = 447,
+  WK_OP_GLOBAL_AVERAGE_POOL2D = 448,
+  WK_OP_GLOBAL_MAX_POOL2D = 449,
+  WK_OP_UNFOLD2D = 450,
+  WK_OP_FOLD2D = 451,
+  WK_OP_LOCAL_RESPONSE_NORM = 452,
+  WK_OP_LP_POOL2D = 453,
+  WK_OP_COUNT = 454
 };
 
 typedef struct wk_gelu_exact_arguments {
@@ -1578,6 +1586,19 @@ wk_status wk_composite_is_in(wk_call *call);
 wk_status wk_composite_bin_count(wk_call *call);
 wk_status wk_composite_histogram(wk_call *call);
 wk_status wk_composite_in_top_k(wk_call *call);
+typedef struct wk_sgd_plain_update_arguments {
+  size_t struct_size;
+  wk_tensor *value;
+  wk_tensor *gradient;
+  double learning_rate; /* step size */
+  double weight_decay; /* added to the gradient times the value */
+  double scale; /* of the gradient, before all else */
+  double limit; /* of a scaled gradient's size */
+} wk_sgd_plain_update_arguments;
+#define wk_sgd_plain_update(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_SGD_PLAIN_UPDATE], WK_HERE, \
+                     &(wk_sgd_plain_update_arguments){.struct_size = sizeof(wk_sgd_plain_update_arguments), __VA_ARGS__})
+
 typedef struct wk_sgd_update_arguments {
   size_t struct_size;
   wk_tensor *value;
@@ -1586,6 +1607,10 @@ typedef struct wk_sgd_update_arguments {
   double learning_rate; /* step size */
   double momentum; /* how much of the last step is kept */
   double weight_decay; /* added to the gradient times the value */
+  double factor; /* of the gradient, in the velocity */
+  double nesterov; /* 1: go on from where the momentum leads */
+  double scale; /* of the gradient, before all else */
+  double limit; /* of a scaled gradient's size */
 } wk_sgd_update_arguments;
 #define wk_sgd_update(...) \
   wk_op_run_in_scope(&wk_op_table[WK_OP_SGD_UPDATE], WK_HERE, \
@@ -1603,10 +1628,111 @@ typedef struct wk_adam_update_arguments {
   double beta2; /* decay of the mean square */
   double epsilon; /* added to the root */
   double weight_decay; /* added to the gradient times the value */
+  double shrink; /* of the value, before the step */
+  double scale; /* of the gradient, before all else */
+  double limit; /* of a scaled gradient's size */
 } wk_adam_update_arguments;
 #define wk_adam_update(...) \
   wk_op_run_in_scope(&wk_op_table[WK_OP_ADAM_UPDATE], WK_HERE, \
                      &(wk_adam_update_arguments){.struct_size = sizeof(wk_adam_update_arguments), __VA_ARGS__})
+
+typedef struct wk_amsgrad_update_arguments {
+  size_t struct_size;
+  wk_tensor *value;
+  wk_tensor *gradient;
+  wk_tensor *mean;
+  wk_tensor *square;
+  wk_tensor *largest;
+  double step_size; /* learning_rate / (1 - beta1^t) */
+  double correction; /* 1 / sqrt(1 - beta2^t) */
+  double beta1; /* decay of the mean */
+  double beta2; /* decay of the mean square */
+  double epsilon; /* added to the root */
+  double weight_decay; /* added to the gradient times the value */
+  double shrink; /* of the value, before the step */
+  double scale; /* of the gradient, before all else */
+  double limit; /* of a scaled gradient's size */
+} wk_amsgrad_update_arguments;
+#define wk_amsgrad_update(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_AMSGRAD_UPDATE], WK_HERE, \
+                     &(wk_amsgrad_update_arguments){.struct_size = sizeof(wk_amsgrad_update_arguments), __VA_ARGS__})
+
+typedef struct wk_rmsprop_update_arguments {
+  size_t struct_size;
+  wk_tensor *value;
+  wk_tensor *gradient;
+  wk_tensor *square;
+  double learning_rate; /* step size */
+  double alpha; /* decay of the mean square */
+  double epsilon; /* added to the root */
+  double weight_decay; /* added to the gradient times the value */
+  double scale; /* of the gradient, before all else */
+  double limit; /* of a scaled gradient's size */
+} wk_rmsprop_update_arguments;
+#define wk_rmsprop_update(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_RMSPROP_UPDATE], WK_HERE, \
+                     &(wk_rmsprop_update_arguments){.struct_size = sizeof(wk_rmsprop_update_arguments), __VA_ARGS__})
+
+typedef struct wk_rmsprop_momentum_update_arguments {
+  size_t struct_size;
+  wk_tensor *value;
+  wk_tensor *gradient;
+  wk_tensor *square;
+  wk_tensor *mean;
+  wk_tensor *velocity;
+  double learning_rate; /* step size */
+  double alpha; /* decay of the mean square */
+  double epsilon; /* added to the root */
+  double weight_decay; /* added to the gradient times the value */
+  double momentum; /* how much of the last step is kept */
+  double centred; /* 1: divide by the deviation from the mean */
+  double scale; /* of the gradient, before all else */
+  double limit; /* of a scaled gradient's size */
+} wk_rmsprop_momentum_update_arguments;
+#define wk_rmsprop_momentum_update(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_RMSPROP_MOMENTUM_UPDATE], WK_HERE, \
+                     &(wk_rmsprop_momentum_update_arguments){.struct_size = sizeof(wk_rmsprop_momentum_update_arguments), __VA_ARGS__})
+
+typedef struct wk_adagrad_update_arguments {
+  size_t struct_size;
+  wk_tensor *value;
+  wk_tensor *gradient;
+  wk_tensor *square;
+  double learning_rate; /* step size */
+  double epsilon; /* added to the root */
+  double weight_decay; /* added to the gradient times the value */
+  double scale; /* of the gradient, before all else */
+  double limit; /* of a scaled gradient's size */
+} wk_adagrad_update_arguments;
+#define wk_adagrad_update(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_ADAGRAD_UPDATE], WK_HERE, \
+                     &(wk_adagrad_update_arguments){.struct_size = sizeof(wk_adagrad_update_arguments), __VA_ARGS__})
+
+typedef struct wk_lion_update_arguments {
+  size_t struct_size;
+  wk_tensor *value;
+  wk_tensor *gradient;
+  wk_tensor *mean;
+  double learning_rate; /* step size */
+  double beta1; /* decay of the mean */
+  double beta2; /* decay of the mean square */
+  double shrink; /* of the value, before the step */
+  double scale; /* of the gradient, before all else */
+  double limit; /* of a scaled gradient's size */
+} wk_lion_update_arguments;
+#define wk_lion_update(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_LION_UPDATE], WK_HERE, \
+                     &(wk_lion_update_arguments){.struct_size = sizeof(wk_lion_update_arguments), __VA_ARGS__})
+
+typedef struct wk_bound_update_arguments {
+  size_t struct_size;
+  wk_tensor *value;
+  double scale; /* of the value */
+  double limit; /* of the scaled value's size */
+} wk_bound_update_arguments;
+#define wk_bound_update(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_BOUND_UPDATE], WK_HERE, \
+                     &(wk_bound_update_arguments){.struct_size = sizeof(wk_bound_update_arguments), __VA_ARGS__})
 
 typedef struct wk_copy_update_arguments {
   size_t struct_size;
@@ -1626,6 +1752,15 @@ typedef struct wk_add_update_arguments {
   wk_op_run_in_scope(&wk_op_table[WK_OP_ADD_UPDATE], WK_HERE, \
                      &(wk_add_update_arguments){.struct_size = sizeof(wk_add_update_arguments), __VA_ARGS__})
 
+typedef struct wk_square_sum_arguments {
+  size_t struct_size;
+  wk_tensor *x;
+} wk_square_sum_arguments;
+#define wk_square_sum(...) \
+  wk_op_run_in_scope(&wk_op_table[WK_OP_SQUARE_SUM], WK_HERE, \
+                     &(wk_square_sum_arguments){.struct_size = sizeof(wk_square_sum_arguments), __VA_ARGS__})
+
+wk_status wk_infer_square_sum(wk_call *call);
 wk_status wk_infer_max_pool2d(wk_call *call);
 wk_status wk_vjp_max_pool2d(wk_vjp *vjp);
 typedef struct wk_max_pool2d_gradient_arguments {

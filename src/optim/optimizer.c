@@ -2,21 +2,15 @@
 #include "optim/optimizer.h"
 
 #include <math.h>
+#include <stdalign.h>
 #include <string.h>
 
 #include <wick/autograd.h>
 
 #include "base/error.h"
 #include "base/memory.h"
-
-struct wk_optimizer {
-  const wk_optimizer_type *type;
-  void *settings; /* the type's arguments struct, resolved */
-  wk_parameters *parameters;
-  int64_t step_count;
-  size_t chunk_count;
-  wk_storage **slots; /* [slot * chunk_count + chunk], shaped like the chunks; NULL until needed */
-};
+#include "ops/op.h"
+#include "optim/clip.h"
 
 /* ---- making and freeing ---- */
 
@@ -28,6 +22,10 @@ static wk_status allocate(wk_optimizer *optimizer, const wk_optimizer_type *type
   optimizer->slots = wk_allocate_zeroed((size_t)type->slot_count * optimizer->chunk_count + 1,
                                         sizeof(wk_storage *));
   if (!optimizer->settings || !optimizer->slots) return wk_error_status();
+  optimizer->keep_gradients = wk_settings_find(&type->settings, "keep_gradients");
+  optimizer->clip_norm = wk_settings_find(&type->settings, "clip_norm");
+  optimizer->clip_value = wk_settings_find(&type->settings, "clip_value");
+  optimizer->learning_rate = wk_settings_find(&type->settings, "learning_rate");
   return wk_settings_resolve(&type->settings, type->name, arguments, optimizer->settings);
 }
 
@@ -46,9 +44,10 @@ wk_optimizer *wk_optimizer_create_type(const wk_optimizer_type *type, wk_paramet
 
 void wk_optimizer_free(wk_optimizer *optimizer) {
   if (!optimizer) return;
-  const size_t count =
-      optimizer->slots ? (size_t)optimizer->type->slot_count * optimizer->chunk_count : 0;
-  for (size_t i = 0; i < count; i++) wk_storage_release(optimizer->slots[i]);
+  for (int i = 0; optimizer->slots && i < optimizer->type->slot_count; i++)
+    wk_optimizer_forget_slot(optimizer, i);
+  for (int i = 0; i < optimizer->rule_count; i++) wk_deallocate(optimizer->rules[i].pattern);
+  wk_deallocate(optimizer->groups);
   wk_deallocate(optimizer->slots);
   wk_deallocate(optimizer->settings);
   wk_deallocate(optimizer);
@@ -87,7 +86,38 @@ wk_tensor *wk_optimizer_slot(wk_optimizer *optimizer, int slot, size_t parameter
   return wk_tensor_on_storage(storage, (size_t)segment->start * element, &segment->tensor->layout);
 }
 
+bool wk_optimizer_slot_exists(const wk_optimizer *optimizer, int slot) {
+  for (size_t i = 0; i < optimizer->chunk_count; i++)
+    if (optimizer->slots[(size_t)slot * optimizer->chunk_count + i]) return true;
+  return false;
+}
+
+void wk_optimizer_forget_slot(wk_optimizer *optimizer, int slot) {
+  wk_storage **slots = optimizer->slots + (size_t)slot * optimizer->chunk_count;
+  for (size_t i = 0; i < optimizer->chunk_count; i++) {
+    wk_storage_release(slots[i]);
+    slots[i] = NULL;
+  }
+}
+
 /* ---- steps ---- */
+
+/* What one step does with every run of segments. */
+typedef struct step {
+  wk_optimizer *optimizer;
+  void *settings; /* of the run's group */
+  double scale, limit;
+} step;
+
+/* Whether the settings use the slot. */
+static bool uses_slot(const wk_optimizer_type *type, int slot, const void *settings) {
+  const uint32_t when = type->slots[slot].when;
+  for (int i = 0; when && i < type->settings.count; i++) {
+    const wk_attribute *setting = &type->settings.attributes[i];
+    if (when >> i & 1 && wk_attribute_number(setting, settings) != 0) return true;
+  }
+  return when == 0;
+}
 
 static wk_status make_views(wk_optimizer *optimizer, size_t chunk_index, int64_t start,
                             int64_t count, wk_update *update) {
@@ -95,6 +125,7 @@ static wk_status make_views(wk_optimizer *optimizer, size_t chunk_index, int64_t
   update->value = wk_chunk_view(chunk, chunk->values, start, count);
   update->gradient = wk_chunk_view(chunk, chunk->gradients, start, count);
   for (int i = 0; i < optimizer->type->slot_count; i++) {
+    if (!uses_slot(optimizer->type, i, update->settings)) continue;
     wk_storage *storage = get_slot(optimizer, i, chunk_index);
     if (storage) update->slots[i] = wk_chunk_view(chunk, storage, start, count);
   }
@@ -107,58 +138,86 @@ static void release_views(wk_update *update) {
   for (int i = 0; i < WK_MAX_SLOTS; i++) wk_tensor_release(update->slots[i]);
 }
 
-static wk_status update_run(void *context, size_t chunk, int64_t start, int64_t count) {
-  wk_optimizer *optimizer = context;
-  wk_update update = {0};
+static wk_status update_run(void *context, uint32_t group, size_t chunk, int64_t start,
+                            int64_t count) {
+  const step *s = context;
+  wk_optimizer *optimizer = s->optimizer;
+  wk_optimizer_group_settings(optimizer, group, s->settings);
+  wk_update update = {.settings = s->settings,
+                      .step = (double)optimizer->step_count,
+                      .scale = s->scale,
+                      .limit = s->limit};
   wk_status status = make_views(optimizer, chunk, start, count, &update);
-  if (status == WK_OK) status = optimizer->type->step(optimizer, &update);
+  if (status == WK_OK) status = optimizer->type->step(&update);
   release_views(&update);
   wk_parameters_mark_written(optimizer->parameters, chunk, start, count);
   return status;
 }
 
-/* Whether the step uses the segment, as wk_parameters_each_run decides it. */
-static bool takes_part(const wk_segment *segment) {
-  const wk_tensor *tensor = segment->tensor;
-  return !tensor->frozen && tensor->leaf && tensor->leaf->gradient && tensor->leaf->valid;
-}
-
 static bool anything_to_do(const wk_parameters *set) {
   for (size_t i = 0; i < set->segment_count; i++)
-    if (takes_part(&set->segments[i])) return true;
+    if (wk_segment_takes_part(&set->segments[i])) return true;
   return false;
 }
 
 static void consume_gradients(wk_parameters *set) {
   for (size_t i = 0; i < set->segment_count; i++)
-    if (takes_part(&set->segments[i])) set->segments[i].tensor->leaf->valid = false;
+    if (wk_segment_takes_part(&set->segments[i])) set->segments[i].tensor->leaf->valid = false;
 }
 
-static wk_status take_step(wk_optimizer *optimizer) {
+/* What the gradients are to be multiplied by, and the bound of their elements. */
+static wk_status find_bounds(step *s) {
+  const wk_optimizer *optimizer = s->optimizer;
+  const double norm = wk_optimizer_setting(optimizer, optimizer->clip_norm),
+               value = wk_optimizer_setting(optimizer, optimizer->clip_value);
+  s->limit = value > 0 ? value : INFINITY;
+  if (norm == 0) return WK_OK;
+  if (value > 0) {
+    wk_fail(WK_ERROR_ARGUMENT, "clip_norm is %g and clip_value is %g, but only one can be set", norm,
+            value);
+    wk_error_add_hint("wk_clip_gradient_value before the step does the other");
+    return WK_ERROR_ARGUMENT;
+  }
+  const double found = wk_gradient_norm(optimizer->parameters) * s->scale;
+  s->scale *= wk_clip_factor(found, norm);
+  return wk_error_status();
+}
+
+static wk_status take_step(wk_optimizer *optimizer, double scale) {
   if (!optimizer) return wk_fail(WK_ERROR_ARGUMENT, "there is no optimizer to take a step");
+  wk_parameters *set = optimizer->parameters;
   /* A step without gradients changes nothing, so it must not age a bias correction either. */
-  if (!anything_to_do(optimizer->parameters)) return WK_OK;
+  if (!anything_to_do(set)) return WK_OK;
   WK_NO_GRADIENT;
+  alignas(16) char settings[WK_MAX_ARGUMENTS_SIZE];
+  step s = {optimizer, settings, scale, 0};
+  wk_status status = find_bounds(&s);
   optimizer->step_count++;
-  const wk_status status = wk_parameters_each_run(optimizer->parameters, update_run, optimizer);
+  if (status == WK_OK) status = wk_parameters_each_run(set, optimizer->groups, update_run, &s);
   if (status < 0) {
     optimizer->step_count--;
     return status;
   }
-  if (wk_optimizer_get(optimizer, "keep_gradients") == 0) consume_gradients(optimizer->parameters);
+  optimizer->unscaled = false;
+  if (wk_optimizer_setting(optimizer, optimizer->keep_gradients) == 0) consume_gradients(set);
   return WK_OK;
+}
+
+wk_status wk_optimizer_step_scaled(wk_optimizer *optimizer, double scale) {
+  return take_step(optimizer, scale);
 }
 
 wk_status wk_optimizer_step_at(wk_place here, wk_optimizer *optimizer) {
   if (wk_failed()) return wk_error_pending;
-  const wk_status status = take_step(optimizer);
+  const wk_status status = take_step(optimizer, 1);
   wk_error_add_call("optimizer_step", here);
   return status;
 }
 
 /* ---- settings by name ---- */
 
-static const wk_attribute *find_setting(const wk_optimizer *optimizer, const char *name) {
+const wk_attribute *wk_optimizer_find_setting(const wk_optimizer *optimizer,
+                                              const char *name) {
   if (!optimizer || !name) {
     wk_fail(WK_ERROR_ARGUMENT, "the optimizer or the setting's name is NULL");
     return NULL;
@@ -175,25 +234,22 @@ static const wk_attribute *find_setting(const wk_optimizer *optimizer, const cha
   return NULL;
 }
 
+double wk_optimizer_setting(const wk_optimizer *optimizer, const wk_attribute *setting) {
+  return wk_attribute_number(setting, optimizer->settings);
+}
+
 double wk_optimizer_get_at(wk_place here, const wk_optimizer *optimizer, const char *name) {
   if (wk_failed()) return (double)NAN;
-  const wk_attribute *attribute = find_setting(optimizer, name);
+  const wk_attribute *attribute = wk_optimizer_find_setting(optimizer, name);
   wk_error_add_call("optimizer_get", here);
-  if (!attribute) return (double)NAN;
-  const void *at = (const char *)optimizer->settings + attribute->offset;
-  return attribute->type == WK_ATTRIBUTE_BOOL ? *(const bool *)at : 0.0 + *(const double *)at;
+  return attribute ? wk_optimizer_setting(optimizer, attribute) : (double)NAN;
 }
 
 static wk_status set(wk_optimizer *optimizer, const char *name, double value) {
-  const wk_attribute *attribute = find_setting(optimizer, name);
+  const wk_attribute *attribute = wk_optimizer_find_setting(optimizer, name);
   if (!attribute) return wk_error_pending;
-  void *at = (char *)optimizer->settings + attribute->offset;
-  if (attribute->type == WK_ATTRIBUTE_BOOL) {
-    *(bool *)at = value != 0;
-    return WK_OK;
-  }
   if (wk_attribute_check(attribute, optimizer->type->name, value) < 0) return wk_error_pending;
-  *(double *)at = value == 0 ? WK_EXACTLY_ZERO : value; /* no default, also when read back */
+  wk_attribute_set_number(attribute, optimizer->settings, value);
   return WK_OK;
 }
 

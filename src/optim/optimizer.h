@@ -11,23 +11,56 @@
 #include "tensor/parameters.h"
 
 #define WK_MAX_SLOTS 4
+#define WK_MAX_RULES 32
 
-/* One run of neighbouring parameters to update: flat views of its values, gradients and slots. */
+/* One run of neighbouring parameters to update alike: flat views of its values, gradients and slots
+ * (NULL where the settings need none), and how. */
 typedef struct wk_update {
   wk_tensor *value, *gradient;
   wk_tensor *slots[WK_MAX_SLOTS];
+  const void *settings; /* the type's arguments struct, resolved */
+  double step;          /* which step this is, from 1 */
+  double scale, limit;  /* of the gradient: update.toml */
 } wk_update;
+
+/* A tensor for each parameter, kept from step to step. `when`: bit i says that setting i uses it;
+ * 0: it is always used. */
+typedef struct wk_slot {
+  const char *name;
+  uint32_t when;
+} wk_slot;
 
 typedef struct wk_optimizer_type {
   const char *name;
   wk_settings settings;
-  const char *const *slot_names;
+  const wk_slot *slots;
   int slot_count;
-  wk_status (*step)(wk_optimizer *optimizer, const wk_update *update);
+  wk_status (*step)(const wk_update *update);
 } wk_optimizer_type;
 
 extern const wk_optimizer_type wk_optimizer_table[];
 extern const int wk_optimizer_table_count;
+
+/* Another value of a setting for the parameters whose names match a pattern. */
+typedef struct wk_rule {
+  char *pattern;
+  const wk_attribute *setting;
+  double value; /* of the learning rate: a factor of the optimizer's own */
+} wk_rule;
+
+struct wk_optimizer {
+  const wk_optimizer_type *type;
+  void *settings; /* the type's arguments struct, resolved */
+  wk_parameters *parameters;
+  int64_t step_count;
+  size_t chunk_count;
+  wk_storage **slots; /* [slot * chunk_count + chunk], shaped like the chunks; NULL until needed */
+  const wk_attribute *keep_gradients, *clip_norm, *clip_value, *learning_rate;
+  wk_rule rules[WK_MAX_RULES];
+  int rule_count;
+  uint32_t *groups; /* for each segment the rules that apply, a bit each; NULL: there are none */
+  bool unscaled;    /* a loss scaler has divided the gradients already */
+};
 
 /* An optimizer over a laid-out set (NULL with an error pending: fails). */
 wk_optimizer *wk_optimizer_create_type(const wk_optimizer_type *type, wk_parameters *parameters,
@@ -39,9 +72,31 @@ const void *wk_optimizer_settings(const wk_optimizer *optimizer);
 /* Replaces them by another such struct, whose values are checked. */
 wk_status wk_optimizer_set_settings(wk_optimizer *optimizer, const void *settings);
 
-/* For checkpoints: the slot's part that belongs to parameter i, shaped like it; owned reference. */
+/* One of them. Setting it raises WK_ERROR_ARGUMENT where it is out of range. */
+double wk_optimizer_setting(const wk_optimizer *optimizer, const wk_attribute *setting);
+
+/* The attribute called `name`, or NULL with an error that lists them all. */
+const wk_attribute *wk_optimizer_find_setting(const wk_optimizer *optimizer, const char *name);
+
+/* Writes to `settings` those that hold for the segments of a group. */
+void wk_optimizer_group_settings(const wk_optimizer *optimizer, uint32_t group, void *settings);
+
+/* Takes a step with the gradients times `scale`. */
+wk_status wk_optimizer_step_scaled(wk_optimizer *optimizer, double scale);
+
+/* For checkpoints: the slot's part that belongs to parameter i, shaped like it; owned reference.
+ * Slots that no step needed so far do not exist; forgetting one makes it zero. */
 wk_tensor *wk_optimizer_slot(wk_optimizer *optimizer, int slot, size_t parameter);
+bool wk_optimizer_slot_exists(const wk_optimizer *optimizer, int slot);
+void wk_optimizer_forget_slot(wk_optimizer *optimizer, int slot);
 const wk_optimizer_type *wk_optimizer_type_of(const wk_optimizer *optimizer);
 void wk_optimizer_set_step_count(wk_optimizer *optimizer, int64_t count);
+
+/* The norm of all gradients that a step over the set would use, as one vector; NaN with an error
+ * pending. Infinite or NaN if and only if one of their elements is, unless they are f64. */
+double wk_gradient_norm(wk_parameters *set);
+
+/* Writes scale * gradient, brought to -limit .. limit, to all of them. */
+wk_status wk_gradient_bound(wk_parameters *set, double scale, double limit);
 
 #endif

@@ -17,6 +17,18 @@ static const wk_attribute attributes_sgd[] = {
     {"keep_gradients", WK_ATTRIBUTE_BOOL, false, offsetof(wk_sgd_arguments, keep_gradients),
      0.0, -INFINITY, INFINITY, "gradients stay and the next backward adds to them",
      NULL},
+    {"dampening", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_sgd_arguments, dampening),
+     0.0, 0.0, 1.0, "part of the gradient that momentum leaves out",
+     NULL},
+    {"nesterov", WK_ATTRIBUTE_BOOL, false, offsetof(wk_sgd_arguments, nesterov),
+     0.0, -INFINITY, INFINITY, "go on from where the momentum leads",
+     NULL},
+    {"clip_norm", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_sgd_arguments, clip_norm),
+     0.0, 0.0, INFINITY, "scales all gradients so that the norm of them all is at most this; 0: not",
+     NULL},
+    {"clip_value", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_sgd_arguments, clip_value),
+     0.0, 0.0, INFINITY, "brings every element of a gradient to -this .. this; 0: not",
+     NULL},
 };
 static const wk_attribute attributes_adam[] = {
     {"learning_rate", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_adam_arguments, learning_rate),
@@ -37,18 +49,151 @@ static const wk_attribute attributes_adam[] = {
     {"keep_gradients", WK_ATTRIBUTE_BOOL, false, offsetof(wk_adam_arguments, keep_gradients),
      0.0, -INFINITY, INFINITY, "gradients stay and the next backward adds to them",
      NULL},
+    {"amsgrad", WK_ATTRIBUTE_BOOL, false, offsetof(wk_adam_arguments, amsgrad),
+     0.0, -INFINITY, INFINITY, "divide by the largest mean square so far (Reddi et al. 2018)",
+     NULL},
+    {"clip_norm", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_adam_arguments, clip_norm),
+     0.0, 0.0, INFINITY, "scales all gradients so that the norm of them all is at most this; 0: not",
+     NULL},
+    {"clip_value", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_adam_arguments, clip_value),
+     0.0, 0.0, INFINITY, "brings every element of a gradient to -this .. this; 0: not",
+     NULL},
 };
-static const char *const slots_sgd[] = {"velocity"};
-wk_status wk_optimizer_step_sgd(wk_optimizer *optimizer, const wk_update *update);
+static const wk_attribute attributes_adamw[] = {
+    {"learning_rate", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_adamw_arguments, learning_rate),
+     0.001, 0.0, INFINITY, "step size",
+     NULL},
+    {"beta1", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_adamw_arguments, beta1),
+     0.9, 0.0, 0.9999999, "decay of the gradient's mean",
+     NULL},
+    {"beta2", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_adamw_arguments, beta2),
+     0.999, 0.0, 0.9999999, "decay of its square's mean",
+     NULL},
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_adamw_arguments, epsilon),
+     1e-08, 0.0, INFINITY, "added to the root",
+     NULL},
+    {"weight_decay", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_adamw_arguments, weight_decay),
+     0.01, 0.0, INFINITY, "times the step size and the value, taken from the value",
+     NULL},
+    {"keep_gradients", WK_ATTRIBUTE_BOOL, false, offsetof(wk_adamw_arguments, keep_gradients),
+     0.0, -INFINITY, INFINITY, "gradients stay and the next backward adds to them",
+     NULL},
+    {"amsgrad", WK_ATTRIBUTE_BOOL, false, offsetof(wk_adamw_arguments, amsgrad),
+     0.0, -INFINITY, INFINITY, "divide by the largest mean square so far (Reddi et al. 2018)",
+     NULL},
+    {"clip_norm", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_adamw_arguments, clip_norm),
+     0.0, 0.0, INFINITY, "scales all gradients so that the norm of them all is at most this; 0: not",
+     NULL},
+    {"clip_value", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_adamw_arguments, clip_value),
+     0.0, 0.0, INFINITY, "brings every element of a gradient to -this .. this; 0: not",
+     NULL},
+};
+static const wk_attribute attributes_rmsprop[] = {
+    {"learning_rate", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_rmsprop_arguments, learning_rate),
+     0.01, 0.0, INFINITY, "step size",
+     NULL},
+    {"alpha", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_rmsprop_arguments, alpha),
+     0.99, 0.0, 1.0, "decay of the square's mean",
+     NULL},
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_rmsprop_arguments, epsilon),
+     1e-08, 0.0, INFINITY, "added to the root",
+     NULL},
+    {"momentum", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_rmsprop_arguments, momentum),
+     0.0, 0.0, INFINITY, "how much of the last step is kept",
+     NULL},
+    {"weight_decay", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_rmsprop_arguments, weight_decay),
+     0.0, 0.0, INFINITY, "times the value, added to the gradient",
+     NULL},
+    {"keep_gradients", WK_ATTRIBUTE_BOOL, false, offsetof(wk_rmsprop_arguments, keep_gradients),
+     0.0, -INFINITY, INFINITY, "gradients stay and the next backward adds to them",
+     NULL},
+    {"centred", WK_ATTRIBUTE_BOOL, false, offsetof(wk_rmsprop_arguments, centred),
+     0.0, -INFINITY, INFINITY, "divide by the deviation from the mean",
+     NULL},
+    {"clip_norm", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_rmsprop_arguments, clip_norm),
+     0.0, 0.0, INFINITY, "scales all gradients so that the norm of them all is at most this; 0: not",
+     NULL},
+    {"clip_value", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_rmsprop_arguments, clip_value),
+     0.0, 0.0, INFINITY, "brings every element of a gradient to -this .. this; 0: not",
+     NULL},
+};
+static const wk_attribute attributes_adagrad[] = {
+    {"learning_rate", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_adagrad_arguments, learning_rate),
+     0.01, 0.0, INFINITY, "step size",
+     NULL},
+    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_adagrad_arguments, epsilon),
+     1e-10, 0.0, INFINITY, "added to the root",
+     NULL},
+    {"learning_rate_decay", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_adagrad_arguments, learning_rate_decay),
+     0.0, 0.0, INFINITY, "the step size of step t is divided by 1 + this times (t - 1)",
+     NULL},
+    {"weight_decay", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_adagrad_arguments, weight_decay),
+     0.0, 0.0, INFINITY, "times the value, added to the gradient",
+     NULL},
+    {"keep_gradients", WK_ATTRIBUTE_BOOL, false, offsetof(wk_adagrad_arguments, keep_gradients),
+     0.0, -INFINITY, INFINITY, "gradients stay and the next backward adds to them",
+     NULL},
+    {"clip_norm", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_adagrad_arguments, clip_norm),
+     0.0, 0.0, INFINITY, "scales all gradients so that the norm of them all is at most this; 0: not",
+     NULL},
+    {"clip_value", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_adagrad_arguments, clip_value),
+     0.0, 0.0, INFINITY, "brings every element of a gradient to -this .. this; 0: not",
+     NULL},
+};
+static const wk_attribute attributes_lion[] = {
+    {"learning_rate", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_lion_arguments, learning_rate),
+     0.0001, 0.0, INFINITY, "step size",
+     NULL},
+    {"beta1", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_lion_arguments, beta1),
+     0.9, 0.0, 0.9999999, "decay of the mean whose sign is taken",
+     NULL},
+    {"beta2", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_lion_arguments, beta2),
+     0.99, 0.0, 0.9999999, "decay of the mean that is kept",
+     NULL},
+    {"weight_decay", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_lion_arguments, weight_decay),
+     0.0, 0.0, INFINITY, "times the step size and the value, taken from the value",
+     NULL},
+    {"keep_gradients", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lion_arguments, keep_gradients),
+     0.0, -INFINITY, INFINITY, "gradients stay and the next backward adds to them",
+     NULL},
+    {"clip_norm", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_lion_arguments, clip_norm),
+     0.0, 0.0, INFINITY, "scales all gradients so that the norm of them all is at most this; 0: not",
+     NULL},
+    {"clip_value", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_lion_arguments, clip_value),
+     0.0, 0.0, INFINITY, "brings every element of a gradient to -this .. this; 0: not",
+     NULL},
+};
+static const wk_slot slots_sgd[] = {{"velocity", 2}};
+wk_status wk_optimizer_step_sgd(const wk_update *update);
 
-static const char *const slots_adam[] = {"mean", "square"};
-wk_status wk_optimizer_step_adam(wk_optimizer *optimizer, const wk_update *update);
+static const wk_slot slots_adam[] = {{"mean", 0}, {"square", 0}, {"largest", 64}};
+wk_status wk_optimizer_step_adam(const wk_update *update);
+
+static const wk_slot slots_adamw[] = {{"mean", 0}, {"square", 0}, {"largest", 64}};
+wk_status wk_optimizer_step_adamw(const wk_update *update);
+
+static const wk_slot slots_rmsprop[] = {{"square", 0}, {"mean", 72}, {"velocity", 72}};
+wk_status wk_optimizer_step_rmsprop(const wk_update *update);
+
+static const wk_slot slots_adagrad[] = {{"square", 0}};
+wk_status wk_optimizer_step_adagrad(const wk_update *update);
+
+static const wk_slot slots_lion[] = {{"mean", 0}};
+wk_status wk_optimizer_step_lion(const wk_update *update);
 
 const wk_optimizer_type wk_optimizer_table[] = {
-    {"sgd", {attributes_sgd, 4, sizeof(wk_sgd_arguments), offsetof(wk_sgd_arguments, module) + sizeof(((wk_sgd_arguments *)NULL)->module)},
+    {"sgd", {attributes_sgd, 8, sizeof(wk_sgd_arguments), offsetof(wk_sgd_arguments, module) + sizeof(((wk_sgd_arguments *)NULL)->module)},
      slots_sgd, 1, wk_optimizer_step_sgd},
-    {"adam", {attributes_adam, 6, sizeof(wk_adam_arguments), offsetof(wk_adam_arguments, module) + sizeof(((wk_adam_arguments *)NULL)->module)},
-     slots_adam, 2, wk_optimizer_step_adam},
+    {"adam", {attributes_adam, 9, sizeof(wk_adam_arguments), offsetof(wk_adam_arguments, module) + sizeof(((wk_adam_arguments *)NULL)->module)},
+     slots_adam, 3, wk_optimizer_step_adam},
+    {"adamw", {attributes_adamw, 9, sizeof(wk_adamw_arguments), offsetof(wk_adamw_arguments, module) + sizeof(((wk_adamw_arguments *)NULL)->module)},
+     slots_adamw, 3, wk_optimizer_step_adamw},
+    {"rmsprop", {attributes_rmsprop, 9, sizeof(wk_rmsprop_arguments), offsetof(wk_rmsprop_arguments, module) + sizeof(((wk_rmsprop_arguments *)NULL)->module)},
+     slots_rmsprop, 3, wk_optimizer_step_rmsprop},
+    {"adagrad", {attributes_adagrad, 7, sizeof(wk_adagrad_arguments), offsetof(wk_adagrad_arguments, module) + sizeof(((wk_adagrad_arguments *)NULL)->module)},
+     slots_adagrad, 1, wk_optimizer_step_adagrad},
+    {"lion", {attributes_lion, 7, sizeof(wk_lion_arguments), offsetof(wk_lion_arguments, module) + sizeof(((wk_lion_arguments *)NULL)->module)},
+     slots_lion, 1, wk_optimizer_step_lion},
 };
 
-const int wk_optimizer_table_count = 2;
+const int wk_optimizer_table_count = 6;

@@ -330,3 +330,16 @@ wk_status wk_attribute_from_text(const wk_attribute *attribute, void *settings, 
   if (parse_field(attribute, field(attribute, settings), text)) return WK_OK;
   return wk_fail(WK_ERROR_ARGUMENT, "%s cannot be %s", attribute->name, text);
 }
+
+double wk_attribute_number(const wk_attribute *attribute, const void *settings) {
+  const void *at = (const char *)settings + attribute->offset;
+  return attribute->type == WK_ATTRIBUTE_BOOL ? *(const bool *)at : 0.0 + *(const double *)at;
+}
+
+void wk_attribute_set_number(const wk_attribute *attribute, void *settings, double value) {
+  void *at = (char *)settings + attribute->offset;
+  if (attribute->type == WK_ATTRIBUTE_BOOL)
+    *(bool *)at = value != 0;
+  else
+    *(double *)at = value == 0 ? WK_EXACTLY_ZERO : value;
+}

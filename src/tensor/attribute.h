@@ -63,6 +63,11 @@ wk_status wk_attribute_check(const wk_attribute *attribute, const char *what, do
 /* The attribute called `name`, or NULL. */
 const wk_attribute *wk_settings_find(const wk_settings *settings, const char *name);
 
+/* The value of an attribute that is a bool or a double, in resolved settings; an unset number is 0.
+ * What is set to 0 stays so when the settings are resolved again. */
+double wk_attribute_number(const wk_attribute *attribute, const void *settings);
+void wk_attribute_set_number(const wk_attribute *attribute, void *settings, double value);
+
 /* One attribute's value as JSON text (numbers, true, [1, 2], "f32") and back. Reading raises
  * WK_ERROR_ARGUMENT naming the attribute when the text is not such a value. */
 wk_status wk_attribute_to_text(const wk_attribute *attribute, const void *settings, wk_text *text);

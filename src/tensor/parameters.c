@@ -231,33 +231,37 @@ wk_tensor *wk_leaf_gradient(wk_tensor *leaf) {
 
 /* ---- passes over segments ---- */
 
-static bool takes_part(const wk_segment *segment) {
+bool wk_segment_takes_part(const wk_segment *segment) {
   const wk_tensor *tensor = segment->tensor;
-  return !tensor->frozen && tensor->leaf->gradient && tensor->leaf->valid;
+  return !tensor->frozen && tensor->leaf && tensor->leaf->gradient && tensor->leaf->valid;
 }
 
-static wk_status each_run_of_chunk(wk_parameters *set, size_t chunk, wk_segment_run run,
-                                   void *context) {
+static wk_status each_run_of_chunk(wk_parameters *set, const uint32_t *groups, size_t chunk,
+                                   wk_segment_run run, void *context) {
   int64_t start = 0, count = 0;
+  uint32_t group = 0;
   for (size_t i = 0; i < set->segment_count; i++) {
     const wk_segment *segment = &set->segments[i];
     if (segment->chunk != chunk) continue;
-    if (takes_part(segment)) {
-      if (!count) start = segment->start;
-      count += segment->padded;
-    } else if (count) {
-      const wk_status status = run(context, chunk, start, count);
+    const bool takes_part = wk_segment_takes_part(segment);
+    const uint32_t own = groups ? groups[i] : 0;
+    if (count && (!takes_part || own != group)) {
+      const wk_status status = run(context, group, chunk, start, count);
       if (status < 0) return status;
       count = 0;
     }
+    if (!takes_part) continue;
+    if (!count) start = segment->start, group = own;
+    count += segment->padded;
   }
-  return count ? run(context, chunk, start, count) : WK_OK;
+  return count ? run(context, group, chunk, start, count) : WK_OK;
 }
 
-wk_status wk_parameters_each_run(wk_parameters *set, wk_segment_run run, void *context) {
+wk_status wk_parameters_each_run(wk_parameters *set, const uint32_t *groups, wk_segment_run run,
+                                 void *context) {
   if (wk_failed()) return wk_error_pending;
   for (size_t i = 0; i < set->chunk_count; i++) {
-    const wk_status status = each_run_of_chunk(set, i, run, context);
+    const wk_status status = each_run_of_chunk(set, groups, i, run, context);
     if (status < 0) return status;
   }
   return WK_OK;

@@ -50,10 +50,16 @@ wk_tensor *wk_leaf_gradient(wk_tensor *leaf);
 /* What the tensor knows of its gradient, made at first need; NULL without memory. */
 wk_leaf *wk_leaf_ensure(wk_tensor *tensor);
 
+/* Whether a pass uses the segment: it is not frozen and has a valid gradient. */
+bool wk_segment_takes_part(const wk_segment *segment);
+
 /* A run of neighbouring segments that an optimizer treats alike: [start, start + count) of a chunk.
- * Calls `run` for each maximal run of segments that are not frozen and have a valid gradient. */
-typedef wk_status (*wk_segment_run)(void *context, size_t chunk, int64_t start, int64_t count);
-wk_status wk_parameters_each_run(wk_parameters *set, wk_segment_run run, void *context);
+ * Calls `run` for each maximal run of segments that take part and have the same number in `groups`
+ * (NULL: 0), which has one for each segment. */
+typedef wk_status (*wk_segment_run)(void *context, uint32_t group, size_t chunk, int64_t start,
+                                    int64_t count);
+wk_status wk_parameters_each_run(wk_parameters *set, const uint32_t *groups, wk_segment_run run,
+                                 void *context);
 
 /* To be called by whoever wrote elements [start, start + count) of a chunk's values through its
  * storage or a view of it: the parameters there count it as a write. */

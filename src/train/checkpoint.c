@@ -145,7 +145,7 @@ static json_t *read_metadata(const wk_safetensors *file) {
 
 static char *slot_name(const wk_optimizer_type *type, int slot, const wk_tensor *parameter) {
   wk_text name = {0};
-  wk_text_append(&name, WK_CHECKPOINT_PREFIX "%s.%s", type->slot_names[slot],
+  wk_text_append(&name, WK_CHECKPOINT_PREFIX "%s.%s", type->slots[slot].name,
                  wk_tensor_name(parameter));
   return name.data;
 }
@@ -165,13 +165,14 @@ static wk_status add_slots(wk_safetensors_writer *writer, wk_module *module,
   const wk_parameters *set = wk_module_parameters(module);
   wk_status status = wk_error_status();
   for (int slot = 0; slot < wk_optimizer_type_of(optimizer)->slot_count; slot++)
-    for (size_t i = 0; status == WK_OK && i < wk_parameters_count(set); i++)
+    for (size_t i = 0; wk_optimizer_slot_exists(optimizer, slot) && status == WK_OK && i < wk_parameters_count(set); i++)
       status = add_slot(writer, optimizer, slot, i, set);
   return status;
 }
 
 /* What is to be restored: values[slot + 1][i], slot -1 being the parameters themselves. They
- * belong to the innermost scope. */
+ * belong to the innermost scope. A slot that was not in use when the checkpoint was written is NULL
+ * throughout. */
 typedef struct restored {
   wk_parameters *set;
   wk_optimizer *optimizer;
@@ -179,43 +180,71 @@ typedef struct restored {
   wk_tensor **values;
 } restored;
 
+static bool holds(const wk_safetensors *file, const char *name) {
+  for (size_t i = 0; i < wk_safetensors_count(file); i++)
+    if (strcmp(wk_safetensors_name(file, i), name) == 0) return true;
+  return false;
+}
+
+/* Reads a slot, or the parameters; a slot is there for all of them or for none. */
+static size_t read_part(const wk_safetensors *file, restored *r, int slot) {
+  const wk_optimizer_type *type = wk_optimizer_type_of(r->optimizer);
+  size_t found = 0;
+  for (size_t i = 0; i < r->count && !wk_failed(); i++) {
+    const wk_tensor *parameter = wk_parameters_get(r->set, i);
+    char *name = slot < 0 ? wk_duplicate_string(wk_tensor_name(parameter))
+                          : slot_name(type, slot, parameter);
+    if (name && slot >= 0 && i == 0 && !holds(file, name)) {
+      wk_deallocate(name);
+      return 0;
+    }
+    if (name)
+      r->values[(size_t)(slot + 1) * r->count + i] =
+          wk_model_file_tensor(file, name, wk_tensor_shape(parameter), wk_tensor_dtype(parameter));
+    found++;
+    wk_deallocate(name);
+  }
+  return found;
+}
+
 static wk_status read_tensors(const wk_safetensors *file, restored *r) {
   const wk_optimizer_type *type = wk_optimizer_type_of(r->optimizer);
   const size_t parts = (size_t)type->slot_count + 1;
+  size_t found = 0;
   r->count = wk_parameters_count(r->set);
-  if (wk_safetensors_count(file) != parts * r->count)
+  r->values = wk_allocate_zeroed(parts * r->count + 1, sizeof *r->values);
+  for (int slot = -1; slot < type->slot_count && !wk_failed(); slot++)
+    found += read_part(file, r, slot);
+  if (!wk_failed() && wk_safetensors_count(file) != found)
     return wk_fail(WK_ERROR_FORMAT,
                    "the checkpoint holds %zu tensors, but this network and its "
                    "optimizer %s have %zu",
-                   wk_safetensors_count(file), type->name, parts * r->count);
-  r->values = wk_allocate_zeroed(parts * r->count + 1, sizeof *r->values);
-  for (size_t i = 0; i < parts * r->count && !wk_failed(); i++) {
-    const wk_tensor *parameter = wk_parameters_get(r->set, i % r->count);
-    const int slot = (int)(i / r->count) - 1;
-    char *name = slot < 0 ? wk_duplicate_string(wk_tensor_name(parameter))
-                          : slot_name(type, slot, parameter);
-    if (name)
-      r->values[i] =
-          wk_model_file_tensor(file, name, wk_tensor_shape(parameter), wk_tensor_dtype(parameter));
-    wk_deallocate(name);
+                   wk_safetensors_count(file), type->name, found);
+  return wk_error_status();
+}
+
+static wk_status write_part(const restored *r, int slot) {
+  wk_tensor **values = r->values + (size_t)(slot + 1) * r->count;
+  if (slot >= 0) wk_optimizer_forget_slot(r->optimizer, slot);
+  for (size_t i = 0; i < r->count && values[i] && !wk_failed(); i++) {
+    wk_tensor *to = slot < 0 ? wk_tensor_retain(wk_parameters_get(r->set, i))
+                             : wk_optimizer_slot(r->optimizer, slot, i);
+    if (to)
+      wk_tensor_write(to, wk_tensor_data(values[i]),
+                      (size_t)wk_tensor_count(values[i]) *
+                          wk_dtype_size(wk_tensor_dtype(values[i])));
+    wk_tensor_release(to);
   }
   return wk_error_status();
 }
 
 static wk_status write_tensors(const restored *r) {
   WK_NO_GRADIENT;
-  const size_t parts = (size_t)wk_optimizer_type_of(r->optimizer)->slot_count + 1;
-  for (size_t i = 0; i < parts * r->count && !wk_failed(); i++) {
-    const int slot = (int)(i / r->count) - 1;
-    wk_tensor *to = slot < 0 ? wk_tensor_retain(wk_parameters_get(r->set, i % r->count))
-                             : wk_optimizer_slot(r->optimizer, slot, i % r->count);
-    const wk_tensor *from = r->values[i];
-    if (to)
-      wk_tensor_write(to, wk_tensor_data(from),
-                      (size_t)wk_tensor_count(from) * wk_dtype_size(wk_tensor_dtype(from)));
-    wk_tensor_release(to);
-  }
-  return wk_error_status();
+  wk_status status = WK_OK;
+  for (int slot = -1; slot < wk_optimizer_type_of(r->optimizer)->slot_count && status == WK_OK;
+       slot++)
+    status = write_part(r, slot);
+  return status;
 }
 
 /* ---- the parts of reading one ---- */

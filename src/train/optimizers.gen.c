@@ -16,3 +16,27 @@ wk_optimizer *wk_adam_create_at(wk_place here, const wk_adam_arguments *argument
   wk_parameters *parameters = wk_module_parameters(arguments ? arguments->module : NULL);
   return wk_optimizer_create_type(&wk_optimizer_table[1], parameters, here, arguments);
 }
+
+wk_optimizer *wk_adamw_create_at(wk_place here, const wk_adamw_arguments *arguments) {
+  if (wk_failed()) return NULL;
+  wk_parameters *parameters = wk_module_parameters(arguments ? arguments->module : NULL);
+  return wk_optimizer_create_type(&wk_optimizer_table[2], parameters, here, arguments);
+}
+
+wk_optimizer *wk_rmsprop_create_at(wk_place here, const wk_rmsprop_arguments *arguments) {
+  if (wk_failed()) return NULL;
+  wk_parameters *parameters = wk_module_parameters(arguments ? arguments->module : NULL);
+  return wk_optimizer_create_type(&wk_optimizer_table[3], parameters, here, arguments);
+}
+
+wk_optimizer *wk_adagrad_create_at(wk_place here, const wk_adagrad_arguments *arguments) {
+  if (wk_failed()) return NULL;
+  wk_parameters *parameters = wk_module_parameters(arguments ? arguments->module : NULL);
+  return wk_optimizer_create_type(&wk_optimizer_table[4], parameters, here, arguments);
+}
+
+wk_optimizer *wk_lion_create_at(wk_place here, const wk_lion_arguments *arguments) {
+  if (wk_failed()) return NULL;
+  wk_parameters *parameters = wk_module_parameters(arguments ? arguments->module : NULL);
+  return wk_optimizer_create_type(&wk_optimizer_table[5], parameters, here, arguments);
+}

@@ -111,7 +111,9 @@ typedef struct runs {
   wk_status answer;
 } runs;
 
-static wk_status note_run(void *context, size_t chunk, int64_t start, int64_t count) {
+static wk_status note_run(void *context, uint32_t group, size_t chunk, int64_t start,
+                          int64_t count) {
+  assert_int_equal(group, 0);
   runs *r = context;
   r->chunk[r->count] = chunk, r->start[r->count] = start, r->length[r->count] = count;
   r->count++;
@@ -130,25 +132,25 @@ static void runs_are_maximal(void **state) {
   wk_parameters *set = make_set();
   wk_parameters_lay_out(set);
   runs r = {0};
-  wk_parameters_each_run(set, note_run, &r);
+  wk_parameters_each_run(set, NULL, note_run, &r);
   assert_int_equal(r.count, 0);
   for (size_t i = 0; i < 4; i++) {
     assert_non_null(wk_leaf_gradient(wk_parameters_get(set, i)));
     wk_parameters_get(set, i)->leaf->valid = true;
   }
-  wk_parameters_each_run(set, note_run, &r);
+  wk_parameters_each_run(set, NULL, note_run, &r);
   assert_int_equal(r.count, 2);
   check_run(&r, 0, 0, 0, 48);
   check_run(&r, 1, 1, 0, 8);
   wk_parameters_freeze(set, 1, true);
   r = (runs){0};
-  wk_parameters_each_run(set, note_run, &r);
+  wk_parameters_each_run(set, NULL, note_run, &r);
   assert_int_equal(r.count, 3);
   check_run(&r, 0, 0, 0, 16);
   check_run(&r, 1, 0, 32, 16);
   wk_parameters_get(set, 0)->leaf->valid = false;
   r = (runs){.answer = WK_ERROR_CALLBACK};
-  assert_int_equal(wk_parameters_each_run(set, note_run, &r), WK_ERROR_CALLBACK);
+  assert_int_equal(wk_parameters_each_run(set, NULL, note_run, &r), WK_ERROR_CALLBACK);
   assert_int_equal(r.count, 1);
   check_run(&r, 0, 0, 32, 16);
   wk_parameters_free(set);

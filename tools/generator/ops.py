@@ -152,7 +152,8 @@ def op_row(op):
         f"    [{op.id}] = {{\n"
         f'        .name = "{op.name}", .id = {op.id}, .class = WK_CLASS_{op.class_.upper()}, .hidden = {str(op.hidden).lower()},\n'
         f"        .inputs = {'inputs_' + op.name if op.inputs else 'NULL'}, .input_count = {len(op.inputs)}, .output_count = {len(op.outputs)},\n"
-        f"        .output_dtype = {output_dtype}, .promotes = {str(op.promotes).lower()},\n"
+        f"        .output_dtype = {output_dtype}, .promotes = {str(op.promotes).lower()},"
+        f"{' .autocast = WK_AUTOCAST_' + op.autocast.upper() + ',' if op.autocast else ''}\n"
         f"        .settings = {settings_row(struct_name(op), 'attributes_' + op.name, op.attributes, last_required(op))},\n"
         f"        .infer = {infer_name(op)}, .composite = {'wk_composite_' + op.name if op.composite else 'NULL'},\n"
         f"        .is_native = {'wk_is_native_' + op.name if op.selective else 'NULL'},\n"

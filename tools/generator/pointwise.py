@@ -294,7 +294,7 @@ def is_vectorised(op, dtype):
     """Whether the kernel is compiled for every instruction set. What calls libm for each element gains nothing by
     that; what is rarely used, and f64 of more than one operation, are not worth the library's size."""
     if op.class_ == "update":
-        return True
+        return dtype == "f32"
     used = expression.functions(op.expression)
     if dtype == "f32":
         rare = op.gradient_in_parts and expression.operations(op.expression) > 1

@@ -82,6 +82,7 @@ class Op:
     promotes: bool = False  # mixed dtypes become the common one, as in PyTorch
     native: bool = False    # a composite that backends may run as one kernel: it has an infer, too
     selective: bool = False  # native only for the calls that wk_is_native_<op> picks
+    autocast: str = ""  # under autocast: "low" runs in the low type, "full" in f32; else inputs of two floats join
     expression: str = ""
     steps: list = dataclasses.field(default_factory=list)
     let: dict = dataclasses.field(default_factory=dict)  # names for parts of the expression and the gradients
@@ -149,6 +150,8 @@ def check_op(op):
         fail(where, "a pointwise op needs an expression")
     if not op.samples:
         fail(where, "no samples")
+    if op.autocast not in ("", "low", "full"):
+        fail(where, f"no autocast {op.autocast}")
     if any(a.type == "text" for a in op.attributes) and (not op.composite or op.native):
         fail(where, "texts are not kept for gradients: only composites have them")
     names = {i.name for i in op.inputs} | {a.name for a in op.attributes}
@@ -158,6 +161,11 @@ def check_op(op):
     for target, text in op.gradient.items():
         if target not in names or expression.names(text) - names - {"g", op.result_name()}:
             fail(where, f"gradient.{target}: unknown names")
+
+
+def substitute_step(step, let):
+    target, text = step.split("=", 1)
+    return f"{target.strip()} = {expression.substitute(text, let)}"
 
 
 def load_op(name, row):
@@ -177,7 +185,8 @@ def load_op(name, row):
     if unknown:
         fail(name, f"unknown keys {sorted(unknown)}")
     let = row.get("let", {})
-    row["expression"] = expression.substitute(row["expression"], let) if let else row.get("expression", "")
+    row["expression"] = expression.substitute(row["expression"], let) if let and "expression" in row else row.get("expression", "")
+    row["steps"] = [substitute_step(step, let) for step in row.get("steps", [])]
     row["gradient"] = {t: expression.substitute(text, let) for t, text in row.get("gradient", {}).items()}
     op = Op(name=name, inputs=inputs, attributes=load_attributes(name, attributes), outputs=outputs, **row)
     check_op(op)
@@ -228,7 +237,7 @@ class Settings:
     doc: str
     attributes: list
     builds: bool = False
-    slots: list = dataclasses.field(default_factory=list)
+    slots: list = dataclasses.field(default_factory=list)  # {name, when: settings of which one must be set}
 
 
 @dataclasses.dataclass

@@ -93,11 +93,18 @@ def optimizers_header(optimizers):
     return "".join(parts)
 
 
+def when(s, slot):
+    """A bit mask of the settings of which one must be set for the slot to be used; 0: it always is."""
+    names = [a.name for a in s.attributes]
+    return sum(1 << names.index(name) for name in slot.get("when", []))
+
+
 def optimizers_table(optimizers):
     parts = [NOTICE, '#include <math.h>\n\n#include "optim/optimizer.h"\n\n', tables(optimizers, "optimizer")]
     for s in optimizers:
-        parts.append(f"static const char *const slots_{s.name}[] = {{{', '.join(chr(34) + n + chr(34) for n in s.slots)}}};\n")
-        parts.append(f"wk_status wk_optimizer_step_{s.name}(wk_optimizer *optimizer, const wk_update *update);\n\n")
+        rows = ", ".join(f'{{"{slot["name"]}", {when(s, slot)}}}' for slot in s.slots)
+        parts.append(f"static const wk_slot slots_{s.name}[] = {{{rows}}};\n")
+        parts.append(f"wk_status wk_optimizer_step_{s.name}(const wk_update *update);\n\n")
     parts.append("const wk_optimizer_type wk_optimizer_table[] = {\n")
     for s in optimizers:
         parts.append(f'    {{"{s.name}", {settings_row(struct(s.name, "optimizer"), "attributes_" + s.name, s.attributes, "module")},\n'

@@ -38,6 +38,7 @@ const wk_kernel wk_cpu_kernels[] = {
     FLOATS(WK_OP_CROSS_ENTROPY, cross_entropy),
     FLOATS(WK_OP_CROSS_ENTROPY_GRADIENT, cross_entropy_gradient),
     {WK_OP_SUM, "cpu:sum", true, wk_cpu_refuse_reduce_in_place, wk_cpu_run_reduce},
+    FLOATS(WK_OP_SQUARE_SUM, square_sum),
     FLOATS(WK_OP_LSTM_STEPS, lstm_steps),
     FLOATS(WK_OP_LSTM_STEPS_GRADIENT, lstm_steps_gradient),
     FLOATS(WK_OP_GRU_STEPS, gru_steps),

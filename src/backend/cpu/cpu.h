@@ -41,6 +41,7 @@ wk_status wk_cpu_run_attention(const wk_kernel_call *call);
 wk_status wk_cpu_run_attention_gradient(const wk_kernel_call *call);
 const char *wk_cpu_refuse_reduce(const wk_kernel_call *call);
 wk_status wk_cpu_run_reduce(const wk_kernel_call *call);
+wk_status wk_cpu_run_square_sum(const wk_kernel_call *call);
 const char *wk_cpu_refuse_reduce_in_place(const wk_kernel_call *call);
 const char *wk_cpu_refuse_find(const wk_kernel_call *call);
 wk_status wk_cpu_run_argmax(const wk_kernel_call *call);

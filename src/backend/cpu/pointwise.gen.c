@@ -1748,6 +1748,16 @@ static void scale_shift_gradient_scale_f64(char *const *operand, int64_t count, 
   }
 }
 
+static void running_update_f64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_running_update_arguments *a = arguments;
+  const double momentum = (double)a->momentum;
+  double *restrict p0 = (double *)operand[0];
+  const double *restrict p1 = (const double *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p0[i] = (double)(((1.0 - momentum) * p0[i]) + (momentum * p1[i]));
+  }
+}
+
 static void add_i64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const int64_t *p0 = (const int64_t *)operand[0];
@@ -2087,7 +2097,185 @@ static void not_equal_bool(char *const *operand, int64_t count, const void *argu
   }
 }
 
-const wk_pointwise_kernel wk_pointwise_table_scalar[144][WK_ALL_KINDS] = {
+static void sgd_plain_update_f64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_sgd_plain_update_arguments *a = arguments;
+  const double learning_rate = (double)a->learning_rate;
+  const double weight_decay = (double)a->weight_decay;
+  const double scale = (double)a->scale;
+  const double limit = (double)a->limit;
+  double *restrict p0 = (double *)operand[0];
+  const double *restrict p1 = (const double *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p0[i] = (double)(p0[i] - (learning_rate * ((((scale * p1[i]) > limit) ? limit : (((scale * p1[i]) < (-limit)) ? (-limit) : (scale * p1[i]))) + (weight_decay * p0[i]))));
+  }
+}
+
+static void sgd_update_f64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_sgd_update_arguments *a = arguments;
+  const double learning_rate = (double)a->learning_rate;
+  const double momentum = (double)a->momentum;
+  const double weight_decay = (double)a->weight_decay;
+  const double factor = (double)a->factor;
+  const double nesterov = (double)a->nesterov;
+  const double scale = (double)a->scale;
+  const double limit = (double)a->limit;
+  double *restrict p0 = (double *)operand[0];
+  const double *restrict p1 = (const double *)operand[1];
+  double *restrict p2 = (double *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (double)((momentum * p2[i]) + (factor * ((((scale * p1[i]) > limit) ? limit : (((scale * p1[i]) < (-limit)) ? (-limit) : (scale * p1[i]))) + (weight_decay * p0[i]))));
+    p0[i] = (double)(p0[i] - (learning_rate * ((nesterov > 0.0) ? (((((scale * p1[i]) > limit) ? limit : (((scale * p1[i]) < (-limit)) ? (-limit) : (scale * p1[i]))) + (weight_decay * p0[i])) + (momentum * p2[i])) : p2[i])));
+  }
+}
+
+static void adam_update_f64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_adam_update_arguments *a = arguments;
+  const double step_size = (double)a->step_size;
+  const double correction = (double)a->correction;
+  const double beta1 = (double)a->beta1;
+  const double beta2 = (double)a->beta2;
+  const double epsilon = (double)a->epsilon;
+  const double weight_decay = (double)a->weight_decay;
+  const double shrink = (double)a->shrink;
+  const double scale = (double)a->scale;
+  const double limit = (double)a->limit;
+  double *restrict p0 = (double *)operand[0];
+  const double *restrict p1 = (const double *)operand[1];
+  double *restrict p2 = (double *)operand[2];
+  double *restrict p3 = (double *)operand[3];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (double)((beta1 * p2[i]) + ((1.0 - beta1) * ((((scale * p1[i]) > limit) ? limit : (((scale * p1[i]) < (-limit)) ? (-limit) : (scale * p1[i]))) + (weight_decay * p0[i]))));
+    p3[i] = (double)((beta2 * p3[i]) + ((1.0 - beta2) * (((((scale * p1[i]) > limit) ? limit : (((scale * p1[i]) < (-limit)) ? (-limit) : (scale * p1[i]))) + (weight_decay * p0[i])) * ((((scale * p1[i]) > limit) ? limit : (((scale * p1[i]) < (-limit)) ? (-limit) : (scale * p1[i]))) + (weight_decay * p0[i])))));
+    p0[i] = (double)((shrink * p0[i]) - ((step_size * p2[i]) / ((sqrt(p3[i]) * correction) + epsilon)));
+  }
+}
+
+static void amsgrad_update_f64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_amsgrad_update_arguments *a = arguments;
+  const double step_size = (double)a->step_size;
+  const double correction = (double)a->correction;
+  const double beta1 = (double)a->beta1;
+  const double beta2 = (double)a->beta2;
+  const double epsilon = (double)a->epsilon;
+  const double weight_decay = (double)a->weight_decay;
+  const double shrink = (double)a->shrink;
+  const double scale = (double)a->scale;
+  const double limit = (double)a->limit;
+  double *restrict p0 = (double *)operand[0];
+  const double *restrict p1 = (const double *)operand[1];
+  double *restrict p2 = (double *)operand[2];
+  double *restrict p3 = (double *)operand[3];
+  double *restrict p4 = (double *)operand[4];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (double)((beta1 * p2[i]) + ((1.0 - beta1) * ((((scale * p1[i]) > limit) ? limit : (((scale * p1[i]) < (-limit)) ? (-limit) : (scale * p1[i]))) + (weight_decay * p0[i]))));
+    p3[i] = (double)((beta2 * p3[i]) + ((1.0 - beta2) * (((((scale * p1[i]) > limit) ? limit : (((scale * p1[i]) < (-limit)) ? (-limit) : (scale * p1[i]))) + (weight_decay * p0[i])) * ((((scale * p1[i]) > limit) ? limit : (((scale * p1[i]) < (-limit)) ? (-limit) : (scale * p1[i]))) + (weight_decay * p0[i])))));
+    p4[i] = (double)scalar_maximum(p4[i], p3[i]);
+    p0[i] = (double)((shrink * p0[i]) - ((step_size * p2[i]) / ((sqrt(p4[i]) * correction) + epsilon)));
+  }
+}
+
+static void rmsprop_update_f64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_rmsprop_update_arguments *a = arguments;
+  const double learning_rate = (double)a->learning_rate;
+  const double alpha = (double)a->alpha;
+  const double epsilon = (double)a->epsilon;
+  const double weight_decay = (double)a->weight_decay;
+  const double scale = (double)a->scale;
+  const double limit = (double)a->limit;
+  double *restrict p0 = (double *)operand[0];
+  const double *restrict p1 = (const double *)operand[1];
+  double *restrict p2 = (double *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (double)((alpha * p2[i]) + ((1.0 - alpha) * (((((scale * p1[i]) > limit) ? limit : (((scale * p1[i]) < (-limit)) ? (-limit) : (scale * p1[i]))) + (weight_decay * p0[i])) * ((((scale * p1[i]) > limit) ? limit : (((scale * p1[i]) < (-limit)) ? (-limit) : (scale * p1[i]))) + (weight_decay * p0[i])))));
+    p0[i] = (double)(p0[i] - ((learning_rate * ((((scale * p1[i]) > limit) ? limit : (((scale * p1[i]) < (-limit)) ? (-limit) : (scale * p1[i]))) + (weight_decay * p0[i]))) / (sqrt(p2[i]) + epsilon)));
+  }
+}
+
+static void rmsprop_momentum_update_f64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_rmsprop_momentum_update_arguments *a = arguments;
+  const double learning_rate = (double)a->learning_rate;
+  const double alpha = (double)a->alpha;
+  const double epsilon = (double)a->epsilon;
+  const double weight_decay = (double)a->weight_decay;
+  const double momentum = (double)a->momentum;
+  const double centred = (double)a->centred;
+  const double scale = (double)a->scale;
+  const double limit = (double)a->limit;
+  double *restrict p0 = (double *)operand[0];
+  const double *restrict p1 = (const double *)operand[1];
+  double *restrict p2 = (double *)operand[2];
+  double *restrict p3 = (double *)operand[3];
+  double *restrict p4 = (double *)operand[4];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (double)((alpha * p2[i]) + ((1.0 - alpha) * (((((scale * p1[i]) > limit) ? limit : (((scale * p1[i]) < (-limit)) ? (-limit) : (scale * p1[i]))) + (weight_decay * p0[i])) * ((((scale * p1[i]) > limit) ? limit : (((scale * p1[i]) < (-limit)) ? (-limit) : (scale * p1[i]))) + (weight_decay * p0[i])))));
+    p3[i] = (double)((centred > 0.0) ? (p3[i] + ((1.0 - alpha) * (((((scale * p1[i]) > limit) ? limit : (((scale * p1[i]) < (-limit)) ? (-limit) : (scale * p1[i]))) + (weight_decay * p0[i])) - p3[i]))) : p3[i]);
+    p4[i] = (double)((momentum * p4[i]) + (((((scale * p1[i]) > limit) ? limit : (((scale * p1[i]) < (-limit)) ? (-limit) : (scale * p1[i]))) + (weight_decay * p0[i])) / (sqrt((p2[i] - (p3[i] * p3[i]))) + epsilon)));
+    p0[i] = (double)(p0[i] - (learning_rate * p4[i]));
+  }
+}
+
+static void adagrad_update_f64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_adagrad_update_arguments *a = arguments;
+  const double learning_rate = (double)a->learning_rate;
+  const double epsilon = (double)a->epsilon;
+  const double weight_decay = (double)a->weight_decay;
+  const double scale = (double)a->scale;
+  const double limit = (double)a->limit;
+  double *restrict p0 = (double *)operand[0];
+  const double *restrict p1 = (const double *)operand[1];
+  double *restrict p2 = (double *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (double)(p2[i] + (((((scale * p1[i]) > limit) ? limit : (((scale * p1[i]) < (-limit)) ? (-limit) : (scale * p1[i]))) + (weight_decay * p0[i])) * ((((scale * p1[i]) > limit) ? limit : (((scale * p1[i]) < (-limit)) ? (-limit) : (scale * p1[i]))) + (weight_decay * p0[i]))));
+    p0[i] = (double)(p0[i] - ((learning_rate * ((((scale * p1[i]) > limit) ? limit : (((scale * p1[i]) < (-limit)) ? (-limit) : (scale * p1[i]))) + (weight_decay * p0[i]))) / (sqrt(p2[i]) + epsilon)));
+  }
+}
+
+static void lion_update_f64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_lion_update_arguments *a = arguments;
+  const double learning_rate = (double)a->learning_rate;
+  const double beta1 = (double)a->beta1;
+  const double beta2 = (double)a->beta2;
+  const double shrink = (double)a->shrink;
+  const double scale = (double)a->scale;
+  const double limit = (double)a->limit;
+  double *restrict p0 = (double *)operand[0];
+  const double *restrict p1 = (const double *)operand[1];
+  double *restrict p2 = (double *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p0[i] = (double)((shrink * p0[i]) - (learning_rate * wk_real_sign(((beta1 * p2[i]) + ((1.0 - beta1) * (((scale * p1[i]) > limit) ? limit : (((scale * p1[i]) < (-limit)) ? (-limit) : (scale * p1[i]))))))));
+    p2[i] = (double)((beta2 * p2[i]) + ((1.0 - beta2) * (((scale * p1[i]) > limit) ? limit : (((scale * p1[i]) < (-limit)) ? (-limit) : (scale * p1[i])))));
+  }
+}
+
+static void bound_update_f64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_bound_update_arguments *a = arguments;
+  const double scale = (double)a->scale;
+  const double limit = (double)a->limit;
+  double *restrict p0 = (double *)operand[0];
+  for (int64_t i = 0; i < count; i++) {
+    p0[i] = (double)(((scale * p0[i]) > limit) ? limit : (((scale * p0[i]) < (-limit)) ? (-limit) : (scale * p0[i])));
+  }
+}
+
+static void copy_update_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  double *restrict p0 = (double *)operand[0];
+  const double *restrict p1 = (const double *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p0[i] = (double)p1[i];
+  }
+}
+
+static void add_update_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  double *restrict p0 = (double *)operand[0];
+  const double *restrict p1 = (const double *)operand[1];
+  for (int64_t i = 0; i < count; i++) {
+    p0[i] = (double)(p0[i] + p1[i]);
+  }
+}
+
+const wk_pointwise_kernel wk_pointwise_table_scalar[151][WK_ALL_KINDS] = {
     [1] = {[WK_KIND_F64] = gelu_exact_f64},
     [2] = {[WK_KIND_F64] = gelu_exact_gradient_x_f64},
     [3] = {[WK_KIND_F64] = gelu_tanh_f64},
@@ -2194,6 +2382,7 @@ const wk_pointwise_kernel wk_pointwise_table_scalar[144][WK_ALL_KINDS] = {
     [105] = {[WK_KIND_F64] = scale_shift_f64},
     [106] = {[WK_KIND_F64] = scale_shift_gradient_mean_f64},
     [107] = {[WK_KIND_F64] = scale_shift_gradient_scale_f64},
+    [108] = {[WK_KIND_F64] = running_update_f64},
     [109] = {[WK_KIND_I64] = add_i64},
     [110] = {[WK_KIND_I64] = subtract_i64},
     [111] = {[WK_KIND_I64] = multiply_i64},
@@ -2224,6 +2413,17 @@ const wk_pointwise_kernel wk_pointwise_table_scalar[144][WK_ALL_KINDS] = {
     [137] = {[WK_KIND_I64] = less_equal_i64},
     [138] = {[WK_KIND_I64] = greater_equal_i64},
     [139] = {[WK_KIND_I64] = not_equal_i64, [WK_KIND_BOOL] = not_equal_bool},
+    [140] = {[WK_KIND_F64] = sgd_plain_update_f64},
+    [141] = {[WK_KIND_F64] = sgd_update_f64},
+    [142] = {[WK_KIND_F64] = adam_update_f64},
+    [143] = {[WK_KIND_F64] = amsgrad_update_f64},
+    [144] = {[WK_KIND_F64] = rmsprop_update_f64},
+    [145] = {[WK_KIND_F64] = rmsprop_momentum_update_f64},
+    [146] = {[WK_KIND_F64] = adagrad_update_f64},
+    [147] = {[WK_KIND_F64] = lion_update_f64},
+    [148] = {[WK_KIND_F64] = bound_update_f64},
+    [149] = {[WK_KIND_F64] = copy_update_f64},
+    [150] = {[WK_KIND_F64] = add_update_f64},
 };
 
 const uint16_t wk_pointwise_place[WK_OP_COUNT] = {
@@ -2366,8 +2566,15 @@ const uint16_t wk_pointwise_place[WK_OP_COUNT] = {
     [WK_OP_LESS_EQUAL] = 137,
     [WK_OP_GREATER_EQUAL] = 138,
     [WK_OP_NOT_EQUAL] = 139,
-    [WK_OP_SGD_UPDATE] = 140,
-    [WK_OP_ADAM_UPDATE] = 141,
-    [WK_OP_COPY_UPDATE] = 142,
-    [WK_OP_ADD_UPDATE] = 143,
+    [WK_OP_SGD_PLAIN_UPDATE] = 140,
+    [WK_OP_SGD_UPDATE] = 141,
+    [WK_OP_ADAM_UPDATE] = 142,
+    [WK_OP_AMSGRAD_UPDATE] = 143,
+    [WK_OP_RMSPROP_UPDATE] = 144,
+    [WK_OP_RMSPROP_MOMENTUM_UPDATE] = 145,
+    [WK_OP_ADAGRAD_UPDATE] = 146,
+    [WK_OP_LION_UPDATE] = 147,
+    [WK_OP_BOUND_UPDATE] = 148,
+    [WK_OP_COPY_UPDATE] = 149,
+    [WK_OP_ADD_UPDATE] = 150,
 };

@@ -35,6 +35,7 @@ wk_status wk_reference_run_conv2d_data_gradient(const wk_kernel_call *call);
 wk_status wk_reference_run_conv2d_weight_gradient(const wk_kernel_call *call);
 
 wk_status wk_reference_run_sum(const wk_kernel_call *call);
+wk_status wk_reference_run_square_sum(const wk_kernel_call *call);
 wk_status wk_reference_run_product(const wk_kernel_call *call);
 wk_status wk_reference_run_max(const wk_kernel_call *call);
 wk_status wk_reference_run_min(const wk_kernel_call *call);

@@ -903,13 +903,27 @@ static int64_t integer_not_equal(int64_t *v, const void *arguments) {
   return (v[0] != v[1]);
 }
 
+static double real_sgd_plain_update(double *v, const void *arguments) {
+  const wk_sgd_plain_update_arguments *a = arguments;
+  const double learning_rate = (double)a->learning_rate;
+  const double weight_decay = (double)a->weight_decay;
+  const double scale = (double)a->scale;
+  const double limit = (double)a->limit;
+  v[0] = (v[0] - (learning_rate * ((((scale * v[1]) > limit) ? limit : (((scale * v[1]) < (-limit)) ? (-limit) : (scale * v[1]))) + (weight_decay * v[0]))));
+  return 0;
+}
+
 static double real_sgd_update(double *v, const void *arguments) {
   const wk_sgd_update_arguments *a = arguments;
   const double learning_rate = (double)a->learning_rate;
   const double momentum = (double)a->momentum;
   const double weight_decay = (double)a->weight_decay;
-  v[2] = ((momentum * v[2]) + (v[1] + (weight_decay * v[0])));
-  v[0] = (v[0] - (learning_rate * v[2]));
+  const double factor = (double)a->factor;
+  const double nesterov = (double)a->nesterov;
+  const double scale = (double)a->scale;
+  const double limit = (double)a->limit;
+  v[2] = ((momentum * v[2]) + (factor * ((((scale * v[1]) > limit) ? limit : (((scale * v[1]) < (-limit)) ? (-limit) : (scale * v[1]))) + (weight_decay * v[0]))));
+  v[0] = (v[0] - (learning_rate * ((nesterov > 0.0) ? (((((scale * v[1]) > limit) ? limit : (((scale * v[1]) < (-limit)) ? (-limit) : (scale * v[1]))) + (weight_decay * v[0])) + (momentum * v[2])) : v[2])));
   return 0;
 }
 
@@ -921,9 +935,93 @@ static double real_adam_update(double *v, const void *arguments) {
   const double beta2 = (double)a->beta2;
   const double epsilon = (double)a->epsilon;
   const double weight_decay = (double)a->weight_decay;
-  v[2] = ((beta1 * v[2]) + ((1.0 - beta1) * (v[1] + (weight_decay * v[0]))));
-  v[3] = ((beta2 * v[3]) + ((1.0 - beta2) * ((v[1] + (weight_decay * v[0])) * (v[1] + (weight_decay * v[0])))));
-  v[0] = (v[0] - ((step_size * v[2]) / ((sqrt(v[3]) * correction) + epsilon)));
+  const double shrink = (double)a->shrink;
+  const double scale = (double)a->scale;
+  const double limit = (double)a->limit;
+  v[2] = ((beta1 * v[2]) + ((1.0 - beta1) * ((((scale * v[1]) > limit) ? limit : (((scale * v[1]) < (-limit)) ? (-limit) : (scale * v[1]))) + (weight_decay * v[0]))));
+  v[3] = ((beta2 * v[3]) + ((1.0 - beta2) * (((((scale * v[1]) > limit) ? limit : (((scale * v[1]) < (-limit)) ? (-limit) : (scale * v[1]))) + (weight_decay * v[0])) * ((((scale * v[1]) > limit) ? limit : (((scale * v[1]) < (-limit)) ? (-limit) : (scale * v[1]))) + (weight_decay * v[0])))));
+  v[0] = ((shrink * v[0]) - ((step_size * v[2]) / ((sqrt(v[3]) * correction) + epsilon)));
+  return 0;
+}
+
+static double real_amsgrad_update(double *v, const void *arguments) {
+  const wk_amsgrad_update_arguments *a = arguments;
+  const double step_size = (double)a->step_size;
+  const double correction = (double)a->correction;
+  const double beta1 = (double)a->beta1;
+  const double beta2 = (double)a->beta2;
+  const double epsilon = (double)a->epsilon;
+  const double weight_decay = (double)a->weight_decay;
+  const double shrink = (double)a->shrink;
+  const double scale = (double)a->scale;
+  const double limit = (double)a->limit;
+  v[2] = ((beta1 * v[2]) + ((1.0 - beta1) * ((((scale * v[1]) > limit) ? limit : (((scale * v[1]) < (-limit)) ? (-limit) : (scale * v[1]))) + (weight_decay * v[0]))));
+  v[3] = ((beta2 * v[3]) + ((1.0 - beta2) * (((((scale * v[1]) > limit) ? limit : (((scale * v[1]) < (-limit)) ? (-limit) : (scale * v[1]))) + (weight_decay * v[0])) * ((((scale * v[1]) > limit) ? limit : (((scale * v[1]) < (-limit)) ? (-limit) : (scale * v[1]))) + (weight_decay * v[0])))));
+  v[4] = reference_maximum(v[4], v[3]);
+  v[0] = ((shrink * v[0]) - ((step_size * v[2]) / ((sqrt(v[4]) * correction) + epsilon)));
+  return 0;
+}
+
+static double real_rmsprop_update(double *v, const void *arguments) {
+  const wk_rmsprop_update_arguments *a = arguments;
+  const double learning_rate = (double)a->learning_rate;
+  const double alpha = (double)a->alpha;
+  const double epsilon = (double)a->epsilon;
+  const double weight_decay = (double)a->weight_decay;
+  const double scale = (double)a->scale;
+  const double limit = (double)a->limit;
+  v[2] = ((alpha * v[2]) + ((1.0 - alpha) * (((((scale * v[1]) > limit) ? limit : (((scale * v[1]) < (-limit)) ? (-limit) : (scale * v[1]))) + (weight_decay * v[0])) * ((((scale * v[1]) > limit) ? limit : (((scale * v[1]) < (-limit)) ? (-limit) : (scale * v[1]))) + (weight_decay * v[0])))));
+  v[0] = (v[0] - ((learning_rate * ((((scale * v[1]) > limit) ? limit : (((scale * v[1]) < (-limit)) ? (-limit) : (scale * v[1]))) + (weight_decay * v[0]))) / (sqrt(v[2]) + epsilon)));
+  return 0;
+}
+
+static double real_rmsprop_momentum_update(double *v, const void *arguments) {
+  const wk_rmsprop_momentum_update_arguments *a = arguments;
+  const double learning_rate = (double)a->learning_rate;
+  const double alpha = (double)a->alpha;
+  const double epsilon = (double)a->epsilon;
+  const double weight_decay = (double)a->weight_decay;
+  const double momentum = (double)a->momentum;
+  const double centred = (double)a->centred;
+  const double scale = (double)a->scale;
+  const double limit = (double)a->limit;
+  v[2] = ((alpha * v[2]) + ((1.0 - alpha) * (((((scale * v[1]) > limit) ? limit : (((scale * v[1]) < (-limit)) ? (-limit) : (scale * v[1]))) + (weight_decay * v[0])) * ((((scale * v[1]) > limit) ? limit : (((scale * v[1]) < (-limit)) ? (-limit) : (scale * v[1]))) + (weight_decay * v[0])))));
+  v[3] = ((centred > 0.0) ? (v[3] + ((1.0 - alpha) * (((((scale * v[1]) > limit) ? limit : (((scale * v[1]) < (-limit)) ? (-limit) : (scale * v[1]))) + (weight_decay * v[0])) - v[3]))) : v[3]);
+  v[4] = ((momentum * v[4]) + (((((scale * v[1]) > limit) ? limit : (((scale * v[1]) < (-limit)) ? (-limit) : (scale * v[1]))) + (weight_decay * v[0])) / (sqrt((v[2] - (v[3] * v[3]))) + epsilon)));
+  v[0] = (v[0] - (learning_rate * v[4]));
+  return 0;
+}
+
+static double real_adagrad_update(double *v, const void *arguments) {
+  const wk_adagrad_update_arguments *a = arguments;
+  const double learning_rate = (double)a->learning_rate;
+  const double epsilon = (double)a->epsilon;
+  const double weight_decay = (double)a->weight_decay;
+  const double scale = (double)a->scale;
+  const double limit = (double)a->limit;
+  v[2] = (v[2] + (((((scale * v[1]) > limit) ? limit : (((scale * v[1]) < (-limit)) ? (-limit) : (scale * v[1]))) + (weight_decay * v[0])) * ((((scale * v[1]) > limit) ? limit : (((scale * v[1]) < (-limit)) ? (-limit) : (scale * v[1]))) + (weight_decay * v[0]))));
+  v[0] = (v[0] - ((learning_rate * ((((scale * v[1]) > limit) ? limit : (((scale * v[1]) < (-limit)) ? (-limit) : (scale * v[1]))) + (weight_decay * v[0]))) / (sqrt(v[2]) + epsilon)));
+  return 0;
+}
+
+static double real_lion_update(double *v, const void *arguments) {
+  const wk_lion_update_arguments *a = arguments;
+  const double learning_rate = (double)a->learning_rate;
+  const double beta1 = (double)a->beta1;
+  const double beta2 = (double)a->beta2;
+  const double shrink = (double)a->shrink;
+  const double scale = (double)a->scale;
+  const double limit = (double)a->limit;
+  v[0] = ((shrink * v[0]) - (learning_rate * wk_real_sign(((beta1 * v[2]) + ((1.0 - beta1) * (((scale * v[1]) > limit) ? limit : (((scale * v[1]) < (-limit)) ? (-limit) : (scale * v[1]))))))));
+  v[2] = ((beta2 * v[2]) + ((1.0 - beta2) * (((scale * v[1]) > limit) ? limit : (((scale * v[1]) < (-limit)) ? (-limit) : (scale * v[1])))));
+  return 0;
+}
+
+static double real_bound_update(double *v, const void *arguments) {
+  const wk_bound_update_arguments *a = arguments;
+  const double scale = (double)a->scale;
+  const double limit = (double)a->limit;
+  v[0] = (((scale * v[0]) > limit) ? limit : (((scale * v[0]) < (-limit)) ? (-limit) : (scale * v[0])));
   return 0;
 }
 
@@ -1079,8 +1177,15 @@ const wk_reference_pointwise wk_reference_pointwise_table[WK_OP_COUNT] = {
     [WK_OP_LESS_EQUAL] = {real_less_equal, integer_less_equal},
     [WK_OP_GREATER_EQUAL] = {real_greater_equal, integer_greater_equal},
     [WK_OP_NOT_EQUAL] = {real_not_equal, integer_not_equal},
+    [WK_OP_SGD_PLAIN_UPDATE] = {real_sgd_plain_update, NULL},
     [WK_OP_SGD_UPDATE] = {real_sgd_update, NULL},
     [WK_OP_ADAM_UPDATE] = {real_adam_update, NULL},
+    [WK_OP_AMSGRAD_UPDATE] = {real_amsgrad_update, NULL},
+    [WK_OP_RMSPROP_UPDATE] = {real_rmsprop_update, NULL},
+    [WK_OP_RMSPROP_MOMENTUM_UPDATE] = {real_rmsprop_momentum_update, NULL},
+    [WK_OP_ADAGRAD_UPDATE] = {real_adagrad_update, NULL},
+    [WK_OP_LION_UPDATE] = {real_lion_update, NULL},
+    [WK_OP_BOUND_UPDATE] = {real_bound_update, NULL},
     [WK_OP_COPY_UPDATE] = {real_copy_update, NULL},
     [WK_OP_ADD_UPDATE] = {real_add_update, NULL},
 };

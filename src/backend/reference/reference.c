@@ -42,6 +42,7 @@ const wk_kernel wk_reference_kernels[] = {
     ROW(CONV2D_DATA_GRADIENT, conv2d_data_gradient),
     ROW(CONV2D_WEIGHT_GRADIENT, conv2d_weight_gradient),
     ROW(SUM, sum),
+    ROW(SQUARE_SUM, square_sum),
     ROW(PRODUCT, product),
     ROW(MAX, max),
     ROW(MIN, min),

@@ -638,16 +638,6 @@ static void running_update_f32(char *const *operand, int64_t count, const void *
   }
 }
 
-static void running_update_f64(char *const *operand, int64_t count, const void *arguments) {
-  const wk_running_update_arguments *a = arguments;
-  const double momentum = (double)a->momentum;
-  double *restrict p0 = (double *)operand[0];
-  const double *restrict p1 = (const double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p0[i] = (double)(((1.0 - momentum) * p0[i]) + (momentum * p1[i]));
-  }
-}
-
 static void add_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += V_LANES) {
@@ -1128,34 +1118,39 @@ static void not_equal_f64(char *const *operand, int64_t count, const void *argum
   }
 }
 
+static void sgd_plain_update_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_sgd_plain_update_arguments *a = arguments;
+  const vf32 learning_rate = v_splat((float)a->learning_rate);
+  const vf32 weight_decay = v_splat((float)a->weight_decay);
+  const vf32 scale = v_splat((float)a->scale);
+  const vf32 limit = v_splat((float)a->limit);
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    vf32 value = v_load(operand[0], i, lanes);
+    const vf32 gradient = v_load(operand[1], i, lanes);
+    value = (value - (learning_rate * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value))));
+    v_store(operand[0], i, lanes, value);
+  }
+}
+
 static void sgd_update_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_sgd_update_arguments *a = arguments;
   const vf32 learning_rate = v_splat((float)a->learning_rate);
   const vf32 momentum = v_splat((float)a->momentum);
   const vf32 weight_decay = v_splat((float)a->weight_decay);
+  const vf32 factor = v_splat((float)a->factor);
+  const vf32 nesterov = v_splat((float)a->nesterov);
+  const vf32 scale = v_splat((float)a->scale);
+  const vf32 limit = v_splat((float)a->limit);
   for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
     vf32 value = v_load(operand[0], i, lanes);
     const vf32 gradient = v_load(operand[1], i, lanes);
     vf32 velocity = v_load(operand[2], i, lanes);
-    velocity = ((momentum * velocity) + (gradient + (weight_decay * value)));
-    value = (value - (learning_rate * velocity));
+    velocity = ((momentum * velocity) + (factor * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value))));
+    value = (value - (learning_rate * v_select((nesterov > v_splat(0.0f)), ((v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) + (momentum * velocity)), velocity)));
     v_store(operand[2], i, lanes, velocity);
     v_store(operand[0], i, lanes, value);
-  }
-}
-
-static void sgd_update_f64(char *const *operand, int64_t count, const void *arguments) {
-  const wk_sgd_update_arguments *a = arguments;
-  const double learning_rate = (double)a->learning_rate;
-  const double momentum = (double)a->momentum;
-  const double weight_decay = (double)a->weight_decay;
-  double *restrict p0 = (double *)operand[0];
-  const double *restrict p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)((momentum * p2[i]) + (p1[i] + (weight_decay * p0[i])));
-    p0[i] = (double)(p0[i] - (learning_rate * p2[i]));
   }
 }
 
@@ -1167,37 +1162,149 @@ static void adam_update_f32(char *const *operand, int64_t count, const void *arg
   const vf32 beta2 = v_splat((float)a->beta2);
   const vf32 epsilon = v_splat((float)a->epsilon);
   const vf32 weight_decay = v_splat((float)a->weight_decay);
+  const vf32 shrink = v_splat((float)a->shrink);
+  const vf32 scale = v_splat((float)a->scale);
+  const vf32 limit = v_splat((float)a->limit);
   for (int64_t i = 0; i < count; i += V_LANES) {
     const int64_t lanes = count - i;
     vf32 value = v_load(operand[0], i, lanes);
     const vf32 gradient = v_load(operand[1], i, lanes);
     vf32 mean = v_load(operand[2], i, lanes);
     vf32 square = v_load(operand[3], i, lanes);
-    mean = ((beta1 * mean) + ((v_splat(1.0f) - beta1) * (gradient + (weight_decay * value))));
-    square = ((beta2 * square) + ((v_splat(1.0f) - beta2) * ((gradient + (weight_decay * value)) * (gradient + (weight_decay * value)))));
-    value = (value - ((step_size * mean) / ((v_sqrt(square) * correction) + epsilon)));
+    mean = ((beta1 * mean) + ((v_splat(1.0f) - beta1) * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value))));
+    square = ((beta2 * square) + ((v_splat(1.0f) - beta2) * ((v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)))));
+    value = ((shrink * value) - ((step_size * mean) / ((v_sqrt(square) * correction) + epsilon)));
     v_store(operand[2], i, lanes, mean);
     v_store(operand[3], i, lanes, square);
     v_store(operand[0], i, lanes, value);
   }
 }
 
-static void adam_update_f64(char *const *operand, int64_t count, const void *arguments) {
-  const wk_adam_update_arguments *a = arguments;
-  const double step_size = (double)a->step_size;
-  const double correction = (double)a->correction;
-  const double beta1 = (double)a->beta1;
-  const double beta2 = (double)a->beta2;
-  const double epsilon = (double)a->epsilon;
-  const double weight_decay = (double)a->weight_decay;
-  double *restrict p0 = (double *)operand[0];
-  const double *restrict p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  double *restrict p3 = (double *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)((beta1 * p2[i]) + ((1.0 - beta1) * (p1[i] + (weight_decay * p0[i]))));
-    p3[i] = (double)((beta2 * p3[i]) + ((1.0 - beta2) * ((p1[i] + (weight_decay * p0[i])) * (p1[i] + (weight_decay * p0[i])))));
-    p0[i] = (double)(p0[i] - ((step_size * p2[i]) / ((sqrt(p3[i]) * correction) + epsilon)));
+static void amsgrad_update_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_amsgrad_update_arguments *a = arguments;
+  const vf32 step_size = v_splat((float)a->step_size);
+  const vf32 correction = v_splat((float)a->correction);
+  const vf32 beta1 = v_splat((float)a->beta1);
+  const vf32 beta2 = v_splat((float)a->beta2);
+  const vf32 epsilon = v_splat((float)a->epsilon);
+  const vf32 weight_decay = v_splat((float)a->weight_decay);
+  const vf32 shrink = v_splat((float)a->shrink);
+  const vf32 scale = v_splat((float)a->scale);
+  const vf32 limit = v_splat((float)a->limit);
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    vf32 value = v_load(operand[0], i, lanes);
+    const vf32 gradient = v_load(operand[1], i, lanes);
+    vf32 mean = v_load(operand[2], i, lanes);
+    vf32 square = v_load(operand[3], i, lanes);
+    vf32 largest = v_load(operand[4], i, lanes);
+    mean = ((beta1 * mean) + ((v_splat(1.0f) - beta1) * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value))));
+    square = ((beta2 * square) + ((v_splat(1.0f) - beta2) * ((v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)))));
+    largest = v_maximum(largest, square);
+    value = ((shrink * value) - ((step_size * mean) / ((v_sqrt(largest) * correction) + epsilon)));
+    v_store(operand[2], i, lanes, mean);
+    v_store(operand[3], i, lanes, square);
+    v_store(operand[4], i, lanes, largest);
+    v_store(operand[0], i, lanes, value);
+  }
+}
+
+static void rmsprop_update_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_rmsprop_update_arguments *a = arguments;
+  const vf32 learning_rate = v_splat((float)a->learning_rate);
+  const vf32 alpha = v_splat((float)a->alpha);
+  const vf32 epsilon = v_splat((float)a->epsilon);
+  const vf32 weight_decay = v_splat((float)a->weight_decay);
+  const vf32 scale = v_splat((float)a->scale);
+  const vf32 limit = v_splat((float)a->limit);
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    vf32 value = v_load(operand[0], i, lanes);
+    const vf32 gradient = v_load(operand[1], i, lanes);
+    vf32 square = v_load(operand[2], i, lanes);
+    square = ((alpha * square) + ((v_splat(1.0f) - alpha) * ((v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)))));
+    value = (value - ((learning_rate * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value))) / (v_sqrt(square) + epsilon)));
+    v_store(operand[2], i, lanes, square);
+    v_store(operand[0], i, lanes, value);
+  }
+}
+
+static void rmsprop_momentum_update_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_rmsprop_momentum_update_arguments *a = arguments;
+  const vf32 learning_rate = v_splat((float)a->learning_rate);
+  const vf32 alpha = v_splat((float)a->alpha);
+  const vf32 epsilon = v_splat((float)a->epsilon);
+  const vf32 weight_decay = v_splat((float)a->weight_decay);
+  const vf32 momentum = v_splat((float)a->momentum);
+  const vf32 centred = v_splat((float)a->centred);
+  const vf32 scale = v_splat((float)a->scale);
+  const vf32 limit = v_splat((float)a->limit);
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    vf32 value = v_load(operand[0], i, lanes);
+    const vf32 gradient = v_load(operand[1], i, lanes);
+    vf32 square = v_load(operand[2], i, lanes);
+    vf32 mean = v_load(operand[3], i, lanes);
+    vf32 velocity = v_load(operand[4], i, lanes);
+    square = ((alpha * square) + ((v_splat(1.0f) - alpha) * ((v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)))));
+    mean = v_select((centred > v_splat(0.0f)), (mean + ((v_splat(1.0f) - alpha) * ((v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) - mean))), mean);
+    velocity = ((momentum * velocity) + ((v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) / (v_sqrt((square - (mean * mean))) + epsilon)));
+    value = (value - (learning_rate * velocity));
+    v_store(operand[2], i, lanes, square);
+    v_store(operand[3], i, lanes, mean);
+    v_store(operand[4], i, lanes, velocity);
+    v_store(operand[0], i, lanes, value);
+  }
+}
+
+static void adagrad_update_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_adagrad_update_arguments *a = arguments;
+  const vf32 learning_rate = v_splat((float)a->learning_rate);
+  const vf32 epsilon = v_splat((float)a->epsilon);
+  const vf32 weight_decay = v_splat((float)a->weight_decay);
+  const vf32 scale = v_splat((float)a->scale);
+  const vf32 limit = v_splat((float)a->limit);
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    vf32 value = v_load(operand[0], i, lanes);
+    const vf32 gradient = v_load(operand[1], i, lanes);
+    vf32 square = v_load(operand[2], i, lanes);
+    square = (square + ((v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value))));
+    value = (value - ((learning_rate * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value))) / (v_sqrt(square) + epsilon)));
+    v_store(operand[2], i, lanes, square);
+    v_store(operand[0], i, lanes, value);
+  }
+}
+
+static void lion_update_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_lion_update_arguments *a = arguments;
+  const vf32 learning_rate = v_splat((float)a->learning_rate);
+  const vf32 beta1 = v_splat((float)a->beta1);
+  const vf32 beta2 = v_splat((float)a->beta2);
+  const vf32 shrink = v_splat((float)a->shrink);
+  const vf32 scale = v_splat((float)a->scale);
+  const vf32 limit = v_splat((float)a->limit);
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    vf32 value = v_load(operand[0], i, lanes);
+    const vf32 gradient = v_load(operand[1], i, lanes);
+    vf32 mean = v_load(operand[2], i, lanes);
+    value = ((shrink * value) - (learning_rate * v_sign(((beta1 * mean) + ((v_splat(1.0f) - beta1) * v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))))))));
+    mean = ((beta2 * mean) + ((v_splat(1.0f) - beta2) * v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient)))));
+    v_store(operand[0], i, lanes, value);
+    v_store(operand[2], i, lanes, mean);
+  }
+}
+
+static void bound_update_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_bound_update_arguments *a = arguments;
+  const vf32 scale = v_splat((float)a->scale);
+  const vf32 limit = v_splat((float)a->limit);
+  for (int64_t i = 0; i < count; i += V_LANES) {
+    const int64_t lanes = count - i;
+    vf32 value = v_load(operand[0], i, lanes);
+    value = v_select(((scale * value) > limit), limit, v_select(((scale * value) < (-limit)), (-limit), (scale * value)));
+    v_store(operand[0], i, lanes, value);
   }
 }
 
@@ -1212,15 +1319,6 @@ static void copy_update_f32(char *const *operand, int64_t count, const void *arg
   }
 }
 
-static void copy_update_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  double *restrict p0 = (double *)operand[0];
-  const double *restrict p1 = (const double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p0[i] = (double)p1[i];
-  }
-}
-
 static void add_update_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += V_LANES) {
@@ -1232,16 +1330,7 @@ static void add_update_f32(char *const *operand, int64_t count, const void *argu
   }
 }
 
-static void add_update_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  double *restrict p0 = (double *)operand[0];
-  const double *restrict p1 = (const double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p0[i] = (double)(p0[i] + p1[i]);
-  }
-}
-
-const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[144][WK_REAL_KINDS] = {
+const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[151][WK_REAL_KINDS] = {
     [1] = {[WK_KIND_F32] = gelu_exact_f32},
     [2] = {[WK_KIND_F32] = gelu_exact_gradient_x_f32},
     [3] = {[WK_KIND_F32] = gelu_tanh_f32},
@@ -1297,7 +1386,7 @@ const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[144][WK_REAL_KINDS] = 
     [105] = {[WK_KIND_F32] = scale_shift_f32},
     [106] = {[WK_KIND_F32] = scale_shift_gradient_mean_f32},
     [107] = {[WK_KIND_F32] = scale_shift_gradient_scale_f32},
-    [108] = {[WK_KIND_F32] = running_update_f32, [WK_KIND_F64] = running_update_f64},
+    [108] = {[WK_KIND_F32] = running_update_f32},
     [109] = {[WK_KIND_F32] = add_f32, [WK_KIND_F64] = add_f64},
     [110] = {[WK_KIND_F32] = subtract_f32, [WK_KIND_F64] = subtract_f64},
     [111] = {[WK_KIND_F32] = multiply_f32, [WK_KIND_F64] = multiply_f64},
@@ -1329,8 +1418,15 @@ const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[144][WK_REAL_KINDS] = 
     [137] = {[WK_KIND_F32] = less_equal_f32, [WK_KIND_F64] = less_equal_f64},
     [138] = {[WK_KIND_F32] = greater_equal_f32, [WK_KIND_F64] = greater_equal_f64},
     [139] = {[WK_KIND_F32] = not_equal_f32, [WK_KIND_F64] = not_equal_f64},
-    [140] = {[WK_KIND_F32] = sgd_update_f32, [WK_KIND_F64] = sgd_update_f64},
-    [141] = {[WK_KIND_F32] = adam_update_f32, [WK_KIND_F64] = adam_update_f64},
-    [142] = {[WK_KIND_F32] = copy_update_f32, [WK_KIND_F64] = copy_update_f64},
-    [143] = {[WK_KIND_F32] = add_update_f32, [WK_KIND_F64] = add_update_f64},
+    [140] = {[WK_KIND_F32] = sgd_plain_update_f32},
+    [141] = {[WK_KIND_F32] = sgd_update_f32},
+    [142] = {[WK_KIND_F32] = adam_update_f32},
+    [143] = {[WK_KIND_F32] = amsgrad_update_f32},
+    [144] = {[WK_KIND_F32] = rmsprop_update_f32},
+    [145] = {[WK_KIND_F32] = rmsprop_momentum_update_f32},
+    [146] = {[WK_KIND_F32] = adagrad_update_f32},
+    [147] = {[WK_KIND_F32] = lion_update_f32},
+    [148] = {[WK_KIND_F32] = bound_update_f32},
+    [149] = {[WK_KIND_F32] = copy_update_f32},
+    [150] = {[WK_KIND_F32] = add_update_f32},
 };
