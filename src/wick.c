@@ -10,6 +10,7 @@
 #include "backend/reference/reference.h"
 #include "device/benchmark.h"
 #include "device/device.h"
+#include "ops/autocast.h"
 #include "ops/kernel.h"
 
 /* ---- devices; the first is the default ---- */
@@ -47,6 +48,8 @@ const int wk_backend_table_count = sizeof wk_backend_table / sizeof *wk_backend_
 /* ---- layers of dispatch, outermost first ---- */
 
 const wk_dispatch_layer *const wk_default_layers[] = {&wk_autograd_layer, &wk_anomaly_layer, NULL};
+const wk_dispatch_layer *const wk_autocast_layers[] = {&wk_autograd_layer, &wk_anomaly_layer,
+                                                       &wk_autocast_layer, NULL};
 
 /* ---- what `wick bench` compares kernels with ---- */
 

@@ -56,6 +56,67 @@ WK_API double wk_clip_gradient_norm_at(wk_place here, wk_parameters *parameters,
 WK_API wk_status wk_clip_gradient_value_at(wk_place here, wk_parameters *parameters, double most);
 #define wk_clip_gradient_value(...) wk_clip_gradient_value_at(WK_HERE, __VA_ARGS__)
 
+/* ---- loss scaling, for autocast to f16 ---- */
+
+/* f16 gradients of small losses would be rounded to zero: a loss scaler multiplies the loss, divides
+ * the gradients again as the optimizer takes its step, leaves a step out whose gradients are not
+ * all finite, and finds the largest factor that goes well.
+ *   wk_backward(wk_loss_scaler_scale(scaler, loss));
+ *   wk_loss_scaler_step(scaler, optimizer);
+ *   wk_loss_scaler_update(scaler); */
+typedef struct wk_loss_scaler wk_loss_scaler;
+
+typedef struct wk_loss_scaler_arguments {
+  size_t struct_size;
+  double scale;     /* to begin with; 65536 if not given */
+  double growth;    /* of the scale, when `interval` steps went well; 2 if not given */
+  double backoff;   /* of the scale, when one did not; 0.5 if not given */
+  int64_t interval; /* 2000 if not given */
+} wk_loss_scaler_arguments;
+
+/* Freed with wk_loss_scaler_free. [any thread] */
+WK_API wk_loss_scaler *wk_loss_scaler_create_at(wk_place here,
+                                                const wk_loss_scaler_arguments *arguments);
+#ifndef __cplusplus
+#define wk_loss_scaler_create(...)                                                                 \
+  wk_loss_scaler_create_at(WK_HERE, &(wk_loss_scaler_arguments){                                   \
+                                        .struct_size = sizeof(wk_loss_scaler_arguments),           \
+                                        __VA_ARGS__})
+#else
+extern "C++" inline wk_loss_scaler *wk_loss_scaler_create(wk_loss_scaler_arguments arguments = {},
+                                                          wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  return wk_loss_scaler_create_at(here, &arguments);
+}
+#endif
+WK_API void wk_loss_scaler_free(wk_loss_scaler *scaler); /* [any thread] */
+
+/* The loss times the scale, in the innermost scope. [one thread at a time per object] */
+WK_API wk_tensor *wk_loss_scaler_scale_at(wk_place here, wk_loss_scaler *scaler, wk_tensor *loss);
+#define wk_loss_scaler_scale(...) wk_loss_scaler_scale_at(WK_HERE, __VA_ARGS__)
+
+/* Divides the optimizer's gradients in place, for whoever looks at them before the step, which then
+ * does not. An optimizer's own clip_norm and clip_value need it not.
+ * [one thread at a time per object] */
+WK_API wk_status wk_loss_scaler_unscale_at(wk_place here, wk_loss_scaler *scaler,
+                                           wk_optimizer *optimizer);
+#define wk_loss_scaler_unscale(...) wk_loss_scaler_unscale_at(WK_HERE, __VA_ARGS__)
+
+/* wk_optimizer_step with the gradients divided by the scale, or none, only letting go of the
+ * gradients, if one of them is not finite. [one thread at a time per object] */
+WK_API wk_status wk_loss_scaler_step_at(wk_place here, wk_loss_scaler *scaler,
+                                        wk_optimizer *optimizer);
+#define wk_loss_scaler_step(...) wk_loss_scaler_step_at(WK_HERE, __VA_ARGS__)
+
+/* Changes the scale by how the steps since the last update went. After the steps of all optimizers.
+ * [one thread at a time per object] */
+WK_API wk_status wk_loss_scaler_update_at(wk_place here, wk_loss_scaler *scaler);
+#define wk_loss_scaler_update(...) wk_loss_scaler_update_at(WK_HERE, __VA_ARGS__)
+
+/* The scale, and how many steps were left out. [any thread] */
+WK_API double wk_loss_scaler_factor(const wk_loss_scaler *scaler);
+WK_API int64_t wk_loss_scaler_skipped(const wk_loss_scaler *scaler); /* [any thread] */
+
 WK_END_C
 
 #endif

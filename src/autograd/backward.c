@@ -11,6 +11,7 @@
 #include "autograd/tape.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "ops/autocast.h"
 #include "ops/records.gen.h"
 #include "tensor/attribute.h"
 #include "tensor/live.h"
@@ -475,6 +476,8 @@ static wk_status walk_nodes(walk *w, wk_tensor *output, wk_tensor *seed) {
 /* Everything happens in a scope of its own, and is recorded only if its gradient is to be had. */
 static wk_status walk_back(walk *w, wk_tensor *output, wk_tensor *given) {
   const bool recorded = wk_set_gradients_recorded(w->create_graph);
+  const wk_dtype autocast = wk_autocasting;
+  wk_autocasting = WK_DTYPE_DEFAULT; /* gradients have their values' types */
   wk_scope scope = wk_scope_open();
   wk_scope_add(wk_tensor_retain(output)); /* holds the nodes, whatever hooks let go of */
   wk_tensor *seed = seed_gradient(output, given);
@@ -482,6 +485,7 @@ static wk_status walk_back(walk *w, wk_tensor *output, wk_tensor *given) {
   if (status == WK_OK) status = run_target_hooks(w);
   forget_hooked(w);
   wk_scope_close(&scope);
+  wk_autocasting = autocast;
   wk_set_gradients_recorded(recorded);
   wk_deallocate(w->nodes);
   return status;

@@ -8,12 +8,14 @@
 
 #include "autograd/tape.h"
 #include "base/memory.h"
+#include "ops/autocast.h"
 #include "ops/journal.h"
 
 typedef struct checkpoint {
   wk_companion companion;
   wk_checkpoint_arguments a; /* its inputs are those of the first run: borrowed, only counted */
   wk_random_journal journal;
+  wk_dtype autocast; /* of the first run */
 } checkpoint;
 
 static const wk_op_input operand = {.name = "input", .list = true, .dtypes = WK_DTYPES_ANY};
@@ -64,12 +66,15 @@ static wk_tensor *run_again(checkpoint *c, const wk_node *node, wk_tensor **inpu
   const bool recorded = wk_set_gradients_recorded(true);
   wk_capture *const capturing = wk_capturing;
   wk_capturing = NULL;
+  const wk_dtype autocast = wk_autocasting;
+  wk_autocasting = c->autocast;
   wk_journal_open(&c->journal, true);
   recomputing++;
   wk_tensor *result =
       wk_failed() ? NULL : c->a.function(c->a.context, (wk_tensors){c->a.inputs.count, inputs});
   recomputing--;
   wk_journal_close(&c->journal);
+  wk_autocasting = autocast;
   wk_capturing = capturing;
   wk_set_gradients_recorded(recorded);
   return result;
@@ -187,6 +192,7 @@ static wk_tensor *run_checkpoint(wk_place here, wk_checkpoint_arguments *a) {
   if (c) {
     c->companion = (wk_companion){recompute, spend, NULL, destroy};
     c->a = *a;
+    c->autocast = wk_autocasting;
     return run_recorded(here, c);
   }
   if (!wk_failed()) {

@@ -19,6 +19,7 @@
 #include "cli/train_settings.h"
 #include "models/models.h"
 #include "nn/module.h"
+#include "optim/optimizer.h"
 #include "train/checkpoint.h"
 
 typedef struct training {
@@ -149,11 +150,22 @@ static wk_status resume_network(training *t) {
 }
 
 static void create_optimizer(training *t) {
-  const bool adam = strcmp(t->s.optimizer, "adam") == 0;
-  if (isnan(t->s.learning_rate)) t->s.learning_rate = adam ? 0.003 : 0.01;
-  const double rate = t->s.learning_rate > 0 ? t->s.learning_rate : WK_EXACTLY_ZERO;
-  t->optimizer = adam ? wk_adam_create(t->network, .learning_rate = rate)
-                      : wk_sgd_create(t->network, .learning_rate = rate, .momentum = 0.9);
+  const char *name = t->s.optimizer;
+  for (int i = 0; i < wk_optimizer_table_count && !t->optimizer; i++)
+    if (strcmp(wk_optimizer_table[i].name, name) == 0)
+      t->optimizer = wk_optimizer_create_type(
+          &wk_optimizer_table[i], wk_module_parameters(t->network), (wk_place){0}, NULL);
+  const bool adam = strncmp(name, "adam", 4) == 0;
+  if (isnan(t->s.learning_rate))
+    t->s.learning_rate = adam ? 0.003 : wk_optimizer_get(t->optimizer, "learning_rate");
+  wk_optimizer_set(t->optimizer, "learning_rate", t->s.learning_rate);
+  if (strcmp(name, "sgd") == 0) wk_optimizer_set(t->optimizer, "momentum", 0.9);
+}
+
+static wk_dtype precision(const training *t) {
+  return strcmp(t->s.precision, "bf16") == 0  ? WK_BF16
+         : strcmp(t->s.precision, "f16") == 0 ? WK_F16
+                                              : WK_F32;
 }
 
 /* ---- training ---- */
@@ -220,7 +232,7 @@ static int train(training *t) {
       wk_fit(t->network, t->optimizer, t->batches, .validation = t->unseen, .epochs = t->s.epochs,
              .run_folder = t->folder, .resume = t->s.resume != NULL,
              .checkpoint_seconds = t->s.checkpoint_seconds, .callbacks = &callback,
-             .callback_count = 1);
+             .callback_count = 1, .precision = precision(t));
   if (status == WK_END) {
     print_interrupted(t);
     return wk_failed() ? wk_end_with_error() : WK_EXIT_INTERRUPTED;

@@ -9,14 +9,16 @@
 #include "models/models.h"
 #include "nn/module.h"
 
-static const char *const optimizer_names[] = {"adam", "sgd", NULL};
+static const char *const optimizer_names[] = {"adam",    "sgd",  "adamw", "rmsprop",
+                                             "adagrad", "lion", NULL};
+static const char *const precision_names[] = {"f32", "bf16", "f16", NULL};
 static const char *const schedule_names[] = {"cosine", "constant", NULL};
 
 /* What a run's checkpoint and model keep, so that resuming needs nothing else. What changes no
  * result is not among it: equal runs leave equal files. */
 static const char *const kept[] = {"model",     "epochs", "batch-size", "learning-rate",
                                    "optimizer", "seed",   "limit",      "shuffle-labels",
-                                   "schedule",  NULL};
+                                   "schedule",  "precision", NULL};
 
 /* Which of them resuming may change. */
 static const char *const changeable[] = {"epochs", NULL};
@@ -53,14 +55,20 @@ static void list_options(wk_train_settings *s, wk_option *options) {
        .type = WK_OPTION_NUMBER,
        .to = &s->learning_rate,
        .value = "X",
-       .doc = "step size [adam: 0.003, sgd: 0.01]",
+       .doc = "step size [adam, adamw: 0.003, sgd: 0.01]",
        .maximum = 1e6},
       {.name = "optimizer",
        .type = WK_OPTION_TEXT,
        .to = &s->optimizer,
        .value = "NAME",
-       .doc = "adam, or sgd with momentum 0.9",
+       .doc = "adam, sgd with momentum 0.9, adamw, rmsprop, adagrad or lion",
        .choices = optimizer_names},
+      {.name = "precision",
+       .type = WK_OPTION_TEXT,
+       .to = &s->precision,
+       .value = "TYPE",
+       .doc = "f32, or bf16 or f16: products and their like in that type",
+       .choices = precision_names},
       {.name = "schedule",
        .type = WK_OPTION_TEXT,
        .to = &s->schedule,
@@ -119,6 +127,7 @@ static const char details[] =
 wk_parse_result wk_train_settings_parse(wk_train_settings *s, int argc, char **argv) {
   *s = (wk_train_settings){.model = wk_models[0].name,
                            .optimizer = optimizer_names[0],
+                           .precision = precision_names[0],
                            .schedule = schedule_names[0],
                            .epochs = 5,
                            .batch_size = 64,

@@ -9,11 +9,11 @@
 
 #include <wick/nn.h>
 
-enum { WK_TRAIN_OPTIONS = 14 };
+enum { WK_TRAIN_OPTIONS = 15 };
 
 typedef struct wk_train_settings {
   const char *data;
-  const char *model, *optimizer, *schedule, *out, *resume;
+  const char *model, *optimizer, *precision, *schedule, *out, *resume;
   int64_t epochs, batch_size, seed, limit, threads;
   double learning_rate; /* NaN: the optimizer's usual one */
   double checkpoint_seconds;

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "ops/autocast.h"
 #include "ops/journal.h"
 #include "ops/kernel.h"
 #include "ops/promote.h"
@@ -14,6 +15,7 @@
 
 _Thread_local const char *wk_current_module;
 _Thread_local const wk_place *wk_place_above;
+_Thread_local const wk_dispatch_layer *const *wk_layers = wk_default_layers;
 
 /* ---- the kernel's end of dispatch ---- */
 
@@ -350,8 +352,7 @@ static bool is_taken_apart(const wk_call *call) {
 
 static wk_status run_checked(wk_call *call) {
   if (call->op->composite && is_taken_apart(call)) return run_composite(call);
-  return wk_default_layers[0] ? wk_default_layers[0]->call(&wk_default_layers[0], call)
-                              : execute(call);
+  return wk_layers[0] ? wk_layers[0]->call(&wk_layers[0], call) : execute(call);
 }
 
 static wk_status run_call(wk_call *call) {
@@ -359,7 +360,28 @@ static wk_status run_call(wk_call *call) {
   return status == WK_OK ? run_checked(call) : status;
 }
 
-/* The inputs brought to one dtype first; what that makes on the way is freed at once. */
+/* The inputs cast as autocast and promotion want them. What runs then, if autocast has said its
+ * say, is one op to it, whatever it is made of. */
+static wk_status run_cast(wk_call *call, wk_tensor **cast) {
+  const wk_op *op = call->op;
+  const wk_place *const place_before = wk_place_above;
+  const wk_dtype autocast = wk_autocasting;
+  memcpy(cast, call->inputs, (size_t)call->input_count * sizeof *cast);
+  wk_place_above = &call->here;
+  wk_status status = autocast ? wk_autocast_inputs(op, cast, call->input_count) : WK_OK;
+  if (status == WK_OK && wk_must_promote(op, cast, call->input_count))
+    status = wk_promote_inputs(op, cast, call->input_count, cast);
+  wk_place_above = place_before;
+  wk_tensor **const given = call->inputs;
+  call->inputs = cast;
+  if (op->autocast != WK_AUTOCAST_JOIN) wk_autocasting = WK_DTYPE_DEFAULT;
+  if (status == WK_OK) status = run_call(call);
+  wk_autocasting = autocast;
+  call->inputs = given;
+  return status;
+}
+
+/* What the casts make on the way is freed at once. */
 static wk_status run_promoted(wk_call *call) {
   wk_tensor *few[WK_MAX_INPUTS], **promoted = few;
   if (call->input_count > WK_MAX_INPUTS) {
@@ -367,14 +389,7 @@ static wk_status run_promoted(wk_call *call) {
     if (!promoted) return wk_error_status();
   }
   wk_scope scope = wk_scope_open();
-  const wk_place *const place_before = wk_place_above;
-  wk_place_above = &call->here;
-  wk_status status = wk_promote_inputs(call->op, call->inputs, call->input_count, promoted);
-  wk_place_above = place_before;
-  wk_tensor **const given = call->inputs;
-  call->inputs = promoted;
-  if (status == WK_OK) status = run_call(call);
-  call->inputs = given;
+  const wk_status status = run_cast(call, promoted);
   wk_scope_close(&scope);
   if (promoted != few) wk_deallocate(promoted);
   return status;
@@ -432,9 +447,10 @@ wk_status wk_op_run(const wk_op *op, wk_place here, const void *arguments, wk_te
     }
   }
   if (status == WK_OK) {
-    if (inputs_agree(op, call.inputs, call.input_count))
+    const bool cast = wk_autocasting && wk_autocast_applies(op, call.inputs, call.input_count);
+    if (!cast && inputs_agree(op, call.inputs, call.input_count))
       status = run_checked(&call);
-    else if (wk_must_promote(op, call.inputs, call.input_count))
+    else if (cast || wk_must_promote(op, call.inputs, call.input_count))
       status = run_promoted(&call);
     else
       status = run_call(&call);

@@ -17,6 +17,10 @@ typedef struct wk_dispatch_layer {
 /* The layers every thread starts with, outermost first, ending in NULL. src/wick.c lists them. */
 extern const wk_dispatch_layer *const wk_default_layers[];
 
+/* The calling thread's. */
+extern _Thread_local const wk_dispatch_layer *const *wk_layers
+    __attribute__((visibility("hidden")));
+
 /* Passes the call to the layer after `*layer`, in the end to the kernel. */
 wk_status wk_dispatch_next(const wk_dispatch_layer *const *layer, wk_call *call);
 

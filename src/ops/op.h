@@ -32,6 +32,13 @@ typedef enum wk_op_class {
   WK_CLASS_ROW     /* along the last axis: softmax and its like */
 } wk_op_class;
 
+/* What autocast does with an op's floats: autocast.h. */
+typedef enum wk_autocast {
+  WK_AUTOCAST_JOIN, /* nothing, but where two differ the wider one counts */
+  WK_AUTOCAST_LOW,  /* the low type: products and their like */
+  WK_AUTOCAST_FULL  /* f32: what would lose too much */
+} wk_autocast;
+
 typedef struct wk_op_input {
   const char *name;
   size_t offset; /* in the arguments struct */
@@ -54,6 +61,7 @@ typedef struct wk_op {
   int input_count, output_count;
   wk_dtype output_dtype; /* of a pointwise op; 0: that of the first input marked same_dtype */
   bool promotes;         /* inputs marked same_dtype may differ: promote.h */
+  wk_autocast autocast;
   wk_settings settings;
   wk_status (*infer)(wk_call *call);     /* NULL for a composite that no backend claims */
   wk_status (*composite)(wk_call *call); /* NULL for a primitive. One with an infer runs as a kernel

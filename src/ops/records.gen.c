@@ -4853,7 +4853,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SOFTPLUS] = {
         .name = "softplus", .id = WK_OP_SOFTPLUS, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_softplus, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_softplus, 2, sizeof(wk_softplus_arguments), offsetof(wk_softplus_arguments, x) + sizeof(((wk_softplus_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4880,7 +4880,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOG_SIGMOID] = {
         .name = "log_sigmoid", .id = WK_OP_LOG_SIGMOID, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_log_sigmoid, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_log_sigmoid_arguments), offsetof(wk_log_sigmoid_arguments, x) + sizeof(((wk_log_sigmoid_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4952,7 +4952,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SCALED_DOT_PRODUCT_ATTENTION] = {
         .name = "scaled_dot_product_attention", .id = WK_OP_SCALED_DOT_PRODUCT_ATTENTION, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_scaled_dot_product_attention, .input_count = 4, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {attributes_scaled_dot_product_attention, 7, sizeof(wk_scaled_dot_product_attention_arguments), offsetof(wk_scaled_dot_product_attention_arguments, value) + sizeof(((wk_scaled_dot_product_attention_arguments *)NULL)->value)},
         .infer = NULL, .composite = wk_composite_scaled_dot_product_attention,
         .is_native = NULL,
@@ -4979,7 +4979,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MULTI_HEAD_ATTENTION] = {
         .name = "multi_head_attention", .id = WK_OP_MULTI_HEAD_ATTENTION, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_multi_head_attention, .input_count = 5, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {attributes_multi_head_attention, 7, sizeof(wk_multi_head_attention_arguments), offsetof(wk_multi_head_attention_arguments, heads) + sizeof(((wk_multi_head_attention_arguments *)NULL)->heads)},
         .infer = NULL, .composite = wk_composite_multi_head_attention,
         .is_native = NULL,
@@ -4997,7 +4997,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CONV1D] = {
         .name = "conv1d", .id = WK_OP_CONV1D, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_conv1d, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {attributes_conv1d, 5, sizeof(wk_conv1d_arguments), offsetof(wk_conv1d_arguments, weight) + sizeof(((wk_conv1d_arguments *)NULL)->weight)},
         .infer = NULL, .composite = wk_composite_conv1d,
         .is_native = NULL,
@@ -5006,7 +5006,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CONV3D] = {
         .name = "conv3d", .id = WK_OP_CONV3D, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_conv3d, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {attributes_conv3d, 4, sizeof(wk_conv3d_arguments), offsetof(wk_conv3d_arguments, weight) + sizeof(((wk_conv3d_arguments *)NULL)->weight)},
         .infer = NULL, .composite = wk_composite_conv3d,
         .is_native = NULL,
@@ -5015,7 +5015,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CONV_TRANSPOSE2D] = {
         .name = "conv_transpose2d", .id = WK_OP_CONV_TRANSPOSE2D, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_conv_transpose2d, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {attributes_conv_transpose2d, 5, sizeof(wk_conv_transpose2d_arguments), offsetof(wk_conv_transpose2d_arguments, weight) + sizeof(((wk_conv_transpose2d_arguments *)NULL)->weight)},
         .infer = NULL, .composite = wk_composite_conv_transpose2d,
         .is_native = NULL,
@@ -5024,7 +5024,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CONV_TRANSPOSE1D] = {
         .name = "conv_transpose1d", .id = WK_OP_CONV_TRANSPOSE1D, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_conv_transpose1d, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {attributes_conv_transpose1d, 5, sizeof(wk_conv_transpose1d_arguments), offsetof(wk_conv_transpose1d_arguments, weight) + sizeof(((wk_conv_transpose1d_arguments *)NULL)->weight)},
         .infer = NULL, .composite = wk_composite_conv_transpose1d,
         .is_native = NULL,
@@ -5033,7 +5033,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CONV_TRANSPOSE3D] = {
         .name = "conv_transpose3d", .id = WK_OP_CONV_TRANSPOSE3D, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_conv_transpose3d, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {attributes_conv_transpose3d, 5, sizeof(wk_conv_transpose3d_arguments), offsetof(wk_conv_transpose3d_arguments, weight) + sizeof(((wk_conv_transpose3d_arguments *)NULL)->weight)},
         .infer = NULL, .composite = wk_composite_conv_transpose3d,
         .is_native = NULL,
@@ -5042,7 +5042,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SEPARABLE_CONV2D] = {
         .name = "separable_conv2d", .id = WK_OP_SEPARABLE_CONV2D, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_separable_conv2d, .input_count = 4, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {attributes_separable_conv2d, 4, sizeof(wk_separable_conv2d_arguments), offsetof(wk_separable_conv2d_arguments, pointwise) + sizeof(((wk_separable_conv2d_arguments *)NULL)->pointwise)},
         .infer = NULL, .composite = wk_composite_separable_conv2d,
         .is_native = NULL,
@@ -5240,7 +5240,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CUMULATIVE_SUM] = {
         .name = "cumulative_sum", .id = WK_OP_CUMULATIVE_SUM, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_cumulative_sum, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_cumulative_sum, 3, sizeof(wk_cumulative_sum_arguments), offsetof(wk_cumulative_sum_arguments, axis) + sizeof(((wk_cumulative_sum_arguments *)NULL)->axis)},
         .infer = wk_infer_cumulative_sum, .composite = NULL,
         .is_native = NULL,
@@ -5249,7 +5249,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CUMULATIVE_PRODUCT] = {
         .name = "cumulative_product", .id = WK_OP_CUMULATIVE_PRODUCT, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_cumulative_product, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_cumulative_product, 3, sizeof(wk_cumulative_product_arguments), offsetof(wk_cumulative_product_arguments, axis) + sizeof(((wk_cumulative_product_arguments *)NULL)->axis)},
         .infer = wk_infer_cumulative_product, .composite = NULL,
         .is_native = NULL,
@@ -5276,7 +5276,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOG_CUMULATIVE_SUM_EXP] = {
         .name = "log_cumulative_sum_exp", .id = WK_OP_LOG_CUMULATIVE_SUM_EXP, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_log_cumulative_sum_exp, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_log_cumulative_sum_exp, 2, sizeof(wk_log_cumulative_sum_exp_arguments), offsetof(wk_log_cumulative_sum_exp_arguments, axis) + sizeof(((wk_log_cumulative_sum_exp_arguments *)NULL)->axis)},
         .infer = wk_infer_log_cumulative_sum_exp, .composite = NULL,
         .is_native = NULL,
@@ -5285,7 +5285,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LINEAR_RECURRENCE] = {
         .name = "linear_recurrence", .id = WK_OP_LINEAR_RECURRENCE, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_linear_recurrence, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_linear_recurrence, 2, sizeof(wk_linear_recurrence_arguments), offsetof(wk_linear_recurrence_arguments, axis) + sizeof(((wk_linear_recurrence_arguments *)NULL)->axis)},
         .infer = wk_infer_linear_recurrence, .composite = NULL,
         .is_native = NULL,
@@ -5303,7 +5303,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_TRAPEZOID] = {
         .name = "trapezoid", .id = WK_OP_TRAPEZOID, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_trapezoid, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_trapezoid, 2, sizeof(wk_trapezoid_arguments), offsetof(wk_trapezoid_arguments, axis) + sizeof(((wk_trapezoid_arguments *)NULL)->axis)},
         .infer = NULL, .composite = wk_composite_trapezoid,
         .is_native = NULL,
@@ -5312,7 +5312,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_RECIPROCAL] = {
         .name = "reciprocal", .id = WK_OP_RECIPROCAL, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_reciprocal, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_reciprocal_arguments), offsetof(wk_reciprocal_arguments, x) + sizeof(((wk_reciprocal_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5375,7 +5375,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_RSQRT] = {
         .name = "rsqrt", .id = WK_OP_RSQRT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_rsqrt, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_rsqrt_arguments), offsetof(wk_rsqrt_arguments, x) + sizeof(((wk_rsqrt_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5393,7 +5393,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_POWER] = {
         .name = "power", .id = WK_OP_POWER, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_power, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_power_arguments), offsetof(wk_power_arguments, exponent) + sizeof(((wk_power_arguments *)NULL)->exponent)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5402,7 +5402,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_EXP2] = {
         .name = "exp2", .id = WK_OP_EXP2, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_exp2, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_exp2_arguments), offsetof(wk_exp2_arguments, x) + sizeof(((wk_exp2_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5411,7 +5411,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_EXPM1] = {
         .name = "expm1", .id = WK_OP_EXPM1, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_expm1, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_expm1_arguments), offsetof(wk_expm1_arguments, x) + sizeof(((wk_expm1_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5420,7 +5420,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOG1P] = {
         .name = "log1p", .id = WK_OP_LOG1P, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_log1p, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_log1p_arguments), offsetof(wk_log1p_arguments, x) + sizeof(((wk_log1p_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5429,7 +5429,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOG2] = {
         .name = "log2", .id = WK_OP_LOG2, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_log2, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_log2_arguments), offsetof(wk_log2_arguments, x) + sizeof(((wk_log2_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5438,7 +5438,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOG10] = {
         .name = "log10", .id = WK_OP_LOG10, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_log10, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_log10_arguments), offsetof(wk_log10_arguments, x) + sizeof(((wk_log10_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5483,7 +5483,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_TAN] = {
         .name = "tan", .id = WK_OP_TAN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_tan, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_tan_arguments), offsetof(wk_tan_arguments, x) + sizeof(((wk_tan_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5492,7 +5492,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ASIN] = {
         .name = "asin", .id = WK_OP_ASIN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_asin, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_asin_arguments), offsetof(wk_asin_arguments, x) + sizeof(((wk_asin_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5501,7 +5501,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ACOS] = {
         .name = "acos", .id = WK_OP_ACOS, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_acos, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_acos_arguments), offsetof(wk_acos_arguments, x) + sizeof(((wk_acos_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5528,7 +5528,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SINH] = {
         .name = "sinh", .id = WK_OP_SINH, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_sinh, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_sinh_arguments), offsetof(wk_sinh_arguments, x) + sizeof(((wk_sinh_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5537,7 +5537,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_COSH] = {
         .name = "cosh", .id = WK_OP_COSH, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_cosh, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_cosh_arguments), offsetof(wk_cosh_arguments, x) + sizeof(((wk_cosh_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5600,7 +5600,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ERFINV] = {
         .name = "erfinv", .id = WK_OP_ERFINV, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_erfinv, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_erfinv_arguments), offsetof(wk_erfinv_arguments, x) + sizeof(((wk_erfinv_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5618,7 +5618,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LGAMMA] = {
         .name = "lgamma", .id = WK_OP_LGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_lgamma, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_lgamma_arguments), offsetof(wk_lgamma_arguments, x) + sizeof(((wk_lgamma_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5627,7 +5627,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_DIGAMMA] = {
         .name = "digamma", .id = WK_OP_DIGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_digamma, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_digamma_arguments), offsetof(wk_digamma_arguments, x) + sizeof(((wk_digamma_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5636,7 +5636,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_TRIGAMMA] = {
         .name = "trigamma", .id = WK_OP_TRIGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_trigamma, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_trigamma_arguments), offsetof(wk_trigamma_arguments, x) + sizeof(((wk_trigamma_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5645,7 +5645,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_POLYGAMMA] = {
         .name = "polygamma", .id = WK_OP_POLYGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_polygamma, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_polygamma, 1, sizeof(wk_polygamma_arguments), offsetof(wk_polygamma_arguments, order) + sizeof(((wk_polygamma_arguments *)NULL)->order)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5807,7 +5807,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOGADDEXP] = {
         .name = "logaddexp", .id = WK_OP_LOGADDEXP, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_logaddexp, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_logaddexp_arguments), offsetof(wk_logaddexp_arguments, y) + sizeof(((wk_logaddexp_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5816,7 +5816,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOGADDEXP2] = {
         .name = "logaddexp2", .id = WK_OP_LOGADDEXP2, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_logaddexp2, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_logaddexp2_arguments), offsetof(wk_logaddexp2_arguments, y) + sizeof(((wk_logaddexp2_arguments *)NULL)->y)},
         .infer = NULL, .composite = wk_composite_logaddexp2,
         .is_native = NULL,
@@ -5825,7 +5825,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_XLOGY] = {
         .name = "xlogy", .id = WK_OP_XLOGY, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_xlogy, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_xlogy_arguments), offsetof(wk_xlogy_arguments, y) + sizeof(((wk_xlogy_arguments *)NULL)->y)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5897,7 +5897,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOGIT] = {
         .name = "logit", .id = WK_OP_LOGIT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_logit, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_logit, 1, sizeof(wk_logit_arguments), offsetof(wk_logit_arguments, x) + sizeof(((wk_logit_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_logit,
         .is_native = NULL,
@@ -5933,7 +5933,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_FLOAT_POWER] = {
         .name = "float_power", .id = WK_OP_FLOAT_POWER, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_float_power, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_float_power_arguments), offsetof(wk_float_power_arguments, exponent) + sizeof(((wk_float_power_arguments *)NULL)->exponent)},
         .infer = NULL, .composite = wk_composite_float_power,
         .is_native = NULL,
@@ -6203,7 +6203,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_INNER] = {
         .name = "inner", .id = WK_OP_INNER, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_inner, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {NULL, 0, sizeof(wk_inner_arguments), offsetof(wk_inner_arguments, y) + sizeof(((wk_inner_arguments *)NULL)->y)},
         .infer = NULL, .composite = wk_composite_inner,
         .is_native = NULL,
@@ -6221,7 +6221,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_VECTOR_DOT] = {
         .name = "vector_dot", .id = WK_OP_VECTOR_DOT, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_vector_dot, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_vector_dot, 1, sizeof(wk_vector_dot_arguments), offsetof(wk_vector_dot_arguments, axis) + sizeof(((wk_vector_dot_arguments *)NULL)->axis)},
         .infer = NULL, .composite = wk_composite_vector_dot,
         .is_native = NULL,
@@ -6230,7 +6230,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ADD_MATMUL] = {
         .name = "add_matmul", .id = WK_OP_ADD_MATMUL, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_add_matmul, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {attributes_add_matmul, 2, sizeof(wk_add_matmul_arguments), offsetof(wk_add_matmul_arguments, y) + sizeof(((wk_add_matmul_arguments *)NULL)->y)},
         .infer = NULL, .composite = wk_composite_add_matmul,
         .is_native = NULL,
@@ -6239,7 +6239,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_TENSORDOT] = {
         .name = "tensordot", .id = WK_OP_TENSORDOT, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_tensordot, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {attributes_tensordot, 2, sizeof(wk_tensordot_arguments), offsetof(wk_tensordot_arguments, y) + sizeof(((wk_tensordot_arguments *)NULL)->y)},
         .infer = NULL, .composite = wk_composite_tensordot,
         .is_native = NULL,
@@ -6248,7 +6248,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_EINSUM] = {
         .name = "einsum", .id = WK_OP_EINSUM, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_einsum, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {attributes_einsum, 1, sizeof(wk_einsum_arguments), offsetof(wk_einsum_arguments, equation) + sizeof(((wk_einsum_arguments *)NULL)->equation)},
         .infer = NULL, .composite = wk_composite_einsum,
         .is_native = NULL,
@@ -6257,7 +6257,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CHAIN_MATMUL] = {
         .name = "chain_matmul", .id = WK_OP_CHAIN_MATMUL, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_chain_matmul, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {NULL, 0, sizeof(wk_chain_matmul_arguments), offsetof(wk_chain_matmul_arguments, matrices) + sizeof(((wk_chain_matmul_arguments *)NULL)->matrices)},
         .infer = NULL, .composite = wk_composite_chain_matmul,
         .is_native = NULL,
@@ -6266,7 +6266,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_TRACE] = {
         .name = "trace", .id = WK_OP_TRACE, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_trace, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_trace_arguments), offsetof(wk_trace_arguments, x) + sizeof(((wk_trace_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_trace,
         .is_native = NULL,
@@ -6293,7 +6293,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_COSINE_SIMILARITY] = {
         .name = "cosine_similarity", .id = WK_OP_COSINE_SIMILARITY, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_cosine_similarity, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_cosine_similarity, 2, sizeof(wk_cosine_similarity_arguments), offsetof(wk_cosine_similarity_arguments, axis) + sizeof(((wk_cosine_similarity_arguments *)NULL)->axis)},
         .infer = NULL, .composite = wk_composite_cosine_similarity,
         .is_native = NULL,
@@ -6302,7 +6302,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_PAIRWISE_DISTANCE] = {
         .name = "pairwise_distance", .id = WK_OP_PAIRWISE_DISTANCE, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_pairwise_distance, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_pairwise_distance, 3, sizeof(wk_pairwise_distance_arguments), offsetof(wk_pairwise_distance_arguments, y) + sizeof(((wk_pairwise_distance_arguments *)NULL)->y)},
         .infer = NULL, .composite = wk_composite_pairwise_distance,
         .is_native = NULL,
@@ -6311,7 +6311,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_DISTANCES] = {
         .name = "distances", .id = WK_OP_DISTANCES, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_distances, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_distances, 1, sizeof(wk_distances_arguments), offsetof(wk_distances_arguments, y) + sizeof(((wk_distances_arguments *)NULL)->y)},
         .infer = NULL, .composite = wk_composite_distances,
         .is_native = NULL,
@@ -6320,7 +6320,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MATRIX_POWER] = {
         .name = "matrix_power", .id = WK_OP_MATRIX_POWER, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_matrix_power, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_matrix_power, 1, sizeof(wk_matrix_power_arguments), offsetof(wk_matrix_power_arguments, exponent) + sizeof(((wk_matrix_power_arguments *)NULL)->exponent)},
         .infer = NULL, .composite = wk_composite_matrix_power,
         .is_native = NULL,
@@ -6329,7 +6329,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CHOLESKY] = {
         .name = "cholesky", .id = WK_OP_CHOLESKY, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_cholesky, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_cholesky_arguments), offsetof(wk_cholesky_arguments, x) + sizeof(((wk_cholesky_arguments *)NULL)->x)},
         .infer = wk_infer_cholesky, .composite = NULL,
         .is_native = NULL,
@@ -6338,7 +6338,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_TRIANGULAR_SOLVE] = {
         .name = "triangular_solve", .id = WK_OP_TRIANGULAR_SOLVE, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_triangular_solve, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_triangular_solve, 2, sizeof(wk_triangular_solve_arguments), offsetof(wk_triangular_solve_arguments, b) + sizeof(((wk_triangular_solve_arguments *)NULL)->b)},
         .infer = wk_infer_triangular_solve, .composite = NULL,
         .is_native = NULL,
@@ -6347,7 +6347,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SOLVE] = {
         .name = "solve", .id = WK_OP_SOLVE, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_solve, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_solve_arguments), offsetof(wk_solve_arguments, b) + sizeof(((wk_solve_arguments *)NULL)->b)},
         .infer = wk_infer_solve, .composite = NULL,
         .is_native = NULL,
@@ -6356,7 +6356,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_INVERSE] = {
         .name = "inverse", .id = WK_OP_INVERSE, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_inverse, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_inverse_arguments), offsetof(wk_inverse_arguments, x) + sizeof(((wk_inverse_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_inverse,
         .is_native = NULL,
@@ -6365,7 +6365,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_DETERMINANT] = {
         .name = "determinant", .id = WK_OP_DETERMINANT, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_determinant, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_determinant_arguments), offsetof(wk_determinant_arguments, x) + sizeof(((wk_determinant_arguments *)NULL)->x)},
         .infer = wk_infer_determinant, .composite = NULL,
         .is_native = NULL,
@@ -6374,7 +6374,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOG_DETERMINANT] = {
         .name = "log_determinant", .id = WK_OP_LOG_DETERMINANT, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_log_determinant, .input_count = 1, .output_count = 2,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_log_determinant_arguments), offsetof(wk_log_determinant_arguments, x) + sizeof(((wk_log_determinant_arguments *)NULL)->x)},
         .infer = wk_infer_log_determinant, .composite = NULL,
         .is_native = NULL,
@@ -6383,7 +6383,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_QR] = {
         .name = "qr", .id = WK_OP_QR, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_qr, .input_count = 1, .output_count = 2,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_qr_arguments), offsetof(wk_qr_arguments, x) + sizeof(((wk_qr_arguments *)NULL)->x)},
         .infer = wk_infer_qr, .composite = NULL,
         .is_native = NULL,
@@ -6392,7 +6392,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SYMMETRIC_EIGEN] = {
         .name = "symmetric_eigen", .id = WK_OP_SYMMETRIC_EIGEN, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_symmetric_eigen, .input_count = 1, .output_count = 2,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_symmetric_eigen_arguments), offsetof(wk_symmetric_eigen_arguments, x) + sizeof(((wk_symmetric_eigen_arguments *)NULL)->x)},
         .infer = wk_infer_symmetric_eigen, .composite = NULL,
         .is_native = NULL,
@@ -6401,7 +6401,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SVD] = {
         .name = "svd", .id = WK_OP_SVD, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_svd, .input_count = 1, .output_count = 3,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_svd_arguments), offsetof(wk_svd_arguments, x) + sizeof(((wk_svd_arguments *)NULL)->x)},
         .infer = wk_infer_svd, .composite = NULL,
         .is_native = NULL,
@@ -6410,7 +6410,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_PSEUDO_INVERSE] = {
         .name = "pseudo_inverse", .id = WK_OP_PSEUDO_INVERSE, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_pseudo_inverse, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_pseudo_inverse, 1, sizeof(wk_pseudo_inverse_arguments), offsetof(wk_pseudo_inverse_arguments, x) + sizeof(((wk_pseudo_inverse_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_pseudo_inverse,
         .is_native = NULL,
@@ -6428,7 +6428,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LEAST_SQUARES] = {
         .name = "least_squares", .id = WK_OP_LEAST_SQUARES, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_least_squares, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_least_squares_arguments), offsetof(wk_least_squares_arguments, b) + sizeof(((wk_least_squares_arguments *)NULL)->b)},
         .infer = NULL, .composite = wk_composite_least_squares,
         .is_native = NULL,
@@ -6437,7 +6437,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CHOLESKY_SOLVE] = {
         .name = "cholesky_solve", .id = WK_OP_CHOLESKY_SOLVE, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_cholesky_solve, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_cholesky_solve_arguments), offsetof(wk_cholesky_solve_arguments, l) + sizeof(((wk_cholesky_solve_arguments *)NULL)->l)},
         .infer = NULL, .composite = wk_composite_cholesky_solve,
         .is_native = NULL,
@@ -6446,7 +6446,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MATRIX_EXPONENTIAL] = {
         .name = "matrix_exponential", .id = WK_OP_MATRIX_EXPONENTIAL, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_matrix_exponential, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_matrix_exponential_arguments), offsetof(wk_matrix_exponential_arguments, x) + sizeof(((wk_matrix_exponential_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_matrix_exponential,
         .is_native = NULL,
@@ -6455,7 +6455,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LU] = {
         .name = "lu", .id = WK_OP_LU, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_lu, .input_count = 1, .output_count = 3,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_lu_arguments), offsetof(wk_lu_arguments, x) + sizeof(((wk_lu_arguments *)NULL)->x)},
         .infer = wk_infer_lu, .composite = NULL,
         .is_native = NULL,
@@ -6464,7 +6464,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CHOLESKY_INVERSE] = {
         .name = "cholesky_inverse", .id = WK_OP_CHOLESKY_INVERSE, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_cholesky_inverse, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_cholesky_inverse_arguments), offsetof(wk_cholesky_inverse_arguments, l) + sizeof(((wk_cholesky_inverse_arguments *)NULL)->l)},
         .infer = NULL, .composite = wk_composite_cholesky_inverse,
         .is_native = NULL,
@@ -6473,7 +6473,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MATRIX_NORM] = {
         .name = "matrix_norm", .id = WK_OP_MATRIX_NORM, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_matrix_norm, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_matrix_norm, 1, sizeof(wk_matrix_norm_arguments), offsetof(wk_matrix_norm_arguments, x) + sizeof(((wk_matrix_norm_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_matrix_norm,
         .is_native = NULL,
@@ -6482,7 +6482,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_COVARIANCE] = {
         .name = "covariance", .id = WK_OP_COVARIANCE, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_covariance, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_covariance, 1, sizeof(wk_covariance_arguments), offsetof(wk_covariance_arguments, x) + sizeof(((wk_covariance_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_covariance,
         .is_native = NULL,
@@ -6491,7 +6491,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CORRELATION] = {
         .name = "correlation", .id = WK_OP_CORRELATION, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_correlation, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_correlation_arguments), offsetof(wk_correlation_arguments, x) + sizeof(((wk_correlation_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_correlation,
         .is_native = NULL,
@@ -6644,7 +6644,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MSE_LOSS] = {
         .name = "mse_loss", .id = WK_OP_MSE_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_mse_loss, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_mse_loss, 1, sizeof(wk_mse_loss_arguments), offsetof(wk_mse_loss_arguments, target) + sizeof(((wk_mse_loss_arguments *)NULL)->target)},
         .infer = NULL, .composite = wk_composite_mse_loss,
         .is_native = NULL,
@@ -6653,7 +6653,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_L1_LOSS] = {
         .name = "l1_loss", .id = WK_OP_L1_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_l1_loss, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_l1_loss, 1, sizeof(wk_l1_loss_arguments), offsetof(wk_l1_loss_arguments, target) + sizeof(((wk_l1_loss_arguments *)NULL)->target)},
         .infer = NULL, .composite = wk_composite_l1_loss,
         .is_native = NULL,
@@ -6662,7 +6662,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SMOOTH_L1_LOSS] = {
         .name = "smooth_l1_loss", .id = WK_OP_SMOOTH_L1_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_smooth_l1_loss, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_smooth_l1_loss, 2, sizeof(wk_smooth_l1_loss_arguments), offsetof(wk_smooth_l1_loss_arguments, target) + sizeof(((wk_smooth_l1_loss_arguments *)NULL)->target)},
         .infer = NULL, .composite = wk_composite_smooth_l1_loss,
         .is_native = NULL,
@@ -6671,7 +6671,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_HUBER_LOSS] = {
         .name = "huber_loss", .id = WK_OP_HUBER_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_huber_loss, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_huber_loss, 2, sizeof(wk_huber_loss_arguments), offsetof(wk_huber_loss_arguments, target) + sizeof(((wk_huber_loss_arguments *)NULL)->target)},
         .infer = NULL, .composite = wk_composite_huber_loss,
         .is_native = NULL,
@@ -6680,7 +6680,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_KL_DIVERGENCE] = {
         .name = "kl_divergence", .id = WK_OP_KL_DIVERGENCE, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_kl_divergence, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_kl_divergence, 2, sizeof(wk_kl_divergence_arguments), offsetof(wk_kl_divergence_arguments, target) + sizeof(((wk_kl_divergence_arguments *)NULL)->target)},
         .infer = NULL, .composite = wk_composite_kl_divergence,
         .is_native = NULL,
@@ -6689,7 +6689,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_BINARY_CROSS_ENTROPY] = {
         .name = "binary_cross_entropy", .id = WK_OP_BINARY_CROSS_ENTROPY, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_binary_cross_entropy, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_binary_cross_entropy, 1, sizeof(wk_binary_cross_entropy_arguments), offsetof(wk_binary_cross_entropy_arguments, target) + sizeof(((wk_binary_cross_entropy_arguments *)NULL)->target)},
         .infer = NULL, .composite = wk_composite_binary_cross_entropy,
         .is_native = NULL,
@@ -6698,7 +6698,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_BINARY_CROSS_ENTROPY_WITH_LOGITS] = {
         .name = "binary_cross_entropy_with_logits", .id = WK_OP_BINARY_CROSS_ENTROPY_WITH_LOGITS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_binary_cross_entropy_with_logits, .input_count = 4, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_binary_cross_entropy_with_logits, 1, sizeof(wk_binary_cross_entropy_with_logits_arguments), offsetof(wk_binary_cross_entropy_with_logits_arguments, target) + sizeof(((wk_binary_cross_entropy_with_logits_arguments *)NULL)->target)},
         .infer = NULL, .composite = wk_composite_binary_cross_entropy_with_logits,
         .is_native = NULL,
@@ -6707,7 +6707,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_NLL_LOSS] = {
         .name = "nll_loss", .id = WK_OP_NLL_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_nll_loss, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_nll_loss, 2, sizeof(wk_nll_loss_arguments), offsetof(wk_nll_loss_arguments, labels) + sizeof(((wk_nll_loss_arguments *)NULL)->labels)},
         .infer = NULL, .composite = wk_composite_nll_loss,
         .is_native = NULL,
@@ -6716,7 +6716,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CTC_LOSS] = {
         .name = "ctc_loss", .id = WK_OP_CTC_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_ctc_loss, .input_count = 4, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_ctc_loss, 3, sizeof(wk_ctc_loss_arguments), offsetof(wk_ctc_loss_arguments, target_lengths) + sizeof(((wk_ctc_loss_arguments *)NULL)->target_lengths)},
         .infer = NULL, .composite = wk_composite_ctc_loss,
         .is_native = NULL,
@@ -6743,7 +6743,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_HINGE_EMBEDDING_LOSS] = {
         .name = "hinge_embedding_loss", .id = WK_OP_HINGE_EMBEDDING_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_hinge_embedding_loss, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_hinge_embedding_loss, 2, sizeof(wk_hinge_embedding_loss_arguments), offsetof(wk_hinge_embedding_loss_arguments, target) + sizeof(((wk_hinge_embedding_loss_arguments *)NULL)->target)},
         .infer = NULL, .composite = wk_composite_hinge_embedding_loss,
         .is_native = NULL,
@@ -6752,7 +6752,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MARGIN_RANKING_LOSS] = {
         .name = "margin_ranking_loss", .id = WK_OP_MARGIN_RANKING_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_margin_ranking_loss, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_margin_ranking_loss, 2, sizeof(wk_margin_ranking_loss_arguments), offsetof(wk_margin_ranking_loss_arguments, target) + sizeof(((wk_margin_ranking_loss_arguments *)NULL)->target)},
         .infer = NULL, .composite = wk_composite_margin_ranking_loss,
         .is_native = NULL,
@@ -6761,7 +6761,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_TRIPLET_MARGIN_LOSS] = {
         .name = "triplet_margin_loss", .id = WK_OP_TRIPLET_MARGIN_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_triplet_margin_loss, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_triplet_margin_loss, 4, sizeof(wk_triplet_margin_loss_arguments), offsetof(wk_triplet_margin_loss_arguments, negative) + sizeof(((wk_triplet_margin_loss_arguments *)NULL)->negative)},
         .infer = NULL, .composite = wk_composite_triplet_margin_loss,
         .is_native = NULL,
@@ -6770,7 +6770,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_COSINE_EMBEDDING_LOSS] = {
         .name = "cosine_embedding_loss", .id = WK_OP_COSINE_EMBEDDING_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_cosine_embedding_loss, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_cosine_embedding_loss, 2, sizeof(wk_cosine_embedding_loss_arguments), offsetof(wk_cosine_embedding_loss_arguments, target) + sizeof(((wk_cosine_embedding_loss_arguments *)NULL)->target)},
         .infer = NULL, .composite = wk_composite_cosine_embedding_loss,
         .is_native = NULL,
@@ -6779,7 +6779,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SOFT_MARGIN_LOSS] = {
         .name = "soft_margin_loss", .id = WK_OP_SOFT_MARGIN_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_soft_margin_loss, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_soft_margin_loss, 1, sizeof(wk_soft_margin_loss_arguments), offsetof(wk_soft_margin_loss_arguments, target) + sizeof(((wk_soft_margin_loss_arguments *)NULL)->target)},
         .infer = NULL, .composite = wk_composite_soft_margin_loss,
         .is_native = NULL,
@@ -6788,7 +6788,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MULTI_MARGIN_LOSS] = {
         .name = "multi_margin_loss", .id = WK_OP_MULTI_MARGIN_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_multi_margin_loss, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_multi_margin_loss, 3, sizeof(wk_multi_margin_loss_arguments), offsetof(wk_multi_margin_loss_arguments, labels) + sizeof(((wk_multi_margin_loss_arguments *)NULL)->labels)},
         .infer = NULL, .composite = wk_composite_multi_margin_loss,
         .is_native = NULL,
@@ -6797,7 +6797,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MULTILABEL_MARGIN_LOSS] = {
         .name = "multilabel_margin_loss", .id = WK_OP_MULTILABEL_MARGIN_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_multilabel_margin_loss, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_multilabel_margin_loss, 1, sizeof(wk_multilabel_margin_loss_arguments), offsetof(wk_multilabel_margin_loss_arguments, target) + sizeof(((wk_multilabel_margin_loss_arguments *)NULL)->target)},
         .infer = NULL, .composite = wk_composite_multilabel_margin_loss,
         .is_native = NULL,
@@ -6806,7 +6806,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MULTILABEL_SOFT_MARGIN_LOSS] = {
         .name = "multilabel_soft_margin_loss", .id = WK_OP_MULTILABEL_SOFT_MARGIN_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_multilabel_soft_margin_loss, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_multilabel_soft_margin_loss, 1, sizeof(wk_multilabel_soft_margin_loss_arguments), offsetof(wk_multilabel_soft_margin_loss_arguments, target) + sizeof(((wk_multilabel_soft_margin_loss_arguments *)NULL)->target)},
         .infer = NULL, .composite = wk_composite_multilabel_soft_margin_loss,
         .is_native = NULL,
@@ -6815,7 +6815,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_POISSON_NLL_LOSS] = {
         .name = "poisson_nll_loss", .id = WK_OP_POISSON_NLL_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_poisson_nll_loss, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_poisson_nll_loss, 4, sizeof(wk_poisson_nll_loss_arguments), offsetof(wk_poisson_nll_loss_arguments, target) + sizeof(((wk_poisson_nll_loss_arguments *)NULL)->target)},
         .infer = NULL, .composite = wk_composite_poisson_nll_loss,
         .is_native = NULL,
@@ -6824,7 +6824,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_GAUSSIAN_NLL_LOSS] = {
         .name = "gaussian_nll_loss", .id = WK_OP_GAUSSIAN_NLL_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_gaussian_nll_loss, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_gaussian_nll_loss, 3, sizeof(wk_gaussian_nll_loss_arguments), offsetof(wk_gaussian_nll_loss_arguments, variance) + sizeof(((wk_gaussian_nll_loss_arguments *)NULL)->variance)},
         .infer = NULL, .composite = wk_composite_gaussian_nll_loss,
         .is_native = NULL,
@@ -6833,7 +6833,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_FOCAL_LOSS] = {
         .name = "focal_loss", .id = WK_OP_FOCAL_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_focal_loss, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_focal_loss, 3, sizeof(wk_focal_loss_arguments), offsetof(wk_focal_loss_arguments, target) + sizeof(((wk_focal_loss_arguments *)NULL)->target)},
         .infer = NULL, .composite = wk_composite_focal_loss,
         .is_native = NULL,
@@ -6842,7 +6842,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_DICE_LOSS] = {
         .name = "dice_loss", .id = WK_OP_DICE_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_dice_loss, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_dice_loss, 2, sizeof(wk_dice_loss_arguments), offsetof(wk_dice_loss_arguments, target) + sizeof(((wk_dice_loss_arguments *)NULL)->target)},
         .infer = NULL, .composite = wk_composite_dice_loss,
         .is_native = NULL,
@@ -6851,7 +6851,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MATMUL] = {
         .name = "matmul", .id = WK_OP_MATMUL, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_matmul, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {NULL, 0, sizeof(wk_matmul_arguments), offsetof(wk_matmul_arguments, y) + sizeof(((wk_matmul_arguments *)NULL)->y)},
         .infer = wk_infer_matmul, .composite = NULL,
         .is_native = NULL,
@@ -6860,7 +6860,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LINEAR] = {
         .name = "linear", .id = WK_OP_LINEAR, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_linear, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {NULL, 0, sizeof(wk_linear_arguments), offsetof(wk_linear_arguments, weight) + sizeof(((wk_linear_arguments *)NULL)->weight)},
         .infer = NULL, .composite = wk_composite_linear,
         .is_native = NULL,
@@ -6869,7 +6869,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CONV2D] = {
         .name = "conv2d", .id = WK_OP_CONV2D, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_conv2d, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {attributes_conv2d, 5, sizeof(wk_conv2d_arguments), offsetof(wk_conv2d_arguments, weight) + sizeof(((wk_conv2d_arguments *)NULL)->weight)},
         .infer = wk_infer_conv2d, .composite = NULL,
         .is_native = NULL,
@@ -6896,7 +6896,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_BATCH_NORM] = {
         .name = "batch_norm", .id = WK_OP_BATCH_NORM, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_batch_norm, .input_count = 5, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_batch_norm, 3, sizeof(wk_batch_norm_arguments), offsetof(wk_batch_norm_arguments, x) + sizeof(((wk_batch_norm_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_batch_norm,
         .is_native = NULL,
@@ -6905,7 +6905,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LAYER_NORM] = {
         .name = "layer_norm", .id = WK_OP_LAYER_NORM, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_layer_norm, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_layer_norm, 2, sizeof(wk_layer_norm_arguments), offsetof(wk_layer_norm_arguments, x) + sizeof(((wk_layer_norm_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_layer_norm,
         .is_native = NULL,
@@ -6914,7 +6914,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_RMS_NORM] = {
         .name = "rms_norm", .id = WK_OP_RMS_NORM, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_rms_norm, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_rms_norm, 2, sizeof(wk_rms_norm_arguments), offsetof(wk_rms_norm_arguments, x) + sizeof(((wk_rms_norm_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_rms_norm,
         .is_native = NULL,
@@ -6923,7 +6923,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_GROUP_NORM] = {
         .name = "group_norm", .id = WK_OP_GROUP_NORM, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_group_norm, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_group_norm, 2, sizeof(wk_group_norm_arguments), offsetof(wk_group_norm_arguments, groups) + sizeof(((wk_group_norm_arguments *)NULL)->groups)},
         .infer = NULL, .composite = wk_composite_group_norm,
         .is_native = NULL,
@@ -6932,7 +6932,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_INSTANCE_NORM] = {
         .name = "instance_norm", .id = WK_OP_INSTANCE_NORM, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_instance_norm, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_instance_norm, 1, sizeof(wk_instance_norm_arguments), offsetof(wk_instance_norm_arguments, x) + sizeof(((wk_instance_norm_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_instance_norm,
         .is_native = NULL,
@@ -6941,7 +6941,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_L2_NORMALIZE] = {
         .name = "l2_normalize", .id = WK_OP_L2_NORMALIZE, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_l2_normalize, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_l2_normalize, 2, sizeof(wk_l2_normalize_arguments), offsetof(wk_l2_normalize_arguments, axis) + sizeof(((wk_l2_normalize_arguments *)NULL)->axis)},
         .infer = NULL, .composite = wk_composite_l2_normalize,
         .is_native = NULL,
@@ -7112,7 +7112,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_EXP] = {
         .name = "exp", .id = WK_OP_EXP, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_exp, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_exp_arguments), offsetof(wk_exp_arguments, x) + sizeof(((wk_exp_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -7121,7 +7121,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOG] = {
         .name = "log", .id = WK_OP_LOG, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_log, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_log_arguments), offsetof(wk_log_arguments, x) + sizeof(((wk_log_arguments *)NULL)->x)},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -7535,7 +7535,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LSTM] = {
         .name = "lstm", .id = WK_OP_LSTM, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_lstm, .input_count = 5, .output_count = 3,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {attributes_lstm, 8, sizeof(wk_lstm_arguments), offsetof(wk_lstm_arguments, weights) + sizeof(((wk_lstm_arguments *)NULL)->weights)},
         .infer = NULL, .composite = wk_composite_lstm,
         .is_native = NULL,
@@ -7544,7 +7544,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_GRU] = {
         .name = "gru", .id = WK_OP_GRU, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_gru, .input_count = 4, .output_count = 2,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {attributes_gru, 8, sizeof(wk_gru_arguments), offsetof(wk_gru_arguments, weights) + sizeof(((wk_gru_arguments *)NULL)->weights)},
         .infer = NULL, .composite = wk_composite_gru,
         .is_native = NULL,
@@ -7553,7 +7553,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_RNN] = {
         .name = "rnn", .id = WK_OP_RNN, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_rnn, .input_count = 4, .output_count = 2,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {attributes_rnn, 9, sizeof(wk_rnn_arguments), offsetof(wk_rnn_arguments, weights) + sizeof(((wk_rnn_arguments *)NULL)->weights)},
         .infer = NULL, .composite = wk_composite_rnn,
         .is_native = NULL,
@@ -7562,7 +7562,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LSTM_CELL] = {
         .name = "lstm_cell", .id = WK_OP_LSTM_CELL, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_lstm_cell, .input_count = 6, .output_count = 2,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {NULL, 0, sizeof(wk_lstm_cell_arguments), offsetof(wk_lstm_cell_arguments, weight_hidden) + sizeof(((wk_lstm_cell_arguments *)NULL)->weight_hidden)},
         .infer = NULL, .composite = wk_composite_lstm_cell,
         .is_native = NULL,
@@ -7571,7 +7571,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_GRU_CELL] = {
         .name = "gru_cell", .id = WK_OP_GRU_CELL, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_gru_cell, .input_count = 6, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {NULL, 0, sizeof(wk_gru_cell_arguments), offsetof(wk_gru_cell_arguments, weight_hidden) + sizeof(((wk_gru_cell_arguments *)NULL)->weight_hidden)},
         .infer = NULL, .composite = wk_composite_gru_cell,
         .is_native = NULL,
@@ -7580,7 +7580,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_RNN_CELL] = {
         .name = "rnn_cell", .id = WK_OP_RNN_CELL, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_rnn_cell, .input_count = 5, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
         .settings = {NULL, 0, sizeof(wk_rnn_cell_arguments), offsetof(wk_rnn_cell_arguments, weight_hidden) + sizeof(((wk_rnn_cell_arguments *)NULL)->weight_hidden)},
         .infer = NULL, .composite = wk_composite_rnn_cell,
         .is_native = NULL,
@@ -7625,7 +7625,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SUM] = {
         .name = "sum", .id = WK_OP_SUM, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_sum, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_sum, 2, sizeof(wk_sum_arguments), offsetof(wk_sum_arguments, x) + sizeof(((wk_sum_arguments *)NULL)->x)},
         .infer = wk_infer_sum, .composite = NULL,
         .is_native = NULL,
@@ -7634,7 +7634,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MEAN] = {
         .name = "mean", .id = WK_OP_MEAN, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_mean, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_mean, 2, sizeof(wk_mean_arguments), offsetof(wk_mean_arguments, x) + sizeof(((wk_mean_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_mean,
         .is_native = NULL,
@@ -7643,7 +7643,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_PRODUCT] = {
         .name = "product", .id = WK_OP_PRODUCT, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_product, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_product, 2, sizeof(wk_product_arguments), offsetof(wk_product_arguments, x) + sizeof(((wk_product_arguments *)NULL)->x)},
         .infer = wk_infer_product, .composite = NULL,
         .is_native = NULL,
@@ -7706,7 +7706,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_VARIANCE] = {
         .name = "variance", .id = WK_OP_VARIANCE, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_variance, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_variance, 3, sizeof(wk_variance_arguments), offsetof(wk_variance_arguments, x) + sizeof(((wk_variance_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_variance,
         .is_native = NULL,
@@ -7715,7 +7715,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_STANDARD_DEVIATION] = {
         .name = "standard_deviation", .id = WK_OP_STANDARD_DEVIATION, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_standard_deviation, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_standard_deviation, 3, sizeof(wk_standard_deviation_arguments), offsetof(wk_standard_deviation_arguments, x) + sizeof(((wk_standard_deviation_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_standard_deviation,
         .is_native = NULL,
@@ -7724,7 +7724,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MOMENTS] = {
         .name = "moments", .id = WK_OP_MOMENTS, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_moments, .input_count = 1, .output_count = 2,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_moments, 3, sizeof(wk_moments_arguments), offsetof(wk_moments_arguments, x) + sizeof(((wk_moments_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_moments,
         .is_native = NULL,
@@ -7733,7 +7733,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOG_SUM_EXP] = {
         .name = "log_sum_exp", .id = WK_OP_LOG_SUM_EXP, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_log_sum_exp, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_log_sum_exp, 2, sizeof(wk_log_sum_exp_arguments), offsetof(wk_log_sum_exp_arguments, x) + sizeof(((wk_log_sum_exp_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_log_sum_exp,
         .is_native = NULL,
@@ -7742,7 +7742,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_NORM] = {
         .name = "norm", .id = WK_OP_NORM, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_norm, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_norm, 3, sizeof(wk_norm_arguments), offsetof(wk_norm_arguments, x) + sizeof(((wk_norm_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_norm,
         .is_native = NULL,
@@ -7760,7 +7760,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_NAN_SUM] = {
         .name = "nan_sum", .id = WK_OP_NAN_SUM, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_nan_sum, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_nan_sum, 2, sizeof(wk_nan_sum_arguments), offsetof(wk_nan_sum_arguments, x) + sizeof(((wk_nan_sum_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_nan_sum,
         .is_native = NULL,
@@ -7769,7 +7769,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_NAN_MEAN] = {
         .name = "nan_mean", .id = WK_OP_NAN_MEAN, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_nan_mean, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_nan_mean, 2, sizeof(wk_nan_mean_arguments), offsetof(wk_nan_mean_arguments, x) + sizeof(((wk_nan_mean_arguments *)NULL)->x)},
         .infer = NULL, .composite = wk_composite_nan_mean,
         .is_native = NULL,
@@ -7886,7 +7886,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SOFTMAX] = {
         .name = "softmax", .id = WK_OP_SOFTMAX, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_softmax, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_softmax, 1, sizeof(wk_softmax_arguments), offsetof(wk_softmax_arguments, x) + sizeof(((wk_softmax_arguments *)NULL)->x)},
         .infer = wk_infer_softmax, .composite = NULL,
         .is_native = NULL,
@@ -7904,7 +7904,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOG_SOFTMAX] = {
         .name = "log_softmax", .id = WK_OP_LOG_SOFTMAX, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_log_softmax, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_log_softmax, 1, sizeof(wk_log_softmax_arguments), offsetof(wk_log_softmax_arguments, x) + sizeof(((wk_log_softmax_arguments *)NULL)->x)},
         .infer = wk_infer_log_softmax, .composite = NULL,
         .is_native = NULL,
@@ -7922,7 +7922,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CROSS_ENTROPY] = {
         .name = "cross_entropy", .id = WK_OP_CROSS_ENTROPY, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_cross_entropy, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
         .settings = {attributes_cross_entropy, 3, sizeof(wk_cross_entropy_arguments), offsetof(wk_cross_entropy_arguments, labels) + sizeof(((wk_cross_entropy_arguments *)NULL)->labels)},
         .infer = wk_infer_cross_entropy, .composite = wk_composite_cross_entropy,
         .is_native = wk_is_native_cross_entropy,

@@ -107,6 +107,7 @@ typedef struct step {
   wk_optimizer *optimizer;
   void *settings; /* of the run's group */
   double scale, limit;
+  double norm; /* of the gradients as they are, or negative: not known */
 } step;
 
 /* Whether the settings use the slot. */
@@ -178,19 +179,25 @@ static wk_status find_bounds(step *s) {
     wk_error_add_hint("wk_clip_gradient_value before the step does the other");
     return WK_ERROR_ARGUMENT;
   }
-  const double found = wk_gradient_norm(optimizer->parameters) * s->scale;
-  s->scale *= wk_clip_factor(found, norm);
+  if (s->norm < 0) s->norm = wk_gradient_norm(optimizer->parameters);
+  s->scale *= wk_clip_factor(s->norm * s->scale, norm);
   return wk_error_status();
 }
 
-static wk_status take_step(wk_optimizer *optimizer, double scale) {
+static void let_go(wk_optimizer *optimizer) {
+  optimizer->unscaled = false;
+  if (wk_optimizer_setting(optimizer, optimizer->keep_gradients) == 0)
+    consume_gradients(optimizer->parameters);
+}
+
+static wk_status take_step(wk_optimizer *optimizer, double scale, double norm) {
   if (!optimizer) return wk_fail(WK_ERROR_ARGUMENT, "there is no optimizer to take a step");
   wk_parameters *set = optimizer->parameters;
   /* A step without gradients changes nothing, so it must not age a bias correction either. */
   if (!anything_to_do(set)) return WK_OK;
   WK_NO_GRADIENT;
   alignas(16) char settings[WK_MAX_ARGUMENTS_SIZE];
-  step s = {optimizer, settings, scale, 0};
+  step s = {optimizer, settings, scale, 0, norm};
   wk_status status = find_bounds(&s);
   optimizer->step_count++;
   if (status == WK_OK) status = wk_parameters_each_run(set, optimizer->groups, update_run, &s);
@@ -198,18 +205,19 @@ static wk_status take_step(wk_optimizer *optimizer, double scale) {
     optimizer->step_count--;
     return status;
   }
-  optimizer->unscaled = false;
-  if (wk_optimizer_setting(optimizer, optimizer->keep_gradients) == 0) consume_gradients(set);
+  let_go(optimizer);
   return WK_OK;
 }
 
-wk_status wk_optimizer_step_scaled(wk_optimizer *optimizer, double scale) {
-  return take_step(optimizer, scale);
+wk_status wk_optimizer_step_scaled(wk_optimizer *optimizer, double scale, double norm) {
+  return take_step(optimizer, scale, norm);
 }
+
+void wk_optimizer_skip_step(wk_optimizer *optimizer) { let_go(optimizer); }
 
 wk_status wk_optimizer_step_at(wk_place here, wk_optimizer *optimizer) {
   if (wk_failed()) return wk_error_pending;
-  const wk_status status = take_step(optimizer, 1);
+  const wk_status status = take_step(optimizer, 1, -1);
   wk_error_add_call("optimizer_step", here);
   return status;
 }

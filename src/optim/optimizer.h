@@ -81,8 +81,10 @@ const wk_attribute *wk_optimizer_find_setting(const wk_optimizer *optimizer, con
 /* Writes to `settings` those that hold for the segments of a group. */
 void wk_optimizer_group_settings(const wk_optimizer *optimizer, uint32_t group, void *settings);
 
-/* Takes a step with the gradients times `scale`. */
-wk_status wk_optimizer_step_scaled(wk_optimizer *optimizer, double scale);
+/* Takes a step with the gradients times `scale`; `norm` is that of the gradients as they are, or
+ * negative: not known. And takes none, but lets go of the gradients. */
+wk_status wk_optimizer_step_scaled(wk_optimizer *optimizer, double scale, double norm);
+void wk_optimizer_skip_step(wk_optimizer *optimizer);
 
 /* For checkpoints: the slot's part that belongs to parameter i, shaped like it; owned reference.
  * Slots that no step needed so far do not exist; forgetting one makes it zero. */

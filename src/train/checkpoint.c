@@ -9,6 +9,7 @@
 
 #include "train/checkpoint.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,11 +59,18 @@ static json_t *score_to_json(const wk_score *score) {
                    sum);
 }
 
+static json_t *scaler_to_json(const wk_fit_state *state) {
+  char scale[40];
+  if (state->scale == 0) return NULL;
+  wk_format_number(scale, sizeof scale, state->scale);
+  return json_pack("{s:s, s:I}", "scale", scale, "good_steps", (json_int_t)state->good_steps);
+}
+
 static json_t *state_to_json(const wk_fit_state *state) {
-  return json_pack("{s:I, s:I, s:I, s:I, s:o, s:o}", "epoch", (json_int_t)state->epoch, "batch",
+  return json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o*}", "epoch", (json_int_t)state->epoch, "batch",
                    (json_int_t)state->batch, "step", (json_int_t)state->step, "loader_epoch",
                    (json_int_t)state->loader_epoch, "running", score_to_json(&state->running),
-                   "window", score_to_json(&state->window));
+                   "window", score_to_json(&state->window), "scaler", scaler_to_json(state));
 }
 
 static char *describe(const wk_optimizer *optimizer, const wk_loader *training,
@@ -117,6 +125,16 @@ static wk_status read_score(const json_t *json, wk_score *score) {
   return read_counts(json, "score", numbers, 3);
 }
 
+/* Absent where there was none. */
+static wk_status read_scaler(const json_t *json, wk_fit_state *state) {
+  if (!json) return WK_OK;
+  const char *scale = json_string_value(json_object_get(json, "scale"));
+  if (!scale || !wk_parse_number(scale, &state->scale) || !(state->scale > 0) ||
+      !isfinite(state->scale))
+    return wk_fail(WK_ERROR_FORMAT, "the checkpoint has no scale of its loss scaler");
+  return read_counts(json, "loss scaler", &(number){"good_steps", &state->good_steps}, 1);
+}
+
 static wk_status read_state(const json_t *json, wk_fit_state *state) {
   *state = (wk_fit_state){0};
   if (!json) return WK_OK;
@@ -127,6 +145,7 @@ static wk_status read_state(const json_t *json, wk_fit_state *state) {
   wk_status status = read_counts(json, "run", numbers, 4);
   if (status == WK_OK) status = read_score(json_object_get(json, "running"), &state->running);
   if (status == WK_OK) status = read_score(json_object_get(json, "window"), &state->window);
+  if (status == WK_OK) status = read_scaler(json_object_get(json, "scaler"), state);
   return status;
 }
 

@@ -12,6 +12,8 @@ typedef struct wk_fit_state {
   int64_t loader_epoch; /* the loader's epoch when the run's epoch 0 began */
   wk_score running;     /* of this epoch, while training */
   wk_score window;      /* since the scalars were last logged */
+  double scale;         /* of the loss scaler, or 0: there is none; */
+  int64_t good_steps;   /* since it changed */
 } wk_fit_state;
 
 /* A checkpoint with the state of a run (NULL: of none). */

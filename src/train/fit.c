@@ -10,10 +10,12 @@
 
 #include <wick/autograd.h>
 #include <wick/format.h>
+#include <wick/ops.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "optim/loss_scaler.h"
 #include "tensor/attribute.h"
 #include "train/checkpoint.h"
 
@@ -27,6 +29,7 @@ typedef struct fit {
   bool stop;       /* a callback asked for it */
   char *checkpoint_path, *model_path;
   wk_event_writer *events;
+  wk_loss_scaler *scaler; /* or NULL: gradients need none */
   double start, last_checkpoint;
   double seconds;   /* in training steps, and */
   int64_t examples; /* what they trained on, in this call */
@@ -69,6 +72,7 @@ static wk_status save_checkpoint(fit *f) {
   /* A resumed run logs nothing again that happened before its checkpoint. */
   const wk_status status = wk_event_writer_flush(f->events);
   if (status < 0) return status;
+  if (f->scaler) wk_loss_scaler_get_state(f->scaler, &f->state.scale, &f->state.good_steps);
   return wk_checkpoint_write(f->checkpoint_path, f->a.module, f->a.optimizer, f->a.training,
                              &f->state);
 }
@@ -99,13 +103,28 @@ static wk_status log_epoch(fit *f, const wk_score *validation) {
 
 /* ---- steps ---- */
 
-static wk_status train_batch(fit *f, wk_tensors batch) {
-  WK_SCOPE;
-  wk_tensor *output = wk_forward_at(f->here, f->a.module, batch.item[0]);
-  wk_tensor *loss = wk_batch_loss(f->a.loss, f->a.loss_context, output, batch.item[1]);
+static wk_tensor *forward(const fit *f, wk_tensors batch, wk_tensor **output) {
+  WK_AUTOCAST(f->a.precision);
+  *output = wk_forward_at(f->here, f->a.module, batch.item[0]);
+  return wk_batch_loss(f->a.loss, f->a.loss_context, *output, batch.item[1]);
+}
+
+static void take_step(const fit *f, wk_tensor *loss) {
+  if (f->scaler) loss = wk_loss_scaler_scale(f->scaler, loss);
   wk_backward_at(f->here, &(wk_backward_arguments){.struct_size = sizeof(wk_backward_arguments),
                                                    .loss = loss});
-  wk_optimizer_step(f->a.optimizer);
+  if (!f->scaler) {
+    wk_optimizer_step(f->a.optimizer);
+    return;
+  }
+  wk_loss_scaler_step(f->scaler, f->a.optimizer);
+  wk_loss_scaler_update(f->scaler);
+}
+
+static wk_status train_batch(fit *f, wk_tensors batch) {
+  WK_SCOPE;
+  wk_tensor *output = NULL, *loss = forward(f, batch, &output);
+  take_step(f, loss);
   wk_score score = {0};
   const wk_status status = wk_score_add(&score, output, batch.item[1], loss);
   wk_score *const sums[] = {&f->state.running, &f->state.window};
@@ -200,6 +219,10 @@ static wk_status check(const fit *f) {
     return wk_fail(WK_ERROR_ARGUMENT, "callback_count is %zu, but callbacks is NULL",
                    (size_t)a->callback_count);
   if (f->batches == 0) return wk_fail(WK_ERROR_ARGUMENT, "there is nothing to train on");
+  if (a->precision != WK_DTYPE_DEFAULT && a->precision != WK_F32 && a->precision != WK_BF16 &&
+      a->precision != WK_F16)
+    return wk_fail(WK_ERROR_ARGUMENT, "precision is %s, but can be f32, bf16 or f16",
+                   wk_dtype_name(a->precision));
   wk_module_parameters(a->module); /* raises where it is not built */
   return wk_error_status();
 }
@@ -228,6 +251,9 @@ static wk_status begin(fit *f) {
   int64_t batch = 0;
   wk_loader_position(f->a.training, &f->state.loader_epoch, &batch);
   if (batch > 0) f->state.loader_epoch++; /* a begun epoch is left to whoever began it */
+  if (f->a.precision == WK_F32) f->a.precision = WK_DTYPE_DEFAULT;
+  if (f->a.precision == WK_F16 && !(f->scaler = wk_loss_scaler_create()))
+    return wk_error_status();
   if (f->a.resume)
     status = wk_checkpoint_read(f->checkpoint_path, f->a.module, f->a.optimizer, f->a.training,
                                 &f->state);
@@ -235,6 +261,8 @@ static wk_status begin(fit *f) {
     status = forget_old_run(f);
   if (status == WK_OK && f->state.batch > f->batches)
     status = wk_fail(WK_ERROR_FORMAT, "the checkpoint stands behind the last batch");
+  if (f->scaler && f->state.scale > 0)
+    wk_loss_scaler_set_state(f->scaler, f->state.scale, f->state.good_steps);
   if (status < 0 || !f->a.run_folder) return status;
   f->events = wk_event_writer_create(f->a.run_folder);
   if (f->events) status = wk_event_writer_restart(f->events, f->state.step);
@@ -244,6 +272,7 @@ static wk_status begin(fit *f) {
 
 static void end(fit *f) {
   wk_event_writer_free(f->events);
+  wk_loss_scaler_free(f->scaler);
   wk_deallocate(f->checkpoint_path);
   wk_deallocate(f->model_path);
   for (size_t i = 0; f->a.callbacks && i < f->a.callback_count; i++)

@@ -17,6 +17,7 @@ def entry(op):
         lines.append(f"- `{a.name}`: {a.type}, {a.doc}{default}")
     facts = [f"class {op.class_}"]
     facts += ["has a gradient"] if op.has_vjp or op.composite else []
+    facts += [{"low": "low type under autocast", "full": "f32 under autocast"}[op.autocast]] if op.autocast else []
     facts += [f"ONNX {op.onnx}"] if op.onnx else []
     facts += [f"{op.flops} floating-point operations"] if op.flops else []
     return "\n".join(lines + ["", "; ".join(facts).capitalize() + ".", ""])

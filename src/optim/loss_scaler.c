@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loss scaling. Micikevicius et al. 2018, arXiv:1710.03740; the rule of growth and backoff is that of
+ * torch.amp.GradScaler. */
+#include "optim/loss_scaler.h"
+
+#include <math.h>
+
+#include <wick/ops.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "optim/optimizer.h"
+
+struct wk_loss_scaler {
+  double scale, growth, backoff;
+  int64_t interval, good_steps, skipped;
+  bool found; /* a gradient that is not finite, since the last update */
+};
+
+static wk_status check(const wk_loss_scaler_arguments *a) {
+  if (!(a->scale > 0) || !isfinite(a->scale))
+    return wk_fail(WK_ERROR_ARGUMENT, "the loss scaler's scale is %g, but must be positive",
+                   a->scale);
+  if (!(a->growth >= 1) || !isfinite(a->growth))
+    return wk_fail(WK_ERROR_ARGUMENT, "the loss scaler's growth is %g, but must be at least 1",
+                   a->growth);
+  if (!(a->backoff > 0 && a->backoff <= 1))
+    return wk_fail(WK_ERROR_ARGUMENT, "the loss scaler's backoff is %g, but must be in 0 .. 1",
+                   a->backoff);
+  if (a->interval < 1)
+    return wk_fail(WK_ERROR_ARGUMENT, "the loss scaler's interval is %lld, but must be positive",
+                   (long long)a->interval);
+  return WK_OK;
+}
+
+wk_loss_scaler *wk_loss_scaler_create_at(wk_place here, const wk_loss_scaler_arguments *arguments) {
+  if (wk_failed()) return NULL;
+  wk_loss_scaler_arguments a = {0};
+  if (arguments) wk_settings_copy("loss_scaler", arguments, sizeof(size_t), sizeof a, &a);
+  if (a.scale == 0) a.scale = 65536;
+  if (a.growth == 0) a.growth = 2;
+  if (a.backoff == 0) a.backoff = 0.5;
+  if (a.interval == 0) a.interval = 2000;
+  wk_loss_scaler *scaler = NULL;
+  if (!wk_failed() && check(&a) == WK_OK) scaler = wk_allocate_zeroed(1, sizeof *scaler);
+  if (scaler)
+    *scaler = (wk_loss_scaler){
+        .scale = a.scale, .growth = a.growth, .backoff = a.backoff, .interval = a.interval};
+  wk_error_add_call("loss_scaler_create", here);
+  return scaler;
+}
+
+void wk_loss_scaler_free(wk_loss_scaler *scaler) { wk_deallocate(scaler); }
+
+wk_tensor *wk_loss_scaler_scale_at(wk_place here, wk_loss_scaler *scaler, wk_tensor *loss) {
+  if (wk_failed()) return NULL;
+  wk_tensor *scaled = NULL;
+  if (scaler)
+    scaled = wk_multiply(loss, wk_scalar(scaler->scale));
+  else
+    wk_fail(WK_ERROR_ARGUMENT, "the loss scaler is NULL");
+  wk_error_add_call("loss_scaler_scale", here);
+  return scaled;
+}
+
+static wk_status check_both(const wk_loss_scaler *scaler, const wk_optimizer *optimizer) {
+  if (scaler && optimizer) return WK_OK;
+  return wk_fail(WK_ERROR_ARGUMENT, "the %s is NULL", scaler ? "optimizer" : "loss scaler");
+}
+
+static wk_status unscale(wk_loss_scaler *scaler, wk_optimizer *optimizer) {
+  if (check_both(scaler, optimizer) < 0) return wk_error_pending;
+  if (optimizer->unscaled)
+    return wk_fail(WK_ERROR_STATE, "the gradients of this %s are unscaled already",
+                   optimizer->type->name);
+  const wk_status status =
+      wk_gradient_bound(optimizer->parameters, 1 / scaler->scale, (double)INFINITY);
+  if (status == WK_OK) optimizer->unscaled = true;
+  return status;
+}
+
+wk_status wk_loss_scaler_unscale_at(wk_place here, wk_loss_scaler *scaler,
+                                    wk_optimizer *optimizer) {
+  if (wk_failed()) return wk_error_pending;
+  const wk_status status = unscale(scaler, optimizer);
+  wk_error_add_call("loss_scaler_unscale", here);
+  return status;
+}
+
+static wk_status step(wk_loss_scaler *scaler, wk_optimizer *optimizer) {
+  if (check_both(scaler, optimizer) < 0) return wk_error_pending;
+  const double norm = wk_gradient_norm(optimizer->parameters);
+  if (wk_failed()) return wk_error_pending;
+  if (isfinite(norm))
+    return wk_optimizer_step_scaled(optimizer, optimizer->unscaled ? 1 : 1 / scaler->scale, norm);
+  wk_optimizer_skip_step(optimizer);
+  scaler->found = true;
+  scaler->skipped++;
+  return WK_OK;
+}
+
+wk_status wk_loss_scaler_step_at(wk_place here, wk_loss_scaler *scaler, wk_optimizer *optimizer) {
+  if (wk_failed()) return wk_error_pending;
+  const wk_status status = step(scaler, optimizer);
+  wk_error_add_call("loss_scaler_step", here);
+  return status;
+}
+
+static void update(wk_loss_scaler *scaler) {
+  if (scaler->found) {
+    scaler->scale *= scaler->backoff;
+    scaler->good_steps = 0;
+  } else if (++scaler->good_steps >= scaler->interval) {
+    if (isfinite(scaler->scale * scaler->growth)) scaler->scale *= scaler->growth;
+    scaler->good_steps = 0;
+  }
+  scaler->found = false;
+}
+
+wk_status wk_loss_scaler_update_at(wk_place here, wk_loss_scaler *scaler) {
+  if (wk_failed()) return wk_error_pending;
+  if (scaler)
+    update(scaler);
+  else
+    wk_fail(WK_ERROR_ARGUMENT, "the loss scaler is NULL");
+  wk_error_add_call("loss_scaler_update", here);
+  return wk_error_status();
+}
+
+double wk_loss_scaler_factor(const wk_loss_scaler *scaler) {
+  return scaler ? scaler->scale : (double)NAN;
+}
+
+int64_t wk_loss_scaler_skipped(const wk_loss_scaler *scaler) {
+  return scaler ? scaler->skipped : 0;
+}
+
+void wk_loss_scaler_get_state(const wk_loss_scaler *scaler, double *scale, int64_t *good_steps) {
+  *scale = scaler->scale;
+  *good_steps = scaler->good_steps;
+}
+
+void wk_loss_scaler_set_state(wk_loss_scaler *scaler, double scale, int64_t good_steps) {
+  scaler->scale = scale;
+  scaler->good_steps = good_steps;
+}
