@@ -11,13 +11,14 @@
 #include <string.h>
 
 #include "backend/cpu/isa.h"
+#include "backend/cpu/tiles.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/parallel.h"
 
 #define ROWS 48     /* queries in a block */
 #define COLUMNS 128 /* keys in a block */
-#define GRAIN 16    /* widths are rounded up to it; as many rows behind a tile may be touched */
+#define GRAIN WK_TILE_GRAIN /* widths are rounded up to it */
 
 /* Tiles as left operands of products (isa.h says how those must lie): as they are, and turned. */
 #define STRIDE WK_PRODUCT_DEPTH
@@ -49,26 +50,12 @@ static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* c[rows, columns] from packed a and b[depth, columns]: columns a multiple of GRAIN, and up to
- * GRAIN rows behind a and c are touched. */
+/* c[rows, columns] from packed a and b[depth, columns]. */
 static void multiply(const work *w, wk_left_order order, int64_t rows, int64_t columns,
                      int64_t depth, const char *a, const char *b, int64_t b_stride, char *c,
                      int64_t c_stride, wk_tile_store store) {
-  const wk_isa_product *p = w->product;
-  const int64_t row_bytes = (order == WK_LEFT_BY_ROW ? STRIDE : 1) * w->size;
-  for (int64_t j = 0; j < columns;) {
-    const int vectors = columns - j >= 2 * p->vector_columns ? 2 : 1;
-    for (int64_t i = 0; i < rows;) {
-      const int64_t left = divide_up(rows - i, p->row_step);
-      const int steps = (int)smaller(left, p->row_steps);
-      void *row[WK_PRODUCT_MAX_TILE_ROWS];
-      for (int r = 0; r < steps * p->row_step; r++) row[r] = c + ((i + r) * c_stride + j) * w->size;
-      p->tile[order][steps - 1][vectors - 1](depth, a + i * row_bytes, b + j * w->size, b_stride,
-                                             row, NULL, store);
-      i += steps * p->row_step;
-    }
-    j += vectors * p->vector_columns;
-  }
+  wk_cpu_multiply_tiles(&(wk_tiles){w->product, w->size, order, rows, columns, depth, a, b,
+                                    b_stride, c, c_stride, store});
 }
 
 /* ---- packing ---- */

@@ -1,62 +1,73 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Recurrent layers: at each step one product for all sequences, then the gates, for which threads
- * share the sequences. */
+/* Recurrent layers. The weight is packed once; at each step threads share the hidden units, in
+ * groups of WK_RECURRENT_UNITS: for all sequences a group's part of the product, then its gates. So
+ * a step is one parallel loop. Backward a step takes the product of the step after it, and there is
+ * one loop more than there are steps.
+ *
+ * Bits: a sum runs over the parts of a row and over blocks of WK_PRODUCT_DEPTH units in order. */
 
 #include <string.h>
 
 #include "backend/cpu/isa.h"
+#include "backend/cpu/scratch.h"
+#include "backend/cpu/tiles.h"
 #include "base/error.h"
-#include "base/memory.h"
 #include "base/parallel.h"
 
-typedef struct work {
-  const wk_cpu_recurrent *r;
-  const wk_isa_recurrent *isa;
-  int64_t size; /* of a row of hidden units, in bytes */
-  int64_t step;
-  const char *projected, *before, *saved, *y; /* before: the first state */
-  char *kept, *result;                        /* forward: saved and y; */
-  char *hidden, *cell;                        /* the running states, or their gradients */
-  char *product;                              /* of gru forward; of both backward */
-  wk_cpu_recurrent_gradients g;
-  char *to_projected, *to_recurrent;
-} work;
+#define UNITS WK_RECURRENT_UNITS
+#define SERIAL_WORK 4e5 /* multiply-adds of a step that are not worth waking threads for */
 
-static work make_work(const wk_cpu_recurrent *r) {
-  const wk_isa_real real = wk_isa_real_of(r->dtype);
-  return (work){.r = r,
-                .isa = wk_cpu_isa_get()->recurrent[real],
-                .size = r->size * (int64_t)wk_isa_real_size(real)};
-}
+typedef struct work work;
+
+/* Some units of sequence n at the current step, `unit` being the first of them; n counts. */
+typedef void (*step_function)(const work *w, int64_t n, int64_t unit, int64_t units,
+                              const char *product);
+
+struct work {
+  const wk_cpu_recurrent *r;
+  const wk_isa_product *isa_product;
+  const wk_isa_recurrent *isa;
+  int64_t element, size; /* bytes: of an element, of a row of hidden units */
+  int64_t gates, groups;
+  int64_t rows, blocks; /* of a left operand: sequences with padding, blocks of its depth */
+  int64_t step;
+  bool first, last; /* whether it is the first of the loops, or the last */
+  step_function run;
+  char *panels; /* the weight, by group */
+  char *left, *next; /* left operands: what the step before made, what this one makes */
+  char *own;         /* products of the threads */
+  int64_t own_bytes;
+  const char *projected, *before, *saved, *y, *bias; /* before: the first state */
+  char *kept, *result;                               /* forward: saved and y; */
+  char *hidden, *cell;                               /* the running states, or their gradients */
+  wk_cpu_recurrent_gradients g;
+  char *to_projected, *to_recurrent; /* what the product is taken of is to_recurrent */
+};
 
 static bool counts(const work *w, int64_t n, int64_t step) {
   return step >= 0 && step < (w->r->lengths ? w->r->lengths[n] : w->r->steps);
 }
 
-/* Where the row of sequence n at a step begins in a tensor [batch, steps, parts]. */
-static int64_t row_at(const work *w, int64_t n, int64_t step, int64_t parts) {
-  return (n * w->r->steps + step) * parts * w->size;
+/* Where unit `unit` of sequence n at a step lies in a tensor [batch, steps, parts], in part 0. */
+static int64_t place(const work *w, int64_t n, int64_t step, int64_t parts, int64_t unit) {
+  return (n * w->r->steps + step) * parts * w->size + unit * w->element;
 }
 
 static const char *maybe_at(const void *data, int64_t at) {
   return data ? (const char *)data + at : NULL;
 }
 
-static void for_rows(work *w, void (*run)(void *context, int64_t begin, int64_t end)) {
-  wk_parallel_for(w->r->batch, 2048 / (w->r->size + 1) + 1, run, w);
-}
-
 /* The step before in the layer's own direction. */
 static int64_t step_before(const work *w) { return w->step + (w->r->reverse ? 1 : -1); }
 
-/* Row n of the state before: the first one where no step that counts came before. `parts`: of the
- * tensor `of` that holds states, in its part `part`. */
-static const char *state_before(const work *w, int64_t n, const char *of, int64_t parts,
-                                int64_t part) {
+/* The state before: the first one where no step that counts came before. `parts`: of the tensor
+ * `of` that holds states, in its part `part`. */
+static const char *state_before(const work *w, int64_t n, int64_t unit, const char *of,
+                                int64_t parts, int64_t part) {
   const int64_t step = step_before(w);
-  if (!counts(w, n, step)) return w->before + n * w->size;
-  return of + row_at(w, n, step, parts) + part * w->size;
+  if (!counts(w, n, step)) return w->before + n * w->size + unit * w->element;
+  return of + place(w, n, step, parts, unit) + part * w->size;
 }
 
 /* The i-th step in the layer's direction; in the opposite one if `back`. */
@@ -64,88 +75,245 @@ static int64_t step_at(const wk_cpu_recurrent *r, int64_t i, bool back) {
   return r->reverse != back ? r->steps - 1 - i : i;
 }
 
-/* weight [rows, size] turned, so that products need not pack it. */
-static char *turned(const work *w, const void *weight, int64_t rows) {
-  const wk_isa_real real = wk_isa_real_of(w->r->dtype);
-  char *to = wk_allocate_aligned(64, (size_t)(rows * w->size) + 64);
-  if (to)
-    wk_cpu_isa_get()->product[real]->transpose(to, rows, weight, w->r->size, rows, w->r->size);
-  return to;
+static int64_t units_of(const work *w, int64_t group) {
+  const int64_t left = w->r->size - group * UNITS;
+  return left < UNITS ? left : UNITS;
 }
 
-/* ---- lstm ---- */
-
-static void load_gates(void *context, int64_t begin, int64_t end) {
-  const work *w = context;
-  for (int64_t n = begin; n < end; n++)
-    memcpy(w->kept + row_at(w, n, w->step, 5), w->projected + row_at(w, n, w->step, 4),
-           (size_t)(4 * w->size));
+static void clear_parts(const work *w, char *to, int64_t parts, int64_t units) {
+  for (int64_t i = 0; i < parts; i++) memset(to + i * w->size, 0, (size_t)(units * w->element));
 }
 
-static void run_lstm(void *context, int64_t begin, int64_t end) {
-  const work *w = context;
-  for (int64_t n = begin; n < end; n++) {
-    char *kept = w->kept + row_at(w, n, w->step, 5), *y = w->result + row_at(w, n, w->step, 1);
-    if (!counts(w, n, w->step)) {
-      memset(kept, 0, (size_t)(5 * w->size));
-      memset(y, 0, (size_t)w->size);
-      continue;
+/* ---- products ---- */
+
+/* Of a left operand with rows of `part` after `part`: each in blocks of its own, so that a group of
+ * units never lies in two. */
+static char *left_at(const work *w, char *left, int64_t n, int64_t part, int64_t unit) {
+  const int64_t block = part * w->blocks + unit / WK_PRODUCT_DEPTH;
+  return left + ((block * w->rows + n) * WK_PRODUCT_DEPTH + unit % WK_PRODUCT_DEPTH) * w->element;
+}
+
+/* to[n, 0 .. UNITS) = the left operand's rows times the panel. */
+static void multiply(const work *w, int64_t parts, const char *panel, char *to, int64_t to_stride) {
+  wk_tiles t = {.product = w->isa_product,
+                .size = w->element,
+                .order = WK_LEFT_BY_ROW,
+                .rows = w->r->batch,
+                .columns = UNITS,
+                .b_stride = UNITS,
+                .c = to,
+                .c_stride = to_stride,
+                .store = WK_TILE_SET};
+  for (int64_t part = 0; part < parts; part++)
+    for (int64_t unit = 0; unit < w->r->size; unit += WK_PRODUCT_DEPTH) {
+      const int64_t left = w->r->size - unit;
+      t.depth = left < WK_PRODUCT_DEPTH ? left : WK_PRODUCT_DEPTH;
+      t.a = left_at(w, w->left, 0, part, unit);
+      t.b = panel + (part * w->r->size + unit) * UNITS * w->element;
+      wk_cpu_multiply_tiles(&t);
+      t.store = WK_TILE_ADD;
     }
-    w->isa->lstm(w->r->size, kept, w->cell + n * w->size, y);
-    memcpy(w->hidden + n * w->size, y, (size_t)w->size);
+}
+
+static int64_t panel_bytes(const work *w) { return w->gates * w->size * UNITS; }
+
+/* Forward a group's panel is for each gate [size, UNITS] of the weight turned. */
+static void pack_turned(void *context, int64_t begin, int64_t end) {
+  const work *w = context;
+  for (int64_t item = begin; item < end; item++) {
+    const int64_t group = item / w->gates, gate = item % w->gates, units = units_of(w, group);
+    char *to = w->panels + item * w->size * UNITS;
+    if (units < UNITS) memset(to, 0, (size_t)(w->size * UNITS));
+    w->isa_product->transpose(to, UNITS, w->saved + (gate * w->r->size + group * UNITS) * w->size,
+                              w->r->size, units, w->r->size);
   }
+}
+
+/* Backward it is [gates * size, UNITS] of the weight as it lies. */
+static void pack_plain(void *context, int64_t begin, int64_t end) {
+  const work *w = context;
+  for (int64_t group = begin; group < end; group++) {
+    char *to = w->panels + group * panel_bytes(w);
+    const int64_t units = units_of(w, group);
+    if (units < UNITS) memset(to, 0, (size_t)panel_bytes(w));
+    w->isa_product->copy(to, UNITS, w->saved + group * UNITS * w->element, w->r->size,
+                         w->gates * w->r->size, units);
+  }
+}
+
+static int64_t round_up(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
+
+/* Takes scratch memory and packs the weight. Left operands have `parts` parts. */
+static wk_status prepare(work *w, const void *weight, int64_t parts) {
+  w->element = (int64_t)wk_isa_real_size(wk_isa_real_of(w->r->dtype));
+  w->size = w->r->size * w->element;
+  w->groups = (w->r->size + UNITS - 1) / UNITS;
+  w->rows = round_up(w->r->batch, WK_TILE_GRAIN) + WK_TILE_GRAIN;
+  w->blocks = (w->r->size + WK_PRODUCT_DEPTH - 1) / WK_PRODUCT_DEPTH;
+  w->own_bytes = w->rows * w->gates * UNITS * w->element;
+  const size_t panels = wk_scratch_round((size_t)(w->groups * panel_bytes(w)));
+  const size_t left = (size_t)(parts * w->blocks * w->rows * WK_PRODUCT_DEPTH * w->element);
+  const size_t own = (size_t)(w->own_bytes * wk_thread_count());
+  w->panels = wk_cpu_scratch(panels + 2 * left + own + 1);
+  if (!w->panels) return wk_error_status();
+  w->left = w->panels + panels, w->next = w->left + left, w->own = w->next + left;
+  memset(w->left, 0, 2 * left); /* what pads rows is multiplied too */
+  work packing = *w;
+  packing.saved = weight;
+  const bool turned = parts == 1;
+  const int64_t items = turned ? w->groups * w->gates : w->groups;
+  wk_parallel_for(items, 1 + 16384 / (w->r->size * UNITS + 1), turned ? pack_turned : pack_plain,
+                  &packing);
+  return WK_OK;
+}
+
+static work make_work(const wk_cpu_recurrent *r, int64_t gates, step_function run) {
+  const wk_isa_real real = wk_isa_real_of(r->dtype);
+  return (work){.r = r,
+                .isa_product = wk_cpu_isa_get()->product[real],
+                .isa = wk_cpu_isa_get()->recurrent[real],
+                .gates = gates,
+                .run = run};
+}
+
+/* One step: a piece for each thread, so that a thread meets the same panels again. */
+static void run_groups(work *w, void (*run)(void *context, int64_t begin, int64_t end)) {
+  const double terms = (double)(w->r->batch * w->gates) * (double)w->r->size * (double)w->r->size;
+  const int64_t threads = terms < SERIAL_WORK ? 1 : wk_thread_count();
+  wk_parallel_for(w->groups, (w->groups + threads - 1) / threads, run, w);
+  char *const left = w->left;
+  w->left = w->next, w->next = left;
+}
+
+/* ---- forward ---- */
+
+static void run_forward(void *context, int64_t begin, int64_t end) {
+  const work *w = context;
+  char *product = w->own + wk_parallel_index() * w->own_bytes;
+  const int64_t row = w->gates * UNITS * w->element, parts = w->gates == 4 ? 5 : 4;
+  for (int64_t group = begin; group < end; group++) {
+    const int64_t unit = group * UNITS, units = units_of(w, group);
+    const size_t bytes = (size_t)(units * w->element);
+    for (int64_t gate = 0; gate < w->gates; gate++)
+      multiply(w, 1, w->panels + (group * w->gates + gate) * w->size * UNITS,
+               product + gate * UNITS * w->element, w->gates * UNITS);
+    for (int64_t n = 0; n < w->r->batch; n++) {
+      char *y = w->result + place(w, n, w->step, 1, unit);
+      if (counts(w, n, w->step)) {
+        w->run(w, n, unit, units, product + n * row);
+        memcpy(left_at(w, w->next, n, 0, unit), y, bytes);
+      } else {
+        clear_parts(w, w->kept + place(w, n, w->step, parts, unit), parts, units);
+        memset(y, 0, bytes);
+        memcpy(left_at(w, w->next, n, 0, unit), left_at(w, w->left, n, 0, unit), bytes);
+      }
+    }
+  }
+}
+
+/* Between rows of states and a left operand of one part. */
+static void move_states(const work *w, char *states, bool out) {
+  for (int64_t n = 0; n < w->r->batch; n++)
+    for (int64_t unit = 0; unit < w->r->size; unit += WK_PRODUCT_DEPTH) {
+      const int64_t rest = w->r->size - unit;
+      const size_t bytes =
+          (size_t)((rest < WK_PRODUCT_DEPTH ? rest : WK_PRODUCT_DEPTH) * w->element);
+      char *state = states + n * w->size + unit * w->element, *at = left_at(w, w->left, n, 0, unit);
+      if (out)
+        memcpy(state, at, bytes);
+      else
+        memcpy(at, state, bytes);
+    }
+}
+
+/* w->hidden holds the first states, then the last. */
+static wk_status forward(work *w, const void *weight) {
+  const wk_status status = prepare(w, weight, 1);
+  if (status != WK_OK) return status;
+  move_states(w, w->hidden, false);
+  for (int64_t i = 0; i < w->r->steps; i++) {
+    w->step = step_at(w->r, i, false);
+    run_groups(w, run_forward);
+  }
+  move_states(w, w->hidden, true);
+  return WK_OK;
+}
+
+static size_t state_bytes(const wk_cpu_recurrent *r) {
+  return (size_t)(r->batch * r->size) * wk_dtype_size(r->dtype);
+}
+
+static void lstm_step(const work *w, int64_t n, int64_t unit, int64_t units, const char *product) {
+  w->isa->lstm(units, w->r->size, w->projected + place(w, n, w->step, 4, unit), product,
+               w->kept + place(w, n, w->step, 5, unit), w->cell + n * w->size + unit * w->element,
+               w->result + place(w, n, w->step, 1, unit));
 }
 
 wk_status wk_cpu_lstm(const wk_cpu_recurrent *r, const void *projected, const void *weight,
                       const void *hidden, const void *cell, void *y, void *final, void *saved) {
-  work w = make_work(r);
-  const size_t states = (size_t)(r->batch * w.size);
+  work w = make_work(r, 4, lstm_step);
+  const size_t states = state_bytes(r);
   w.projected = projected;
   w.kept = saved;
   w.result = y;
   w.hidden = final;
   w.cell = (char *) final + states;
-  if (states) memcpy(w.hidden, hidden, states), memcpy(w.cell, cell, states);
-  char *columns = turned(&w, weight, 4 * r->size);
-  wk_status status = columns ? WK_OK : wk_error_status();
-  for (int64_t i = 0; status == WK_OK && i < r->steps; i++) {
-    w.step = step_at(r, i, false);
-    for_rows(&w, load_gates);
-    status = wk_cpu_gemm(r->dtype, &(wk_cpu_gemm_operands){.m = r->batch,
-                                                           .n = 4 * r->size,
-                                                           .k = r->size,
-                                                           .a = w.hidden,
-                                                           .a_row_stride = r->size,
-                                                           .a_column_stride = 1,
-                                                           .b = columns,
-                                                           .b_row_stride = 4 * r->size,
-                                                           .b_column_stride = 1,
-                                                           .c = w.kept + row_at(&w, 0, w.step, 5),
-                                                           .c_row_stride = r->steps * 5 * r->size,
-                                                           .accumulate = true});
-    for_rows(&w, run_lstm);
-  }
-  wk_deallocate(columns);
-  return status;
+  if (states == 0) return WK_OK;
+  memcpy(w.hidden, hidden, states), memcpy(w.cell, cell, states);
+  return forward(&w, weight);
 }
 
-/* ---- gradients ---- */
+static void gru_step(const work *w, int64_t n, int64_t unit, int64_t units, const char *product) {
+  w->isa->gru(units, w->r->size, w->projected + place(w, n, w->step, 3, unit), product,
+              maybe_at(w->bias, unit * w->element), left_at(w, w->left, n, 0, unit),
+              w->kept + place(w, n, w->step, 4, unit), w->result + place(w, n, w->step, 1, unit));
+}
 
-/* product [batch, size] = the gradients of one step's gates times the weight. */
-static wk_status multiply_back(const work *w, const char *gates, int64_t parts,
-                               const void *weight) {
-  const wk_cpu_recurrent *r = w->r;
-  return wk_cpu_gemm(r->dtype, &(wk_cpu_gemm_operands){.m = r->batch,
-                                                       .n = r->size,
-                                                       .k = parts * r->size,
-                                                       .a = gates + row_at(w, 0, w->step, parts),
-                                                       .a_row_stride = r->steps * parts * r->size,
-                                                       .a_column_stride = 1,
-                                                       .b = weight,
-                                                       .b_row_stride = r->size,
-                                                       .b_column_stride = 1,
-                                                       .c = w->product,
-                                                       .c_row_stride = r->size});
+wk_status wk_cpu_gru(const wk_cpu_recurrent *r, const void *projected, const void *weight,
+                     const void *bias, const void *hidden, void *y, void *final, void *saved) {
+  work w = make_work(r, 3, gru_step);
+  const size_t states = state_bytes(r);
+  w.projected = projected;
+  w.bias = bias;
+  w.kept = saved;
+  w.result = y;
+  w.hidden = final;
+  if (states == 0) return WK_OK;
+  memcpy(w.hidden, hidden, states);
+  return forward(&w, weight);
+}
+
+/* ---- backward ---- */
+
+/* What the product of the step after gives to the hidden gradients; it is 0 for sequences that were
+ * not there. */
+static void add_product(const work *w, int64_t group) {
+  char *product = w->own + wk_parallel_index() * w->own_bytes;
+  const int64_t at = group * UNITS * w->element;
+  multiply(w, w->gates, w->panels + group * panel_bytes(w), product, UNITS);
+  for (int64_t n = 0; n < w->r->batch; n++)
+    w->isa_product->add(w->hidden + n * w->size + at, product + n * UNITS * w->element,
+                        units_of(w, group));
+}
+
+static void run_back(void *context, int64_t begin, int64_t end) {
+  const work *w = context;
+  for (int64_t group = begin; group < end; group++) {
+    const int64_t unit = group * UNITS, units = units_of(w, group);
+    if (!w->first) add_product(w, group);
+    for (int64_t n = 0; n < w->r->batch && !w->last; n++) {
+      const int64_t at = place(w, n, w->step, w->gates, unit);
+      if (counts(w, n, w->step)) {
+        w->run(w, n, unit, units, NULL);
+      } else {
+        clear_parts(w, w->to_projected + at, w->gates, units);
+        if (w->to_recurrent != w->to_projected) clear_parts(w, w->to_recurrent + at, w->gates, units);
+      }
+      for (int64_t gate = 0; gate < w->gates; gate++)
+        memcpy(left_at(w, w->next, n, gate, unit), w->to_recurrent + at + gate * w->size,
+               (size_t)(units * w->element));
+    }
+  }
 }
 
 static void load_states(char *to, const void *from, size_t bytes) {
@@ -155,133 +323,62 @@ static void load_states(char *to, const void *from, size_t bytes) {
     memset(to, 0, bytes);
 }
 
-static void run_lstm_back(void *context, int64_t begin, int64_t end) {
-  const work *w = context;
-  for (int64_t n = begin; n < end; n++) {
-    char *to = w->to_projected + row_at(w, n, w->step, 4);
-    if (!counts(w, n, w->step)) {
-      memset(to, 0, (size_t)(4 * w->size));
-      continue;
-    }
-    const int64_t row = row_at(w, n, w->step, 1);
-    w->isa->lstm_gradient(w->r->size, w->saved + 5 * row, state_before(w, n, w->saved, 5, 4),
-                          maybe_at(w->g.y, row), maybe_at(w->g.saved, 5 * row),
-                          w->hidden + n * w->size, w->cell + n * w->size, to);
+static wk_status backward(work *w, const void *weight) {
+  const wk_status status = prepare(w, weight, w->gates);
+  if (status != WK_OK) return status;
+  for (int64_t i = 0; i <= w->r->steps; i++) {
+    w->first = i == 0, w->last = i == w->r->steps;
+    w->step = step_at(w->r, i, true);
+    run_groups(w, run_back);
   }
+  return WK_OK;
 }
 
-/* What the product gives to the hidden gradients of sequences that were at this step. */
-static void store_lstm_back(void *context, int64_t begin, int64_t end) {
-  const work *w = context;
-  for (int64_t n = begin; n < end; n++)
-    if (counts(w, n, w->step))
-      memcpy(w->hidden + n * w->size, w->product + n * w->size, (size_t)w->size);
+static void lstm_step_back(const work *w, int64_t n, int64_t unit, int64_t units,
+                           const char *product) {
+  (void)product;
+  const int64_t at = place(w, n, w->step, 5, unit), own = n * w->size + unit * w->element;
+  w->isa->lstm_gradient(units, w->r->size, w->saved + at, state_before(w, n, unit, w->saved, 5, 4),
+                        maybe_at(w->g.y, place(w, n, w->step, 1, unit)), maybe_at(w->g.saved, at),
+                        w->hidden + own, w->cell + own,
+                        w->to_projected + place(w, n, w->step, 4, unit));
+  memset(w->hidden + own, 0, (size_t)(units * w->element));
 }
 
 wk_status wk_cpu_lstm_gradient(const wk_cpu_recurrent *r, const wk_cpu_recurrent_gradients *g,
                                const void *weight, const void *cell, const void *saved,
                                void *projected_gradient, void *hidden_gradient,
                                void *cell_gradient) {
-  work w = make_work(r);
-  const size_t states = (size_t)(r->batch * w.size);
+  work w = make_work(r, 4, lstm_step_back);
+  const size_t states = state_bytes(r);
   w.g = *g;
   w.before = cell;
   w.saved = saved;
-  w.to_projected = projected_gradient;
+  w.to_projected = w.to_recurrent = projected_gradient;
   w.hidden = hidden_gradient;
   w.cell = cell_gradient;
-  w.product = wk_allocate_aligned(64, states + 64);
-  if (!w.product) return wk_error_status();
+  if (states == 0) return WK_OK;
   load_states(w.hidden, g->final, states);
   load_states(w.cell, maybe_at(g->final, (int64_t)states), states);
-  wk_status status = WK_OK;
-  for (int64_t i = 0; status == WK_OK && i < r->steps; i++) {
-    w.step = step_at(r, i, true);
-    for_rows(&w, run_lstm_back);
-    status = multiply_back(&w, w.to_projected, 4, weight);
-    for_rows(&w, store_lstm_back);
-  }
-  wk_deallocate(w.product);
-  return status;
+  return backward(&w, weight);
 }
 
-/* ---- gru ---- */
-
-static void run_gru(void *context, int64_t begin, int64_t end) {
-  const work *w = context;
-  for (int64_t n = begin; n < end; n++) {
-    const int64_t row = row_at(w, n, w->step, 1);
-    if (counts(w, n, w->step)) {
-      w->isa->gru(w->r->size, w->projected + 3 * row, w->product + 3 * n * w->size,
-                  w->kept + 4 * row, w->hidden + n * w->size, w->result + row);
-    } else {
-      memset(w->kept + 4 * row, 0, (size_t)(4 * w->size));
-      memset(w->result + row, 0, (size_t)w->size);
-    }
-  }
-}
-
-wk_status wk_cpu_gru(const wk_cpu_recurrent *r, const void *projected, const void *weight,
-                     const void *bias, const void *hidden, void *y, void *final, void *saved) {
-  work w = make_work(r);
-  const size_t states = (size_t)(r->batch * w.size);
-  w.projected = projected;
-  w.kept = saved;
-  w.result = y;
-  w.hidden = final;
-  if (states) memcpy(w.hidden, hidden, states);
-  w.product = wk_allocate_aligned(64, 3 * states + 64);
-  char *columns = turned(&w, weight, 3 * r->size);
-  wk_status status = columns && w.product ? WK_OK : wk_error_status();
-  for (int64_t i = 0; status == WK_OK && i < r->steps; i++) {
-    w.step = step_at(r, i, false);
-    status = wk_cpu_gemm(r->dtype, &(wk_cpu_gemm_operands){.m = r->batch,
-                                                           .n = 3 * r->size,
-                                                           .k = r->size,
-                                                           .a = w.hidden,
-                                                           .a_row_stride = r->size,
-                                                           .a_column_stride = 1,
-                                                           .b = columns,
-                                                           .b_row_stride = 3 * r->size,
-                                                           .b_column_stride = 1,
-                                                           .c = w.product,
-                                                           .c_row_stride = 3 * r->size,
-                                                           .bias = bias});
-    for_rows(&w, run_gru);
-  }
-  wk_deallocate(columns);
-  wk_deallocate(w.product);
-  return status;
-}
-
-static void run_gru_back(void *context, int64_t begin, int64_t end) {
-  const work *w = context;
-  for (int64_t n = begin; n < end; n++) {
-    const int64_t row = row_at(w, n, w->step, 1);
-    char *to_projected = w->to_projected + 3 * row, *to_recurrent = w->to_recurrent + 3 * row;
-    if (counts(w, n, w->step)) {
-      w->isa->gru_gradient(w->r->size, w->saved + 4 * row, state_before(w, n, w->y, 1, 0),
-                           maybe_at(w->g.y, row), maybe_at(w->g.saved, 4 * row),
-                           w->hidden + n * w->size, to_projected, to_recurrent);
-    } else {
-      memset(to_projected, 0, (size_t)(3 * w->size));
-      memset(to_recurrent, 0, (size_t)(3 * w->size));
-    }
-  }
-}
-
-/* The product is 0 for sequences that were not at this step. */
-static void add_product(const work *w) {
-  const wk_isa_real real = wk_isa_real_of(w->r->dtype);
-  wk_cpu_isa_get()->product[real]->add(w->hidden, w->product, w->r->batch * w->r->size);
+static void gru_step_back(const work *w, int64_t n, int64_t unit, int64_t units,
+                          const char *product) {
+  (void)product;
+  const int64_t at = place(w, n, w->step, 4, unit), to = place(w, n, w->step, 3, unit);
+  w->isa->gru_gradient(units, w->r->size, w->saved + at, state_before(w, n, unit, w->y, 1, 0),
+                       maybe_at(w->g.y, place(w, n, w->step, 1, unit)), maybe_at(w->g.saved, at),
+                       w->hidden + n * w->size + unit * w->element, w->to_projected + to,
+                       w->to_recurrent + to);
 }
 
 wk_status wk_cpu_gru_gradient(const wk_cpu_recurrent *r, const wk_cpu_recurrent_gradients *g,
                               const void *weight, const void *hidden, const void *saved,
                               const void *y, void *projected_gradient, void *recurrent_gradient,
                               void *hidden_gradient) {
-  work w = make_work(r);
-  const size_t states = (size_t)(r->batch * w.size);
+  work w = make_work(r, 3, gru_step_back);
+  const size_t states = state_bytes(r);
   w.g = *g;
   w.before = hidden;
   w.saved = saved;
@@ -289,16 +386,7 @@ wk_status wk_cpu_gru_gradient(const wk_cpu_recurrent *r, const wk_cpu_recurrent_
   w.to_projected = projected_gradient;
   w.to_recurrent = recurrent_gradient;
   w.hidden = hidden_gradient;
-  w.product = wk_allocate_aligned(64, states + 64);
-  if (!w.product) return wk_error_status();
+  if (states == 0) return WK_OK;
   load_states(w.hidden, g->final, states);
-  wk_status status = WK_OK;
-  for (int64_t i = 0; status == WK_OK && i < r->steps; i++) {
-    w.step = step_at(r, i, true);
-    for_rows(&w, run_gru_back);
-    status = multiply_back(&w, w.to_recurrent, 3, weight);
-    if (status == WK_OK) add_product(&w);
-  }
-  wk_deallocate(w.product);
-  return status;
+  return backward(&w, weight);
 }

@@ -9,97 +9,94 @@
 #define gru OF_KIND(gru)
 #define gru_gradient OF_KIND(gru_gradient)
 
-static void lstm(int64_t columns, void *saved, void *cell, void *y_) {
-  TYPE *i = saved, *f = i + columns, *g = f + columns, *o = g + columns, *kept = o + columns;
-  TYPE *c = cell, *y = y_;
+/* Element `at` of part `part` of a row, of a product, and of what `from` holds, or 0 if it is NULL. */
+#define PART(from, part) load_group((const TYPE *)(from) + (part)*size + at, some, 0)
+#define PRODUCT_PART(part)                                                                         \
+  load_group((const TYPE *)product + (part)*WK_RECURRENT_UNITS + at, some, 0)
+#define PART_OR_ZERO(from, part) ((from) ? PART(from, part) : (lanes){0})
+#define STORE_PART(to, part, x) store_group((TYPE *)(to) + (part)*size + at, some, x)
+
+static void lstm(int64_t columns, int64_t size, const void *projected, const void *product,
+                 void *saved, void *cell, void *y) {
   EACH_GROUP(at, some) {
-    const lanes input = lanes_sigmoid(load_group(i + at, some, 0));
-    const lanes forget = lanes_sigmoid(load_group(f + at, some, 0));
-    const lanes new = lanes_tanh(load_group(g + at, some, 0));
-    const lanes output = lanes_sigmoid(load_group(o + at, some, 0));
-    const lanes state = forget * load_group(c + at, some, 0) + input * new;
-    store_group(i + at, some, input);
-    store_group(f + at, some, forget);
-    store_group(g + at, some, new);
-    store_group(o + at, some, output);
-    store_group(kept + at, some, state);
-    store_group(c + at, some, state);
-    store_group(y + at, some, output * lanes_tanh(state));
+    const lanes input = lanes_sigmoid(PART(projected, 0) + PRODUCT_PART(0));
+    const lanes forget = lanes_sigmoid(PART(projected, 1) + PRODUCT_PART(1));
+    const lanes new = lanes_tanh(PART(projected, 2) + PRODUCT_PART(2));
+    const lanes output = lanes_sigmoid(PART(projected, 3) + PRODUCT_PART(3));
+    const lanes state = forget * PART(cell, 0) + input * new;
+    STORE_PART(saved, 0, input);
+    STORE_PART(saved, 1, forget);
+    STORE_PART(saved, 2, new);
+    STORE_PART(saved, 3, output);
+    STORE_PART(saved, 4, state);
+    STORE_PART(cell, 0, state);
+    STORE_PART(y, 0, output * lanes_tanh(state));
   }
 }
 
-/* Element `at` of part `part` of what `from` holds, or 0 if it is NULL. */
-#define PART_OR_ZERO(from, part)                                                                   \
-  ((from) ? load_group((const TYPE *)(from) + (part)*columns + at, some, 0) : (lanes){0})
-
-static void lstm_gradient(int64_t columns, const void *saved, const void *before, const void *to_y,
-                          const void *to_saved, const void *hidden, void *cell, void *result) {
-  const TYPE *i = saved, *f = i + columns, *g = f + columns, *o = g + columns, *c = o + columns;
-  TYPE *to = result;
+static void lstm_gradient(int64_t columns, int64_t size, const void *saved, const void *before,
+                          const void *to_y, const void *to_saved, const void *hidden, void *cell,
+                          void *result) {
   EACH_GROUP(at, some) {
-    const lanes input = load_group(i + at, some, 0), forget = load_group(f + at, some, 0);
-    const lanes new = load_group(g + at, some, 0), output = load_group(o + at, some, 0);
-    const lanes bent = lanes_tanh(load_group(c + at, some, 0));
-    const lanes h = load_group((const TYPE *)hidden + at, some, 0) + PART_OR_ZERO(to_y, 0);
-    const lanes state = load_group((TYPE *)cell + at, some, 0) +
-                        h * output * ((TYPE)1 - bent * bent) + PART_OR_ZERO(to_saved, 4);
+    const lanes input = PART(saved, 0), forget = PART(saved, 1), new = PART(saved, 2);
+    const lanes output = PART(saved, 3), bent = lanes_tanh(PART(saved, 4));
+    const lanes h = PART(hidden, 0) + PART_OR_ZERO(to_y, 0);
+    const lanes state =
+        PART(cell, 0) + h * output * ((TYPE)1 - bent * bent) + PART_OR_ZERO(to_saved, 4);
     const lanes to_i = state * new + PART_OR_ZERO(to_saved, 0);
-    const lanes to_f =
-        state * load_group((const TYPE *)before + at, some, 0) + PART_OR_ZERO(to_saved, 1);
+    const lanes to_f = state * PART(before, 0) + PART_OR_ZERO(to_saved, 1);
     const lanes to_g = state * input + PART_OR_ZERO(to_saved, 2);
     const lanes to_o = h * bent + PART_OR_ZERO(to_saved, 3);
-    store_group(to + at, some, to_i * input * ((TYPE)1 - input));
-    store_group(to + columns + at, some, to_f * forget * ((TYPE)1 - forget));
-    store_group(to + 2 * columns + at, some, to_g * ((TYPE)1 - new *new));
-    store_group(to + 3 * columns + at, some, to_o * output * ((TYPE)1 - output));
-    store_group((TYPE *)cell + at, some, state * forget);
+    STORE_PART(result, 0, to_i * input * ((TYPE)1 - input));
+    STORE_PART(result, 1, to_f * forget * ((TYPE)1 - forget));
+    STORE_PART(result, 2, to_g * ((TYPE)1 - new *new));
+    STORE_PART(result, 3, to_o * output * ((TYPE)1 - output));
+    STORE_PART(cell, 0, state * forget);
   }
 }
 
-static void gru(int64_t columns, const void *projected, const void *recurrent, void *saved,
-                void *hidden, void *y) {
-  const TYPE *x = projected, *r = recurrent;
-  TYPE *kept = saved, *h = hidden;
+static void gru(int64_t columns, int64_t size, const void *projected, const void *product,
+                const void *bias, const void *hidden, void *saved, void *y) {
   EACH_GROUP(at, some) {
-    const lanes reset = lanes_sigmoid(load_group(x + at, some, 0) + load_group(r + at, some, 0));
-    const lanes update = lanes_sigmoid(load_group(x + columns + at, some, 0) +
-                                       load_group(r + columns + at, some, 0));
-    const lanes part = load_group(r + 2 * columns + at, some, 0);
-    const lanes new = lanes_tanh(load_group(x + 2 * columns + at, some, 0) + reset * part);
-    const lanes state = ((TYPE)1 - update) * new + update *load_group(h + at, some, 0);
-    store_group(kept + at, some, reset);
-    store_group(kept + columns + at, some, update);
-    store_group(kept + 2 * columns + at, some, new);
-    store_group(kept + 3 * columns + at, some, part);
-    store_group(h + at, some, state);
-    store_group((TYPE *)y + at, some, state);
+    const lanes reset =
+        lanes_sigmoid(PART(projected, 0) + (PRODUCT_PART(0) + PART_OR_ZERO(bias, 0)));
+    const lanes update =
+        lanes_sigmoid(PART(projected, 1) + (PRODUCT_PART(1) + PART_OR_ZERO(bias, 1)));
+    const lanes part = PRODUCT_PART(2) + PART_OR_ZERO(bias, 2);
+    const lanes new = lanes_tanh(PART(projected, 2) + reset * part);
+    STORE_PART(saved, 0, reset);
+    STORE_PART(saved, 1, update);
+    STORE_PART(saved, 2, new);
+    STORE_PART(saved, 3, part);
+    STORE_PART(y, 0, ((TYPE)1 - update) * new + update *PART(hidden, 0));
   }
 }
 
-static void gru_gradient(int64_t columns, const void *saved, const void *before, const void *to_y,
-                         const void *to_saved, void *hidden, void *projected, void *recurrent) {
-  const TYPE *r = saved, *z = r + columns, *n = z + columns, *m = n + columns;
-  TYPE *to_x = projected, *to_h = recurrent;
+static void gru_gradient(int64_t columns, int64_t size, const void *saved, const void *before,
+                         const void *to_y, const void *to_saved, void *hidden, void *projected,
+                         void *recurrent) {
   EACH_GROUP(at, some) {
-    const lanes reset = load_group(r + at, some, 0), update = load_group(z + at, some, 0);
-    const lanes new = load_group(n + at, some, 0), part = load_group(m + at, some, 0);
-    const lanes h = load_group((TYPE *)hidden + at, some, 0) + PART_OR_ZERO(to_y, 0);
-    const lanes old = load_group((const TYPE *)before + at, some, 0);
-    const lanes to_z = h * (old - new) + PART_OR_ZERO(to_saved, 1);
+    const lanes reset = PART(saved, 0), update = PART(saved, 1);
+    const lanes new = PART(saved, 2), part = PART(saved, 3);
+    const lanes h = PART(hidden, 0) + PART_OR_ZERO(to_y, 0);
+    const lanes to_z = h * (PART(before, 0) - new) + PART_OR_ZERO(to_saved, 1);
     const lanes to_n = (h * ((TYPE)1 - update) + PART_OR_ZERO(to_saved, 2)) * ((TYPE)1 - new *new);
     const lanes to_r = (to_n * part + PART_OR_ZERO(to_saved, 0)) * reset * ((TYPE)1 - reset);
     const lanes before_z = to_z * update * ((TYPE)1 - update);
-    store_group(to_x + at, some, to_r);
-    store_group(to_h + at, some, to_r);
-    store_group(to_x + columns + at, some, before_z);
-    store_group(to_h + columns + at, some, before_z);
-    store_group(to_x + 2 * columns + at, some, to_n);
-    store_group(to_h + 2 * columns + at, some, to_n * reset + PART_OR_ZERO(to_saved, 3));
-    store_group((TYPE *)hidden + at, some, h * update);
+    STORE_PART(projected, 0, to_r);
+    STORE_PART(recurrent, 0, to_r);
+    STORE_PART(projected, 1, before_z);
+    STORE_PART(recurrent, 1, before_z);
+    STORE_PART(projected, 2, to_n);
+    STORE_PART(recurrent, 2, to_n * reset + PART_OR_ZERO(to_saved, 3));
+    STORE_PART(hidden, 0, h * update);
   }
 }
 
+#undef PART
+#undef PRODUCT_PART
 #undef PART_OR_ZERO
+#undef STORE_PART
 
 const wk_isa_recurrent WK_ISA_NAME(OF_KIND(wk_isa_recurrent)) = {
     lstm,
