@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ops/position.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "base/text.h"
 #include "ops/records.gen.h"
 
@@ -44,10 +46,35 @@ static wk_status out_of_range(const wk_layout *layout, int64_t place, int64_t va
   return WK_ERROR_INDEX;
 }
 
+#define BLOCK 16384 /* indices a thread takes at a time */
+
+typedef struct index_check {
+  const char *data;
+  int64_t least, most;
+  atomic_bool wrong;
+} index_check;
+
+/* A difference wraps around only where it then is negative too: the sign bit tells in any case. */
+static void check_range(void *context, int64_t begin, int64_t end) {
+  index_check *c = context;
+  uint64_t signs = 0;
+  for (int64_t i = begin; i < end; i++) {
+    uint64_t value;
+    memcpy(&value, c->data + i * (int64_t)sizeof value, sizeof value);
+    signs |= (value - (uint64_t)c->least) | ((uint64_t)c->most - value);
+  }
+  if (signs >> 63) c->wrong = true;
+}
+
 wk_status wk_indices_check(const wk_operand *indices, int64_t size, bool from_end) {
   const wk_layout *layout = &indices->layout;
   const int64_t count = wk_layout_count(layout), least = from_end ? -size : 0;
   const bool dense = wk_layout_is_contiguous(layout);
+  if (dense && size > 0) {
+    index_check c = {.data = indices->data, .least = least, .most = size - 1};
+    wk_parallel_for(count, BLOCK, check_range, &c);
+    if (!c.wrong) return WK_OK;
+  }
   for (int64_t i = 0; i < count; i++) {
     const int64_t value = value_at(indices, dense ? i : wk_layout_position(layout, i));
     if (value < least || value >= size) return out_of_range(layout, i, value, size, from_end);
@@ -106,22 +133,49 @@ wk_status wk_index_plan_make(wk_index_plan *plan, const wk_layout *x,
   return WK_OK;
 }
 
+typedef struct row_listing {
+  const wk_index_plan *plan;
+  const wk_layout *x;
+  const wk_operand *indices;
+  bool from_end;
+  int64_t *rows;
+  atomic_bool wrong;
+} row_listing;
+
+/* Takes one more axis into the rows begin .. end - 1; false if an index is wrong. */
+static bool list_axis(const row_listing *l, int k, int64_t begin, int64_t end) {
+  const int64_t size = l->x->dims[l->plan->axis + k];
+  wk_layout aligned;
+  wk_layout_align(&l->indices[k].layout, &l->plan->joint, &aligned);
+  const bool dense = wk_layout_is_contiguous(&aligned);
+  for (int64_t i = begin; i < end; i++) {
+    int64_t place = value_at(&l->indices[k], dense ? i : wk_layout_position(&aligned, i));
+    if (l->from_end && place < 0) place += size;
+    if (place < 0 || place >= size) return false;
+    l->rows[i] = k == 0 ? place : l->rows[i] * size + place;
+  }
+  return true;
+}
+
+static void list_range(void *context, int64_t begin, int64_t end) {
+  row_listing *l = context;
+  while (begin < end) { /* piece by piece, so that rows stay near */
+    const int64_t stop = end - begin < BLOCK ? end : begin + BLOCK;
+    for (int k = 0; k < l->plan->count; k++)
+      if (!list_axis(l, k, begin, stop)) l->wrong = true;
+    begin = stop;
+  }
+}
+
 wk_status wk_index_plan_rows(const wk_index_plan *plan, const wk_layout *x,
                              const wk_operand *indices, bool from_end, int64_t *rows) {
-  for (int64_t i = 0; i < plan->outputs; i++) rows[i] = 0;
-  for (int k = 0; k < plan->count; k++) {
-    const int64_t size = x->dims[plan->axis + k];
-    const wk_status status = plan->outputs ? wk_indices_check(&indices[k], size, from_end) : WK_OK;
-    if (status != WK_OK) return status;
-    wk_layout aligned;
-    wk_layout_align(&indices[k].layout, &plan->joint, &aligned);
-    const bool dense = wk_layout_is_contiguous(&aligned);
-    for (int64_t i = 0; i < plan->outputs; i++) {
-      const int64_t value = value_at(&indices[k], dense ? i : wk_layout_position(&aligned, i));
-      rows[i] = rows[i] * size + (value < 0 ? value + size : value);
-    }
-  }
-  return WK_OK;
+  row_listing l = {
+      .plan = plan, .x = x, .indices = indices, .from_end = from_end, .rows = rows};
+  wk_parallel_for(plan->outputs, BLOCK, list_range, &l);
+  wk_status status = WK_OK;
+  for (int k = 0; k < plan->count && l.wrong && status == WK_OK; k++)
+    status = wk_indices_check(&indices[k], x->dims[plan->axis + k], from_end);
+  return status;
 }
 
 int64_t wk_place_resolve(int64_t place, int64_t size, int axis) {

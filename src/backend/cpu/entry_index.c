@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Entries of ops that pick and put elements by index. Elements are added in the order of the
  * indices, whichever thread does it, so that sums have equal bits for any number of threads. */
+#include <stdatomic.h>
 #include <string.h>
 
 #include "backend/cpu/cpu.h"
@@ -40,7 +41,10 @@ static const char *refuse_half(const wk_kernel_call *call) {
 
 typedef struct index_run {
   wk_index_plan plan;
-  int64_t *rows;
+  const int64_t *rows; /* the index itself if it is one list, else `own` */
+  int64_t *own;
+  const wk_operand *index;
+  bool from_end;
   size_t size; /* of an element */
   wk_dtype dtype;
   const char *x;
@@ -49,6 +53,7 @@ typedef struct index_run {
   bool source_is_dense; /* row-major */
   bool accumulate, reduce, exclude_x;
   wk_scatter_reduction reduction;
+  atomic_bool failed; /* an index is not one of its axis */
 } index_run;
 
 static wk_status index_prepare(index_run *r, const wk_kernel_call *call, int first, int axis,
@@ -59,24 +64,40 @@ static wk_status index_prepare(index_run *r, const wk_kernel_call *call, int fir
   *r = (index_run){.dtype = x->dtype, .size = wk_dtype_size(x->dtype)};
   r->x = call->inputs[0].data;
   r->y = call->outputs[0].data;
+  r->index = &call->inputs[first];
+  r->from_end = from_end && count == 1;
   wk_status status = wk_index_plan_make(&r->plan, x, layouts, count, axis);
   if (status != WK_OK) return status;
-  r->rows = wk_allocate_zeroed((size_t)r->plan.outputs + 1, sizeof *r->rows);
-  if (!r->rows) return wk_error_status();
-  status = wk_index_plan_rows(&r->plan, x, &call->inputs[first], from_end, r->rows);
-  if (status != WK_OK) wk_deallocate(r->rows);
+  r->failed = r->plan.outer * r->plan.inner == 0; /* nobody will look at the index: the end does */
+  if (count == 1 && wk_layout_is_contiguous(layouts[0])) {
+    r->rows = (const int64_t *)(const void *)r->index->data;
+    return WK_OK;
+  }
+  r->from_end = false;
+  r->rows = r->own = wk_allocate((size_t)r->plan.outputs * sizeof *r->own + 1);
+  if (!r->own) return wk_error_status();
+  status = wk_index_plan_rows(&r->plan, x, r->index, from_end, r->own);
+  if (status != WK_OK) wk_deallocate(r->own);
   return status;
 }
 
+/* Lets go of what was prepared; raises the error if an index was wrong. */
+static wk_status index_finish(index_run *r) {
+  wk_deallocate(r->own);
+  return r->failed ? wk_indices_check(r->index, r->plan.rows, r->from_end) : WK_OK;
+}
+
 static void get_range(void *context, int64_t begin, int64_t end) {
-  const index_run *r = context;
+  index_run *r = context;
   const size_t bytes = (size_t)r->plan.inner * r->size;
   const int64_t outputs = r->plan.outputs;
   while (begin < end) {
     const int64_t outer = begin / outputs, first = begin % outputs;
     const int64_t last = end - outer * outputs < outputs ? end - outer * outputs : outputs;
-    wk_cpu_take_rows(r->y + (size_t)begin * bytes, r->x + (size_t)(outer * r->plan.rows) * bytes,
-                     r->rows + first, last - first, bytes);
+    if (!wk_cpu_take_rows(
+            r->y + (size_t)begin * bytes, r->x + (size_t)(outer * r->plan.rows) * bytes,
+            r->rows + first, last - first, bytes, r->plan.rows, r->from_end))
+      r->failed = true;
     begin += last - first;
   }
 }
@@ -86,8 +107,7 @@ static wk_status run_get(const wk_kernel_call *call, int axis, bool from_end) {
   const wk_status status = index_prepare(&r, call, 1, axis, from_end);
   if (status != WK_OK) return status;
   wk_parallel_for(r.plan.outer * r.plan.outputs, block_of_rows(r.plan.inner), get_range, &r);
-  wk_deallocate(r.rows);
-  return WK_OK;
+  return index_finish(&r);
 }
 
 wk_status wk_cpu_run_index_get(const wk_kernel_call *call) {
@@ -118,47 +138,73 @@ static void put_row(const index_run *r, char *to, int64_t from) {
   }
 }
 
-/* All that is put into the rows begin .. end - 1 of the result (its outer and indexed axes). */
-static void put_range(void *context, int64_t begin, int64_t end) {
-  const index_run *r = context;
+#define LIST 256
+#define AHEAD 12 /* rows that are fetched before they are put */
+
+/* Lists which of the indices from *next on put into rows begin .. end - 1 of the result, at most
+ * LIST; -1 if one is wrong. */
+static int64_t list_own(const index_run *r, int64_t outer, int64_t begin, int64_t end,
+                        int64_t *next, int64_t *list) {
+  const int64_t first = begin - outer * r->plan.rows, span = end - begin;
+  int64_t count = 0, i = *next;
+  for (; i < r->plan.outputs && count < LIST; i++) {
+    const int64_t row = wk_cpu_resolve(r->rows[i], r->plan.rows, r->from_end);
+    if ((uint64_t)row >= (uint64_t)r->plan.rows) return -1;
+    list[count] = i;
+    count += (uint64_t)(row - first) < (uint64_t)span;
+  }
+  *next = i;
+  return count;
+}
+
+static void fetch(const char *at, size_t bytes) {
+  for (size_t i = 0; i < bytes && i < 512; i += 64) __builtin_prefetch(at + i);
+}
+
+/* Puts into the rows begin .. end - 1 at one outer place, or first fills them with the neutral. */
+static bool put_own(const index_run *r, int64_t outer, int64_t begin, int64_t end, bool neutral) {
   const wk_index_plan *plan = &r->plan;
   const size_t bytes = (size_t)plan->inner * r->size;
-  for (int64_t outer = begin / plan->rows; outer * plan->rows < end; outer++) {
-    for (int64_t i = 0; r->exclude_x && i < plan->outputs; i++) {
-      const int64_t row = outer * plan->rows + r->rows[i];
-      if (row >= begin && row < end)
-        wk_cpu_fill_neutral(r->dtype, r->reduction, r->y + (size_t)row * bytes, plan->inner);
-    }
-    for (int64_t i = 0; i < plan->outputs; i++) {
-      const int64_t row = outer * plan->rows + r->rows[i];
-      if (row >= begin && row < end)
-        put_row(r, r->y + (size_t)row * bytes, (outer * plan->outputs + i) * plan->inner);
+  char *const rows = r->y + (size_t)(outer * plan->rows) * bytes;
+  int64_t list[LIST];
+  for (int64_t next = 0; next < plan->outputs;) {
+    const int64_t count = list_own(r, outer, begin, end, &next, list);
+    if (count < 0) return false;
+    for (int64_t k = 0; k < count; k++) {
+      if (k + AHEAD < count) {
+        const int64_t i = list[k + AHEAD];
+        fetch(rows + (size_t)wk_cpu_resolve(r->rows[i], plan->rows, r->from_end) * bytes, bytes);
+        if (r->source_is_dense)
+          fetch(r->source.data + (size_t)(outer * plan->outputs + i) * bytes, bytes);
+      }
+      const int64_t row = wk_cpu_resolve(r->rows[list[k]], plan->rows, r->from_end);
+      char *const to = rows + (size_t)row * bytes;
+      if (neutral)
+        wk_cpu_fill_neutral(r->dtype, r->reduction, to, plan->inner);
+      else
+        put_row(r, to, (outer * plan->outputs + list[k]) * plan->inner);
     }
   }
+  return true;
+}
+
+/* All that is put into the rows begin .. end - 1 of the result (its outer and indexed axes). */
+static void put_range(void *context, int64_t begin, int64_t end) {
+  index_run *r = context;
+  for (int64_t outer = begin / r->plan.rows; outer * r->plan.rows < end; outer++)
+    if ((r->exclude_x && !put_own(r, outer, begin, end, true)) ||
+        !put_own(r, outer, begin, end, false))
+      r->failed = true;
 }
 
 /* Each piece looks at all indices: few pieces, unless rows are long. */
 static void put_all_rows(index_run *r) {
-  const int64_t rows = r->plan.outer * r->plan.rows, pieces = r->plan.inner >= 16 ? 16 : 1;
-  const int64_t few = (rows + pieces - 1) / pieces, block = block_of_rows(r->plan.inner);
-  if (r->plan.outputs && r->plan.inner)
-    wk_parallel_for(rows, few > block ? few : block, put_range, r);
-}
-
-/* The same for rows of single elements and a source as it lies. */
-static void put_elements(const index_run *r) {
-  for (int64_t outer = 0; outer < r->plan.outer; outer++) {
-    const wk_cpu_lines lines = {
-        .dtype = r->dtype,
-        .to = r->y + (size_t)(outer * r->plan.rows) * r->size,
-        .from = r->source.data + (size_t)(outer * r->plan.outputs) * r->size,
-        .index = r->rows,
-        .count = r->plan.outputs,
-        .inner = 1,
-        .end = 1,
-    };
-    wk_cpu_put_lines(&lines, r->accumulate);
-  }
+  const int64_t pieces = wk_thread_count() * (r->plan.inner >= 16 ? 2 : 1);
+  const int64_t rows = r->plan.outer * r->plan.rows, few = (rows + pieces - 1) / pieces;
+  const int64_t block = block_of_rows(r->plan.inner);
+  if (r->plan.outputs == 0 || r->plan.inner == 0) return;
+  if (rows == 0) r->failed = true;
+  wk_parallel_for(rows, few > block ? few : block, put_range, r);
 }
 
 const char *wk_cpu_refuse_index_put(const wk_kernel_call *call) {
@@ -171,22 +217,6 @@ static void take_source(index_run *r, const wk_operand *source) {
   r->source_is_dense = wk_layout_is_contiguous(&r->source.layout);
 }
 
-wk_status wk_cpu_run_index_put(const wk_kernel_call *call) {
-  const wk_index_put_arguments *a = call->arguments;
-  index_run r;
-  const wk_status status = index_prepare(&r, call, 2, a->axis, true);
-  if (status != WK_OK) return status;
-  r.accumulate = a->accumulate;
-  take_source(&r, &call->inputs[1]);
-  wk_cpu_copy_elements(&call->outputs[0], &call->inputs[0]);
-  if (r.plan.inner == 1 && r.source_is_dense)
-    put_elements(&r);
-  else
-    put_all_rows(&r);
-  wk_deallocate(r.rows);
-  return WK_OK;
-}
-
 /* ---- index_reduce ---- */
 
 const char *wk_cpu_refuse_index_reduce(const wk_kernel_call *call) { return refuse_half(call); }
@@ -196,7 +226,8 @@ static wk_status divide_rows(const index_run *r) {
   const wk_index_plan *plan = &r->plan;
   int64_t *counts = wk_allocate_zeroed((size_t)plan->rows + 1, sizeof *counts);
   if (!counts) return wk_error_status();
-  for (int64_t i = 0; i < plan->outputs; i++) counts[r->rows[i]]++;
+  for (int64_t i = 0; i < plan->outputs; i++)
+    counts[wk_cpu_resolve(r->rows[i], plan->rows, r->from_end)]++;
   for (int64_t row = 0; row < plan->outer * plan->rows; row++) {
     const int64_t count = counts[row % plan->rows];
     if (count)
@@ -220,9 +251,9 @@ wk_status wk_cpu_run_index_reduce(const wk_kernel_call *call) {
   take_source(&r, &inputs[1]);
   wk_cpu_copy_elements(&call->outputs[0], &call->inputs[0]);
   put_all_rows(&r);
-  if (a->reduction == WK_SCATTER_REDUCTION_MEAN) status = divide_rows(&r);
-  wk_deallocate(r.rows);
-  return status;
+  if (a->reduction == WK_SCATTER_REDUCTION_MEAN && !r.failed) status = divide_rows(&r);
+  const wk_status finished = index_finish(&r);
+  return status != WK_OK ? status : finished;
 }
 
 /* ---- gather, scatter ---- */
@@ -244,11 +275,13 @@ typedef struct line_run {
   int64_t outer, inner, x_along, index_along;
   size_t size;
   wk_dtype dtype;
-  const char *from;
+  const char *from, *x; /* x: what is to be copied first, line by line; NULL: it is done */
   char *to;
   const int64_t *index;
-  bool accumulate, reduce;
+  bool one_index; /* the same for all outer places */
+  bool from_end, accumulate, reduce;
   wk_scatter_reduction reduction;
+  atomic_bool failed; /* an index is not one of its axis */
 } line_run;
 
 static const char *refuse_sizes(const wk_layout *x, const wk_layout *index, int axis) {
@@ -274,22 +307,28 @@ const char *wk_cpu_refuse_gather(const wk_kernel_call *call) {
 }
 
 static void gather_range(void *context, int64_t begin, int64_t end) {
-  const line_run *r = context;
+  line_run *r = context;
   for (int64_t row = begin; row < end; row++) {
     const int64_t outer = row / r->index_along;
-    wk_cpu_take_elements(r->to + (size_t)(row * r->inner) * r->size,
-                         r->from + (size_t)(outer * r->x_along * r->inner) * r->size,
-                         r->index + row * r->inner, r->inner, r->inner, r->size);
+    if (!wk_cpu_take_elements(r->to + (size_t)(row * r->inner) * r->size,
+                              r->from + (size_t)(outer * r->x_along * r->inner) * r->size,
+                              r->index + row * r->inner, r->inner, r->inner, r->size, r->x_along))
+      r->failed = true;
   }
 }
 
-/* With the axis last, a row is one line of indices. */
+/* With the axis last, items are elements, a row being one line of indices. */
 static void gather_last_range(void *context, int64_t begin, int64_t end) {
-  const line_run *r = context;
-  for (int64_t outer = begin; outer < end; outer++)
-    wk_cpu_take_rows(r->to + (size_t)(outer * r->index_along) * r->size,
-                     r->from + (size_t)(outer * r->x_along) * r->size,
-                     r->index + outer * r->index_along, r->index_along, r->size);
+  line_run *r = context;
+  while (begin < end) {
+    const int64_t outer = begin / r->index_along, row_end = (outer + 1) * r->index_along;
+    const int64_t count = (end < row_end ? end : row_end) - begin;
+    if (!wk_cpu_take_rows(r->to + (size_t)begin * r->size,
+                          r->from + (size_t)(outer * r->x_along) * r->size, r->index + begin, count,
+                          r->size, r->x_along, false))
+      r->failed = true;
+    begin += count;
+  }
 }
 
 wk_status wk_cpu_run_gather(const wk_kernel_call *call) {
@@ -298,13 +337,11 @@ wk_status wk_cpu_run_gather(const wk_kernel_call *call) {
   line_prepare(&r, &call->inputs[0], &call->inputs[1], axis);
   r.from = call->inputs[0].data;
   r.to = call->outputs[0].data;
-  const wk_status status = wk_indices_check(&call->inputs[1], r.x_along, false);
-  if (status != WK_OK) return status;
   if (r.inner == 1)
-    wk_parallel_for(r.outer, block_of_rows(r.index_along), gather_last_range, &r);
+    wk_parallel_for(r.outer * r.index_along, BLOCK, gather_last_range, &r);
   else
     wk_parallel_for(r.outer * r.index_along, block_of_rows(r.inner), gather_range, &r);
-  return WK_OK;
+  return r.failed ? wk_indices_check(&call->inputs[1], r.x_along, false) : WK_OK;
 }
 
 /* All that is put at one outer place. */
@@ -313,56 +350,105 @@ static wk_cpu_lines lines_at(const line_run *r, int64_t outer) {
   return (wk_cpu_lines){.dtype = r->dtype,
                         .to = r->to + (size_t)(outer * r->x_along * r->inner) * r->size,
                         .from = r->from + (size_t)start * r->size,
-                        .index = r->index + start,
+                        .index = r->index + (r->one_index ? 0 : start),
                         .count = r->index_along,
                         .inner = r->inner,
-                        .end = r->inner};
+                        .end = r->inner,
+                        .size = r->x_along,
+                        .last = r->x_along,
+                        .from_end = r->from_end};
 }
+
+static void put_lines(line_run *r, const wk_cpu_lines *lines) {
+  const bool right = r->reduce ? wk_cpu_reduce_lines(lines, r->reduction)
+                               : wk_cpu_put_lines(lines, r->accumulate);
+  if (!right) r->failed = true;
+}
+
+static void copy_line(const line_run *r, int64_t outer, int64_t first, int64_t last) {
+  const size_t at = (size_t)(outer * r->x_along + first) * r->size;
+  if (r->x) memcpy(r->to + at, r->x + at, (size_t)(last - first) * r->size);
+}
+
+#define CACHED ((int64_t)1 << 18) /* bytes of the result that stay in a near cache */
 
 /* Different outer places never meet, nor do different columns. */
 static void put_lines_range(void *context, int64_t begin, int64_t end) {
-  const line_run *r = context;
+  line_run *r = context;
+  const int64_t fitting = CACHED / (r->x_along * (int64_t)r->size + 1);
+  const int64_t columns = fitting > 16 ? fitting : 16;
   while (begin < end) {
     const int64_t outer = begin / r->inner, first = begin % r->inner, left = r->inner - first;
+    const int64_t most = left < columns ? left : columns;
     wk_cpu_lines lines = lines_at(r, outer);
     lines.begin = first;
-    lines.end = first + (left < end - begin ? left : end - begin);
-    if (r->reduce)
-      wk_cpu_reduce_lines(&lines, r->reduction);
-    else
-      wk_cpu_put_lines(&lines, r->accumulate);
+    lines.end = first + (most < end - begin ? most : end - begin);
+    copy_line(r, outer, 0, r->x_along);
+    put_lines(r, &lines);
     begin += lines.end - lines.begin;
   }
 }
 
-/* Index and source row-major, x copied. What to free: two entries of `copies`. */
+/* Parts of the axis at one outer place: each part looks at all indices. */
+static void put_parts_range(void *context, int64_t begin, int64_t end) {
+  line_run *r = context;
+  const int64_t parts = wk_thread_count();
+  for (int64_t item = begin; item < end; item++) {
+    wk_cpu_lines lines = lines_at(r, item / parts);
+    lines.first = item % parts * r->x_along / parts;
+    lines.last = (item % parts + 1) * r->x_along / parts;
+    copy_line(r, item / parts, lines.first, lines.last);
+    put_lines(r, &lines);
+  }
+}
+
+/* Whether x may be copied line by line while indices are put. */
+static void take_x(line_run *r, const wk_operand *y, const wk_operand *x) {
+  if (r->inner == 1 && wk_layout_is_contiguous(&x->layout))
+    r->x = x->data;
+  else
+    wk_cpu_copy_elements(y, x);
+}
+
+/* Index and source row-major. What to free: two entries of `copies`. */
 static wk_status scatter_prepare(line_run *r, const wk_kernel_call *call, int axis,
                                  char *copies[2]) {
-  copies[0] = copies[1] = NULL;
   line_prepare(r, &call->inputs[0], &call->inputs[1], axis);
-  const wk_status status = wk_indices_check(&call->inputs[1], r->x_along, false);
-  if (status != WK_OK) return status;
   r->index = (const int64_t *)(const void *)row_major(&call->inputs[1], &copies[0]);
   r->from = row_major(&call->inputs[2], &copies[1]);
   r->to = call->outputs[0].data;
-  if (r->index && r->from) wk_cpu_copy_elements(&call->outputs[0], &call->inputs[0]);
   return wk_error_status();
 }
 
+/* Lets go of the copies; raises the error if an index was wrong. */
+static wk_status scatter_finish(const line_run *r, const wk_kernel_call *call, char *copies[2],
+                                wk_status status) {
+  wk_deallocate(copies[0]);
+  wk_deallocate(copies[1]);
+  if (status != WK_OK || !r->failed) return status;
+  return wk_indices_check(&call->inputs[1], r->x_along, false);
+}
+
 static void put_all_lines(line_run *r) {
+  const int64_t threads = wk_thread_count(), items = r->outer * r->inner;
+  if (r->inner == 1 && items < 2 * threads && r->index_along > BLOCK && !r->reduce) {
+    wk_parallel_for(r->outer * threads, 1, put_parts_range, r);
+    return;
+  }
   const int64_t columns = block_of_rows(r->index_along); /* at least a cache line of them */
-  wk_parallel_for(r->outer * r->inner, columns < 16 ? 16 : columns, put_lines_range, r);
+  wk_parallel_for(items, columns < 16 && r->inner > 1 ? 16 : columns, put_lines_range, r);
 }
 
 static wk_status run_scatter(const wk_kernel_call *call, int axis, bool accumulate) {
   line_run r;
-  char *copies[2];
+  char *copies[2] = {NULL, NULL};
   const wk_status status = scatter_prepare(&r, call, axis, copies);
   r.accumulate = accumulate;
-  if (status == WK_OK && r.index_along * r.inner > 0) put_all_lines(&r);
-  wk_deallocate(copies[0]);
-  wk_deallocate(copies[1]);
-  return status;
+  if (status == WK_OK) {
+    take_x(&r, &call->outputs[0], &call->inputs[0]);
+    put_all_lines(&r);
+  }
+  return scatter_finish(&r, call, copies, status);
 }
 
 static const char *refuse_scatter(const wk_kernel_call *call, int axis) {
@@ -399,14 +485,14 @@ const char *wk_cpu_refuse_scatter_reduce(const wk_kernel_call *call) {
 }
 
 /* Without x's own elements: where something is put, what changes nothing is put first. */
-static wk_status put_neutral(const line_run *r) {
+static wk_status put_neutral(line_run *r) {
   char *neutral = wk_allocate_zeroed((size_t)(r->index_along * r->inner) + 1, r->size);
   if (!neutral) return wk_error_status();
   wk_cpu_fill_neutral(r->dtype, r->reduction, neutral, r->index_along * r->inner);
   for (int64_t outer = 0; outer < r->outer; outer++) {
     wk_cpu_lines lines = lines_at(r, outer);
     lines.from = neutral;
-    wk_cpu_put_lines(&lines, false);
+    if (!wk_cpu_put_lines(&lines, false)) r->failed = true;
   }
   wk_deallocate(neutral);
   return WK_OK;
@@ -415,14 +501,54 @@ static wk_status put_neutral(const line_run *r) {
 wk_status wk_cpu_run_scatter_reduce(const wk_kernel_call *call) {
   const wk_scatter_reduce_arguments *a = call->arguments;
   line_run r;
-  char *copies[2];
+  char *copies[2] = {NULL, NULL};
   wk_status status = scatter_prepare(&r, call, a->axis, copies);
-  r.reduce = true;
+  r.reduce = a->reduction != WK_SCATTER_REDUCTION_SUM;
+  r.accumulate = !r.reduce;
   r.reduction = a->reduction;
-  const bool something = r.index_along * r.inner > 0;
-  if (status == WK_OK && a->exclude_x && something) status = put_neutral(&r);
-  if (status == WK_OK && something) put_all_lines(&r);
-  wk_deallocate(copies[0]);
-  wk_deallocate(copies[1]);
-  return status;
+  if (status == WK_OK) {
+    if (a->exclude_x)
+      wk_cpu_copy_elements(&call->outputs[0], &call->inputs[0]);
+    else
+      take_x(&r, &call->outputs[0], &call->inputs[0]);
+    if (a->exclude_x) status = put_neutral(&r);
+    if (status == WK_OK) put_all_lines(&r);
+  }
+  return scatter_finish(&r, call, copies, status);
+}
+
+/* ---- index_put: rows of single elements are put as scatter's are ---- */
+
+static void put_elements(index_run *r, const wk_kernel_call *call) {
+  line_run lines = {.outer = r->plan.outer,
+                    .inner = 1,
+                    .x_along = r->plan.rows,
+                    .index_along = r->plan.outputs,
+                    .size = r->size,
+                    .dtype = r->dtype,
+                    .from = r->source.data,
+                    .to = r->y,
+                    .index = r->rows,
+                    .one_index = true,
+                    .from_end = r->from_end,
+                    .accumulate = r->accumulate};
+  take_x(&lines, &call->outputs[0], &call->inputs[0]);
+  put_all_lines(&lines);
+  if (lines.failed) r->failed = true;
+}
+
+wk_status wk_cpu_run_index_put(const wk_kernel_call *call) {
+  const wk_index_put_arguments *a = call->arguments;
+  index_run r;
+  const wk_status status = index_prepare(&r, call, 2, a->axis, true);
+  if (status != WK_OK) return status;
+  r.accumulate = a->accumulate;
+  take_source(&r, &call->inputs[1]);
+  if (r.plan.inner == 1 && r.source_is_dense) {
+    put_elements(&r, call);
+  } else {
+    wk_cpu_copy_elements(&call->outputs[0], &call->inputs[0]);
+    put_all_rows(&r);
+  }
+  return index_finish(&r);
 }

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "backend/cpu/isa.h"
+
 /* Runs the loop with `element` as an unsigned type of `size` bytes. */
 #define FOR_SIZE(size, ...)                                                                        \
   do {                                                                                             \
@@ -65,66 +67,155 @@
     }                                                                                              \
   } while (0)
 
-void wk_cpu_take_rows(char *to, const char *from, const int64_t *rows, int64_t count,
-                      size_t bytes) {
-  if (bytes != 1 && bytes != 2 && bytes != 4 && bytes != 8) {
-    for (int64_t i = 0; i < count; i++)
-      memcpy(to + (size_t)i * bytes, from + (size_t)rows[i] * bytes, bytes);
-    return;
+#define AHEAD 8 /* rows that are fetched before they are copied */
+
+/* Any bits may be an index: an address that is only fetched need not be one. */
+static void fetch_row(const char *from, int64_t row, size_t bytes) {
+  const uintptr_t at = (uintptr_t)from + (uintptr_t)row * bytes;
+  for (size_t i = 0; i < bytes && i < 512; i += 64)
+    __builtin_prefetch((const void *)(at + i));
+}
+
+static bool take_long_rows(char *to, const char *from, const int64_t *rows, int64_t count,
+                           size_t bytes, int64_t size, bool from_end) {
+  for (int64_t i = 0; i < count; i++) {
+    if (bytes >= 64 && i + AHEAD < count) fetch_row(from, rows[i + AHEAD], bytes);
+    const int64_t row = wk_cpu_resolve(rows[i], size, from_end);
+    if ((uint64_t)row >= (uint64_t)size) return false;
+    memcpy(to + (size_t)i * bytes, from + (size_t)row * bytes, bytes);
   }
+  return true;
+}
+
+bool wk_cpu_take_rows(char *to, const char *from, const int64_t *rows, int64_t count, size_t bytes,
+                      int64_t size, bool from_end) {
+  if (bytes != 1 && bytes != 2 && bytes != 4 && bytes != 8)
+    return take_long_rows(to, from, rows, count, bytes, size, from_end);
   FOR_SIZE(bytes, {
     element *out = (element *)(void *)to;
     const element *in = (const element *)(const void *)from;
-    for (int64_t i = 0; i < count; i++) out[i] = in[rows[i]];
+    for (int64_t i = 0; i < count; i++) {
+      const int64_t row = wk_cpu_resolve(rows[i], size, from_end);
+      if ((uint64_t)row >= (uint64_t)size) return false;
+      out[i] = in[row];
+    }
   });
+  return true;
 }
 
-void wk_cpu_take_elements(char *to, const char *from, const int64_t *index, int64_t count,
-                          int64_t stride, size_t size) {
-  FOR_SIZE(size, {
+bool wk_cpu_take_elements(char *to, const char *from, const int64_t *index, int64_t count,
+                          int64_t stride, size_t bytes, int64_t size) {
+  FOR_SIZE(bytes, {
     element *out = (element *)(void *)to;
     const element *in = (const element *)(const void *)from;
-    for (int64_t i = 0; i < count; i++) out[i] = in[index[i] * stride + i];
+    for (int64_t i = 0; i < count; i++) {
+      if ((uint64_t)index[i] >= (uint64_t)size) return false;
+      out[i] = in[index[i] * stride + i];
+    }
   });
+  return true;
 }
 
 /* Runs over the lines with `at` the element put to and `b` the one put. */
 #define FOR_LINES(...)                                                                             \
   do {                                                                                             \
-    element *out = (element *)(void *)l->to;                                                       \
-    const element *in = (const element *)(const void *)l->from;                                    \
-    for (int64_t line = 0; line < l->count * l->inner; line += l->inner)                           \
-      for (int64_t i = l->begin; i < l->end; i++) {                                                \
-        element *at = &out[l->index[line + i] * l->inner + i];                                     \
-        const element b = in[line + i];                                                            \
+    element *const out = (element *)(void *)l->to;                                                 \
+    const element *const from = (const element *)(const void *)l->from;                            \
+    const int64_t inner = l->inner, begin = l->begin, end = l->end, size = l->size;                \
+    const bool from_end = l->from_end;                                                             \
+    for (int64_t line = 0; line < l->count * inner; line += inner) {                               \
+      const int64_t *const index = l->index + line;                                                \
+      const element *const in = from + line;                                                       \
+      for (int64_t i = begin; i < end; i++) {                                                      \
+        const int64_t row = wk_cpu_resolve(index[i], size, from_end);                              \
+        if ((uint64_t)row >= (uint64_t)size) return false;                                         \
+        element *const at = &out[row * inner + i];                                                 \
+        const element b = in[i];                                                                   \
         __VA_ARGS__                                                                                \
       }                                                                                            \
+    }                                                                                              \
   } while (0)
 
-void wk_cpu_put_lines(const wk_cpu_lines *l, bool accumulate) {
+#define LIST 256
+
+/* Some elements that are put into a part of the lines: where from, and where to. */
+typedef struct element_list {
+  int64_t count, from[LIST], to[LIST];
+} element_list;
+
+/* Lists what goes into the part, from line *next on; lines are single elements. Whether an element
+ * does nobody foresees: there is no branch on it. */
+static bool list_part(const wk_cpu_lines *l, int64_t *next, element_list *list) {
+  const int64_t first = l->first, size = l->size, end = l->count;
+  const uint64_t span = (uint64_t)(l->last - first);
+  const bool from_end = l->from_end;
+  int64_t count = 0, i = *next;
+  for (; i < end && count < LIST; i++) {
+    const int64_t row = wk_cpu_resolve(l->index[i], size, from_end);
+    if ((uint64_t)row >= (uint64_t)size) return false;
+    list->from[count] = i;
+    list->to[count] = row;
+    count += (uint64_t)(row - first) < span;
+  }
+  list->count = count;
+  *next = i;
+  return true;
+}
+
+/* The same for a part of the lines. */
+#define FOR_PART(...)                                                                              \
+  do {                                                                                             \
+    element *const out = (element *)(void *)l->to;                                                 \
+    const element *const from = (const element *)(const void *)l->from;                            \
+    element_list list;                                                                             \
+    for (int64_t next = 0; next < l->count;) {                                                     \
+      if (!list_part(l, &next, &list)) return false;                                               \
+      for (int64_t k = 0; k < list.count; k++) {                                                   \
+        element *const at = &out[list.to[k]];                                                      \
+        const element b = from[list.from[k]];                                                      \
+        __VA_ARGS__                                                                                \
+      }                                                                                            \
+    }                                                                                              \
+  } while (0)
+
+bool wk_cpu_put_lines(const wk_cpu_lines *l, bool accumulate) {
+  const bool part = l->last - l->first < l->size;
   if (accumulate && l->dtype == WK_BOOL) {
     typedef uint8_t element;
-    FOR_LINES(*at = *at || b;);
+    if (part)
+      FOR_PART(*at = *at || b;);
+    else
+      FOR_LINES(*at = *at || b;);
+  } else if (accumulate && part) {
+    FOR_SUMS(l->dtype, FOR_PART(*at = (element)(*at + b););); /* small ones wrap around */
   } else if (accumulate) {
-    FOR_SUMS(l->dtype, FOR_LINES(*at = (element)(*at + b););); /* small ones wrap around */
+    FOR_SUMS(l->dtype, FOR_LINES(*at = (element)(*at + b);););
+  } else if (part) {
+    FOR_SIZE(wk_dtype_size(l->dtype), FOR_PART(*at = b;););
   } else {
     FOR_SIZE(wk_dtype_size(l->dtype), FOR_LINES(*at = b;););
   }
+  return true;
 }
 
+/* What is not equal to itself, NaN, stays; without branches. */
+#define KEEP_IF(KEPT)                                                                              \
+  const element a = *at, both[2] = {b, a};                                                         \
+  *at = both[(a != a) | (KEPT)]
+
 /* The product of integers is taken in unsigned ones, so that it wraps around. */
-void wk_cpu_reduce_lines(const wk_cpu_lines *l, wk_scatter_reduction reduction) {
+bool wk_cpu_reduce_lines(const wk_cpu_lines *l, wk_scatter_reduction reduction) {
   const bool is_float = l->dtype == WK_F32 || l->dtype == WK_F64;
-  if (reduction == WK_SCATTER_REDUCTION_SUM)
-    wk_cpu_put_lines(l, true);
-  else if (reduction == WK_SCATTER_REDUCTION_PRODUCT && !is_float)
+  if (reduction == WK_SCATTER_REDUCTION_SUM) return wk_cpu_put_lines(l, true);
+  if (reduction == WK_SCATTER_REDUCTION_PRODUCT && !is_float)
     FOR_NUMBERS(l->dtype, FOR_LINES(*at = (element)((uint64_t)*at * (uint64_t)b);););
   else if (reduction == WK_SCATTER_REDUCTION_PRODUCT)
     FOR_NUMBERS(l->dtype, FOR_LINES(*at = (element)(*at * b);););
   else if (reduction == WK_SCATTER_REDUCTION_MAX)
-    FOR_NUMBERS(l->dtype, FOR_LINES(*at = *at != *at || *at > b ? *at : b;););
+    FOR_NUMBERS(l->dtype, FOR_LINES(KEEP_IF(a > b);););
   else
-    FOR_NUMBERS(l->dtype, FOR_LINES(*at = *at != *at || *at < b ? *at : b;););
+    FOR_NUMBERS(l->dtype, FOR_LINES(KEEP_IF(a < b);););
+  return true;
 }
 
 void wk_cpu_add_row(wk_dtype dtype, char *to, const char *from, int64_t count) {
@@ -132,7 +223,11 @@ void wk_cpu_add_row(wk_dtype dtype, char *to, const char *from, int64_t count) {
     for (int64_t i = 0; i < count; i++) to[i] = to[i] || from[i];
     return;
   }
-  FOR_SUMS(dtype, {
+  if (dtype == WK_F32 || dtype == WK_F64) {
+    wk_cpu_isa_get()->product[wk_isa_real_of(dtype)]->add(to, from, count);
+    return;
+  }
+  FOR_SIZE(wk_dtype_size(dtype), {
     element *out = (element *)(void *)to;
     const element *in = (const element *)(const void *)from;
     for (int64_t i = 0; i < count; i++) out[i] = (element)(out[i] + in[i]);
