@@ -50,10 +50,6 @@ static int64_t read_number(wk_tensor *x) {
   return x && wk_tensor_read(x, &value, sizeof value) == WK_OK ? value : -1;
 }
 
-static wk_tensor *count_up(int64_t count, wk_device *device) {
-  return wk_arange(count, .dtype = WK_I64, .device = device);
-}
-
 /* The runs of equal elements in a list: the first element of each, their lengths, and the number
  * of the run that each element is in. */
 typedef struct runs {
@@ -66,10 +62,11 @@ static runs find_runs(wk_tensor *list) {
   wk_tensor *changed = wk_not_equal(wk_slice(list, 0, 1, size), wk_slice(list, 0, 0, size - 1));
   wk_tensor *group =
       wk_cumulative_sum(wk_pad(wk_cast(changed, WK_I64), WK_SHAPE(1), WK_SHAPE(0)), 0);
-  const int64_t count = read_number(wk_slice(group, 0, size - 1, size)) + 1;
-  if (count <= 0) return (runs){NULL, NULL, NULL};
-  wk_tensor *begin = wk_search_sorted(group, count_up(count, device));
-  wk_tensor *end = wk_search_sorted(group, count_up(count, device), .right = true);
+  wk_tensor *zero = wk_full(WK_SHAPE(1), 0, .dtype = WK_I64, .device = device);
+  wk_tensor *last = wk_full(WK_SHAPE(1), (double)size, .dtype = WK_I64, .device = device);
+  wk_tensor *later = wk_add(wk_reshape(wk_nonzero(changed), WK_SHAPE(-1)), wk_scalar(1));
+  wk_tensor *begin = wk_concatenate(WK_TENSORS(zero, later), 0);
+  wk_tensor *end = wk_concatenate(WK_TENSORS(later, last), 0);
   return (runs){wk_gather(list, begin, 0), group, wk_subtract(end, begin)};
 }
 
@@ -90,7 +87,7 @@ wk_status wk_composite_unique(wk_call *call) {
   if (!sorted.values) return wk_error_status();
   const runs found = find_runs(sorted.values);
   if (!found.group) return wk_error_status();
-  wk_tensor *inverse = wk_scatter_add(wk_zeros_like(found.group), sorted.indices, found.group, 0);
+  wk_tensor *inverse = wk_scatter(found.group, sorted.indices, found.group, 0);
   call->outputs[0] = found.values;
   call->outputs[1] = wk_reshape(inverse, wk_tensor_shape(x));
   call->outputs[2] = found.counts;

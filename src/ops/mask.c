@@ -5,54 +5,87 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/parallel.h"
 #include "ops/position.h"
 #include "ops/records.gen.h"
-#include "tensor/element.h"
 
-/* Lists in `places` where one of `count` elements is not 0; returns how many. */
-static int64_t list_nonzero(wk_dtype dtype, const char *values, int64_t count, int64_t *places) {
+#define BLOCK 16384 /* elements a thread takes at a time */
+#define TILE 1024   /* elements that are looked at before what was found is written */
+
+typedef struct listing {
+  const char *values;
+  wk_layout layout;
+  int64_t count, blocks;
+  int64_t *found; /* in each block; then how many before it */
+  int64_t *to;    /* coordinates, or numbers */
+  bool numbers;
+} listing;
+
+/* Lists which of `count` elements are not 0, and returns how many. Of a float the sign does not
+ * count: -0 is 0. */
+#define LIST_AS(TYPE, MASK)                                                                        \
+  for (int64_t i = 0; i < count; i++) {                                                            \
+    list[found] = (int32_t)i;                                                                      \
+    found += (((const TYPE *)(const void *)values)[i] & (TYPE)(MASK)) != 0;                        \
+  }                                                                                                \
+  return found
+
+static int64_t list_tile(wk_dtype dtype, const char *values, int64_t count, int32_t *list) {
+  const bool is_float = wk_dtype_is_float(dtype);
   int64_t found = 0;
-  const size_t size = wk_dtype_size(dtype);
-  if (size == 1) {
-    for (int64_t i = 0; i < count; i++) {
-      places[found] = i;
-      found += values[i] != 0;
-    }
-    return found;
+  switch (wk_dtype_size(dtype)) {
+  case 1:
+    LIST_AS(uint8_t, UINT8_MAX);
+  case 2:
+    LIST_AS(uint16_t, is_float ? INT16_MAX : UINT16_MAX);
+  case 4:
+    LIST_AS(uint32_t, is_float ? INT32_MAX : UINT32_MAX);
+  default:
+    LIST_AS(uint64_t, is_float ? INT64_MAX : UINT64_MAX);
   }
-  for (int64_t i = 0; i < count; i++) {
-    const char *at = values + (size_t)i * size;
-    places[found] = i;
-    found +=
-        wk_dtype_is_float(dtype) ? wk_read_real(dtype, at) != 0 : wk_read_integer(dtype, at) != 0;
-  }
-  return found;
 }
 
-/* Row-major numbers of x's elements that are not 0, in memory to be freed; NULL on error. */
-static int64_t *find_nonzero(const wk_tensor *x, int64_t *found) {
-  const size_t size = wk_dtype_size(x->layout.dtype);
-  const int64_t count = wk_layout_count(&x->layout);
-  char *values = wk_allocate((size_t)count * size + 1);
-  int64_t *places = wk_allocate_zeroed((size_t)count + 1, sizeof *places);
-  *found = 0;
-  if (values && places && wk_tensor_read(x, values, (size_t)count * size) == WK_OK)
-    *found = list_nonzero(x->layout.dtype, values, count, places);
-  wk_deallocate(values);
-  if (!wk_failed()) return places;
-  wk_deallocate(places);
-  return NULL;
+static bool is_clear(const char *values, size_t bytes) {
+  uint64_t all = 0, part;
+  size_t i = 0;
+  for (; i + sizeof part <= bytes; i += sizeof part) {
+    memcpy(&part, values + i, sizeof part);
+    all |= part;
+  }
+  for (; i < bytes; i++) all |= (uint8_t)values[i];
+  return all == 0;
 }
 
-/* Row-major numbers as coordinates. Neighbours mostly differ in the last one alone. */
-static void list_coordinates(const wk_layout *x, const int64_t *places, int64_t count,
-                             int64_t *coordinates) {
+/* Elements of a tile and which of them are not 0: how many. */
+static int64_t look_at(const listing *l, int64_t at, int64_t end, int32_t *list) {
+  const size_t size = wk_dtype_size(l->layout.dtype);
+  const int64_t count = end - at < TILE ? end - at : TILE;
+  const char *values = l->values + (size_t)at * size;
+  if (is_clear(values, (size_t)count * size)) return 0;
+  return list_tile(l->layout.dtype, values, count, list);
+}
+
+static void count_blocks(void *context, int64_t begin, int64_t end) {
+  const listing *l = context;
+  int32_t list[TILE];
+  for (int64_t block = begin; block < end; block++) {
+    const int64_t stop = block + 1 < l->blocks ? (block + 1) * BLOCK : l->count;
+    l->found[block] = 0;
+    for (int64_t at = block * BLOCK; at < stop; at += TILE)
+      l->found[block] += look_at(l, at, stop, list);
+  }
+}
+
+/* Numbers first + list[i] as coordinates. Neighbours mostly differ in the last one alone. */
+static void write_coordinates(const wk_layout *x, int64_t first, const int32_t *list, int64_t count,
+                              int64_t *to) {
   const int rank = x->rank;
   const int64_t width = rank ? x->dims[rank - 1] : 1;
   int64_t row = -1, start = 0, at[WK_MAX_RANK] = {0};
-  for (int64_t i = 0; i < count && rank; i++, coordinates += rank) {
-    if (row < 0 || places[i] - start >= width) {
-      row = places[i] / width;
+  for (int64_t i = 0; i < count && rank; i++, to += rank) {
+    const int64_t place = first + list[i];
+    if (row < 0 || place - start >= width) {
+      row = place / width;
       start = row * width;
       int64_t rest = row;
       for (int d = rank - 2; d >= 0; d--) {
@@ -60,39 +93,91 @@ static void list_coordinates(const wk_layout *x, const int64_t *places, int64_t 
         rest /= x->dims[d];
       }
     }
-    at[rank - 1] = places[i] - start;
-    memcpy(coordinates, at, (size_t)rank * sizeof *at);
+    at[rank - 1] = place - start;
+    for (int d = 0; d < rank; d++) to[d] = at[d];
   }
 }
 
-wk_status wk_composite_nonzero(wk_call *call) {
-  const wk_layout *x = &call->inputs[0]->layout;
-  int64_t count;
-  int64_t *places = find_nonzero(call->inputs[0], &count);
-  if (!places) return wk_error_status();
-  int64_t *coordinates =
-      wk_allocate_zeroed((size_t)count * (size_t)x->rank + 1, sizeof *coordinates);
-  if (coordinates) {
-    list_coordinates(x, places, count, coordinates);
-    call->outputs[0] = wk_tensor_from_data(WK_SHAPE(count, x->rank), WK_I64, coordinates,
-                                           wk_tensor_device_of(call->inputs[0]));
+static void write_blocks(void *context, int64_t begin, int64_t end) {
+  const listing *l = context;
+  int32_t list[TILE];
+  for (int64_t block = begin; block < end; block++) {
+    const int64_t stop = block + 1 < l->blocks ? (block + 1) * BLOCK : l->count;
+    int64_t done = l->found[block];
+    for (int64_t at = block * BLOCK; at < stop; at += TILE) {
+      const int64_t found = look_at(l, at, stop, list);
+      if (l->numbers)
+        for (int64_t i = 0; i < found; i++) l->to[done + i] = at + list[i];
+      else
+        write_coordinates(&l->layout, at, list, found, l->to + done * l->layout.rank);
+      done += found;
+    }
   }
-  wk_deallocate(coordinates);
-  wk_deallocate(places);
+}
+
+/* Writes them to a tensor [found, width], whose memory the host can write or not. */
+static wk_tensor *write_found(listing *l, int64_t found, const wk_shape *shape, wk_device *device) {
+  wk_layout layout;
+  if (!wk_layout_contiguous(&layout, WK_I64, shape)) return NULL;
+  wk_tensor *y = NULL;
+  if (device->host_memory) {
+    y = wk_tensor_create(&layout, device);
+    if (!y) return NULL;
+    l->to = (int64_t *)(void *)wk_tensor_data(y);
+    wk_parallel_for(l->blocks, 1, write_blocks, l);
+    return wk_scope_add(y);
+  }
+  l->to = wk_allocate((size_t)(found * shape->dims[shape->rank - 1]) * sizeof *l->to + 1);
+  if (!l->to) return NULL;
+  wk_parallel_for(l->blocks, 1, write_blocks, l);
+  y = wk_tensor_from_data(*shape, WK_I64, l->to, device);
+  wk_deallocate(l->to);
+  return y;
+}
+
+/* The values themselves, where the host can read them, or a copy to be freed. NULL on error. */
+static const char *host_values(const wk_tensor *x, char **copy) {
+  wk_device *device = wk_tensor_device_of(x);
+  if (device->host_memory && wk_layout_is_contiguous(&x->layout))
+    return device->functions->synchronise(device, &device->stream) ? NULL : wk_tensor_data(x);
+  const size_t bytes = (size_t)wk_layout_count(&x->layout) * wk_dtype_size(x->layout.dtype);
+  *copy = wk_allocate(bytes + 1);
+  return *copy && wk_tensor_read(x, *copy, bytes) == WK_OK ? *copy : NULL;
+}
+
+/* Where x is not 0, in row-major order: coordinates [found, rank], or numbers [found]. */
+static wk_tensor *find_nonzero(const wk_tensor *x, bool numbers) {
+  listing l = {.layout = x->layout, .numbers = numbers};
+  l.count = wk_layout_count(&x->layout);
+  l.blocks = (l.count + BLOCK - 1) / BLOCK;
+  l.found = wk_allocate((size_t)l.blocks * sizeof *l.found + 1);
+  char *copy = NULL;
+  wk_tensor *y = NULL;
+  if (l.found && (l.values = host_values(x, &copy))) {
+    wk_parallel_for(l.blocks, 1, count_blocks, &l);
+    int64_t total = 0;
+    for (int64_t block = 0; block < l.blocks; block++) {
+      const int64_t here = l.found[block];
+      l.found[block] = total;
+      total += here;
+    }
+    const wk_shape shape = numbers ? WK_SHAPE(total) : WK_SHAPE(total, x->layout.rank);
+    y = write_found(&l, total, &shape, wk_tensor_device_of(x));
+  }
+  wk_deallocate(copy);
+  wk_deallocate(l.found);
+  return y;
+}
+
+wk_status wk_composite_nonzero(wk_call *call) {
+  call->outputs[0] = find_nonzero(call->inputs[0], false);
   return wk_error_status();
 }
 
 /* Numbers of the elements of a mask, broadcast to the sizes, that are true. */
 static wk_tensor *chosen(wk_tensor *mask, wk_shape shape) {
   wk_tensor *wide = wk_broadcast_to(mask, shape);
-  if (!wide) return NULL;
-  int64_t count;
-  int64_t *places = find_nonzero(wide, &count);
-  if (!places) return NULL;
-  wk_tensor *result =
-      wk_tensor_from_data(WK_SHAPE(count), WK_I64, places, wk_tensor_device_of(mask));
-  wk_deallocate(places);
-  return result;
+  return wide ? find_nonzero(wide, true) : NULL;
 }
 
 /* The sizes that x and the mask broadcast to. */
