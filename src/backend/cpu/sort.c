@@ -43,7 +43,7 @@ typedef struct sorting {
   const char *x;
   char *values;
   int64_t *places;
-  uint64_t flip, least, most; /* of the keys */
+  uint64_t flip, least; /* of the keys */
   bool packed;
   int shift, bits;     /* of the pass */
   char *from, *to;     /* items */
@@ -56,11 +56,11 @@ typedef struct sorting {
 
 /* The sign and the rest of a float's bits as an ascending number; both zeros are equal. */
 static uint64_t key_of_f32(float value) {
-  uint32_t bits;
+  int32_t bits;
   value += 0.0F; /* -0 becomes 0 */
   memcpy(&bits, &value, sizeof bits);
-  if (value != value) return UINT32_MAX;
-  return bits >> 31 ? (uint32_t)~bits : bits | 0x80000000U;
+  const int32_t is_nan = -((bits & INT32_MAX) > 0x7f800000);
+  return (uint32_t)((bits ^ (bits >> 31 | INT32_MIN)) | is_nan);
 }
 
 static uint64_t key_of_f64(double value) {
@@ -220,19 +220,26 @@ static void sort_short(sorting *s) {
   }
 }
 
+/* How many bits of the keys are to be sorted by; of long keys, those above the least one. */
+static int count_bits(sorting *s) {
+  const size_t size = wk_dtype_size(s->r->dtype);
+  if (size < 8) return 8 * (int)size;
+  uint64_t most = 0;
+  s->least = UINT64_MAX;
+  wk_parallel_for(s->r->parts, 1, find_extremes, s);
+  for (int64_t part = 0; part < s->r->parts; part++) {
+    if (s->extremes[2 * part] < s->least) s->least = s->extremes[2 * part];
+    if (s->extremes[2 * part + 1] > most) most = s->extremes[2 * part + 1];
+  }
+  return most > s->least ? 64 - __builtin_clzll(most - s->least) : 0;
+}
+
 static void sort_long(sorting *s) {
   const int64_t parts = s->r->parts;
-  wk_parallel_for(parts, 1, find_extremes, s);
-  s->least = UINT64_MAX, s->most = 0;
-  for (int64_t part = 0; part < parts; part++) {
-    if (s->extremes[2 * part] < s->least) s->least = s->extremes[2 * part];
-    if (s->extremes[2 * part + 1] > s->most) s->most = s->extremes[2 * part + 1];
-  }
-  const uint64_t span = s->most - s->least;
-  const int bits = span ? 64 - __builtin_clzll(span) : 0;
+  const int bits = count_bits(s);
   s->packed = bits <= 32 && s->r->columns <= UINT32_MAX;
   wk_parallel_for(parts, 1, fill_items, s);
-  const int most = s->r->columns < 8192 ? 8 : MOST_BITS, passes = (bits + most - 1) / most;
+  const int most = s->r->columns < 1024 ? 8 : MOST_BITS, passes = (bits + most - 1) / most;
   for (int pass = 0; pass < passes; pass++) {
     s->bits = (bits + passes - 1) / passes;
     s->shift = pass * s->bits;
