@@ -44,6 +44,20 @@ const char *wk_cpu_pointwise_refuse(const wk_kernel_call *call) {
   return find_kernel(call) ? NULL : "no pointwise kernel for this dtype";
 }
 
+/* The row after the next one: where short rows lie apart, nothing else fetches them in time. */
+static inline void fetch_row(const char *source, const wk_layout *layout, size_t bytes) {
+  if (layout->rank < 2 || bytes > 1024) return;
+  const int64_t step = layout->strides[layout->rank - 2] * (int64_t)wk_dtype_size(layout->dtype);
+  const uintptr_t row = (uintptr_t)source + 2 * (uintptr_t)step; /* only fetched: it may be none */
+  for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const void *)(row + i));
+}
+
+static void reverse_run(char *to, const char *last, int64_t count) {
+  uint32_t *out = (uint32_t *)(void *)to;
+  const uint32_t *in = (const uint32_t *)(const void *)last - (count - 1);
+  for (int64_t i = 0; i < count; i++) out[i] = in[count - 1 - i];
+}
+
 /* Runs along the last axis, an odometer over the others. */
 void wk_collect(char *to, const char *from, const wk_layout *layout, int64_t begin, int64_t count) {
   const size_t size = wk_dtype_size(layout->dtype);
@@ -63,7 +77,10 @@ void wk_collect(char *to, const char *from, const wk_layout *layout, int64_t beg
     const int64_t stride = layout->strides[last];
     const char *source = from + position * (int64_t)size;
     if (stride == 1) {
+      fetch_row(source, layout, (size_t)run * size);
       memcpy(to, source, (size_t)run * size);
+    } else if (stride == -1 && size == 4) {
+      reverse_run(to, source, run);
     } else if (size == 4) {
       for (int64_t i = 0; i < run; i++) memcpy(to + i * 4, source + i * stride * 4, 4);
     } else if (size == 8) {

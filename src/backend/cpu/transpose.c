@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "backend/cpu/isa.h"
 #include "base/parallel.h"
 
 #define LINE 64     /* bytes */
@@ -13,6 +14,7 @@ typedef struct transposition {
   int inner;      /* the axis along which x's elements lie side by side; y's is the last */
   size_t size;
   int64_t tile, tiles; /* elements of a tile's side; tiles along `inner` */
+  wk_move_function transpose; /* or NULL */
   const char *from;
   char *to;
 } transposition;
@@ -33,6 +35,12 @@ static void simplify(const wk_layout *given, wk_layout *x) {
   }
 }
 
+/* Elements of 4 and 8 bytes are moved as floats are, which changes no bit. */
+static wk_move_function transpose_of(size_t size) {
+  if (size < 4) return NULL;
+  return wk_cpu_isa_get()->product[size == 8 ? WK_ISA_F64 : WK_ISA_F32]->transpose;
+}
+
 /* One tile by way of a buffer, so that each line of x and y is touched once. */
 #define TILE(type, SIDE)                                                                           \
   do {                                                                                             \
@@ -48,19 +56,10 @@ static void simplify(const wk_layout *given, wk_layout *x) {
 
 static void copy_tile(size_t size, char *to, int64_t to_stride, const char *from,
                       int64_t from_stride, int64_t rows, int64_t columns) {
-  switch (size) {
-  case 1:
+  if (size == 1)
     TILE(uint8_t, LINE);
-    break;
-  case 2:
+  else
     TILE(uint16_t, LINE / 2);
-    break;
-  case 4:
-    TILE(uint32_t, LINE / 4);
-    break;
-  default:
-    TILE(uint64_t, LINE / 8);
-  }
 }
 
 /* A unit is one row of tiles: all of y's last axis, `tile` elements of the inner one. */
@@ -77,6 +76,11 @@ static void transpose_range(void *context, int64_t begin, int64_t end) {
       x_at += rest % t->x.dims[d] * t->x.strides[d];
       y_at += rest % t->x.dims[d] * t->y.strides[d];
       rest /= t->x.dims[d];
+    }
+    if (t->transpose) {
+      t->transpose(t->to + y_at * (int64_t)t->size, t->y.strides[t->inner],
+                   t->from + x_at * (int64_t)t->size, t->x.strides[last], width, rows);
+      continue;
     }
     for (int64_t j = 0; j < width; j += t->tile) {
       const int64_t columns = width - j < t->tile ? width - j : t->tile;
@@ -98,7 +102,8 @@ bool wk_cpu_transpose(const wk_operand *y, const wk_operand *x) {
   t.y = t.x;
   wk_layout_set_strides(&t.y);
   t.size = wk_dtype_size(t.x.dtype);
-  t.tile = LINE / (int64_t)t.size;
+  t.transpose = transpose_of(t.size);
+  t.tile = (t.transpose ? 2 * LINE : LINE) / (int64_t)t.size;
   t.tiles = (t.x.dims[t.inner] + t.tile - 1) / t.tile;
   const int64_t row = t.tile * t.x.dims[last];
   const int64_t units = wk_layout_count(&t.x) / t.x.dims[last] / t.x.dims[t.inner] * t.tiles;
