@@ -88,7 +88,7 @@ def seconds(run):
     return times[-1]
 
 
-def case(name, theirs, ours, least=4, most=12, budget=1.0, bar=1.0):
+def case(name, theirs, ours, least=4, most=10, budget=0.6, bar=1.0):
     """Times both by turns: at least `least` times each, then as long as the budget of seconds lasts."""
     pattern = os.environ.get("ONLY")
     if pattern and pattern not in name:

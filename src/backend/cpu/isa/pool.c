@@ -7,6 +7,8 @@
 #include "backend/cpu/isa/lanes.h"
 #include "backend/cpu/isa/parts.h"
 
+#define WK_POOL_GROUPS 2 /* of 16 channels at a time */
+
 /* The part of a window that lies inside x: rows top, top + down, .. before bottom, and so on. */
 typedef struct window {
   int64_t top, bottom, left, right;

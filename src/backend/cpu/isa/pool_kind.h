@@ -8,14 +8,14 @@
 #define load_group OF_KIND(load_group)
 #define store_group OF_KIND(store_group)
 #define is_better OF_KIND(is_better)
-#define window_max OF_KIND(window_max)
+#define pool_groups OF_KIND(pool_groups)
+#define pool_rows OF_KIND(pool_rows)
 #define max OF_KIND(max)
 #define give_to_max OF_KIND(give_to_max)
 #define give_to_all OF_KIND(give_to_all)
 #define image_gradient OF_KIND(image_gradient)
 #define max_gradient OF_KIND(max_gradient)
 #define average_gradient OF_KIND(average_gradient)
-#define window_average OF_KIND(window_average)
 
 /* Up to 16 channels of a pixel; a short group is padded, and its padding never stored. */
 WK_LANES_INLINE lanes load_group(const TYPE *from, int64_t count) {
@@ -33,30 +33,47 @@ WK_LANES_INLINE INDEX_LANES is_better(lanes x, lanes best) {
   return (INDEX_LANES)((x > best) | ((x != x) & (best == best)));
 }
 
-/* The largest of a window for up to 16 channels from `image` on. */
-WK_LANES_INLINE lanes window_max(const wk_cpu_pool2d_shape *s, const window *w, const TYPE *image,
-                                 int64_t count) {
-  lanes best = lanes_all(-(TYPE)INFINITY);
-  for (int64_t i = w->top; i < w->bottom; i += w->down)
-    for (int64_t j = w->left; j < w->right; j += w->across) {
-      const lanes x = load_group(image + (i * s->width + j) * s->channels, count);
-      best = lanes_select(is_better(x, best), x, best);
+/* The largest of a window, or its mean, for `groups` (1 or WK_POOL_GROUPS) of 16 channels from
+ * `image` on; a single group may be short. */
+WK_LANES_INLINE void pool_groups(bool largest, int groups, const wk_cpu_pool2d_shape *s,
+                                 const window *w, const TYPE *image, TYPE *to, int64_t count) {
+  lanes all[WK_POOL_GROUPS];
+  for (int k = 0; k < groups; k++) all[k] = lanes_all(largest ? -(TYPE)INFINITY : 0);
+  for (int64_t i = w->top; i < w->bottom; i += w->down) {
+    const TYPE *from = image + (i * s->width + w->left) * s->channels;
+    for (int64_t j = w->left; j < w->right; j += w->across, from += w->across * s->channels) {
+      WK_UNROLL
+      for (int k = 0; k < groups; k++) {
+        const lanes x = load_group(from + k * WK_LANES, groups > 1 ? WK_LANES : count);
+        all[k] = largest ? lanes_select(is_better(x, all[k]), x, all[k]) : all[k] + x;
+      }
     }
-  return best;
+  }
+  for (int k = 0; k < groups; k++)
+    store_group(to + k * WK_LANES, groups > 1 ? WK_LANES : count,
+                largest ? all[k] : all[k] / (TYPE)w->size);
 }
 
-static void max(const wk_cpu_pool2d_shape *s, const void *x, void *y, int64_t begin, int64_t end) {
+WK_LANES_INLINE void pool_rows(bool largest, const wk_cpu_pool2d_shape *s, const void *x, void *y,
+                               int64_t begin, int64_t end) {
   for (int64_t row = begin; row < end; row++) {
     const TYPE *image = (const TYPE *)x + row / s->out_height * s->height * s->width * s->channels;
     for (int64_t j = 0; j < s->out_width; j++) {
       const window w = find_window(s, row % s->out_height, j);
       TYPE *to = (TYPE *)y + (row * s->out_width + j) * s->channels;
-      for (int64_t c = 0; c < s->channels; c += WK_LANES) {
+      int64_t c = 0;
+      for (; c + WK_POOL_GROUPS * WK_LANES <= s->channels; c += WK_POOL_GROUPS * WK_LANES)
+        pool_groups(largest, WK_POOL_GROUPS, s, &w, image + c, to + c, WK_LANES);
+      for (; c < s->channels; c += WK_LANES) {
         const int64_t at = group_start(s->channels, c);
-        store_group(to + at, s->channels - at, window_max(s, &w, image + at, s->channels - at));
+        pool_groups(largest, 1, s, &w, image + at, to + at, s->channels - at);
       }
     }
   }
+}
+
+static void max(const wk_cpu_pool2d_shape *s, const void *x, void *y, int64_t begin, int64_t end) {
+  pool_rows(true, s, x, y, begin, end);
 }
 
 /* Gives `gradient` to the window's best element in each of up to 16 channels. */
@@ -126,28 +143,9 @@ static void average_gradient(const wk_cpu_pool2d_shape *s, const void *y_gradien
   max_gradient(s, NULL, y_gradient, x_gradient, begin, end);
 }
 
-WK_LANES_INLINE lanes window_average(const wk_cpu_pool2d_shape *s, const window *w,
-                                     const TYPE *image, int64_t count) {
-  lanes sum = {0};
-  for (int64_t i = w->top; i < w->bottom; i += w->down)
-    for (int64_t j = w->left; j < w->right; j += w->across)
-      sum += load_group(image + (i * s->width + j) * s->channels, count);
-  return sum / (TYPE)w->size;
-}
-
 static void average(const wk_cpu_pool2d_shape *s, const void *x, void *y, int64_t begin,
                     int64_t end) {
-  for (int64_t row = begin; row < end; row++) {
-    const TYPE *image = (const TYPE *)x + row / s->out_height * s->height * s->width * s->channels;
-    for (int64_t j = 0; j < s->out_width; j++) {
-      const window w = find_window(s, row % s->out_height, j);
-      TYPE *to = (TYPE *)y + (row * s->out_width + j) * s->channels;
-      for (int64_t c = 0; c < s->channels; c += WK_LANES) {
-        const int64_t at = group_start(s->channels, c);
-        store_group(to + at, s->channels - at, window_average(s, &w, image + at, s->channels - at));
-      }
-    }
-  }
+  pool_rows(false, s, x, y, begin, end);
 }
 
 const wk_isa_pool WK_ISA_NAME(OF_KIND(wk_isa_pool)) = {max, max_gradient, average,
