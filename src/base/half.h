@@ -33,7 +33,8 @@ static inline uint16_t wk_f32_to_bf16(float value) {
 static inline float wk_f16_to_f32(uint16_t half) {
   const uint32_t magnitude = (uint32_t)(half & 0x7FFF) << 13;
   const float scaled = wk_f32_of_bits(magnitude) * 0x1p112f;
-  const uint32_t endless = magnitude >= 0x7C00u << 13 ? 0x7F800000u : 0;
+  uint32_t endless = magnitude >= 0x7C00u << 13 ? 0x7F800000u : 0;
+  endless |= magnitude > 0x7C00u << 13 ? 0x00400000u : 0; /* processors make NaN quiet, too */
   return wk_f32_of_bits(wk_bits_of_f32(scaled) | endless | (uint32_t)(half & 0x8000) << 16);
 }
 

@@ -91,9 +91,8 @@ class Library:
         self.check(self.c.wk_grad_at(HERE, results, ctypes.byref(arguments)))
         return list(results)
 
-    def call(self, name, tensors, settings, device=None):
-        """Runs an op; `tensors` are its inputs in order (None: left out, a list's one after the other). Returns its
-        outputs, which the open scope does not own: release() them."""
+    def arguments(self, name, tensors, settings, device=None):
+        """What wk_call_op takes; `tensors` are the op's inputs in order (None: left out, a list's one after the other)."""
         op = records.OPS[name]
         arguments = op.structure(ctypes.sizeof(op.structure))
         place = 0
@@ -110,6 +109,12 @@ class Library:
                 set_field(arguments, name_, kind, settings[name_])
             elif kind == "device" and device:
                 setattr(arguments, name_, device)
+        return arguments
+
+    def call(self, name, tensors, settings, device=None):
+        """Runs an op with these arguments. Returns its outputs, which the open scope does not own: release() them."""
+        op = records.OPS[name]
+        arguments = self.arguments(name, tensors, settings, device)
         outputs = (ctypes.c_void_p * len(op.outputs))()
         self.check(self.c.wk_call_op(HERE, name.encode(), ctypes.byref(arguments), outputs,
                                      ctypes.c_size_t(len(op.outputs))))

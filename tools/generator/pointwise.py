@@ -4,6 +4,7 @@ from . import expression
 from .records import DTYPE_SETS, DTYPES, NOTICE, needs_gradient_op
 
 # What kernels are made for. The other floats are widened to f32 and the other integers to i64, tile by tile.
+C_LANES = {"f32": "float", "f64": "double", "i64": "int64_t"}
 C_SCALARS = {"f32": "float", "f64": "double", "i64": "int64_t", "bool": "uint8_t"}
 
 
@@ -174,7 +175,13 @@ def attribute_lines(op, c_type):
         return "  (void)arguments;\n"
     lines = [f"  const wk_{op.name}_arguments *a = arguments;\n"]
     for name in fields:
-        value = {"int64_t": f"wk_integer_of_real(a->{name})", "vf32": f"v_splat((float)a->{name})"}.get(c_type, f"(double)a->{name}")
+        value = f"(double)a->{name}"
+        if c_type == "int64_t":
+            value = f"wk_integer_of_real(a->{name})"
+        elif c_type.startswith("v_"):
+            kind = c_type[2:]
+            number = f"wk_integer_of_real(a->{name})" if kind in INTEGER_LANES else f"a->{name}"
+            value = f"{kind}_splat(({C_LANES[kind]}){number})"
         lines.append(f"  const {c_type} {name} = {value};\n")
     return "".join(lines)
 
@@ -208,16 +215,33 @@ def reference(ops):
     return "".join(parts)
 
 
-# ---- cpu: loops over contiguous tiles, a register of f32 lanes at a time ----
+# ---- cpu: loops over contiguous tiles, a register at a time ----
 
-class VectorPrinter(expression.Printer):
-    """A register of f32 lanes; truth values are lanes of all ones or zeros."""
+# The lanes of registers: f32 has functions of its own; the others' are those of isa/pointwise.h.
+INTEGER_LANES = {"i64", "i32", "u8", "b8"}
+
+
+class LanesPrinter(expression.Printer):
+    """A register of lanes of `kind`; truth values are lanes of all ones or zeros."""
+
+    def __init__(self, kind):
+        super().__init__(lambda name: name)
+        self.kind = kind
 
     def number(self, value):
-        return f"v_splat({float(value)!r}f)"
+        text = f"{float(value)!r}f" if self.kind == "f32" else repr(float(value)) if self.kind == "f64" else repr(int(value))
+        return f"{self.kind}_splat({text})"
+
+    def binary(self, operator, a, b):
+        if self.kind in INTEGER_LANES:
+            return f"(v_{self.kind})((u_{self.kind}){a} {operator} (u_{self.kind}){b})"
+        return super().binary(operator, a, b)
+
+    def negative(self, a):
+        return f"(v_{self.kind})(-(u_{self.kind}){a})" if self.kind in INTEGER_LANES else super().negative(a)
 
     def condition(self, node):
-        return super().print(node)
+        return self.print(node)
 
     def logic(self, operator, a, b):
         return f"({a} {'&' if operator == 'and' else '|'} {b})"
@@ -226,37 +250,44 @@ class VectorPrinter(expression.Printer):
         return f"(~{a})"
 
     def where(self, condition, a, b):
-        return f"v_select({condition}, {a}, {b})"
+        return f"{self.kind}_select({condition}, {a}, {b})"
 
     def call(self, function, arguments):
-        return f"v_{function}({', '.join(arguments)})"
+        if function in BIT_OPERATORS and self.kind in INTEGER_LANES:
+            return f"({arguments[0]} {BIT_OPERATORS[function]} {arguments[1]})"
+        if function in ROUNDINGS and self.kind in INTEGER_LANES:
+            return arguments[0]
+        return f"{self.kind}_{function}({', '.join(arguments)})"
 
 
 def is_truth(op, name):
     return any(i.name == name and i.dtype == "bool" for i in op.inputs)
 
 
-def vector_kernel(op):
-    """f32: the loop is written once, over whole vectors, then once more over the padded tail."""
+def lanes_kernel(op, dtype, kind):
+    """One loop over registers of `kind`; f32 as f64 is computed wide and rounded once. The caller sees to it that the
+    registers are whole."""
+    wide = dtype == "f32" and kind == "f64"
     inputs = [i.name for i in op.inputs]
     targets = list(dict.fromkeys(t for t, _ in assignments(op)))
-    printer = VectorPrinter(lambda n: n)
+    printer = LanesPrinter(kind)
+    memory = "wide" if wide else kind
     body = []
     for n, name in enumerate(inputs):
-        load, kind = ("v_load_mask", "vi32") if is_truth(op, name) else ("v_load", "vf32")
+        load, of = (f"{kind}_load_mask", "m") if is_truth(op, name) else (f"{memory}_load", "v")
         qualifier = "" if name in targets else "const "
-        body.append(f"    {qualifier}{kind} {name} = {load}(operand[{n}], i, lanes);\n")
-    truth_result = op.class_ != "update" and output_dtype(op, "f32") == "bool"
+        body.append(f"    {qualifier}{of}_{kind} {name} = {load}(operand[{n}], i);\n")
+    truth_result = op.class_ != "update" and op.output_dtype == "bool"
     for target, text in assignments(op):
-        declare = "" if target in inputs else ("const vi32 " if truth_result else "const vf32 ")
+        declare = "" if target in inputs else f"const {'m' if truth_result else 'v'}_{kind} "
         body.append(f"    {declare}{target} = {printer.text(text)};\n")
     for target in targets:
         place = inputs.index(target) if target in inputs else len(inputs)
-        store = "v_store_mask" if truth_result else "v_store"
-        body.append(f"    {store}(operand[{place}], i, lanes, {target});\n")
-    return (f"static void {op.name}_f32(char *const *operand, int64_t count, const void *arguments) {{\n"
-            f"{attribute_lines(op, 'vf32')}"
-            f"  for (int64_t i = 0; i < count; i += V_LANES) {{\n    const int64_t lanes = count - i;\n{''.join(body)}  }}\n}}\n\n")
+        store = f"{kind}_store_mask" if truth_result else f"{memory}_store"
+        body.append(f"    {store}(operand[{place}], i, {target});\n")
+    return (f"static void {op.name}_{dtype}(char *const *operand, int64_t count, const void *arguments) {{\n"
+            f"{attribute_lines(op, 'v_' + kind)}"
+            f"  for (int64_t i = 0; i < count; i += V_LANES({kind})) {{\n{''.join(body)}  }}\n}}\n\n")
 
 
 def scalar_kernel(op, dtype):
@@ -285,39 +316,60 @@ def scalar_kernel(op, dtype):
             f"  for (int64_t i = 0; i < count; i++) {{\n{''.join(body)}  }}\n}}\n\n")
 
 
-# What v_<function> there is in isa/pointwise.h.
-VECTOR_FUNCTIONS = {"exp", "log", "sqrt", "tanh", "sigmoid", "maximum", "minimum", "where", "abs", "sign", "floor", "ceil",
-                    "round", "trunc", "copysign", "erf", "ndtr", "expm1", "log1p", "sin", "cos"}
+# What f32_<function>, f64_<function> and so on there are in isa/pointwise.h.
+EXACT_FUNCTIONS = {"where", "maximum", "minimum", "abs"}
+LANES_FUNCTIONS = {
+    "f32": EXACT_FUNCTIONS | {"exp", "log", "sqrt", "tanh", "sigmoid", "sign", "floor", "ceil", "round", "trunc", "copysign", "erf",
+                              "ndtr", "expm1", "log1p", "sin", "cos"},
+    "f64": EXACT_FUNCTIONS | {"sqrt"},
+    "i64": EXACT_FUNCTIONS | {"bitwise_and", "bitwise_or", "bitwise_xor"},
+}
+LANES_FUNCTIONS |= {kind: LANES_FUNCTIONS["i64"] for kind in ("i32", "u8", "bool")}
 
 
-def is_vectorised(op, dtype):
-    """Whether the kernel is compiled for every instruction set. What calls libm for each element gains nothing by
-    that; what is rarely used, and f64 of more than one operation, are not worth the library's size."""
+def uses_attributes(op):
+    return any(a.name in used_names(op) for a in op.attributes)
+
+
+def lanes_kind(op, dtype):
+    """The lanes of the op's kernel that is compiled for every instruction set, or None. What calls libm for each
+    element gains nothing by that; what is rarely used is not worth the library's size."""
     if op.class_ == "update":
-        return dtype == "f32"
-    used = expression.functions(op.expression)
+        return dtype if dtype == "f32" else None
+    if dtype not in NATIVE_DTYPES or not all(dtype_allowed(i, dtype) for i in op.inputs):
+        return None
+    used, operations = expression.functions(op.expression), expression.operations(op.expression)
     if dtype == "f32":
-        rare = op.gradient_in_parts and expression.operations(op.expression) > 1
-        return used <= VECTOR_FUNCTIONS and not op.widened and not rare
-    one = used <= {"where", "maximum", "minimum"} and expression.operations(op.expression) <= 1
-    return dtype == "f64" and one and not op.hidden
+        rare = (op.gradient_in_parts and operations > 1) or (op.widened and op.output_dtype != "bool")
+        if used <= LANES_FUNCTIONS["f32"] and not rare:
+            return "f32"
+        return "f64" if used <= LANES_FUNCTIONS["f64"] else None
+    if not used <= LANES_FUNCTIONS[dtype]:
+        return None
+    if dtype in ("i32", "u8", "bool") and uses_attributes(op):
+        return None  # their values need not fit
+    return ("b8" if dtype == "bool" else dtype) if operations <= 3 and not op.hidden else None
 
 
-KINDS = {"f32": "WK_KIND_F32", "f64": "WK_KIND_F64", "i64": "WK_KIND_I64", "bool": "WK_KIND_BOOL"}
+# Kernels are made for these, one or two of them for any processor; other floats are widened to f32, other integers to i64.
+NATIVE_DTYPES = ("f32", "f64", "i64", "i32", "u8", "bool")
 
 
-def table(ops, name, kinds, chosen):
-    """The kernels of the (op, dtype) that are `chosen`, and a table of them by the op's place among the pointwise ones
+def dtype_allowed(input_, dtype):
+    return not input_.same or dtype in DTYPE_SETS[input_.dtype]
+
+
+KINDS = {dtype: f"WK_KIND_{dtype.upper()}" for dtype in NATIVE_DTYPES}
+
+
+def table(ops, name, kinds, kernel):
+    """The kernels that `kernel` makes of ops and dtypes, and a table of them by the op's place among the pointwise ones
     and the dtype's kind."""
     parts, rows = [], []
     for place, op in enumerate(pointwise_ops(ops), start=1):
-        names = []
-        for dtype in dtypes(op):
-            if not chosen(op, dtype):
-                continue
-            vector = dtype == "f32" and is_vectorised(op, dtype)
-            parts.append(vector_kernel(op) if vector else scalar_kernel(op, dtype))
-            names.append(f"[{KINDS[dtype]}] = {op.name}_{dtype}")
+        made = {dtype: kernel(op, dtype) for dtype in NATIVE_DTYPES}
+        parts += [text for text in made.values() if text]
+        names = [f"[{KINDS[dtype]}] = {op.name}_{dtype}" for dtype, text in made.items() if text]
         if names:
             rows.append(f"    [{place}] = {{{', '.join(names)}}},\n")
     count = len(pointwise_ops(ops)) + 1
@@ -331,11 +383,13 @@ def places(ops):
 
 def vectorised(ops):
     return (NOTICE + '#include <math.h>\n\n#include "backend/cpu/isa/pointwise.h"\n#include "ops/records.gen.h"\n\n'
-            + table(ops, "WK_ISA_NAME(wk_pointwise_table)", "WK_REAL_KINDS", is_vectorised))
+            + table(ops, "WK_ISA_NAME(wk_pointwise_table)", "WK_KINDS",
+                    lambda op, dtype: (kind := lanes_kind(op, dtype)) and lanes_kernel(op, dtype, kind)))
 
 
 def elementwise(ops):
     """What is compiled once, for any processor."""
     return (NOTICE + '#include <math.h>\n\n#include "backend/cpu/pointwise_scalar.h"\n#include "ops/records.gen.h"\n\n'
-            + table(ops, "wk_pointwise_table_scalar", "WK_ALL_KINDS", lambda op, dtype: not is_vectorised(op, dtype))
+            + table(ops, "wk_pointwise_table_scalar", "WK_KINDS",
+                    lambda op, dtype: dtype in dtypes(op) and not lanes_kind(op, dtype) and scalar_kernel(op, dtype))
             + places(ops))

@@ -191,6 +191,15 @@ typedef struct wk_isa_reduce {
   void (*argmin)(int64_t columns, const void *x, int64_t *y, int64_t begin, int64_t end);
 } wk_isa_reduce;
 
+/* Rows of one dtype as rows of another: what convert.h offers, for whole groups of elements. */
+#define WK_CONVERT_GROUP 32
+typedef struct wk_isa_convert {
+  void (*widen)(wk_dtype dtype, void *to, const void *from, int64_t count);
+  void (*narrow)(wk_dtype dtype, void *to, const void *from, int64_t count);
+  /* From a wide dtype, or one of few others; false if it has to be widened first. */
+  bool (*cast)(wk_dtype to_dtype, void *to, wk_dtype from_dtype, const void *from, int64_t count);
+} wk_isa_convert;
+
 typedef enum wk_isa_real { WK_ISA_F32, WK_ISA_F64, WK_ISA_REALS } wk_isa_real;
 
 typedef struct wk_cpu_isa {
@@ -203,8 +212,9 @@ typedef struct wk_cpu_isa {
   const wk_isa_normalise *normalise[WK_ISA_REALS];
   const wk_isa_attention *attention[WK_ISA_REALS];
   const wk_isa_recurrent *recurrent[WK_ISA_REALS];
+  const wk_isa_convert *convert;
   const wk_isa_reduce *reduce[4];                        /* f32, f64, i64, i32 */
-  const wk_pointwise_kernel (*pointwise)[WK_REAL_KINDS]; /* by place and kind; NULL: none */
+  const wk_pointwise_kernel (*pointwise)[WK_KINDS]; /* by place and kind; NULL: none */
 } wk_cpu_isa;
 
 extern const wk_cpu_isa wk_cpu_isa_baseline, wk_cpu_isa_avx2, wk_cpu_isa_avx512;

@@ -15,11 +15,15 @@
 typedef struct pointwise_run {
   const wk_kernel_call *call;
   wk_pointwise_kernel kernel;
+  bool by_group; /* the kernel takes whole groups only */
+  bool native;   /* and elements as they are, not widened */
   int operand_count;
   const wk_operand *operands[MAX_OPERANDS];
   wk_layout layouts[MAX_OPERANDS]; /* strides made to fit the joint sizes; 0 where broadcast */
-  bool direct[MAX_OPERANDS]; /* contiguous in the joint order, of a kernel's dtype: in place */
-  bool stored[MAX_OPERANDS]; /* written by the kernel */
+  bool direct[MAX_OPERANDS];  /* contiguous in the joint order, of a kernel's dtype: in place */
+  bool single[MAX_OPERANDS];  /* the same element throughout */
+  bool stored[MAX_OPERANDS];  /* written by the kernel */
+  size_t sizes[MAX_OPERANDS]; /* of an element as the kernel takes it */
 } pointwise_run;
 
 static wk_dtype main_dtype(const wk_kernel_call *call) {
@@ -29,19 +33,69 @@ static wk_dtype main_dtype(const wk_kernel_call *call) {
   return call->inputs[0].layout.dtype;
 }
 
-static wk_pointwise_kernel find_kernel(const wk_kernel_call *call) {
-  const wk_dtype dtype = wk_wide_dtype(main_dtype(call));
-  const int place = wk_pointwise_place[call->op->id];
-  if (dtype == WK_F32 || dtype == WK_F64) {
-    const int kind = dtype == WK_F32 ? WK_KIND_F32 : WK_KIND_F64;
-    const wk_pointwise_kernel vectorised = wk_cpu_isa_get()->pointwise[place][kind];
-    return vectorised ? vectorised : wk_pointwise_table_scalar[place][kind];
+/* A dtype's own kind, or WK_KINDS. */
+static int kind_of(wk_dtype dtype) {
+  switch (dtype) {
+  case WK_F32:
+    return WK_KIND_F32;
+  case WK_F64:
+    return WK_KIND_F64;
+  case WK_I64:
+    return WK_KIND_I64;
+  case WK_I32:
+    return WK_KIND_I32;
+  case WK_U8:
+    return WK_KIND_U8;
+  case WK_BOOL:
+    return WK_KIND_BOOL;
+  default:
+    return WK_KINDS;
   }
-  return wk_pointwise_table_scalar[place][dtype == WK_BOOL ? WK_KIND_BOOL : WK_KIND_I64];
+}
+
+/* The dtype's own kernel of the instruction set, else that of the dtype it is widened to, else the
+ * one for any processor. */
+static bool find_kernel(const wk_kernel_call *call, pointwise_run *r) {
+  const wk_dtype dtype = main_dtype(call);
+  const int place = wk_pointwise_place[call->op->id];
+  const int own = kind_of(dtype), wide = kind_of(wk_wide_dtype(dtype));
+  const wk_pointwise_kernel *row = wk_cpu_isa_get()->pointwise[place];
+  r->native = own < WK_KINDS && row[own];
+  r->kernel = row[r->native ? own : wide];
+  r->by_group = r->kernel != NULL;
+  if (!r->kernel) r->kernel = wk_pointwise_table_scalar[place][wide];
+  return r->kernel != NULL;
 }
 
 const char *wk_cpu_pointwise_refuse(const wk_kernel_call *call) {
-  return find_kernel(call) ? NULL : "no pointwise kernel for this dtype";
+  pointwise_run r;
+  return find_kernel(call, &r) ? NULL : "no pointwise kernel for this dtype";
+}
+
+/* One run of elements `stride` apart. */
+#define COLLECT(type)                                                                              \
+  do {                                                                                             \
+    type *restrict t = (type *)(void *)to;                                                         \
+    const type *restrict f = (const type *)(const void *)from;                                     \
+    if (stride == 0) {                                                                             \
+      const type same = *f;                                                                        \
+      for (int64_t i = 0; i < count; i++) t[i] = same;                                             \
+    } else {                                                                                       \
+      for (int64_t i = 0; i < count; i++) t[i] = f[i * stride];                                    \
+    }                                                                                              \
+  } while (0)
+
+static void collect_run(size_t size, char *to, const char *from, int64_t stride, int64_t count) {
+  if (stride == 1)
+    memcpy(to, from, (size_t)count * size);
+  else if (size == 4)
+    COLLECT(uint32_t);
+  else if (size == 8)
+    COLLECT(uint64_t);
+  else if (size == 2)
+    COLLECT(uint16_t);
+  else
+    COLLECT(uint8_t);
 }
 
 /* The row after the next one: where short rows lie apart, nothing else fetches them in time. */
@@ -76,20 +130,11 @@ void wk_collect(char *to, const char *from, const wk_layout *layout, int64_t beg
     const int64_t left = layout->dims[last] - index[last], run = left < count ? left : count;
     const int64_t stride = layout->strides[last];
     const char *source = from + position * (int64_t)size;
-    if (stride == 1) {
-      fetch_row(source, layout, (size_t)run * size);
-      memcpy(to, source, (size_t)run * size);
-    } else if (stride == -1 && size == 4) {
+    if (stride == 1) fetch_row(source, layout, (size_t)run * size);
+    if (stride == -1 && size == 4)
       reverse_run(to, source, run);
-    } else if (size == 4) {
-      for (int64_t i = 0; i < run; i++) memcpy(to + i * 4, source + i * stride * 4, 4);
-    } else if (size == 8) {
-      for (int64_t i = 0; i < run; i++) memcpy(to + i * 8, source + i * stride * 8, 8);
-    } else if (size == 2) {
-      for (int64_t i = 0; i < run; i++) memcpy(to + i * 2, source + i * stride * 2, 2);
-    } else {
-      for (int64_t i = 0; i < run; i++) to[i] = source[i * stride];
-    }
+    else
+      collect_run(size, to, source, stride, run);
     to += (size_t)run * size;
     count -= run;
     index[last] += run;
@@ -102,16 +147,25 @@ void wk_collect(char *to, const char *from, const wk_layout *layout, int64_t beg
   }
 }
 
+static wk_dtype kernel_dtype(const pointwise_run *r, wk_dtype dtype) {
+  return r->native ? dtype : wk_wide_dtype(dtype);
+}
+
 /* An operand's elements from `at` on as a kernel takes them, in `tile`; they may be the kernel's to
  * write only, but reading them first costs little and happens for few dtypes. */
 static void load_tile(const pointwise_run *r, int operand, char *tile, int64_t at, int64_t count) {
   const wk_layout *layout = &r->layouts[operand];
-  if (wk_wide_dtype(layout->dtype) == layout->dtype) {
-    wk_collect(tile, r->operands[operand]->data, layout, at, count);
+  const char *from = r->operands[operand]->data;
+  if (kernel_dtype(r, layout->dtype) == layout->dtype) {
+    wk_collect(tile, from, layout, at, count);
+    return;
+  }
+  if (wk_layout_is_contiguous(layout)) {
+    wk_widen(layout->dtype, tile, from + (size_t)at * wk_dtype_size(layout->dtype), count);
     return;
   }
   char narrow[TILE * 4];
-  wk_collect(narrow, r->operands[operand]->data, layout, at, count);
+  wk_collect(narrow, from, layout, at, count);
   wk_widen(layout->dtype, tile, narrow, count);
 }
 
@@ -123,26 +177,47 @@ static void store_tile(const pointwise_run *r, int operand, const char *tile, in
                      count);
 }
 
-/* Whether tiles are needed at all is settled before; without them the range is one tile. */
+/* The last few elements go through groups of their own, with zeros behind them. */
+static void run_rest(const pointwise_run *r, char *const *operand, int64_t from, int64_t count) {
+  _Alignas(64) char groups[MAX_OPERANDS][WK_POINTWISE_GROUP * 8];
+  char *padded[MAX_OPERANDS];
+  for (int i = 0; i < r->operand_count; i++) {
+    const size_t bytes = (size_t)count * r->sizes[i];
+    padded[i] = groups[i];
+    memcpy(groups[i], operand[i] + (size_t)from * r->sizes[i], bytes);
+    memset(groups[i] + bytes, 0, WK_POINTWISE_GROUP * r->sizes[i] - bytes);
+  }
+  r->kernel(padded, WK_POINTWISE_GROUP, r->call->arguments);
+  for (int i = 0; i < r->operand_count; i++)
+    if (r->stored[i])
+      memcpy(operand[i] + (size_t)from * r->sizes[i], groups[i], (size_t)count * r->sizes[i]);
+}
+
+static void run_kernel(const pointwise_run *r, char *const *operand, int64_t count) {
+  const int64_t whole = r->by_group ? count / WK_POINTWISE_GROUP * WK_POINTWISE_GROUP : count;
+  if (whole > 0) r->kernel(operand, whole, r->call->arguments);
+  if (whole < count) run_rest(r, operand, whole, count - whole);
+}
+
+/* Whether tiles are needed at all is settled before; without them the range is one tile. A single
+ * element fills its tile once. */
 static void run_range(void *context, int64_t begin, int64_t end) {
   const pointwise_run *r = context;
   _Alignas(64) char tiles[MAX_OPERANDS][TILE * 8];
   bool all_direct = true;
-  for (int i = 0; i < r->operand_count; i++) all_direct = all_direct && r->direct[i];
+  for (int i = 0; i < r->operand_count; i++) {
+    all_direct = all_direct && r->direct[i];
+    if (r->single[i]) load_tile(r, i, tiles[i], 0, end - begin < TILE ? end - begin : TILE);
+  }
   const int64_t step = all_direct ? end - begin : TILE;
   for (int64_t at = begin; at < end; at += step) {
     const int64_t count = end - at < step ? end - at : step;
     char *operand[MAX_OPERANDS];
     for (int i = 0; i < r->operand_count; i++) {
-      const wk_layout *layout = &r->layouts[i];
-      if (r->direct[i]) {
-        operand[i] = r->operands[i]->data + (size_t)at * wk_dtype_size(layout->dtype);
-      } else {
-        operand[i] = tiles[i];
-        load_tile(r, i, tiles[i], at, count);
-      }
+      operand[i] = r->direct[i] ? r->operands[i]->data + (size_t)at * r->sizes[i] : tiles[i];
+      if (!r->direct[i] && !r->single[i]) load_tile(r, i, tiles[i], at, count);
     }
-    r->kernel(operand, count, r->call->arguments);
+    run_kernel(r, operand, count);
     for (int i = 0; i < r->operand_count; i++)
       if (r->stored[i] && !r->direct[i]) store_tile(r, i, tiles[i], at, count);
   }
@@ -150,7 +225,7 @@ static void run_range(void *context, int64_t begin, int64_t end) {
 
 /* Whether the operand's elements lie side by side, one for each of the joint sizes. */
 static bool lies_in_order(const wk_layout *layout, const wk_layout *joint) {
-  if (layout->rank != joint->rank || wk_wide_dtype(layout->dtype) != layout->dtype) return false;
+  if (layout->rank != joint->rank) return false;
   int64_t stride = 1;
   for (int i = joint->rank - 1; i >= 0; i--) {
     const int64_t size = joint->dims[i];
@@ -161,36 +236,45 @@ static bool lies_in_order(const wk_layout *layout, const wk_layout *joint) {
 }
 
 /* Most small calls need no plan: all operands lie in order, and one thread does it all. */
-static bool run_in_place(const wk_kernel_call *call, const wk_layout *joint,
-                         wk_pointwise_kernel kernel) {
-  char *operand[MAX_OPERANDS];
-  int count = 0;
-  for (; count < call->input_count; count++) {
-    if (!lies_in_order(&call->inputs[count].layout, joint)) return false;
-    operand[count] = call->inputs[count].data;
-  }
-  if (call->output_count) {
-    if (!lies_in_order(&call->outputs[0].layout, joint)) return false;
-    operand[count++] = call->outputs[0].data;
-  }
+static bool run_in_place(pointwise_run *r, const wk_layout *joint) {
+  const wk_kernel_call *call = r->call;
   const int64_t elements = wk_layout_count(joint);
   if (elements > BLOCK) return false;
-  kernel(operand, elements, call->arguments);
+  char *operand[MAX_OPERANDS];
+  for (int i = 0; i < r->operand_count; i++) {
+    const wk_operand *o = r->operands[i];
+    const wk_dtype dtype = o->layout.dtype;
+    if (kernel_dtype(r, dtype) != dtype || !lies_in_order(&o->layout, joint)) return false;
+    operand[i] = o->data;
+    r->sizes[i] = wk_dtype_size(dtype);
+  }
+  run_kernel(r, operand, elements);
+  return true;
+}
+
+static bool is_single(const wk_layout *x) {
+  for (int i = 0; i < x->rank; i++)
+    if (x->strides[i] != 0 && x->dims[i] != 1) return false;
   return true;
 }
 
 wk_status wk_cpu_pointwise_run(const wk_kernel_call *call) {
   const wk_layout *joint = call->output_count ? &call->outputs[0].layout : &call->inputs[0].layout;
-  const wk_pointwise_kernel kernel = find_kernel(call);
-  if (run_in_place(call, joint, kernel)) return WK_OK;
-  pointwise_run r = {.call = call, .kernel = kernel, .operand_count = call->input_count};
-  for (int i = 0; i < call->input_count; i++) r.operands[i] = &call->inputs[i];
-  if (call->output_count) r.operands[r.operand_count++] = &call->outputs[0];
+  pointwise_run r; /* field by field: clearing it all first takes longer */
+  r.call = call, r.operand_count = call->input_count + call->output_count;
+  find_kernel(call, &r);
+  for (int i = 0; i < r.operand_count; i++) {
+    r.operands[i] = i < call->input_count ? &call->inputs[i] : &call->outputs[0];
+    r.stored[i] = i >= call->input_count || call->op->inputs[i].written;
+  }
+  if (run_in_place(&r, joint)) return WK_OK;
   for (int i = 0; i < r.operand_count; i++) {
     wk_layout_align(&r.operands[i]->layout, joint, &r.layouts[i]);
     const wk_dtype dtype = r.layouts[i].dtype;
-    r.direct[i] = wk_wide_dtype(dtype) == dtype && wk_layout_is_contiguous(&r.layouts[i]);
-    r.stored[i] = i >= call->input_count || call->op->inputs[i].written;
+    const wk_dtype taken = kernel_dtype(&r, dtype);
+    r.sizes[i] = wk_dtype_size(taken);
+    r.direct[i] = taken == dtype && wk_layout_is_contiguous(&r.layouts[i]);
+    r.single[i] = !r.direct[i] && !r.stored[i] && is_single(&r.layouts[i]);
   }
   wk_parallel_for(wk_layout_count(joint), BLOCK, run_range, &r);
   return WK_OK;

@@ -121,16 +121,6 @@ static void selu_f64(char *const *operand, int64_t count, const void *arguments)
   }
 }
 
-static void leaky_relu_f64(char *const *operand, int64_t count, const void *arguments) {
-  const wk_leaky_relu_arguments *a = arguments;
-  const double negative_slope = (double)a->negative_slope;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)((p0[i] > 0.0) ? p0[i] : (negative_slope * p0[i]));
-  }
-}
-
 static void leaky_relu_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_leaky_relu_gradient_x_arguments *a = arguments;
   const double negative_slope = (double)a->negative_slope;
@@ -139,16 +129,6 @@ static void leaky_relu_gradient_x_f64(char *const *operand, int64_t count, const
   double *restrict p2 = (double *)operand[2];
   for (int64_t i = 0; i < count; i++) {
     p2[i] = (double)((p1[i] > 0.0) ? p0[i] : (negative_slope * p0[i]));
-  }
-}
-
-static void prelu_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)((p0[i] > 0.0) ? p0[i] : (p1[i] * p0[i]));
   }
 }
 
@@ -198,15 +178,6 @@ static void relu6_gradient_x_f64(char *const *operand, int64_t count, const void
   double *restrict p2 = (double *)operand[2];
   for (int64_t i = 0; i < count; i++) {
     p2[i] = (double)(((p1[i] <= 0.0) || (p1[i] >= 6.0)) ? 0.0 : p0[i]);
-  }
-}
-
-static void hardtanh_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  float *restrict p1 = (float *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (float)(((double)p0[i] < -1.0) ? -1.0 : (((double)p0[i] > 1.0) ? 1.0 : (double)p0[i]));
   }
 }
 
@@ -307,24 +278,6 @@ static void softplus_gradient_x_f64(char *const *operand, int64_t count, const v
   }
 }
 
-static void softsign_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  float *restrict p1 = (float *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (float)((double)p0[i] / (1.0 + fabs((double)p0[i])));
-  }
-}
-
-static void softsign_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)(p0[i] / (1.0 + fabs(p0[i])));
-  }
-}
-
 static void log_sigmoid_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
@@ -341,36 +294,6 @@ static void log_sigmoid_gradient_x_f64(char *const *operand, int64_t count, cons
   double *restrict p2 = (double *)operand[2];
   for (int64_t i = 0; i < count; i++) {
     p2[i] = (double)(p0[i] * scalar_sigmoid((-p1[i])));
-  }
-}
-
-static void hardshrink_f32(char *const *operand, int64_t count, const void *arguments) {
-  const wk_hardshrink_arguments *a = arguments;
-  const double bound = (double)a->bound;
-  const float *p0 = (const float *)operand[0];
-  float *restrict p1 = (float *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (float)((fabs((double)p0[i]) <= bound) ? 0.0 : (double)p0[i]);
-  }
-}
-
-static void hardshrink_f64(char *const *operand, int64_t count, const void *arguments) {
-  const wk_hardshrink_arguments *a = arguments;
-  const double bound = (double)a->bound;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)((fabs(p0[i]) <= bound) ? 0.0 : p0[i]);
-  }
-}
-
-static void softshrink_f32(char *const *operand, int64_t count, const void *arguments) {
-  const wk_softshrink_arguments *a = arguments;
-  const double bound = (double)a->bound;
-  const float *p0 = (const float *)operand[0];
-  float *restrict p1 = (float *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (float)(((double)p0[i] > bound) ? ((double)p0[i] - bound) : (((double)p0[i] < (-bound)) ? ((double)p0[i] + bound) : (0.0 * (double)p0[i])));
   }
 }
 
@@ -412,15 +335,6 @@ static void reciprocal_gradient_x_f64(char *const *operand, int64_t count, const
   }
 }
 
-static void square_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  int64_t *restrict p1 = (int64_t *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (int64_t)(int64_t)((uint64_t)p0[i] * (uint64_t)p0[i]);
-  }
-}
-
 static void square_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
@@ -428,24 +342,6 @@ static void square_gradient_x_f64(char *const *operand, int64_t count, const voi
   double *restrict p2 = (double *)operand[2];
   for (int64_t i = 0; i < count; i++) {
     p2[i] = (double)((2.0 * p0[i]) * p1[i]);
-  }
-}
-
-static void abs_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)fabs(p0[i]);
-  }
-}
-
-static void abs_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  int64_t *restrict p1 = (int64_t *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (int64_t)wk_integer_abs(p0[i]);
   }
 }
 
@@ -474,15 +370,6 @@ static void sign_i64(char *const *operand, int64_t count, const void *arguments)
   int64_t *restrict p1 = (int64_t *)operand[1];
   for (int64_t i = 0; i < count; i++) {
     p1[i] = (int64_t)wk_integer_sign(p0[i]);
-  }
-}
-
-static void rsqrt_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)(1.0 / sqrt(p0[i]));
   }
 }
 
@@ -1046,28 +933,6 @@ static void trunc_i64(char *const *operand, int64_t count, const void *arguments
   }
 }
 
-static void clamp_f64(char *const *operand, int64_t count, const void *arguments) {
-  const wk_clamp_arguments *a = arguments;
-  const double min = (double)a->min;
-  const double max = (double)a->max;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)scalar_minimum(scalar_maximum(p0[i], min), max);
-  }
-}
-
-static void clamp_i64(char *const *operand, int64_t count, const void *arguments) {
-  const wk_clamp_arguments *a = arguments;
-  const int64_t min = wk_integer_of_real(a->min);
-  const int64_t max = wk_integer_of_real(a->max);
-  const int64_t *p0 = (const int64_t *)operand[0];
-  int64_t *restrict p1 = (int64_t *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (int64_t)((p0[i] > min ? p0[i] : min) < max ? (p0[i] > min ? p0[i] : min) : max);
-  }
-}
-
 static void clamp_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_clamp_gradient_x_arguments *a = arguments;
   const double min = (double)a->min;
@@ -1080,17 +945,6 @@ static void clamp_gradient_x_f64(char *const *operand, int64_t count, const void
   }
 }
 
-static void lerp_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  const float *p1 = (const float *)operand[1];
-  const float *p2 = (const float *)operand[2];
-  float *restrict p3 = (float *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (float)(((double)p2[i] < 0.5) ? ((double)p0[i] + ((double)p2[i] * ((double)p1[i] - (double)p0[i]))) : ((double)p1[i] - (((double)p1[i] - (double)p0[i]) * (1.0 - (double)p2[i]))));
-  }
-}
-
 static void lerp_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
@@ -1099,65 +953,6 @@ static void lerp_f64(char *const *operand, int64_t count, const void *arguments)
   double *restrict p3 = (double *)operand[3];
   for (int64_t i = 0; i < count; i++) {
     p3[i] = (double)((p2[i] < 0.5) ? (p0[i] + (p2[i] * (p1[i] - p0[i]))) : (p1[i] - ((p1[i] - p0[i]) * (1.0 - p2[i]))));
-  }
-}
-
-static void addcmul_f32(char *const *operand, int64_t count, const void *arguments) {
-  const wk_addcmul_arguments *a = arguments;
-  const double scale = (double)a->scale;
-  const float *p0 = (const float *)operand[0];
-  const float *p1 = (const float *)operand[1];
-  const float *p2 = (const float *)operand[2];
-  float *restrict p3 = (float *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (float)((double)p0[i] + ((scale * (double)p1[i]) * (double)p2[i]));
-  }
-}
-
-static void addcmul_f64(char *const *operand, int64_t count, const void *arguments) {
-  const wk_addcmul_arguments *a = arguments;
-  const double scale = (double)a->scale;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  const double *p2 = (const double *)operand[2];
-  double *restrict p3 = (double *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (double)(p0[i] + ((scale * p1[i]) * p2[i]));
-  }
-}
-
-static void addcdiv_f32(char *const *operand, int64_t count, const void *arguments) {
-  const wk_addcdiv_arguments *a = arguments;
-  const double scale = (double)a->scale;
-  const float *p0 = (const float *)operand[0];
-  const float *p1 = (const float *)operand[1];
-  const float *p2 = (const float *)operand[2];
-  float *restrict p3 = (float *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (float)((double)p0[i] + ((scale * (double)p1[i]) / (double)p2[i]));
-  }
-}
-
-static void addcdiv_f64(char *const *operand, int64_t count, const void *arguments) {
-  const wk_addcdiv_arguments *a = arguments;
-  const double scale = (double)a->scale;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  const double *p2 = (const double *)operand[2];
-  double *restrict p3 = (double *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (double)(p0[i] + ((scale * p1[i]) / p2[i]));
-  }
-}
-
-static void masked_fill_i64(char *const *operand, int64_t count, const void *arguments) {
-  const wk_masked_fill_arguments *a = arguments;
-  const int64_t value = wk_integer_of_real(a->value);
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  int64_t *restrict p2 = (int64_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int64_t)((p1[i] != 0) ? value : p0[i]);
   }
 }
 
@@ -1342,16 +1137,6 @@ static void copysign_f64(char *const *operand, int64_t count, const void *argume
   }
 }
 
-static void heaviside_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  const float *p1 = (const float *)operand[1];
-  float *restrict p2 = (float *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (float)(((double)p0[i] == 0.0) ? (double)p1[i] : (((double)p0[i] > 0.0) ? 1.0 : 0.0));
-  }
-}
-
 static void heaviside_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
@@ -1369,26 +1154,6 @@ static void heaviside_i64(char *const *operand, int64_t count, const void *argum
   int64_t *restrict p2 = (int64_t *)operand[2];
   for (int64_t i = 0; i < count; i++) {
     p2[i] = (int64_t)((p0[i] == 0) ? p1[i] : ((p0[i] > 0) ? 1 : 0));
-  }
-}
-
-static void divide_no_nan_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  const float *p1 = (const float *)operand[1];
-  float *restrict p2 = (float *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (float)(((double)p1[i] == 0.0) ? 0.0 : ((double)p0[i] / (double)p1[i]));
-  }
-}
-
-static void divide_no_nan_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)((p1[i] == 0.0) ? 0.0 : (p0[i] / p1[i]));
   }
 }
 
@@ -1410,288 +1175,12 @@ static void sinc_f64(char *const *operand, int64_t count, const void *arguments)
   }
 }
 
-static void threshold_f32(char *const *operand, int64_t count, const void *arguments) {
-  const wk_threshold_arguments *a = arguments;
-  const double threshold = (double)a->threshold;
-  const double value = (double)a->value;
-  const float *p0 = (const float *)operand[0];
-  float *restrict p1 = (float *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (float)(((double)p0[i] <= threshold) ? value : (double)p0[i]);
-  }
-}
-
-static void threshold_f64(char *const *operand, int64_t count, const void *arguments) {
-  const wk_threshold_arguments *a = arguments;
-  const double threshold = (double)a->threshold;
-  const double value = (double)a->value;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)((p0[i] <= threshold) ? value : p0[i]);
-  }
-}
-
-static void threshold_i64(char *const *operand, int64_t count, const void *arguments) {
-  const wk_threshold_arguments *a = arguments;
-  const int64_t threshold = wk_integer_of_real(a->threshold);
-  const int64_t value = wk_integer_of_real(a->value);
-  const int64_t *p0 = (const int64_t *)operand[0];
-  int64_t *restrict p1 = (int64_t *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (int64_t)((p0[i] <= threshold) ? value : p0[i]);
-  }
-}
-
-static void is_nan_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  uint8_t *restrict p1 = (uint8_t *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = ((double)p0[i] != (double)p0[i]) != 0;
-  }
-}
-
-static void is_infinite_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  uint8_t *restrict p1 = (uint8_t *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (((double)p0[i] == (double)p0[i]) && (((double)p0[i] - (double)p0[i]) != 0.0)) != 0;
-  }
-}
-
 static void is_infinite_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
   uint8_t *restrict p1 = (uint8_t *)operand[1];
   for (int64_t i = 0; i < count; i++) {
     p1[i] = ((p0[i] == p0[i]) && ((p0[i] - p0[i]) != 0.0)) != 0;
-  }
-}
-
-static void is_finite_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  uint8_t *restrict p1 = (uint8_t *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (((double)p0[i] - (double)p0[i]) == 0.0) != 0;
-  }
-}
-
-static void is_finite_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  uint8_t *restrict p1 = (uint8_t *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = ((p0[i] - p0[i]) == 0.0) != 0;
-  }
-}
-
-static void logical_and_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  const float *p1 = (const float *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (((double)p0[i] != 0.0) && ((double)p1[i] != 0.0)) != 0;
-  }
-}
-
-static void logical_and_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = ((p0[i] != 0.0) && (p1[i] != 0.0)) != 0;
-  }
-}
-
-static void logical_and_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = ((p0[i] != 0) && (p1[i] != 0)) != 0;
-  }
-}
-
-static void logical_and_bool(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = ((p0[i] != 0) && (p1[i] != 0)) != 0;
-  }
-}
-
-static void logical_or_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  const float *p1 = (const float *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (((double)p0[i] != 0.0) || ((double)p1[i] != 0.0)) != 0;
-  }
-}
-
-static void logical_or_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = ((p0[i] != 0.0) || (p1[i] != 0.0)) != 0;
-  }
-}
-
-static void logical_or_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = ((p0[i] != 0) || (p1[i] != 0)) != 0;
-  }
-}
-
-static void logical_or_bool(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = ((p0[i] != 0) || (p1[i] != 0)) != 0;
-  }
-}
-
-static void logical_xor_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  const float *p1 = (const float *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (((double)p0[i] != 0.0) != ((double)p1[i] != 0.0)) != 0;
-  }
-}
-
-static void logical_xor_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = ((p0[i] != 0.0) != (p1[i] != 0.0)) != 0;
-  }
-}
-
-static void logical_xor_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = ((p0[i] != 0) != (p1[i] != 0)) != 0;
-  }
-}
-
-static void logical_xor_bool(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = ((p0[i] != 0) != (p1[i] != 0)) != 0;
-  }
-}
-
-static void logical_not_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  uint8_t *restrict p1 = (uint8_t *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = ((double)p0[i] == 0.0) != 0;
-  }
-}
-
-static void logical_not_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  uint8_t *restrict p1 = (uint8_t *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (p0[i] == 0) != 0;
-  }
-}
-
-static void logical_not_bool(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  uint8_t *restrict p1 = (uint8_t *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (p0[i] == 0) != 0;
-  }
-}
-
-static void bitwise_and_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  int64_t *restrict p2 = (int64_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int64_t)(p0[i] & p1[i]);
-  }
-}
-
-static void bitwise_and_bool(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] & p1[i]) != 0;
-  }
-}
-
-static void bitwise_or_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  int64_t *restrict p2 = (int64_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int64_t)(p0[i] | p1[i]);
-  }
-}
-
-static void bitwise_or_bool(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] | p1[i]) != 0;
-  }
-}
-
-static void bitwise_xor_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  int64_t *restrict p2 = (int64_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int64_t)(p0[i] ^ p1[i]);
-  }
-}
-
-static void bitwise_xor_bool(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] ^ p1[i]) != 0;
   }
 }
 
@@ -1758,36 +1247,6 @@ static void running_update_f64(char *const *operand, int64_t count, const void *
   }
 }
 
-static void add_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  int64_t *restrict p2 = (int64_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int64_t)(int64_t)((uint64_t)p0[i] + (uint64_t)p1[i]);
-  }
-}
-
-static void subtract_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  int64_t *restrict p2 = (int64_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int64_t)(int64_t)((uint64_t)p0[i] - (uint64_t)p1[i]);
-  }
-}
-
-static void multiply_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  int64_t *restrict p2 = (int64_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int64_t)(int64_t)((uint64_t)p0[i] * (uint64_t)p1[i]);
-  }
-}
-
 static void divide_gradient_y_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
@@ -1796,16 +1255,6 @@ static void divide_gradient_y_f64(char *const *operand, int64_t count, const voi
   double *restrict p3 = (double *)operand[3];
   for (int64_t i = 0; i < count; i++) {
     p3[i] = (double)(((-p0[i]) * p1[i]) / (p2[i] * p2[i]));
-  }
-}
-
-static void maximum_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  int64_t *restrict p2 = (int64_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int64_t)(p0[i] > p1[i] ? p0[i] : p1[i]);
   }
 }
 
@@ -1831,16 +1280,6 @@ static void maximum_gradient_y_f64(char *const *operand, int64_t count, const vo
   }
 }
 
-static void minimum_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  int64_t *restrict p2 = (int64_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (int64_t)(p0[i] < p1[i] ? p0[i] : p1[i]);
-  }
-}
-
 static void minimum_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
@@ -1863,15 +1302,6 @@ static void minimum_gradient_y_f64(char *const *operand, int64_t count, const vo
   }
 }
 
-static void negative_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  int64_t *restrict p1 = (int64_t *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (int64_t)(int64_t)(0 - (uint64_t)p0[i]);
-  }
-}
-
 static void exp_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
@@ -1890,15 +1320,6 @@ static void log_f64(char *const *operand, int64_t count, const void *arguments) 
   }
 }
 
-static void sqrt_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)sqrt(p0[i]);
-  }
-}
-
 static void sqrt_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
@@ -1906,24 +1327,6 @@ static void sqrt_gradient_x_f64(char *const *operand, int64_t count, const void 
   double *restrict p2 = (double *)operand[2];
   for (int64_t i = 0; i < count; i++) {
     p2[i] = (double)(p0[i] / (2.0 * p1[i]));
-  }
-}
-
-static void relu_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)((p0[i] < 0.0) ? 0.0 : p0[i]);
-  }
-}
-
-static void relu_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  int64_t *restrict p1 = (int64_t *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (int64_t)((p0[i] < 0) ? 0 : p0[i]);
   }
 }
 
@@ -1975,28 +1378,6 @@ static void tanh_gradient_x_f64(char *const *operand, int64_t count, const void 
   }
 }
 
-static void where_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  const int64_t *p2 = (const int64_t *)operand[2];
-  int64_t *restrict p3 = (int64_t *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (int64_t)((p0[i] != 0) ? p1[i] : p2[i]);
-  }
-}
-
-static void where_bool(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  const uint8_t *p2 = (const uint8_t *)operand[2];
-  uint8_t *restrict p3 = (uint8_t *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = ((p0[i] != 0) ? p1[i] : p2[i]) != 0;
-  }
-}
-
 static void where_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
@@ -2014,86 +1395,6 @@ static void where_gradient_y_f64(char *const *operand, int64_t count, const void
   double *restrict p2 = (double *)operand[2];
   for (int64_t i = 0; i < count; i++) {
     p2[i] = (double)((p1[i] != 0) ? 0.0 : p0[i]);
-  }
-}
-
-static void equal_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] == p1[i]) != 0;
-  }
-}
-
-static void equal_bool(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] == p1[i]) != 0;
-  }
-}
-
-static void greater_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] > p1[i]) != 0;
-  }
-}
-
-static void less_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] < p1[i]) != 0;
-  }
-}
-
-static void less_equal_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] <= p1[i]) != 0;
-  }
-}
-
-static void greater_equal_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] >= p1[i]) != 0;
-  }
-}
-
-static void not_equal_i64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const int64_t *p0 = (const int64_t *)operand[0];
-  const int64_t *p1 = (const int64_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] != p1[i]) != 0;
-  }
-}
-
-static void not_equal_bool(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] != p1[i]) != 0;
   }
 }
 
@@ -2275,7 +1576,7 @@ static void add_update_f64(char *const *operand, int64_t count, const void *argu
   }
 }
 
-const wk_pointwise_kernel wk_pointwise_table_scalar[151][WK_ALL_KINDS] = {
+const wk_pointwise_kernel wk_pointwise_table_scalar[151][WK_KINDS] = {
     [1] = {[WK_KIND_F64] = gelu_exact_f64},
     [2] = {[WK_KIND_F64] = gelu_exact_gradient_x_f64},
     [3] = {[WK_KIND_F64] = gelu_tanh_f64},
@@ -2286,14 +1587,12 @@ const wk_pointwise_kernel wk_pointwise_table_scalar[151][WK_ALL_KINDS] = {
     [8] = {[WK_KIND_F64] = elu_gradient_x_f64},
     [9] = {[WK_KIND_F32] = celu_f32, [WK_KIND_F64] = celu_f64},
     [10] = {[WK_KIND_F32] = selu_f32, [WK_KIND_F64] = selu_f64},
-    [11] = {[WK_KIND_F64] = leaky_relu_f64},
     [12] = {[WK_KIND_F64] = leaky_relu_gradient_x_f64},
-    [13] = {[WK_KIND_F64] = prelu_f64},
     [14] = {[WK_KIND_F64] = prelu_gradient_x_f64},
     [15] = {[WK_KIND_F64] = prelu_gradient_weight_f64},
     [16] = {[WK_KIND_F64] = relu6_f64, [WK_KIND_I64] = relu6_i64},
     [17] = {[WK_KIND_F64] = relu6_gradient_x_f64},
-    [18] = {[WK_KIND_F32] = hardtanh_f32, [WK_KIND_F64] = hardtanh_f64, [WK_KIND_I64] = hardtanh_i64},
+    [18] = {[WK_KIND_F64] = hardtanh_f64, [WK_KIND_I64] = hardtanh_i64},
     [19] = {[WK_KIND_F64] = hardsigmoid_f64},
     [20] = {[WK_KIND_F64] = hardsigmoid_gradient_x_f64},
     [21] = {[WK_KIND_F64] = hardswish_f64},
@@ -2301,19 +1600,14 @@ const wk_pointwise_kernel wk_pointwise_table_scalar[151][WK_ALL_KINDS] = {
     [23] = {[WK_KIND_F32] = mish_f32, [WK_KIND_F64] = mish_f64},
     [24] = {[WK_KIND_F64] = softplus_f64},
     [25] = {[WK_KIND_F64] = softplus_gradient_x_f64},
-    [26] = {[WK_KIND_F32] = softsign_f32, [WK_KIND_F64] = softsign_f64},
     [27] = {[WK_KIND_F64] = log_sigmoid_f64},
     [28] = {[WK_KIND_F64] = log_sigmoid_gradient_x_f64},
-    [29] = {[WK_KIND_F32] = hardshrink_f32, [WK_KIND_F64] = hardshrink_f64},
-    [30] = {[WK_KIND_F32] = softshrink_f32, [WK_KIND_F64] = softshrink_f64},
+    [30] = {[WK_KIND_F64] = softshrink_f64},
     [31] = {[WK_KIND_F32] = tanhshrink_f32, [WK_KIND_F64] = tanhshrink_f64},
     [33] = {[WK_KIND_F64] = reciprocal_gradient_x_f64},
-    [34] = {[WK_KIND_I64] = square_i64},
     [35] = {[WK_KIND_F64] = square_gradient_x_f64},
-    [36] = {[WK_KIND_F64] = abs_f64, [WK_KIND_I64] = abs_i64},
     [37] = {[WK_KIND_F64] = abs_gradient_x_f64},
     [38] = {[WK_KIND_F64] = sign_f64, [WK_KIND_I64] = sign_i64},
-    [39] = {[WK_KIND_F64] = rsqrt_f64},
     [40] = {[WK_KIND_F64] = rsqrt_gradient_x_f64},
     [41] = {[WK_KIND_F32] = power_f32, [WK_KIND_F64] = power_f64, [WK_KIND_I64] = power_i64},
     [42] = {[WK_KIND_F32] = exp2_f32, [WK_KIND_F64] = exp2_f64},
@@ -2349,12 +1643,9 @@ const wk_pointwise_kernel wk_pointwise_table_scalar[151][WK_ALL_KINDS] = {
     [72] = {[WK_KIND_F64] = ceil_f64, [WK_KIND_I64] = ceil_i64},
     [73] = {[WK_KIND_F64] = round_f64, [WK_KIND_I64] = round_i64},
     [74] = {[WK_KIND_F64] = trunc_f64, [WK_KIND_I64] = trunc_i64},
-    [75] = {[WK_KIND_F64] = clamp_f64, [WK_KIND_I64] = clamp_i64},
     [76] = {[WK_KIND_F64] = clamp_gradient_x_f64},
-    [77] = {[WK_KIND_F32] = lerp_f32, [WK_KIND_F64] = lerp_f64},
-    [78] = {[WK_KIND_F32] = addcmul_f32, [WK_KIND_F64] = addcmul_f64},
-    [79] = {[WK_KIND_F32] = addcdiv_f32, [WK_KIND_F64] = addcdiv_f64},
-    [80] = {[WK_KIND_I64] = masked_fill_i64, [WK_KIND_BOOL] = masked_fill_bool},
+    [77] = {[WK_KIND_F64] = lerp_f64},
+    [80] = {[WK_KIND_BOOL] = masked_fill_bool},
     [81] = {[WK_KIND_F64] = masked_fill_gradient_x_f64},
     [82] = {[WK_KIND_F32] = floor_divide_f32, [WK_KIND_F64] = floor_divide_f64, [WK_KIND_I64] = floor_divide_i64},
     [83] = {[WK_KIND_F32] = remainder_f32, [WK_KIND_F64] = remainder_f64, [WK_KIND_I64] = remainder_i64},
@@ -2363,56 +1654,30 @@ const wk_pointwise_kernel wk_pointwise_table_scalar[151][WK_ALL_KINDS] = {
     [86] = {[WK_KIND_F32] = logaddexp_f32, [WK_KIND_F64] = logaddexp_f64},
     [87] = {[WK_KIND_F32] = xlogy_f32, [WK_KIND_F64] = xlogy_f64},
     [88] = {[WK_KIND_F64] = copysign_f64},
-    [89] = {[WK_KIND_F32] = heaviside_f32, [WK_KIND_F64] = heaviside_f64, [WK_KIND_I64] = heaviside_i64},
-    [90] = {[WK_KIND_F32] = divide_no_nan_f32, [WK_KIND_F64] = divide_no_nan_f64},
+    [89] = {[WK_KIND_F64] = heaviside_f64, [WK_KIND_I64] = heaviside_i64},
     [91] = {[WK_KIND_F32] = sinc_f32, [WK_KIND_F64] = sinc_f64},
-    [92] = {[WK_KIND_F32] = threshold_f32, [WK_KIND_F64] = threshold_f64, [WK_KIND_I64] = threshold_i64},
-    [93] = {[WK_KIND_F32] = is_nan_f32},
-    [94] = {[WK_KIND_F32] = is_infinite_f32, [WK_KIND_F64] = is_infinite_f64},
-    [95] = {[WK_KIND_F32] = is_finite_f32, [WK_KIND_F64] = is_finite_f64},
-    [96] = {[WK_KIND_F32] = logical_and_f32, [WK_KIND_F64] = logical_and_f64, [WK_KIND_I64] = logical_and_i64, [WK_KIND_BOOL] = logical_and_bool},
-    [97] = {[WK_KIND_F32] = logical_or_f32, [WK_KIND_F64] = logical_or_f64, [WK_KIND_I64] = logical_or_i64, [WK_KIND_BOOL] = logical_or_bool},
-    [98] = {[WK_KIND_F32] = logical_xor_f32, [WK_KIND_F64] = logical_xor_f64, [WK_KIND_I64] = logical_xor_i64, [WK_KIND_BOOL] = logical_xor_bool},
-    [99] = {[WK_KIND_F32] = logical_not_f32, [WK_KIND_I64] = logical_not_i64, [WK_KIND_BOOL] = logical_not_bool},
-    [100] = {[WK_KIND_I64] = bitwise_and_i64, [WK_KIND_BOOL] = bitwise_and_bool},
-    [101] = {[WK_KIND_I64] = bitwise_or_i64, [WK_KIND_BOOL] = bitwise_or_bool},
-    [102] = {[WK_KIND_I64] = bitwise_xor_i64, [WK_KIND_BOOL] = bitwise_xor_bool},
+    [94] = {[WK_KIND_F64] = is_infinite_f64},
     [103] = {[WK_KIND_I64] = left_shift_i64},
     [104] = {[WK_KIND_I64] = right_shift_i64},
     [105] = {[WK_KIND_F64] = scale_shift_f64},
     [106] = {[WK_KIND_F64] = scale_shift_gradient_mean_f64},
     [107] = {[WK_KIND_F64] = scale_shift_gradient_scale_f64},
     [108] = {[WK_KIND_F64] = running_update_f64},
-    [109] = {[WK_KIND_I64] = add_i64},
-    [110] = {[WK_KIND_I64] = subtract_i64},
-    [111] = {[WK_KIND_I64] = multiply_i64},
     [113] = {[WK_KIND_F64] = divide_gradient_y_f64},
-    [114] = {[WK_KIND_I64] = maximum_i64},
     [115] = {[WK_KIND_F64] = maximum_gradient_x_f64},
     [116] = {[WK_KIND_F64] = maximum_gradient_y_f64},
-    [117] = {[WK_KIND_I64] = minimum_i64},
     [118] = {[WK_KIND_F64] = minimum_gradient_x_f64},
     [119] = {[WK_KIND_F64] = minimum_gradient_y_f64},
-    [120] = {[WK_KIND_I64] = negative_i64},
     [121] = {[WK_KIND_F64] = exp_f64},
     [122] = {[WK_KIND_F64] = log_f64},
-    [123] = {[WK_KIND_F64] = sqrt_f64},
     [124] = {[WK_KIND_F64] = sqrt_gradient_x_f64},
-    [125] = {[WK_KIND_F64] = relu_f64, [WK_KIND_I64] = relu_i64},
     [126] = {[WK_KIND_F64] = relu_gradient_x_f64},
     [127] = {[WK_KIND_F64] = sigmoid_f64},
     [128] = {[WK_KIND_F64] = sigmoid_gradient_x_f64},
     [129] = {[WK_KIND_F64] = tanh_f64},
     [130] = {[WK_KIND_F64] = tanh_gradient_x_f64},
-    [131] = {[WK_KIND_I64] = where_i64, [WK_KIND_BOOL] = where_bool},
     [132] = {[WK_KIND_F64] = where_gradient_x_f64},
     [133] = {[WK_KIND_F64] = where_gradient_y_f64},
-    [134] = {[WK_KIND_I64] = equal_i64, [WK_KIND_BOOL] = equal_bool},
-    [135] = {[WK_KIND_I64] = greater_i64},
-    [136] = {[WK_KIND_I64] = less_i64},
-    [137] = {[WK_KIND_I64] = less_equal_i64},
-    [138] = {[WK_KIND_I64] = greater_equal_i64},
-    [139] = {[WK_KIND_I64] = not_equal_i64, [WK_KIND_BOOL] = not_equal_bool},
     [140] = {[WK_KIND_F64] = sgd_plain_update_f64},
     [141] = {[WK_KIND_F64] = sgd_update_f64},
     [142] = {[WK_KIND_F64] = adam_update_f64},

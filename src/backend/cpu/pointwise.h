@@ -8,15 +8,9 @@
 
 #include "ops/kernel.h"
 
-/* The dtypes that kernels are made for; the others are widened to one of them: convert.h. */
-enum {
-  WK_KIND_F32,
-  WK_KIND_F64,
-  WK_REAL_KINDS,
-  WK_KIND_I64 = WK_REAL_KINDS,
-  WK_KIND_BOOL,
-  WK_ALL_KINDS
-};
+/* The dtypes that kernels are made for; the others, and what has no kernel of its own, are widened to
+ * one of the first two or to i64: convert.h. */
+enum { WK_KIND_F32, WK_KIND_F64, WK_KIND_I64, WK_KIND_I32, WK_KIND_U8, WK_KIND_BOOL, WK_KINDS };
 
 /* `operand`: the inputs in order, then the result (updates have none: they write their inputs).
  * Operands do not overlap. */
@@ -26,12 +20,14 @@ typedef void (*wk_pointwise_kernel)(char *const *operand, int64_t count, const v
  */
 extern const uint16_t wk_pointwise_place[];
 
-extern const wk_pointwise_kernel wk_pointwise_table_baseline[][WK_REAL_KINDS];
-extern const wk_pointwise_kernel wk_pointwise_table_avx2[][WK_REAL_KINDS];
-extern const wk_pointwise_kernel wk_pointwise_table_avx512[][WK_REAL_KINDS];
+/* Kernels of an instruction set take whole groups of as many elements only. */
+#define WK_POINTWISE_GROUP 16
+extern const wk_pointwise_kernel wk_pointwise_table_baseline[][WK_KINDS];
+extern const wk_pointwise_kernel wk_pointwise_table_avx2[][WK_KINDS];
+extern const wk_pointwise_kernel wk_pointwise_table_avx512[][WK_KINDS];
 
-/* Of any processor: what the tables above have no kernel for. */
-extern const wk_pointwise_kernel wk_pointwise_table_scalar[][WK_ALL_KINDS];
+/* Of any processor and for any count: what the tables above have no kernel for. */
+extern const wk_pointwise_kernel wk_pointwise_table_scalar[][WK_KINDS];
 
 /* For the list of kernels. */
 const char *wk_cpu_pointwise_refuse(const wk_kernel_call *call);

@@ -7,1330 +7,2385 @@
 
 static void gelu_exact_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = (x * v_ndtr(x));
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = (x * f32_ndtr(x));
+    f32_store(operand[1], i, result);
   }
 }
 
 static void gelu_exact_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = (g * (v_ndtr(x) + ((x * v_splat(0.3989422804014327f)) * v_exp(((v_splat(-0.5f) * x) * x)))));
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 result = (g * (f32_ndtr(x) + ((x * f32_splat(0.3989422804014327f)) * f32_exp(((f32_splat(-0.5f) * x) * x)))));
+    f32_store(operand[2], i, result);
   }
 }
 
 static void gelu_tanh_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = (x * v_sigmoid((v_splat(1.5957691216057308f) * (x + (((v_splat(0.044715f) * x) * x) * x)))));
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = (x * f32_sigmoid((f32_splat(1.5957691216057308f) * (x + (((f32_splat(0.044715f) * x) * x) * x)))));
+    f32_store(operand[1], i, result);
   }
 }
 
 static void gelu_tanh_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = (g * (v_sigmoid((v_splat(1.5957691216057308f) * (x + (((v_splat(0.044715f) * x) * x) * x)))) + ((x * (v_sigmoid((v_splat(1.5957691216057308f) * (x + (((v_splat(0.044715f) * x) * x) * x)))) * (v_splat(1.0f) - v_sigmoid((v_splat(1.5957691216057308f) * (x + (((v_splat(0.044715f) * x) * x) * x))))))) * (v_splat(1.5957691216057308f) + ((v_splat(0.21406447086f) * x) * x)))));
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 result = (g * (f32_sigmoid((f32_splat(1.5957691216057308f) * (x + (((f32_splat(0.044715f) * x) * x) * x)))) + ((x * (f32_sigmoid((f32_splat(1.5957691216057308f) * (x + (((f32_splat(0.044715f) * x) * x) * x)))) * (f32_splat(1.0f) - f32_sigmoid((f32_splat(1.5957691216057308f) * (x + (((f32_splat(0.044715f) * x) * x) * x))))))) * (f32_splat(1.5957691216057308f) + ((f32_splat(0.21406447086f) * x) * x)))));
+    f32_store(operand[2], i, result);
   }
 }
 
 static void silu_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = (x * v_sigmoid(x));
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = (x * f32_sigmoid(x));
+    f32_store(operand[1], i, result);
   }
 }
 
 static void silu_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = (g * (v_sigmoid(x) * (v_splat(1.0f) + (x * (v_splat(1.0f) - v_sigmoid(x))))));
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 result = (g * (f32_sigmoid(x) * (f32_splat(1.0f) + (x * (f32_splat(1.0f) - f32_sigmoid(x))))));
+    f32_store(operand[2], i, result);
   }
 }
 
 static void elu_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_elu_arguments *a = arguments;
-  const vf32 alpha = v_splat((float)a->alpha);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_select((x > v_splat(0.0f)), x, (alpha * v_expm1(x)));
-    v_store(operand[1], i, lanes, result);
+  const v_f32 alpha = f32_splat((float)a->alpha);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_select((x > f32_splat(0.0f)), x, (alpha * f32_expm1(x)));
+    f32_store(operand[1], i, result);
   }
 }
 
 static void elu_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_elu_gradient_x_arguments *a = arguments;
-  const vf32 alpha = v_splat((float)a->alpha);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = v_select((x > v_splat(0.0f)), g, ((g * alpha) * v_exp(x)));
-    v_store(operand[2], i, lanes, result);
+  const v_f32 alpha = f32_splat((float)a->alpha);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 result = f32_select((x > f32_splat(0.0f)), g, ((g * alpha) * f32_exp(x)));
+    f32_store(operand[2], i, result);
   }
 }
 
 static void leaky_relu_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_leaky_relu_arguments *a = arguments;
-  const vf32 negative_slope = v_splat((float)a->negative_slope);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_select((x > v_splat(0.0f)), x, (negative_slope * x));
-    v_store(operand[1], i, lanes, result);
+  const v_f32 negative_slope = f32_splat((float)a->negative_slope);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_select((x > f32_splat(0.0f)), x, (negative_slope * x));
+    f32_store(operand[1], i, result);
+  }
+}
+
+static void leaky_relu_f64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_leaky_relu_arguments *a = arguments;
+  const v_f64 negative_slope = f64_splat((double)a->negative_slope);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 result = f64_select((x > f64_splat(0.0)), x, (negative_slope * x));
+    f64_store(operand[1], i, result);
   }
 }
 
 static void leaky_relu_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_leaky_relu_gradient_x_arguments *a = arguments;
-  const vf32 negative_slope = v_splat((float)a->negative_slope);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = v_select((x > v_splat(0.0f)), g, (negative_slope * g));
-    v_store(operand[2], i, lanes, result);
+  const v_f32 negative_slope = f32_splat((float)a->negative_slope);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 result = f32_select((x > f32_splat(0.0f)), g, (negative_slope * g));
+    f32_store(operand[2], i, result);
   }
 }
 
 static void prelu_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 weight = v_load(operand[1], i, lanes);
-    const vf32 result = v_select((x > v_splat(0.0f)), x, (weight * x));
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 weight = f32_load(operand[1], i);
+    const v_f32 result = f32_select((x > f32_splat(0.0f)), x, (weight * x));
+    f32_store(operand[2], i, result);
+  }
+}
+
+static void prelu_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 weight = f64_load(operand[1], i);
+    const v_f64 result = f64_select((x > f64_splat(0.0)), x, (weight * x));
+    f64_store(operand[2], i, result);
   }
 }
 
 static void prelu_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 weight = v_load(operand[2], i, lanes);
-    const vf32 result = v_select((x > v_splat(0.0f)), g, (weight * g));
-    v_store(operand[3], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 weight = f32_load(operand[2], i);
+    const v_f32 result = f32_select((x > f32_splat(0.0f)), g, (weight * g));
+    f32_store(operand[3], i, result);
   }
 }
 
 static void prelu_gradient_weight_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = v_select((x > v_splat(0.0f)), v_splat(0.0f), (g * x));
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 result = f32_select((x > f32_splat(0.0f)), f32_splat(0.0f), (g * x));
+    f32_store(operand[2], i, result);
   }
 }
 
 static void relu6_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_select((x < v_splat(0.0f)), v_splat(0.0f), v_select((x > v_splat(6.0f)), v_splat(6.0f), x));
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_select((x < f32_splat(0.0f)), f32_splat(0.0f), f32_select((x > f32_splat(6.0f)), f32_splat(6.0f), x));
+    f32_store(operand[1], i, result);
   }
 }
 
 static void relu6_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = v_select(((x <= v_splat(0.0f)) | (x >= v_splat(6.0f))), v_splat(0.0f), g);
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 result = f32_select(((x <= f32_splat(0.0f)) | (x >= f32_splat(6.0f))), f32_splat(0.0f), g);
+    f32_store(operand[2], i, result);
+  }
+}
+
+static void hardtanh_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = wide_load(operand[0], i);
+    const v_f64 result = f64_select((x < f64_splat(-1.0)), f64_splat(-1.0), f64_select((x > f64_splat(1.0)), f64_splat(1.0), x));
+    wide_store(operand[1], i, result);
   }
 }
 
 static void hardsigmoid_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = (v_minimum(v_maximum((x + v_splat(3.0f)), v_splat(0.0f)), v_splat(6.0f)) / v_splat(6.0f));
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = (f32_minimum(f32_maximum((x + f32_splat(3.0f)), f32_splat(0.0f)), f32_splat(6.0f)) / f32_splat(6.0f));
+    f32_store(operand[1], i, result);
   }
 }
 
 static void hardsigmoid_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = v_select(((x > v_splat(-3.0f)) & (x < v_splat(3.0f))), (g / v_splat(6.0f)), v_splat(0.0f));
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 result = f32_select(((x > f32_splat(-3.0f)) & (x < f32_splat(3.0f))), (g / f32_splat(6.0f)), f32_splat(0.0f));
+    f32_store(operand[2], i, result);
   }
 }
 
 static void hardswish_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = ((x * v_minimum(v_maximum((x + v_splat(3.0f)), v_splat(0.0f)), v_splat(6.0f))) / v_splat(6.0f));
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = ((x * f32_minimum(f32_maximum((x + f32_splat(3.0f)), f32_splat(0.0f)), f32_splat(6.0f))) / f32_splat(6.0f));
+    f32_store(operand[1], i, result);
   }
 }
 
 static void hardswish_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = v_select((x <= v_splat(-3.0f)), v_splat(0.0f), v_select((x < v_splat(3.0f)), (g * ((x / v_splat(3.0f)) + v_splat(0.5f))), g));
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 result = f32_select((x <= f32_splat(-3.0f)), f32_splat(0.0f), f32_select((x < f32_splat(3.0f)), (g * ((x / f32_splat(3.0f)) + f32_splat(0.5f))), g));
+    f32_store(operand[2], i, result);
   }
 }
 
 static void softplus_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_softplus_arguments *a = arguments;
-  const vf32 beta = v_splat((float)a->beta);
-  const vf32 threshold = v_splat((float)a->threshold);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_select(((x * beta) > threshold), x, (v_log1p(v_exp((x * beta))) / beta));
-    v_store(operand[1], i, lanes, result);
+  const v_f32 beta = f32_splat((float)a->beta);
+  const v_f32 threshold = f32_splat((float)a->threshold);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_select(((x * beta) > threshold), x, (f32_log1p(f32_exp((x * beta))) / beta));
+    f32_store(operand[1], i, result);
   }
 }
 
 static void softplus_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_softplus_gradient_x_arguments *a = arguments;
-  const vf32 beta = v_splat((float)a->beta);
-  const vf32 threshold = v_splat((float)a->threshold);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = v_select(((x * beta) > threshold), g, (g * v_sigmoid((x * beta))));
-    v_store(operand[2], i, lanes, result);
+  const v_f32 beta = f32_splat((float)a->beta);
+  const v_f32 threshold = f32_splat((float)a->threshold);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 result = f32_select(((x * beta) > threshold), g, (g * f32_sigmoid((x * beta))));
+    f32_store(operand[2], i, result);
+  }
+}
+
+static void softsign_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = wide_load(operand[0], i);
+    const v_f64 result = (x / (f64_splat(1.0) + f64_abs(x)));
+    wide_store(operand[1], i, result);
+  }
+}
+
+static void softsign_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 result = (x / (f64_splat(1.0) + f64_abs(x)));
+    f64_store(operand[1], i, result);
   }
 }
 
 static void log_sigmoid_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = (v_minimum(x, v_splat(0.0f)) - v_log1p(v_exp((-v_abs(x)))));
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = (f32_minimum(x, f32_splat(0.0f)) - f32_log1p(f32_exp((-f32_abs(x)))));
+    f32_store(operand[1], i, result);
   }
 }
 
 static void log_sigmoid_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = (g * v_sigmoid((-x)));
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 result = (g * f32_sigmoid((-x)));
+    f32_store(operand[2], i, result);
+  }
+}
+
+static void hardshrink_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_hardshrink_arguments *a = arguments;
+  const v_f64 bound = f64_splat((double)a->bound);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = wide_load(operand[0], i);
+    const v_f64 result = f64_select((f64_abs(x) <= bound), f64_splat(0.0), x);
+    wide_store(operand[1], i, result);
+  }
+}
+
+static void hardshrink_f64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_hardshrink_arguments *a = arguments;
+  const v_f64 bound = f64_splat((double)a->bound);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 result = f64_select((f64_abs(x) <= bound), f64_splat(0.0), x);
+    f64_store(operand[1], i, result);
+  }
+}
+
+static void softshrink_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_softshrink_arguments *a = arguments;
+  const v_f64 bound = f64_splat((double)a->bound);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = wide_load(operand[0], i);
+    const v_f64 result = f64_select((x > bound), (x - bound), f64_select((x < (-bound)), (x + bound), (f64_splat(0.0) * x)));
+    wide_store(operand[1], i, result);
   }
 }
 
 static void reciprocal_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = (v_splat(1.0f) / x);
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = (f32_splat(1.0f) / x);
+    f32_store(operand[1], i, result);
   }
 }
 
 static void reciprocal_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)(1.0 / p0[i]);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 result = (f64_splat(1.0) / x);
+    f64_store(operand[1], i, result);
   }
 }
 
 static void reciprocal_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vf32 result = (((-g) * y) * y);
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const v_f32 result = (((-g) * y) * y);
+    f32_store(operand[2], i, result);
   }
 }
 
 static void square_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = (x * x);
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = (x * x);
+    f32_store(operand[1], i, result);
   }
 }
 
 static void square_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)(p0[i] * p0[i]);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 result = (x * x);
+    f64_store(operand[1], i, result);
+  }
+}
+
+static void square_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 result = (v_i64)((u_i64)x * (u_i64)x);
+    i64_store(operand[1], i, result);
+  }
+}
+
+static void square_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const v_i32 result = (v_i32)((u_i32)x * (u_i32)x);
+    i32_store(operand[1], i, result);
+  }
+}
+
+static void square_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const v_u8 result = (v_u8)((u_u8)x * (u_u8)x);
+    u8_store(operand[1], i, result);
   }
 }
 
 static void square_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = ((v_splat(2.0f) * g) * x);
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 result = ((f32_splat(2.0f) * g) * x);
+    f32_store(operand[2], i, result);
   }
 }
 
 static void abs_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_abs(x);
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_abs(x);
+    f32_store(operand[1], i, result);
+  }
+}
+
+static void abs_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 result = f64_abs(x);
+    f64_store(operand[1], i, result);
+  }
+}
+
+static void abs_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 result = i64_abs(x);
+    i64_store(operand[1], i, result);
+  }
+}
+
+static void abs_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const v_i32 result = i32_abs(x);
+    i32_store(operand[1], i, result);
+  }
+}
+
+static void abs_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const v_u8 result = u8_abs(x);
+    u8_store(operand[1], i, result);
   }
 }
 
 static void abs_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = (g * v_sign(x));
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 result = (g * f32_sign(x));
+    f32_store(operand[2], i, result);
   }
 }
 
 static void sign_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_sign(x);
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_sign(x);
+    f32_store(operand[1], i, result);
   }
 }
 
 static void rsqrt_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = (v_splat(1.0f) / v_sqrt(x));
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = (f32_splat(1.0f) / f32_sqrt(x));
+    f32_store(operand[1], i, result);
+  }
+}
+
+static void rsqrt_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 result = (f64_splat(1.0) / f64_sqrt(x));
+    f64_store(operand[1], i, result);
   }
 }
 
 static void rsqrt_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vf32 result = ((v_splat(-0.5f) * g) * ((y * y) * y));
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const v_f32 result = ((f32_splat(-0.5f) * g) * ((y * y) * y));
+    f32_store(operand[2], i, result);
   }
 }
 
 static void expm1_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_expm1(x);
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_expm1(x);
+    f32_store(operand[1], i, result);
   }
 }
 
 static void log1p_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_log1p(x);
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_log1p(x);
+    f32_store(operand[1], i, result);
   }
 }
 
 static void sin_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_sin(x);
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_sin(x);
+    f32_store(operand[1], i, result);
   }
 }
 
 static void sin_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = (g * v_cos(x));
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 result = (g * f32_cos(x));
+    f32_store(operand[2], i, result);
   }
 }
 
 static void cos_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_cos(x);
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_cos(x);
+    f32_store(operand[1], i, result);
   }
 }
 
 static void cos_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = ((-g) * v_sin(x));
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 result = ((-g) * f32_sin(x));
+    f32_store(operand[2], i, result);
   }
 }
 
 static void erf_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_erf(x);
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_erf(x);
+    f32_store(operand[1], i, result);
   }
 }
 
 static void erf_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = ((v_splat(1.1283791670955126f) * g) * v_exp((-(x * x))));
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 result = ((f32_splat(1.1283791670955126f) * g) * f32_exp((-(x * x))));
+    f32_store(operand[2], i, result);
   }
 }
 
 static void ndtr_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_ndtr(x);
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_ndtr(x);
+    f32_store(operand[1], i, result);
   }
 }
 
 static void floor_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_floor(x);
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_floor(x);
+    f32_store(operand[1], i, result);
   }
 }
 
 static void ceil_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_ceil(x);
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_ceil(x);
+    f32_store(operand[1], i, result);
   }
 }
 
 static void round_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_round(x);
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_round(x);
+    f32_store(operand[1], i, result);
   }
 }
 
 static void trunc_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_trunc(x);
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_trunc(x);
+    f32_store(operand[1], i, result);
   }
 }
 
 static void clamp_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_clamp_arguments *a = arguments;
-  const vf32 min = v_splat((float)a->min);
-  const vf32 max = v_splat((float)a->max);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_minimum(v_maximum(x, min), max);
-    v_store(operand[1], i, lanes, result);
+  const v_f32 min = f32_splat((float)a->min);
+  const v_f32 max = f32_splat((float)a->max);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_minimum(f32_maximum(x, min), max);
+    f32_store(operand[1], i, result);
+  }
+}
+
+static void clamp_f64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_clamp_arguments *a = arguments;
+  const v_f64 min = f64_splat((double)a->min);
+  const v_f64 max = f64_splat((double)a->max);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 result = f64_minimum(f64_maximum(x, min), max);
+    f64_store(operand[1], i, result);
+  }
+}
+
+static void clamp_i64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_clamp_arguments *a = arguments;
+  const v_i64 min = i64_splat((int64_t)wk_integer_of_real(a->min));
+  const v_i64 max = i64_splat((int64_t)wk_integer_of_real(a->max));
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 result = i64_minimum(i64_maximum(x, min), max);
+    i64_store(operand[1], i, result);
   }
 }
 
 static void clamp_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_clamp_gradient_x_arguments *a = arguments;
-  const vf32 min = v_splat((float)a->min);
-  const vf32 max = v_splat((float)a->max);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 result = v_select(((x >= min) & (x <= max)), g, v_splat(0.0f));
-    v_store(operand[2], i, lanes, result);
+  const v_f32 min = f32_splat((float)a->min);
+  const v_f32 max = f32_splat((float)a->max);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 result = f32_select(((x >= min) & (x <= max)), g, f32_splat(0.0f));
+    f32_store(operand[2], i, result);
+  }
+}
+
+static void lerp_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = wide_load(operand[0], i);
+    const v_f64 y = wide_load(operand[1], i);
+    const v_f64 weight = wide_load(operand[2], i);
+    const v_f64 result = f64_select((weight < f64_splat(0.5)), (x + (weight * (y - x))), (y - ((y - x) * (f64_splat(1.0) - weight))));
+    wide_store(operand[3], i, result);
+  }
+}
+
+static void addcmul_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_addcmul_arguments *a = arguments;
+  const v_f64 scale = f64_splat((double)a->scale);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = wide_load(operand[0], i);
+    const v_f64 y = wide_load(operand[1], i);
+    const v_f64 z = wide_load(operand[2], i);
+    const v_f64 result = (x + ((scale * y) * z));
+    wide_store(operand[3], i, result);
+  }
+}
+
+static void addcmul_f64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_addcmul_arguments *a = arguments;
+  const v_f64 scale = f64_splat((double)a->scale);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 y = f64_load(operand[1], i);
+    const v_f64 z = f64_load(operand[2], i);
+    const v_f64 result = (x + ((scale * y) * z));
+    f64_store(operand[3], i, result);
+  }
+}
+
+static void addcdiv_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_addcdiv_arguments *a = arguments;
+  const v_f64 scale = f64_splat((double)a->scale);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = wide_load(operand[0], i);
+    const v_f64 y = wide_load(operand[1], i);
+    const v_f64 z = wide_load(operand[2], i);
+    const v_f64 result = (x + ((scale * y) / z));
+    wide_store(operand[3], i, result);
+  }
+}
+
+static void addcdiv_f64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_addcdiv_arguments *a = arguments;
+  const v_f64 scale = f64_splat((double)a->scale);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 y = f64_load(operand[1], i);
+    const v_f64 z = f64_load(operand[2], i);
+    const v_f64 result = (x + ((scale * y) / z));
+    f64_store(operand[3], i, result);
   }
 }
 
 static void masked_fill_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_masked_fill_arguments *a = arguments;
-  const vf32 value = v_splat((float)a->value);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vi32 mask = v_load_mask(operand[1], i, lanes);
-    const vf32 result = v_select(mask, value, x);
-    v_store(operand[2], i, lanes, result);
+  const v_f32 value = f32_splat((float)a->value);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const m_f32 mask = f32_load_mask(operand[1], i);
+    const v_f32 result = f32_select(mask, value, x);
+    f32_store(operand[2], i, result);
   }
 }
 
 static void masked_fill_f64(char *const *operand, int64_t count, const void *arguments) {
   const wk_masked_fill_arguments *a = arguments;
-  const double value = (double)a->value;
-  const double *p0 = (const double *)operand[0];
-  const uint8_t *p1 = (const uint8_t *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)((p1[i] != 0) ? value : p0[i]);
+  const v_f64 value = f64_splat((double)a->value);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const m_f64 mask = f64_load_mask(operand[1], i);
+    const v_f64 result = f64_select(mask, value, x);
+    f64_store(operand[2], i, result);
+  }
+}
+
+static void masked_fill_i64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_masked_fill_arguments *a = arguments;
+  const v_i64 value = i64_splat((int64_t)wk_integer_of_real(a->value));
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const m_i64 mask = i64_load_mask(operand[1], i);
+    const v_i64 result = i64_select(mask, value, x);
+    i64_store(operand[2], i, result);
   }
 }
 
 static void masked_fill_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vi32 mask = v_load_mask(operand[1], i, lanes);
-    const vf32 result = v_select(mask, v_splat(0.0f), g);
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const m_f32 mask = f32_load_mask(operand[1], i);
+    const v_f32 result = f32_select(mask, f32_splat(0.0f), g);
+    f32_store(operand[2], i, result);
   }
 }
 
 static void copysign_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vf32 result = v_copysign(x, y);
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const v_f32 result = f32_copysign(x, y);
+    f32_store(operand[2], i, result);
+  }
+}
+
+static void heaviside_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = wide_load(operand[0], i);
+    const v_f64 y = wide_load(operand[1], i);
+    const v_f64 result = f64_select((x == f64_splat(0.0)), y, f64_select((x > f64_splat(0.0)), f64_splat(1.0), f64_splat(0.0)));
+    wide_store(operand[2], i, result);
+  }
+}
+
+static void divide_no_nan_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = wide_load(operand[0], i);
+    const v_f64 y = wide_load(operand[1], i);
+    const v_f64 result = f64_select((y == f64_splat(0.0)), f64_splat(0.0), (x / y));
+    wide_store(operand[2], i, result);
+  }
+}
+
+static void divide_no_nan_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 y = f64_load(operand[1], i);
+    const v_f64 result = f64_select((y == f64_splat(0.0)), f64_splat(0.0), (x / y));
+    f64_store(operand[2], i, result);
+  }
+}
+
+static void threshold_f32(char *const *operand, int64_t count, const void *arguments) {
+  const wk_threshold_arguments *a = arguments;
+  const v_f64 threshold = f64_splat((double)a->threshold);
+  const v_f64 value = f64_splat((double)a->value);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = wide_load(operand[0], i);
+    const v_f64 result = f64_select((x <= threshold), value, x);
+    wide_store(operand[1], i, result);
+  }
+}
+
+static void threshold_f64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_threshold_arguments *a = arguments;
+  const v_f64 threshold = f64_splat((double)a->threshold);
+  const v_f64 value = f64_splat((double)a->value);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 result = f64_select((x <= threshold), value, x);
+    f64_store(operand[1], i, result);
+  }
+}
+
+static void threshold_i64(char *const *operand, int64_t count, const void *arguments) {
+  const wk_threshold_arguments *a = arguments;
+  const v_i64 threshold = i64_splat((int64_t)wk_integer_of_real(a->threshold));
+  const v_i64 value = i64_splat((int64_t)wk_integer_of_real(a->value));
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 result = i64_select((x <= threshold), value, x);
+    i64_store(operand[1], i, result);
+  }
+}
+
+static void is_nan_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const m_f32 result = (x != x);
+    f32_store_mask(operand[1], i, result);
   }
 }
 
 static void is_nan_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  uint8_t *restrict p1 = (uint8_t *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (p0[i] != p0[i]) != 0;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const m_f64 result = (x != x);
+    f64_store_mask(operand[1], i, result);
+  }
+}
+
+static void is_infinite_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const m_f32 result = ((x == x) & ((x - x) != f32_splat(0.0f)));
+    f32_store_mask(operand[1], i, result);
+  }
+}
+
+static void is_finite_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const m_f32 result = ((x - x) == f32_splat(0.0f));
+    f32_store_mask(operand[1], i, result);
+  }
+}
+
+static void is_finite_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const m_f64 result = ((x - x) == f64_splat(0.0));
+    f64_store_mask(operand[1], i, result);
+  }
+}
+
+static void logical_and_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const m_f32 result = ((x != f32_splat(0.0f)) & (y != f32_splat(0.0f)));
+    f32_store_mask(operand[2], i, result);
+  }
+}
+
+static void logical_and_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 y = f64_load(operand[1], i);
+    const m_f64 result = ((x != f64_splat(0.0)) & (y != f64_splat(0.0)));
+    f64_store_mask(operand[2], i, result);
+  }
+}
+
+static void logical_and_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 y = i64_load(operand[1], i);
+    const m_i64 result = ((x != i64_splat(0)) & (y != i64_splat(0)));
+    i64_store_mask(operand[2], i, result);
+  }
+}
+
+static void logical_and_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const v_i32 y = i32_load(operand[1], i);
+    const m_i32 result = ((x != i32_splat(0)) & (y != i32_splat(0)));
+    i32_store_mask(operand[2], i, result);
+  }
+}
+
+static void logical_and_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const v_u8 y = u8_load(operand[1], i);
+    const m_u8 result = ((x != u8_splat(0)) & (y != u8_splat(0)));
+    u8_store_mask(operand[2], i, result);
+  }
+}
+
+static void logical_and_bool(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(b8)) {
+    const v_b8 x = b8_load(operand[0], i);
+    const v_b8 y = b8_load(operand[1], i);
+    const m_b8 result = ((x != b8_splat(0)) & (y != b8_splat(0)));
+    b8_store_mask(operand[2], i, result);
+  }
+}
+
+static void logical_or_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const m_f32 result = ((x != f32_splat(0.0f)) | (y != f32_splat(0.0f)));
+    f32_store_mask(operand[2], i, result);
+  }
+}
+
+static void logical_or_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 y = f64_load(operand[1], i);
+    const m_f64 result = ((x != f64_splat(0.0)) | (y != f64_splat(0.0)));
+    f64_store_mask(operand[2], i, result);
+  }
+}
+
+static void logical_or_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 y = i64_load(operand[1], i);
+    const m_i64 result = ((x != i64_splat(0)) | (y != i64_splat(0)));
+    i64_store_mask(operand[2], i, result);
+  }
+}
+
+static void logical_or_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const v_i32 y = i32_load(operand[1], i);
+    const m_i32 result = ((x != i32_splat(0)) | (y != i32_splat(0)));
+    i32_store_mask(operand[2], i, result);
+  }
+}
+
+static void logical_or_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const v_u8 y = u8_load(operand[1], i);
+    const m_u8 result = ((x != u8_splat(0)) | (y != u8_splat(0)));
+    u8_store_mask(operand[2], i, result);
+  }
+}
+
+static void logical_or_bool(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(b8)) {
+    const v_b8 x = b8_load(operand[0], i);
+    const v_b8 y = b8_load(operand[1], i);
+    const m_b8 result = ((x != b8_splat(0)) | (y != b8_splat(0)));
+    b8_store_mask(operand[2], i, result);
+  }
+}
+
+static void logical_xor_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const m_f32 result = ((x != f32_splat(0.0f)) != (y != f32_splat(0.0f)));
+    f32_store_mask(operand[2], i, result);
+  }
+}
+
+static void logical_xor_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 y = f64_load(operand[1], i);
+    const m_f64 result = ((x != f64_splat(0.0)) != (y != f64_splat(0.0)));
+    f64_store_mask(operand[2], i, result);
+  }
+}
+
+static void logical_xor_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 y = i64_load(operand[1], i);
+    const m_i64 result = ((x != i64_splat(0)) != (y != i64_splat(0)));
+    i64_store_mask(operand[2], i, result);
+  }
+}
+
+static void logical_xor_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const v_i32 y = i32_load(operand[1], i);
+    const m_i32 result = ((x != i32_splat(0)) != (y != i32_splat(0)));
+    i32_store_mask(operand[2], i, result);
+  }
+}
+
+static void logical_xor_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const v_u8 y = u8_load(operand[1], i);
+    const m_u8 result = ((x != u8_splat(0)) != (y != u8_splat(0)));
+    u8_store_mask(operand[2], i, result);
+  }
+}
+
+static void logical_xor_bool(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(b8)) {
+    const v_b8 x = b8_load(operand[0], i);
+    const v_b8 y = b8_load(operand[1], i);
+    const m_b8 result = ((x != b8_splat(0)) != (y != b8_splat(0)));
+    b8_store_mask(operand[2], i, result);
+  }
+}
+
+static void logical_not_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const m_f32 result = (x == f32_splat(0.0f));
+    f32_store_mask(operand[1], i, result);
   }
 }
 
 static void logical_not_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  uint8_t *restrict p1 = (uint8_t *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (p0[i] == 0.0) != 0;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const m_f64 result = (x == f64_splat(0.0));
+    f64_store_mask(operand[1], i, result);
+  }
+}
+
+static void logical_not_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const m_i64 result = (x == i64_splat(0));
+    i64_store_mask(operand[1], i, result);
+  }
+}
+
+static void logical_not_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const m_i32 result = (x == i32_splat(0));
+    i32_store_mask(operand[1], i, result);
+  }
+}
+
+static void logical_not_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const m_u8 result = (x == u8_splat(0));
+    u8_store_mask(operand[1], i, result);
+  }
+}
+
+static void logical_not_bool(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(b8)) {
+    const v_b8 x = b8_load(operand[0], i);
+    const m_b8 result = (x == b8_splat(0));
+    b8_store_mask(operand[1], i, result);
+  }
+}
+
+static void bitwise_and_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 y = i64_load(operand[1], i);
+    const v_i64 result = (x & y);
+    i64_store(operand[2], i, result);
+  }
+}
+
+static void bitwise_and_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const v_i32 y = i32_load(operand[1], i);
+    const v_i32 result = (x & y);
+    i32_store(operand[2], i, result);
+  }
+}
+
+static void bitwise_and_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const v_u8 y = u8_load(operand[1], i);
+    const v_u8 result = (x & y);
+    u8_store(operand[2], i, result);
+  }
+}
+
+static void bitwise_and_bool(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(b8)) {
+    const v_b8 x = b8_load(operand[0], i);
+    const v_b8 y = b8_load(operand[1], i);
+    const v_b8 result = (x & y);
+    b8_store(operand[2], i, result);
+  }
+}
+
+static void bitwise_or_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 y = i64_load(operand[1], i);
+    const v_i64 result = (x | y);
+    i64_store(operand[2], i, result);
+  }
+}
+
+static void bitwise_or_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const v_i32 y = i32_load(operand[1], i);
+    const v_i32 result = (x | y);
+    i32_store(operand[2], i, result);
+  }
+}
+
+static void bitwise_or_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const v_u8 y = u8_load(operand[1], i);
+    const v_u8 result = (x | y);
+    u8_store(operand[2], i, result);
+  }
+}
+
+static void bitwise_or_bool(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(b8)) {
+    const v_b8 x = b8_load(operand[0], i);
+    const v_b8 y = b8_load(operand[1], i);
+    const v_b8 result = (x | y);
+    b8_store(operand[2], i, result);
+  }
+}
+
+static void bitwise_xor_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 y = i64_load(operand[1], i);
+    const v_i64 result = (x ^ y);
+    i64_store(operand[2], i, result);
+  }
+}
+
+static void bitwise_xor_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const v_i32 y = i32_load(operand[1], i);
+    const v_i32 result = (x ^ y);
+    i32_store(operand[2], i, result);
+  }
+}
+
+static void bitwise_xor_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const v_u8 y = u8_load(operand[1], i);
+    const v_u8 result = (x ^ y);
+    u8_store(operand[2], i, result);
+  }
+}
+
+static void bitwise_xor_bool(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(b8)) {
+    const v_b8 x = b8_load(operand[0], i);
+    const v_b8 y = b8_load(operand[1], i);
+    const v_b8 result = (x ^ y);
+    b8_store(operand[2], i, result);
   }
 }
 
 static void scale_shift_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 mean = v_load(operand[1], i, lanes);
-    const vf32 scale = v_load(operand[2], i, lanes);
-    const vf32 shift = v_load(operand[3], i, lanes);
-    const vf32 result = (((x - mean) * scale) + shift);
-    v_store(operand[4], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 mean = f32_load(operand[1], i);
+    const v_f32 scale = f32_load(operand[2], i);
+    const v_f32 shift = f32_load(operand[3], i);
+    const v_f32 result = (((x - mean) * scale) + shift);
+    f32_store(operand[4], i, result);
   }
 }
 
 static void scale_shift_gradient_mean_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 scale = v_load(operand[1], i, lanes);
-    const vf32 result = (-(g * scale));
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 scale = f32_load(operand[1], i);
+    const v_f32 result = (-(g * scale));
+    f32_store(operand[2], i, result);
   }
 }
 
 static void scale_shift_gradient_scale_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 mean = v_load(operand[2], i, lanes);
-    const vf32 result = (g * (x - mean));
-    v_store(operand[3], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 mean = f32_load(operand[2], i);
+    const v_f32 result = (g * (x - mean));
+    f32_store(operand[3], i, result);
   }
 }
 
 static void running_update_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_running_update_arguments *a = arguments;
-  const vf32 momentum = v_splat((float)a->momentum);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    vf32 value = v_load(operand[0], i, lanes);
-    const vf32 source = v_load(operand[1], i, lanes);
-    value = (((v_splat(1.0f) - momentum) * value) + (momentum * source));
-    v_store(operand[0], i, lanes, value);
+  const v_f32 momentum = f32_splat((float)a->momentum);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    v_f32 value = f32_load(operand[0], i);
+    const v_f32 source = f32_load(operand[1], i);
+    value = (((f32_splat(1.0f) - momentum) * value) + (momentum * source));
+    f32_store(operand[0], i, value);
   }
 }
 
 static void add_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vf32 result = (x + y);
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const v_f32 result = (x + y);
+    f32_store(operand[2], i, result);
   }
 }
 
 static void add_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)(p0[i] + p1[i]);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 y = f64_load(operand[1], i);
+    const v_f64 result = (x + y);
+    f64_store(operand[2], i, result);
+  }
+}
+
+static void add_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 y = i64_load(operand[1], i);
+    const v_i64 result = (v_i64)((u_i64)x + (u_i64)y);
+    i64_store(operand[2], i, result);
+  }
+}
+
+static void add_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const v_i32 y = i32_load(operand[1], i);
+    const v_i32 result = (v_i32)((u_i32)x + (u_i32)y);
+    i32_store(operand[2], i, result);
+  }
+}
+
+static void add_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const v_u8 y = u8_load(operand[1], i);
+    const v_u8 result = (v_u8)((u_u8)x + (u_u8)y);
+    u8_store(operand[2], i, result);
   }
 }
 
 static void subtract_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vf32 result = (x - y);
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const v_f32 result = (x - y);
+    f32_store(operand[2], i, result);
   }
 }
 
 static void subtract_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)(p0[i] - p1[i]);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 y = f64_load(operand[1], i);
+    const v_f64 result = (x - y);
+    f64_store(operand[2], i, result);
+  }
+}
+
+static void subtract_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 y = i64_load(operand[1], i);
+    const v_i64 result = (v_i64)((u_i64)x - (u_i64)y);
+    i64_store(operand[2], i, result);
+  }
+}
+
+static void subtract_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const v_i32 y = i32_load(operand[1], i);
+    const v_i32 result = (v_i32)((u_i32)x - (u_i32)y);
+    i32_store(operand[2], i, result);
+  }
+}
+
+static void subtract_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const v_u8 y = u8_load(operand[1], i);
+    const v_u8 result = (v_u8)((u_u8)x - (u_u8)y);
+    u8_store(operand[2], i, result);
   }
 }
 
 static void multiply_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vf32 result = (x * y);
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const v_f32 result = (x * y);
+    f32_store(operand[2], i, result);
   }
 }
 
 static void multiply_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)(p0[i] * p1[i]);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 y = f64_load(operand[1], i);
+    const v_f64 result = (x * y);
+    f64_store(operand[2], i, result);
+  }
+}
+
+static void multiply_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 y = i64_load(operand[1], i);
+    const v_i64 result = (v_i64)((u_i64)x * (u_i64)y);
+    i64_store(operand[2], i, result);
+  }
+}
+
+static void multiply_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const v_i32 y = i32_load(operand[1], i);
+    const v_i32 result = (v_i32)((u_i32)x * (u_i32)y);
+    i32_store(operand[2], i, result);
+  }
+}
+
+static void multiply_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const v_u8 y = u8_load(operand[1], i);
+    const v_u8 result = (v_u8)((u_u8)x * (u_u8)y);
+    u8_store(operand[2], i, result);
   }
 }
 
 static void divide_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vf32 result = (x / y);
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const v_f32 result = (x / y);
+    f32_store(operand[2], i, result);
   }
 }
 
 static void divide_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)(p0[i] / p1[i]);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 y = f64_load(operand[1], i);
+    const v_f64 result = (x / y);
+    f64_store(operand[2], i, result);
   }
 }
 
 static void divide_gradient_y_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 y = v_load(operand[2], i, lanes);
-    const vf32 result = (((-g) * x) / (y * y));
-    v_store(operand[3], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 y = f32_load(operand[2], i);
+    const v_f32 result = (((-g) * x) / (y * y));
+    f32_store(operand[3], i, result);
   }
 }
 
 static void maximum_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vf32 result = v_maximum(x, y);
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const v_f32 result = f32_maximum(x, y);
+    f32_store(operand[2], i, result);
   }
 }
 
 static void maximum_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)scalar_maximum(p0[i], p1[i]);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 y = f64_load(operand[1], i);
+    const v_f64 result = f64_maximum(x, y);
+    f64_store(operand[2], i, result);
+  }
+}
+
+static void maximum_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 y = i64_load(operand[1], i);
+    const v_i64 result = i64_maximum(x, y);
+    i64_store(operand[2], i, result);
+  }
+}
+
+static void maximum_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const v_i32 y = i32_load(operand[1], i);
+    const v_i32 result = i32_maximum(x, y);
+    i32_store(operand[2], i, result);
+  }
+}
+
+static void maximum_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const v_u8 y = u8_load(operand[1], i);
+    const v_u8 result = u8_maximum(x, y);
+    u8_store(operand[2], i, result);
   }
 }
 
 static void maximum_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 y = v_load(operand[2], i, lanes);
-    const vf32 result = v_select((x < y), v_splat(0.0f), v_select((x == y), (v_splat(0.5f) * g), g));
-    v_store(operand[3], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 y = f32_load(operand[2], i);
+    const v_f32 result = f32_select((x < y), f32_splat(0.0f), f32_select((x == y), (f32_splat(0.5f) * g), g));
+    f32_store(operand[3], i, result);
   }
 }
 
 static void maximum_gradient_y_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 y = v_load(operand[2], i, lanes);
-    const vf32 result = v_select((y < x), v_splat(0.0f), v_select((x == y), (v_splat(0.5f) * g), g));
-    v_store(operand[3], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 y = f32_load(operand[2], i);
+    const v_f32 result = f32_select((y < x), f32_splat(0.0f), f32_select((x == y), (f32_splat(0.5f) * g), g));
+    f32_store(operand[3], i, result);
   }
 }
 
 static void minimum_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vf32 result = v_minimum(x, y);
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const v_f32 result = f32_minimum(x, y);
+    f32_store(operand[2], i, result);
   }
 }
 
 static void minimum_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  double *restrict p2 = (double *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)scalar_minimum(p0[i], p1[i]);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 y = f64_load(operand[1], i);
+    const v_f64 result = f64_minimum(x, y);
+    f64_store(operand[2], i, result);
+  }
+}
+
+static void minimum_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 y = i64_load(operand[1], i);
+    const v_i64 result = i64_minimum(x, y);
+    i64_store(operand[2], i, result);
+  }
+}
+
+static void minimum_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const v_i32 y = i32_load(operand[1], i);
+    const v_i32 result = i32_minimum(x, y);
+    i32_store(operand[2], i, result);
+  }
+}
+
+static void minimum_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const v_u8 y = u8_load(operand[1], i);
+    const v_u8 result = u8_minimum(x, y);
+    u8_store(operand[2], i, result);
   }
 }
 
 static void minimum_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 y = v_load(operand[2], i, lanes);
-    const vf32 result = v_select((x > y), v_splat(0.0f), v_select((x == y), (v_splat(0.5f) * g), g));
-    v_store(operand[3], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 y = f32_load(operand[2], i);
+    const v_f32 result = f32_select((x > y), f32_splat(0.0f), f32_select((x == y), (f32_splat(0.5f) * g), g));
+    f32_store(operand[3], i, result);
   }
 }
 
 static void minimum_gradient_y_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 y = v_load(operand[2], i, lanes);
-    const vf32 result = v_select((y > x), v_splat(0.0f), v_select((x == y), (v_splat(0.5f) * g), g));
-    v_store(operand[3], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 y = f32_load(operand[2], i);
+    const v_f32 result = f32_select((y > x), f32_splat(0.0f), f32_select((x == y), (f32_splat(0.5f) * g), g));
+    f32_store(operand[3], i, result);
   }
 }
 
 static void negative_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = (-x);
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = (-x);
+    f32_store(operand[1], i, result);
   }
 }
 
 static void negative_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)(-p0[i]);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 result = (-x);
+    f64_store(operand[1], i, result);
+  }
+}
+
+static void negative_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 result = (v_i64)(-(u_i64)x);
+    i64_store(operand[1], i, result);
+  }
+}
+
+static void negative_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const v_i32 result = (v_i32)(-(u_i32)x);
+    i32_store(operand[1], i, result);
+  }
+}
+
+static void negative_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const v_u8 result = (v_u8)(-(u_u8)x);
+    u8_store(operand[1], i, result);
   }
 }
 
 static void exp_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_exp(x);
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_exp(x);
+    f32_store(operand[1], i, result);
   }
 }
 
 static void log_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_log(x);
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_log(x);
+    f32_store(operand[1], i, result);
   }
 }
 
 static void sqrt_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_sqrt(x);
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_sqrt(x);
+    f32_store(operand[1], i, result);
+  }
+}
+
+static void sqrt_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 result = f64_sqrt(x);
+    f64_store(operand[1], i, result);
   }
 }
 
 static void sqrt_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vf32 result = (g / (v_splat(2.0f) * y));
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const v_f32 result = (g / (f32_splat(2.0f) * y));
+    f32_store(operand[2], i, result);
   }
 }
 
 static void relu_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_select((x < v_splat(0.0f)), v_splat(0.0f), x);
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_select((x < f32_splat(0.0f)), f32_splat(0.0f), x);
+    f32_store(operand[1], i, result);
+  }
+}
+
+static void relu_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 result = f64_select((x < f64_splat(0.0)), f64_splat(0.0), x);
+    f64_store(operand[1], i, result);
+  }
+}
+
+static void relu_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 result = i64_select((x < i64_splat(0)), i64_splat(0), x);
+    i64_store(operand[1], i, result);
+  }
+}
+
+static void relu_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const v_i32 result = i32_select((x < i32_splat(0)), i32_splat(0), x);
+    i32_store(operand[1], i, result);
+  }
+}
+
+static void relu_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const v_u8 result = u8_select((x < u8_splat(0)), u8_splat(0), x);
+    u8_store(operand[1], i, result);
   }
 }
 
 static void relu_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vf32 result = v_select((y <= v_splat(0.0f)), v_splat(0.0f), g);
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const v_f32 result = f32_select((y <= f32_splat(0.0f)), f32_splat(0.0f), g);
+    f32_store(operand[2], i, result);
   }
 }
 
 static void sigmoid_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_sigmoid(x);
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_sigmoid(x);
+    f32_store(operand[1], i, result);
   }
 }
 
 static void sigmoid_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vf32 result = ((g * y) * (v_splat(1.0f) - y));
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const v_f32 result = ((g * y) * (f32_splat(1.0f) - y));
+    f32_store(operand[2], i, result);
   }
 }
 
 static void tanh_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 result = v_tanh(x);
-    v_store(operand[1], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_tanh(x);
+    f32_store(operand[1], i, result);
   }
 }
 
 static void tanh_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vf32 result = (g * (v_splat(1.0f) - (y * y)));
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const v_f32 result = (g * (f32_splat(1.0f) - (y * y)));
+    f32_store(operand[2], i, result);
   }
 }
 
 static void where_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vi32 condition = v_load_mask(operand[0], i, lanes);
-    const vf32 x = v_load(operand[1], i, lanes);
-    const vf32 y = v_load(operand[2], i, lanes);
-    const vf32 result = v_select(condition, x, y);
-    v_store(operand[3], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const m_f32 condition = f32_load_mask(operand[0], i);
+    const v_f32 x = f32_load(operand[1], i);
+    const v_f32 y = f32_load(operand[2], i);
+    const v_f32 result = f32_select(condition, x, y);
+    f32_store(operand[3], i, result);
   }
 }
 
 static void where_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  const uint8_t *p0 = (const uint8_t *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  const double *p2 = (const double *)operand[2];
-  double *restrict p3 = (double *)operand[3];
-  for (int64_t i = 0; i < count; i++) {
-    p3[i] = (double)((p0[i] != 0) ? p1[i] : p2[i]);
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const m_f64 condition = f64_load_mask(operand[0], i);
+    const v_f64 x = f64_load(operand[1], i);
+    const v_f64 y = f64_load(operand[2], i);
+    const v_f64 result = f64_select(condition, x, y);
+    f64_store(operand[3], i, result);
+  }
+}
+
+static void where_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const m_i64 condition = i64_load_mask(operand[0], i);
+    const v_i64 x = i64_load(operand[1], i);
+    const v_i64 y = i64_load(operand[2], i);
+    const v_i64 result = i64_select(condition, x, y);
+    i64_store(operand[3], i, result);
+  }
+}
+
+static void where_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const m_i32 condition = i32_load_mask(operand[0], i);
+    const v_i32 x = i32_load(operand[1], i);
+    const v_i32 y = i32_load(operand[2], i);
+    const v_i32 result = i32_select(condition, x, y);
+    i32_store(operand[3], i, result);
+  }
+}
+
+static void where_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const m_u8 condition = u8_load_mask(operand[0], i);
+    const v_u8 x = u8_load(operand[1], i);
+    const v_u8 y = u8_load(operand[2], i);
+    const v_u8 result = u8_select(condition, x, y);
+    u8_store(operand[3], i, result);
+  }
+}
+
+static void where_bool(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(b8)) {
+    const m_b8 condition = b8_load_mask(operand[0], i);
+    const v_b8 x = b8_load(operand[1], i);
+    const v_b8 y = b8_load(operand[2], i);
+    const v_b8 result = b8_select(condition, x, y);
+    b8_store(operand[3], i, result);
   }
 }
 
 static void where_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vi32 condition = v_load_mask(operand[1], i, lanes);
-    const vf32 result = v_select(condition, g, v_splat(0.0f));
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const m_f32 condition = f32_load_mask(operand[1], i);
+    const v_f32 result = f32_select(condition, g, f32_splat(0.0f));
+    f32_store(operand[2], i, result);
   }
 }
 
 static void where_gradient_y_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 g = v_load(operand[0], i, lanes);
-    const vi32 condition = v_load_mask(operand[1], i, lanes);
-    const vf32 result = v_select(condition, v_splat(0.0f), g);
-    v_store(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 g = f32_load(operand[0], i);
+    const m_f32 condition = f32_load_mask(operand[1], i);
+    const v_f32 result = f32_select(condition, f32_splat(0.0f), g);
+    f32_store(operand[2], i, result);
   }
 }
 
 static void equal_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vi32 result = (x == y);
-    v_store_mask(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const m_f32 result = (x == y);
+    f32_store_mask(operand[2], i, result);
   }
 }
 
 static void equal_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] == p1[i]) != 0;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 y = f64_load(operand[1], i);
+    const m_f64 result = (x == y);
+    f64_store_mask(operand[2], i, result);
+  }
+}
+
+static void equal_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 y = i64_load(operand[1], i);
+    const m_i64 result = (x == y);
+    i64_store_mask(operand[2], i, result);
+  }
+}
+
+static void equal_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const v_i32 y = i32_load(operand[1], i);
+    const m_i32 result = (x == y);
+    i32_store_mask(operand[2], i, result);
+  }
+}
+
+static void equal_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const v_u8 y = u8_load(operand[1], i);
+    const m_u8 result = (x == y);
+    u8_store_mask(operand[2], i, result);
+  }
+}
+
+static void equal_bool(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(b8)) {
+    const v_b8 x = b8_load(operand[0], i);
+    const v_b8 y = b8_load(operand[1], i);
+    const m_b8 result = (x == y);
+    b8_store_mask(operand[2], i, result);
   }
 }
 
 static void greater_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vi32 result = (x > y);
-    v_store_mask(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const m_f32 result = (x > y);
+    f32_store_mask(operand[2], i, result);
   }
 }
 
 static void greater_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] > p1[i]) != 0;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 y = f64_load(operand[1], i);
+    const m_f64 result = (x > y);
+    f64_store_mask(operand[2], i, result);
+  }
+}
+
+static void greater_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 y = i64_load(operand[1], i);
+    const m_i64 result = (x > y);
+    i64_store_mask(operand[2], i, result);
+  }
+}
+
+static void greater_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const v_i32 y = i32_load(operand[1], i);
+    const m_i32 result = (x > y);
+    i32_store_mask(operand[2], i, result);
+  }
+}
+
+static void greater_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const v_u8 y = u8_load(operand[1], i);
+    const m_u8 result = (x > y);
+    u8_store_mask(operand[2], i, result);
   }
 }
 
 static void less_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vi32 result = (x < y);
-    v_store_mask(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const m_f32 result = (x < y);
+    f32_store_mask(operand[2], i, result);
   }
 }
 
 static void less_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] < p1[i]) != 0;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 y = f64_load(operand[1], i);
+    const m_f64 result = (x < y);
+    f64_store_mask(operand[2], i, result);
+  }
+}
+
+static void less_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 y = i64_load(operand[1], i);
+    const m_i64 result = (x < y);
+    i64_store_mask(operand[2], i, result);
+  }
+}
+
+static void less_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const v_i32 y = i32_load(operand[1], i);
+    const m_i32 result = (x < y);
+    i32_store_mask(operand[2], i, result);
+  }
+}
+
+static void less_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const v_u8 y = u8_load(operand[1], i);
+    const m_u8 result = (x < y);
+    u8_store_mask(operand[2], i, result);
   }
 }
 
 static void less_equal_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vi32 result = (x <= y);
-    v_store_mask(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const m_f32 result = (x <= y);
+    f32_store_mask(operand[2], i, result);
   }
 }
 
 static void less_equal_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] <= p1[i]) != 0;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 y = f64_load(operand[1], i);
+    const m_f64 result = (x <= y);
+    f64_store_mask(operand[2], i, result);
+  }
+}
+
+static void less_equal_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 y = i64_load(operand[1], i);
+    const m_i64 result = (x <= y);
+    i64_store_mask(operand[2], i, result);
+  }
+}
+
+static void less_equal_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const v_i32 y = i32_load(operand[1], i);
+    const m_i32 result = (x <= y);
+    i32_store_mask(operand[2], i, result);
+  }
+}
+
+static void less_equal_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const v_u8 y = u8_load(operand[1], i);
+    const m_u8 result = (x <= y);
+    u8_store_mask(operand[2], i, result);
   }
 }
 
 static void greater_equal_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vi32 result = (x >= y);
-    v_store_mask(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const m_f32 result = (x >= y);
+    f32_store_mask(operand[2], i, result);
   }
 }
 
 static void greater_equal_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] >= p1[i]) != 0;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 y = f64_load(operand[1], i);
+    const m_f64 result = (x >= y);
+    f64_store_mask(operand[2], i, result);
+  }
+}
+
+static void greater_equal_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 y = i64_load(operand[1], i);
+    const m_i64 result = (x >= y);
+    i64_store_mask(operand[2], i, result);
+  }
+}
+
+static void greater_equal_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const v_i32 y = i32_load(operand[1], i);
+    const m_i32 result = (x >= y);
+    i32_store_mask(operand[2], i, result);
+  }
+}
+
+static void greater_equal_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const v_u8 y = u8_load(operand[1], i);
+    const m_u8 result = (x >= y);
+    u8_store_mask(operand[2], i, result);
   }
 }
 
 static void not_equal_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    const vf32 x = v_load(operand[0], i, lanes);
-    const vf32 y = v_load(operand[1], i, lanes);
-    const vi32 result = (x != y);
-    v_store_mask(operand[2], i, lanes, result);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 y = f32_load(operand[1], i);
+    const m_f32 result = (x != y);
+    f32_store_mask(operand[2], i, result);
   }
 }
 
 static void not_equal_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  uint8_t *restrict p2 = (uint8_t *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (p0[i] != p1[i]) != 0;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 y = f64_load(operand[1], i);
+    const m_f64 result = (x != y);
+    f64_store_mask(operand[2], i, result);
+  }
+}
+
+static void not_equal_i64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i64)) {
+    const v_i64 x = i64_load(operand[0], i);
+    const v_i64 y = i64_load(operand[1], i);
+    const m_i64 result = (x != y);
+    i64_store_mask(operand[2], i, result);
+  }
+}
+
+static void not_equal_i32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(i32)) {
+    const v_i32 x = i32_load(operand[0], i);
+    const v_i32 y = i32_load(operand[1], i);
+    const m_i32 result = (x != y);
+    i32_store_mask(operand[2], i, result);
+  }
+}
+
+static void not_equal_u8(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(u8)) {
+    const v_u8 x = u8_load(operand[0], i);
+    const v_u8 y = u8_load(operand[1], i);
+    const m_u8 result = (x != y);
+    u8_store_mask(operand[2], i, result);
+  }
+}
+
+static void not_equal_bool(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(b8)) {
+    const v_b8 x = b8_load(operand[0], i);
+    const v_b8 y = b8_load(operand[1], i);
+    const m_b8 result = (x != y);
+    b8_store_mask(operand[2], i, result);
   }
 }
 
 static void sgd_plain_update_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_sgd_plain_update_arguments *a = arguments;
-  const vf32 learning_rate = v_splat((float)a->learning_rate);
-  const vf32 weight_decay = v_splat((float)a->weight_decay);
-  const vf32 scale = v_splat((float)a->scale);
-  const vf32 limit = v_splat((float)a->limit);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    vf32 value = v_load(operand[0], i, lanes);
-    const vf32 gradient = v_load(operand[1], i, lanes);
-    value = (value - (learning_rate * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value))));
-    v_store(operand[0], i, lanes, value);
+  const v_f32 learning_rate = f32_splat((float)a->learning_rate);
+  const v_f32 weight_decay = f32_splat((float)a->weight_decay);
+  const v_f32 scale = f32_splat((float)a->scale);
+  const v_f32 limit = f32_splat((float)a->limit);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    v_f32 value = f32_load(operand[0], i);
+    const v_f32 gradient = f32_load(operand[1], i);
+    value = (value - (learning_rate * (f32_select(((scale * gradient) > limit), limit, f32_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value))));
+    f32_store(operand[0], i, value);
   }
 }
 
 static void sgd_update_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_sgd_update_arguments *a = arguments;
-  const vf32 learning_rate = v_splat((float)a->learning_rate);
-  const vf32 momentum = v_splat((float)a->momentum);
-  const vf32 weight_decay = v_splat((float)a->weight_decay);
-  const vf32 factor = v_splat((float)a->factor);
-  const vf32 nesterov = v_splat((float)a->nesterov);
-  const vf32 scale = v_splat((float)a->scale);
-  const vf32 limit = v_splat((float)a->limit);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    vf32 value = v_load(operand[0], i, lanes);
-    const vf32 gradient = v_load(operand[1], i, lanes);
-    vf32 velocity = v_load(operand[2], i, lanes);
-    velocity = ((momentum * velocity) + (factor * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value))));
-    value = (value - (learning_rate * v_select((nesterov > v_splat(0.0f)), ((v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) + (momentum * velocity)), velocity)));
-    v_store(operand[2], i, lanes, velocity);
-    v_store(operand[0], i, lanes, value);
+  const v_f32 learning_rate = f32_splat((float)a->learning_rate);
+  const v_f32 momentum = f32_splat((float)a->momentum);
+  const v_f32 weight_decay = f32_splat((float)a->weight_decay);
+  const v_f32 factor = f32_splat((float)a->factor);
+  const v_f32 nesterov = f32_splat((float)a->nesterov);
+  const v_f32 scale = f32_splat((float)a->scale);
+  const v_f32 limit = f32_splat((float)a->limit);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    v_f32 value = f32_load(operand[0], i);
+    const v_f32 gradient = f32_load(operand[1], i);
+    v_f32 velocity = f32_load(operand[2], i);
+    velocity = ((momentum * velocity) + (factor * (f32_select(((scale * gradient) > limit), limit, f32_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value))));
+    value = (value - (learning_rate * f32_select((nesterov > f32_splat(0.0f)), ((f32_select(((scale * gradient) > limit), limit, f32_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) + (momentum * velocity)), velocity)));
+    f32_store(operand[2], i, velocity);
+    f32_store(operand[0], i, value);
   }
 }
 
 static void adam_update_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_adam_update_arguments *a = arguments;
-  const vf32 step_size = v_splat((float)a->step_size);
-  const vf32 correction = v_splat((float)a->correction);
-  const vf32 beta1 = v_splat((float)a->beta1);
-  const vf32 beta2 = v_splat((float)a->beta2);
-  const vf32 epsilon = v_splat((float)a->epsilon);
-  const vf32 weight_decay = v_splat((float)a->weight_decay);
-  const vf32 shrink = v_splat((float)a->shrink);
-  const vf32 scale = v_splat((float)a->scale);
-  const vf32 limit = v_splat((float)a->limit);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    vf32 value = v_load(operand[0], i, lanes);
-    const vf32 gradient = v_load(operand[1], i, lanes);
-    vf32 mean = v_load(operand[2], i, lanes);
-    vf32 square = v_load(operand[3], i, lanes);
-    mean = ((beta1 * mean) + ((v_splat(1.0f) - beta1) * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value))));
-    square = ((beta2 * square) + ((v_splat(1.0f) - beta2) * ((v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)))));
-    value = ((shrink * value) - ((step_size * mean) / ((v_sqrt(square) * correction) + epsilon)));
-    v_store(operand[2], i, lanes, mean);
-    v_store(operand[3], i, lanes, square);
-    v_store(operand[0], i, lanes, value);
+  const v_f32 step_size = f32_splat((float)a->step_size);
+  const v_f32 correction = f32_splat((float)a->correction);
+  const v_f32 beta1 = f32_splat((float)a->beta1);
+  const v_f32 beta2 = f32_splat((float)a->beta2);
+  const v_f32 epsilon = f32_splat((float)a->epsilon);
+  const v_f32 weight_decay = f32_splat((float)a->weight_decay);
+  const v_f32 shrink = f32_splat((float)a->shrink);
+  const v_f32 scale = f32_splat((float)a->scale);
+  const v_f32 limit = f32_splat((float)a->limit);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    v_f32 value = f32_load(operand[0], i);
+    const v_f32 gradient = f32_load(operand[1], i);
+    v_f32 mean = f32_load(operand[2], i);
+    v_f32 square = f32_load(operand[3], i);
+    mean = ((beta1 * mean) + ((f32_splat(1.0f) - beta1) * (f32_select(((scale * gradient) > limit), limit, f32_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value))));
+    square = ((beta2 * square) + ((f32_splat(1.0f) - beta2) * ((f32_select(((scale * gradient) > limit), limit, f32_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) * (f32_select(((scale * gradient) > limit), limit, f32_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)))));
+    value = ((shrink * value) - ((step_size * mean) / ((f32_sqrt(square) * correction) + epsilon)));
+    f32_store(operand[2], i, mean);
+    f32_store(operand[3], i, square);
+    f32_store(operand[0], i, value);
   }
 }
 
 static void amsgrad_update_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_amsgrad_update_arguments *a = arguments;
-  const vf32 step_size = v_splat((float)a->step_size);
-  const vf32 correction = v_splat((float)a->correction);
-  const vf32 beta1 = v_splat((float)a->beta1);
-  const vf32 beta2 = v_splat((float)a->beta2);
-  const vf32 epsilon = v_splat((float)a->epsilon);
-  const vf32 weight_decay = v_splat((float)a->weight_decay);
-  const vf32 shrink = v_splat((float)a->shrink);
-  const vf32 scale = v_splat((float)a->scale);
-  const vf32 limit = v_splat((float)a->limit);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    vf32 value = v_load(operand[0], i, lanes);
-    const vf32 gradient = v_load(operand[1], i, lanes);
-    vf32 mean = v_load(operand[2], i, lanes);
-    vf32 square = v_load(operand[3], i, lanes);
-    vf32 largest = v_load(operand[4], i, lanes);
-    mean = ((beta1 * mean) + ((v_splat(1.0f) - beta1) * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value))));
-    square = ((beta2 * square) + ((v_splat(1.0f) - beta2) * ((v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)))));
-    largest = v_maximum(largest, square);
-    value = ((shrink * value) - ((step_size * mean) / ((v_sqrt(largest) * correction) + epsilon)));
-    v_store(operand[2], i, lanes, mean);
-    v_store(operand[3], i, lanes, square);
-    v_store(operand[4], i, lanes, largest);
-    v_store(operand[0], i, lanes, value);
+  const v_f32 step_size = f32_splat((float)a->step_size);
+  const v_f32 correction = f32_splat((float)a->correction);
+  const v_f32 beta1 = f32_splat((float)a->beta1);
+  const v_f32 beta2 = f32_splat((float)a->beta2);
+  const v_f32 epsilon = f32_splat((float)a->epsilon);
+  const v_f32 weight_decay = f32_splat((float)a->weight_decay);
+  const v_f32 shrink = f32_splat((float)a->shrink);
+  const v_f32 scale = f32_splat((float)a->scale);
+  const v_f32 limit = f32_splat((float)a->limit);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    v_f32 value = f32_load(operand[0], i);
+    const v_f32 gradient = f32_load(operand[1], i);
+    v_f32 mean = f32_load(operand[2], i);
+    v_f32 square = f32_load(operand[3], i);
+    v_f32 largest = f32_load(operand[4], i);
+    mean = ((beta1 * mean) + ((f32_splat(1.0f) - beta1) * (f32_select(((scale * gradient) > limit), limit, f32_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value))));
+    square = ((beta2 * square) + ((f32_splat(1.0f) - beta2) * ((f32_select(((scale * gradient) > limit), limit, f32_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) * (f32_select(((scale * gradient) > limit), limit, f32_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)))));
+    largest = f32_maximum(largest, square);
+    value = ((shrink * value) - ((step_size * mean) / ((f32_sqrt(largest) * correction) + epsilon)));
+    f32_store(operand[2], i, mean);
+    f32_store(operand[3], i, square);
+    f32_store(operand[4], i, largest);
+    f32_store(operand[0], i, value);
   }
 }
 
 static void rmsprop_update_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_rmsprop_update_arguments *a = arguments;
-  const vf32 learning_rate = v_splat((float)a->learning_rate);
-  const vf32 alpha = v_splat((float)a->alpha);
-  const vf32 epsilon = v_splat((float)a->epsilon);
-  const vf32 weight_decay = v_splat((float)a->weight_decay);
-  const vf32 scale = v_splat((float)a->scale);
-  const vf32 limit = v_splat((float)a->limit);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    vf32 value = v_load(operand[0], i, lanes);
-    const vf32 gradient = v_load(operand[1], i, lanes);
-    vf32 square = v_load(operand[2], i, lanes);
-    square = ((alpha * square) + ((v_splat(1.0f) - alpha) * ((v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)))));
-    value = (value - ((learning_rate * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value))) / (v_sqrt(square) + epsilon)));
-    v_store(operand[2], i, lanes, square);
-    v_store(operand[0], i, lanes, value);
+  const v_f32 learning_rate = f32_splat((float)a->learning_rate);
+  const v_f32 alpha = f32_splat((float)a->alpha);
+  const v_f32 epsilon = f32_splat((float)a->epsilon);
+  const v_f32 weight_decay = f32_splat((float)a->weight_decay);
+  const v_f32 scale = f32_splat((float)a->scale);
+  const v_f32 limit = f32_splat((float)a->limit);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    v_f32 value = f32_load(operand[0], i);
+    const v_f32 gradient = f32_load(operand[1], i);
+    v_f32 square = f32_load(operand[2], i);
+    square = ((alpha * square) + ((f32_splat(1.0f) - alpha) * ((f32_select(((scale * gradient) > limit), limit, f32_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) * (f32_select(((scale * gradient) > limit), limit, f32_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)))));
+    value = (value - ((learning_rate * (f32_select(((scale * gradient) > limit), limit, f32_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value))) / (f32_sqrt(square) + epsilon)));
+    f32_store(operand[2], i, square);
+    f32_store(operand[0], i, value);
   }
 }
 
 static void rmsprop_momentum_update_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_rmsprop_momentum_update_arguments *a = arguments;
-  const vf32 learning_rate = v_splat((float)a->learning_rate);
-  const vf32 alpha = v_splat((float)a->alpha);
-  const vf32 epsilon = v_splat((float)a->epsilon);
-  const vf32 weight_decay = v_splat((float)a->weight_decay);
-  const vf32 momentum = v_splat((float)a->momentum);
-  const vf32 centred = v_splat((float)a->centred);
-  const vf32 scale = v_splat((float)a->scale);
-  const vf32 limit = v_splat((float)a->limit);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    vf32 value = v_load(operand[0], i, lanes);
-    const vf32 gradient = v_load(operand[1], i, lanes);
-    vf32 square = v_load(operand[2], i, lanes);
-    vf32 mean = v_load(operand[3], i, lanes);
-    vf32 velocity = v_load(operand[4], i, lanes);
-    square = ((alpha * square) + ((v_splat(1.0f) - alpha) * ((v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)))));
-    mean = v_select((centred > v_splat(0.0f)), (mean + ((v_splat(1.0f) - alpha) * ((v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) - mean))), mean);
-    velocity = ((momentum * velocity) + ((v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) / (v_sqrt((square - (mean * mean))) + epsilon)));
+  const v_f32 learning_rate = f32_splat((float)a->learning_rate);
+  const v_f32 alpha = f32_splat((float)a->alpha);
+  const v_f32 epsilon = f32_splat((float)a->epsilon);
+  const v_f32 weight_decay = f32_splat((float)a->weight_decay);
+  const v_f32 momentum = f32_splat((float)a->momentum);
+  const v_f32 centred = f32_splat((float)a->centred);
+  const v_f32 scale = f32_splat((float)a->scale);
+  const v_f32 limit = f32_splat((float)a->limit);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    v_f32 value = f32_load(operand[0], i);
+    const v_f32 gradient = f32_load(operand[1], i);
+    v_f32 square = f32_load(operand[2], i);
+    v_f32 mean = f32_load(operand[3], i);
+    v_f32 velocity = f32_load(operand[4], i);
+    square = ((alpha * square) + ((f32_splat(1.0f) - alpha) * ((f32_select(((scale * gradient) > limit), limit, f32_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) * (f32_select(((scale * gradient) > limit), limit, f32_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)))));
+    mean = f32_select((centred > f32_splat(0.0f)), (mean + ((f32_splat(1.0f) - alpha) * ((f32_select(((scale * gradient) > limit), limit, f32_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) - mean))), mean);
+    velocity = ((momentum * velocity) + ((f32_select(((scale * gradient) > limit), limit, f32_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) / (f32_sqrt((square - (mean * mean))) + epsilon)));
     value = (value - (learning_rate * velocity));
-    v_store(operand[2], i, lanes, square);
-    v_store(operand[3], i, lanes, mean);
-    v_store(operand[4], i, lanes, velocity);
-    v_store(operand[0], i, lanes, value);
+    f32_store(operand[2], i, square);
+    f32_store(operand[3], i, mean);
+    f32_store(operand[4], i, velocity);
+    f32_store(operand[0], i, value);
   }
 }
 
 static void adagrad_update_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_adagrad_update_arguments *a = arguments;
-  const vf32 learning_rate = v_splat((float)a->learning_rate);
-  const vf32 epsilon = v_splat((float)a->epsilon);
-  const vf32 weight_decay = v_splat((float)a->weight_decay);
-  const vf32 scale = v_splat((float)a->scale);
-  const vf32 limit = v_splat((float)a->limit);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    vf32 value = v_load(operand[0], i, lanes);
-    const vf32 gradient = v_load(operand[1], i, lanes);
-    vf32 square = v_load(operand[2], i, lanes);
-    square = (square + ((v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value))));
-    value = (value - ((learning_rate * (v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value))) / (v_sqrt(square) + epsilon)));
-    v_store(operand[2], i, lanes, square);
-    v_store(operand[0], i, lanes, value);
+  const v_f32 learning_rate = f32_splat((float)a->learning_rate);
+  const v_f32 epsilon = f32_splat((float)a->epsilon);
+  const v_f32 weight_decay = f32_splat((float)a->weight_decay);
+  const v_f32 scale = f32_splat((float)a->scale);
+  const v_f32 limit = f32_splat((float)a->limit);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    v_f32 value = f32_load(operand[0], i);
+    const v_f32 gradient = f32_load(operand[1], i);
+    v_f32 square = f32_load(operand[2], i);
+    square = (square + ((f32_select(((scale * gradient) > limit), limit, f32_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value)) * (f32_select(((scale * gradient) > limit), limit, f32_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value))));
+    value = (value - ((learning_rate * (f32_select(((scale * gradient) > limit), limit, f32_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))) + (weight_decay * value))) / (f32_sqrt(square) + epsilon)));
+    f32_store(operand[2], i, square);
+    f32_store(operand[0], i, value);
   }
 }
 
 static void lion_update_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_lion_update_arguments *a = arguments;
-  const vf32 learning_rate = v_splat((float)a->learning_rate);
-  const vf32 beta1 = v_splat((float)a->beta1);
-  const vf32 beta2 = v_splat((float)a->beta2);
-  const vf32 shrink = v_splat((float)a->shrink);
-  const vf32 scale = v_splat((float)a->scale);
-  const vf32 limit = v_splat((float)a->limit);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    vf32 value = v_load(operand[0], i, lanes);
-    const vf32 gradient = v_load(operand[1], i, lanes);
-    vf32 mean = v_load(operand[2], i, lanes);
-    value = ((shrink * value) - (learning_rate * v_sign(((beta1 * mean) + ((v_splat(1.0f) - beta1) * v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))))))));
-    mean = ((beta2 * mean) + ((v_splat(1.0f) - beta2) * v_select(((scale * gradient) > limit), limit, v_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient)))));
-    v_store(operand[0], i, lanes, value);
-    v_store(operand[2], i, lanes, mean);
+  const v_f32 learning_rate = f32_splat((float)a->learning_rate);
+  const v_f32 beta1 = f32_splat((float)a->beta1);
+  const v_f32 beta2 = f32_splat((float)a->beta2);
+  const v_f32 shrink = f32_splat((float)a->shrink);
+  const v_f32 scale = f32_splat((float)a->scale);
+  const v_f32 limit = f32_splat((float)a->limit);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    v_f32 value = f32_load(operand[0], i);
+    const v_f32 gradient = f32_load(operand[1], i);
+    v_f32 mean = f32_load(operand[2], i);
+    value = ((shrink * value) - (learning_rate * f32_sign(((beta1 * mean) + ((f32_splat(1.0f) - beta1) * f32_select(((scale * gradient) > limit), limit, f32_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient))))))));
+    mean = ((beta2 * mean) + ((f32_splat(1.0f) - beta2) * f32_select(((scale * gradient) > limit), limit, f32_select(((scale * gradient) < (-limit)), (-limit), (scale * gradient)))));
+    f32_store(operand[0], i, value);
+    f32_store(operand[2], i, mean);
   }
 }
 
 static void bound_update_f32(char *const *operand, int64_t count, const void *arguments) {
   const wk_bound_update_arguments *a = arguments;
-  const vf32 scale = v_splat((float)a->scale);
-  const vf32 limit = v_splat((float)a->limit);
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    vf32 value = v_load(operand[0], i, lanes);
-    value = v_select(((scale * value) > limit), limit, v_select(((scale * value) < (-limit)), (-limit), (scale * value)));
-    v_store(operand[0], i, lanes, value);
+  const v_f32 scale = f32_splat((float)a->scale);
+  const v_f32 limit = f32_splat((float)a->limit);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    v_f32 value = f32_load(operand[0], i);
+    value = f32_select(((scale * value) > limit), limit, f32_select(((scale * value) < (-limit)), (-limit), (scale * value)));
+    f32_store(operand[0], i, value);
   }
 }
 
 static void copy_update_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    vf32 value = v_load(operand[0], i, lanes);
-    const vf32 source = v_load(operand[1], i, lanes);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    v_f32 value = f32_load(operand[0], i);
+    const v_f32 source = f32_load(operand[1], i);
     value = source;
-    v_store(operand[0], i, lanes, value);
+    f32_store(operand[0], i, value);
   }
 }
 
 static void add_update_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES) {
-    const int64_t lanes = count - i;
-    vf32 value = v_load(operand[0], i, lanes);
-    const vf32 source = v_load(operand[1], i, lanes);
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    v_f32 value = f32_load(operand[0], i);
+    const v_f32 source = f32_load(operand[1], i);
     value = (value + source);
-    v_store(operand[0], i, lanes, value);
+    f32_store(operand[0], i, value);
   }
 }
 
-const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[151][WK_REAL_KINDS] = {
+const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[151][WK_KINDS] = {
     [1] = {[WK_KIND_F32] = gelu_exact_f32},
     [2] = {[WK_KIND_F32] = gelu_exact_gradient_x_f32},
     [3] = {[WK_KIND_F32] = gelu_tanh_f32},
@@ -1339,29 +2394,33 @@ const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[151][WK_REAL_KINDS] = 
     [6] = {[WK_KIND_F32] = silu_gradient_x_f32},
     [7] = {[WK_KIND_F32] = elu_f32},
     [8] = {[WK_KIND_F32] = elu_gradient_x_f32},
-    [11] = {[WK_KIND_F32] = leaky_relu_f32},
+    [11] = {[WK_KIND_F32] = leaky_relu_f32, [WK_KIND_F64] = leaky_relu_f64},
     [12] = {[WK_KIND_F32] = leaky_relu_gradient_x_f32},
-    [13] = {[WK_KIND_F32] = prelu_f32},
+    [13] = {[WK_KIND_F32] = prelu_f32, [WK_KIND_F64] = prelu_f64},
     [14] = {[WK_KIND_F32] = prelu_gradient_x_f32},
     [15] = {[WK_KIND_F32] = prelu_gradient_weight_f32},
     [16] = {[WK_KIND_F32] = relu6_f32},
     [17] = {[WK_KIND_F32] = relu6_gradient_x_f32},
+    [18] = {[WK_KIND_F32] = hardtanh_f32},
     [19] = {[WK_KIND_F32] = hardsigmoid_f32},
     [20] = {[WK_KIND_F32] = hardsigmoid_gradient_x_f32},
     [21] = {[WK_KIND_F32] = hardswish_f32},
     [22] = {[WK_KIND_F32] = hardswish_gradient_x_f32},
     [24] = {[WK_KIND_F32] = softplus_f32},
     [25] = {[WK_KIND_F32] = softplus_gradient_x_f32},
+    [26] = {[WK_KIND_F32] = softsign_f32, [WK_KIND_F64] = softsign_f64},
     [27] = {[WK_KIND_F32] = log_sigmoid_f32},
     [28] = {[WK_KIND_F32] = log_sigmoid_gradient_x_f32},
+    [29] = {[WK_KIND_F32] = hardshrink_f32, [WK_KIND_F64] = hardshrink_f64},
+    [30] = {[WK_KIND_F32] = softshrink_f32},
     [32] = {[WK_KIND_F32] = reciprocal_f32, [WK_KIND_F64] = reciprocal_f64},
     [33] = {[WK_KIND_F32] = reciprocal_gradient_x_f32},
-    [34] = {[WK_KIND_F32] = square_f32, [WK_KIND_F64] = square_f64},
+    [34] = {[WK_KIND_F32] = square_f32, [WK_KIND_F64] = square_f64, [WK_KIND_I64] = square_i64, [WK_KIND_I32] = square_i32, [WK_KIND_U8] = square_u8},
     [35] = {[WK_KIND_F32] = square_gradient_x_f32},
-    [36] = {[WK_KIND_F32] = abs_f32},
+    [36] = {[WK_KIND_F32] = abs_f32, [WK_KIND_F64] = abs_f64, [WK_KIND_I64] = abs_i64, [WK_KIND_I32] = abs_i32, [WK_KIND_U8] = abs_u8},
     [37] = {[WK_KIND_F32] = abs_gradient_x_f32},
     [38] = {[WK_KIND_F32] = sign_f32},
-    [39] = {[WK_KIND_F32] = rsqrt_f32},
+    [39] = {[WK_KIND_F32] = rsqrt_f32, [WK_KIND_F64] = rsqrt_f64},
     [40] = {[WK_KIND_F32] = rsqrt_gradient_x_f32},
     [43] = {[WK_KIND_F32] = expm1_f32},
     [44] = {[WK_KIND_F32] = log1p_f32},
@@ -1376,48 +2435,62 @@ const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[151][WK_REAL_KINDS] = 
     [72] = {[WK_KIND_F32] = ceil_f32},
     [73] = {[WK_KIND_F32] = round_f32},
     [74] = {[WK_KIND_F32] = trunc_f32},
-    [75] = {[WK_KIND_F32] = clamp_f32},
+    [75] = {[WK_KIND_F32] = clamp_f32, [WK_KIND_F64] = clamp_f64, [WK_KIND_I64] = clamp_i64},
     [76] = {[WK_KIND_F32] = clamp_gradient_x_f32},
-    [80] = {[WK_KIND_F32] = masked_fill_f32, [WK_KIND_F64] = masked_fill_f64},
+    [77] = {[WK_KIND_F32] = lerp_f32},
+    [78] = {[WK_KIND_F32] = addcmul_f32, [WK_KIND_F64] = addcmul_f64},
+    [79] = {[WK_KIND_F32] = addcdiv_f32, [WK_KIND_F64] = addcdiv_f64},
+    [80] = {[WK_KIND_F32] = masked_fill_f32, [WK_KIND_F64] = masked_fill_f64, [WK_KIND_I64] = masked_fill_i64},
     [81] = {[WK_KIND_F32] = masked_fill_gradient_x_f32},
     [88] = {[WK_KIND_F32] = copysign_f32},
-    [93] = {[WK_KIND_F64] = is_nan_f64},
-    [99] = {[WK_KIND_F64] = logical_not_f64},
+    [89] = {[WK_KIND_F32] = heaviside_f32},
+    [90] = {[WK_KIND_F32] = divide_no_nan_f32, [WK_KIND_F64] = divide_no_nan_f64},
+    [92] = {[WK_KIND_F32] = threshold_f32, [WK_KIND_F64] = threshold_f64, [WK_KIND_I64] = threshold_i64},
+    [93] = {[WK_KIND_F32] = is_nan_f32, [WK_KIND_F64] = is_nan_f64},
+    [94] = {[WK_KIND_F32] = is_infinite_f32},
+    [95] = {[WK_KIND_F32] = is_finite_f32, [WK_KIND_F64] = is_finite_f64},
+    [96] = {[WK_KIND_F32] = logical_and_f32, [WK_KIND_F64] = logical_and_f64, [WK_KIND_I64] = logical_and_i64, [WK_KIND_I32] = logical_and_i32, [WK_KIND_U8] = logical_and_u8, [WK_KIND_BOOL] = logical_and_bool},
+    [97] = {[WK_KIND_F32] = logical_or_f32, [WK_KIND_F64] = logical_or_f64, [WK_KIND_I64] = logical_or_i64, [WK_KIND_I32] = logical_or_i32, [WK_KIND_U8] = logical_or_u8, [WK_KIND_BOOL] = logical_or_bool},
+    [98] = {[WK_KIND_F32] = logical_xor_f32, [WK_KIND_F64] = logical_xor_f64, [WK_KIND_I64] = logical_xor_i64, [WK_KIND_I32] = logical_xor_i32, [WK_KIND_U8] = logical_xor_u8, [WK_KIND_BOOL] = logical_xor_bool},
+    [99] = {[WK_KIND_F32] = logical_not_f32, [WK_KIND_F64] = logical_not_f64, [WK_KIND_I64] = logical_not_i64, [WK_KIND_I32] = logical_not_i32, [WK_KIND_U8] = logical_not_u8, [WK_KIND_BOOL] = logical_not_bool},
+    [100] = {[WK_KIND_I64] = bitwise_and_i64, [WK_KIND_I32] = bitwise_and_i32, [WK_KIND_U8] = bitwise_and_u8, [WK_KIND_BOOL] = bitwise_and_bool},
+    [101] = {[WK_KIND_I64] = bitwise_or_i64, [WK_KIND_I32] = bitwise_or_i32, [WK_KIND_U8] = bitwise_or_u8, [WK_KIND_BOOL] = bitwise_or_bool},
+    [102] = {[WK_KIND_I64] = bitwise_xor_i64, [WK_KIND_I32] = bitwise_xor_i32, [WK_KIND_U8] = bitwise_xor_u8, [WK_KIND_BOOL] = bitwise_xor_bool},
     [105] = {[WK_KIND_F32] = scale_shift_f32},
     [106] = {[WK_KIND_F32] = scale_shift_gradient_mean_f32},
     [107] = {[WK_KIND_F32] = scale_shift_gradient_scale_f32},
     [108] = {[WK_KIND_F32] = running_update_f32},
-    [109] = {[WK_KIND_F32] = add_f32, [WK_KIND_F64] = add_f64},
-    [110] = {[WK_KIND_F32] = subtract_f32, [WK_KIND_F64] = subtract_f64},
-    [111] = {[WK_KIND_F32] = multiply_f32, [WK_KIND_F64] = multiply_f64},
+    [109] = {[WK_KIND_F32] = add_f32, [WK_KIND_F64] = add_f64, [WK_KIND_I64] = add_i64, [WK_KIND_I32] = add_i32, [WK_KIND_U8] = add_u8},
+    [110] = {[WK_KIND_F32] = subtract_f32, [WK_KIND_F64] = subtract_f64, [WK_KIND_I64] = subtract_i64, [WK_KIND_I32] = subtract_i32, [WK_KIND_U8] = subtract_u8},
+    [111] = {[WK_KIND_F32] = multiply_f32, [WK_KIND_F64] = multiply_f64, [WK_KIND_I64] = multiply_i64, [WK_KIND_I32] = multiply_i32, [WK_KIND_U8] = multiply_u8},
     [112] = {[WK_KIND_F32] = divide_f32, [WK_KIND_F64] = divide_f64},
     [113] = {[WK_KIND_F32] = divide_gradient_y_f32},
-    [114] = {[WK_KIND_F32] = maximum_f32, [WK_KIND_F64] = maximum_f64},
+    [114] = {[WK_KIND_F32] = maximum_f32, [WK_KIND_F64] = maximum_f64, [WK_KIND_I64] = maximum_i64, [WK_KIND_I32] = maximum_i32, [WK_KIND_U8] = maximum_u8},
     [115] = {[WK_KIND_F32] = maximum_gradient_x_f32},
     [116] = {[WK_KIND_F32] = maximum_gradient_y_f32},
-    [117] = {[WK_KIND_F32] = minimum_f32, [WK_KIND_F64] = minimum_f64},
+    [117] = {[WK_KIND_F32] = minimum_f32, [WK_KIND_F64] = minimum_f64, [WK_KIND_I64] = minimum_i64, [WK_KIND_I32] = minimum_i32, [WK_KIND_U8] = minimum_u8},
     [118] = {[WK_KIND_F32] = minimum_gradient_x_f32},
     [119] = {[WK_KIND_F32] = minimum_gradient_y_f32},
-    [120] = {[WK_KIND_F32] = negative_f32, [WK_KIND_F64] = negative_f64},
+    [120] = {[WK_KIND_F32] = negative_f32, [WK_KIND_F64] = negative_f64, [WK_KIND_I64] = negative_i64, [WK_KIND_I32] = negative_i32, [WK_KIND_U8] = negative_u8},
     [121] = {[WK_KIND_F32] = exp_f32},
     [122] = {[WK_KIND_F32] = log_f32},
-    [123] = {[WK_KIND_F32] = sqrt_f32},
+    [123] = {[WK_KIND_F32] = sqrt_f32, [WK_KIND_F64] = sqrt_f64},
     [124] = {[WK_KIND_F32] = sqrt_gradient_x_f32},
-    [125] = {[WK_KIND_F32] = relu_f32},
+    [125] = {[WK_KIND_F32] = relu_f32, [WK_KIND_F64] = relu_f64, [WK_KIND_I64] = relu_i64, [WK_KIND_I32] = relu_i32, [WK_KIND_U8] = relu_u8},
     [126] = {[WK_KIND_F32] = relu_gradient_x_f32},
     [127] = {[WK_KIND_F32] = sigmoid_f32},
     [128] = {[WK_KIND_F32] = sigmoid_gradient_x_f32},
     [129] = {[WK_KIND_F32] = tanh_f32},
     [130] = {[WK_KIND_F32] = tanh_gradient_x_f32},
-    [131] = {[WK_KIND_F32] = where_f32, [WK_KIND_F64] = where_f64},
+    [131] = {[WK_KIND_F32] = where_f32, [WK_KIND_F64] = where_f64, [WK_KIND_I64] = where_i64, [WK_KIND_I32] = where_i32, [WK_KIND_U8] = where_u8, [WK_KIND_BOOL] = where_bool},
     [132] = {[WK_KIND_F32] = where_gradient_x_f32},
     [133] = {[WK_KIND_F32] = where_gradient_y_f32},
-    [134] = {[WK_KIND_F32] = equal_f32, [WK_KIND_F64] = equal_f64},
-    [135] = {[WK_KIND_F32] = greater_f32, [WK_KIND_F64] = greater_f64},
-    [136] = {[WK_KIND_F32] = less_f32, [WK_KIND_F64] = less_f64},
-    [137] = {[WK_KIND_F32] = less_equal_f32, [WK_KIND_F64] = less_equal_f64},
-    [138] = {[WK_KIND_F32] = greater_equal_f32, [WK_KIND_F64] = greater_equal_f64},
-    [139] = {[WK_KIND_F32] = not_equal_f32, [WK_KIND_F64] = not_equal_f64},
+    [134] = {[WK_KIND_F32] = equal_f32, [WK_KIND_F64] = equal_f64, [WK_KIND_I64] = equal_i64, [WK_KIND_I32] = equal_i32, [WK_KIND_U8] = equal_u8, [WK_KIND_BOOL] = equal_bool},
+    [135] = {[WK_KIND_F32] = greater_f32, [WK_KIND_F64] = greater_f64, [WK_KIND_I64] = greater_i64, [WK_KIND_I32] = greater_i32, [WK_KIND_U8] = greater_u8},
+    [136] = {[WK_KIND_F32] = less_f32, [WK_KIND_F64] = less_f64, [WK_KIND_I64] = less_i64, [WK_KIND_I32] = less_i32, [WK_KIND_U8] = less_u8},
+    [137] = {[WK_KIND_F32] = less_equal_f32, [WK_KIND_F64] = less_equal_f64, [WK_KIND_I64] = less_equal_i64, [WK_KIND_I32] = less_equal_i32, [WK_KIND_U8] = less_equal_u8},
+    [138] = {[WK_KIND_F32] = greater_equal_f32, [WK_KIND_F64] = greater_equal_f64, [WK_KIND_I64] = greater_equal_i64, [WK_KIND_I32] = greater_equal_i32, [WK_KIND_U8] = greater_equal_u8},
+    [139] = {[WK_KIND_F32] = not_equal_f32, [WK_KIND_F64] = not_equal_f64, [WK_KIND_I64] = not_equal_i64, [WK_KIND_I32] = not_equal_i32, [WK_KIND_U8] = not_equal_u8, [WK_KIND_BOOL] = not_equal_bool},
     [140] = {[WK_KIND_F32] = sgd_plain_update_f32},
     [141] = {[WK_KIND_F32] = sgd_update_f32},
     [142] = {[WK_KIND_F32] = adam_update_f32},

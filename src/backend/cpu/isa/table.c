@@ -33,6 +33,7 @@ const wk_cpu_isa WK_ISA_NAME(wk_cpu_isa) = {
     .normalise = {&WK_ISA_NAME(wk_isa_normalise_f32), &OTHER_NAME(wk_isa_normalise_f64)},
     .attention = {&WK_ISA_NAME(wk_isa_attention_f32), &OTHER_NAME(wk_isa_attention_f64)},
     .recurrent = {&WK_ISA_NAME(wk_isa_recurrent_f32), &OTHER_NAME(wk_isa_recurrent_f64)},
+    .convert = &WK_ISA_NAME(wk_isa_convert),
     .pointwise = WK_ISA_NAME(wk_pointwise_table),
     .reduce = {&WK_ISA_NAME(wk_isa_reduce_f32), &OTHER_NAME(wk_isa_reduce_f64),
                &OTHER_NAME(wk_isa_reduce_i64), &OTHER_NAME(wk_isa_reduce_i32)},

@@ -7,6 +7,7 @@
  * not depend on the width. This is the only file with intrinsics: a fused multiply-add is the one
  * thing vector extensions cannot say. The baseline of x86-64 has none; it rounds twice. */
 
+#include <math.h>
 #include <stdint.h>
 
 #if defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__))
@@ -75,5 +76,56 @@ WK_INLINE wk_f64_vector wk_f64_fma(wk_f64_vector a, wk_f64_vector b, wk_f64_vect
   return a * b + c;
 #endif
 }
+
+/* Square roots; written by lane they become instructions for single numbers where code is small. */
+WK_INLINE wk_f32_vector wk_f32_root(wk_f32_vector x) {
+#if defined(__AVX512F__)
+  return (wk_f32_vector)_mm512_sqrt_ps((__m512)x);
+#elif WK_VECTOR_BYTES == 32
+  return (wk_f32_vector)_mm256_sqrt_ps((__m256)x);
+#else
+  for (int i = 0; i < WK_VECTOR_BYTES / 4; i++) x[i] = sqrtf(x[i]);
+  return x;
+#endif
+}
+WK_INLINE wk_f64_vector wk_f64_root(wk_f64_vector x) {
+#if defined(__AVX512F__)
+  return (wk_f64_vector)_mm512_sqrt_pd((__m512d)x);
+#elif WK_VECTOR_BYTES == 32
+  return (wk_f64_vector)_mm256_sqrt_pd((__m256d)x);
+#else
+  for (int i = 0; i < WK_VECTOR_BYTES / 8; i++) x[i] = sqrt(x[i]);
+  return x;
+#endif
+}
+
+/* A register of f16 as f32 and back, where the processor does that. NaN becomes the one that
+ * base/half.h makes of it. */
+#if defined(__AVX512F__)
+#define WK_HAS_F16
+WK_INLINE wk_f32_vector wk_f16_load(const uint16_t *from) {
+  return (wk_f32_vector)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)from));
+}
+WK_INLINE void wk_f16_store(uint16_t *to, wk_f32_vector x) {
+  const __m512i plain = _mm512_and_si512((__m512i)x, _mm512_set1_epi32((int)0xFFC00000));
+  const __m512i value = _mm512_mask_mov_epi32(
+      (__m512i)x, _mm512_cmp_ps_mask((__m512)x, (__m512)x, _CMP_UNORD_Q),
+      _mm512_or_si512(plain, _mm512_set1_epi32(0x00400000)));
+  _mm256_storeu_si256((__m256i *)(void *)to,
+                      _mm512_cvtps_ph((__m512)value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+#elif WK_VECTOR_BYTES == 32 && defined(__F16C__)
+#define WK_HAS_F16
+WK_INLINE wk_f32_vector wk_f16_load(const uint16_t *from) {
+  return (wk_f32_vector)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)from));
+}
+WK_INLINE void wk_f16_store(uint16_t *to, wk_f32_vector x) {
+  const __m256 nan = _mm256_cmp_ps((__m256)x, (__m256)x, _CMP_UNORD_Q);
+  const __m256 sign = _mm256_and_ps((__m256)x, _mm256_set1_ps(-0.0f));
+  const __m256 plain = _mm256_or_ps(sign, _mm256_castsi256_ps(_mm256_set1_epi32(0x7FC00000)));
+  _mm_storeu_si128((__m128i *)(void *)to, _mm256_cvtps_ph(_mm256_blendv_ps((__m256)x, plain, nan),
+                                                          _MM_FROUND_TO_NEAREST_INT));
+}
+#endif
 
 #endif
