@@ -7,6 +7,7 @@
 #include "autograd/tape.h"
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/kernels.h"
+#include "backend/onednn/onednn.h"
 #include "backend/reference/reference.h"
 #include "device/benchmark.h"
 #include "device/device.h"
@@ -32,6 +33,7 @@ const int wk_device_table_count = sizeof wk_device_table / sizeof *wk_device_tab
 /* ---- kernels, best first; the reference's are every host device's last resort ---- */
 
 static const wk_kernel_list cpu_lists[] = {
+    {wk_onednn_kernels, &wk_onednn_kernel_count},
     {wk_cpu_kernels, &wk_cpu_kernel_count},
     {wk_reference_kernels, &wk_reference_kernel_count},
 };
@@ -58,4 +60,4 @@ static double fma_peak(int dtype, int threads, double seconds) {
   return threads == 1 ? peak.one_thread : peak.all_threads;
 }
 
-const wk_machine_benchmark wk_cpu_benchmark = {fma_peak, wk_cpu_isa_name};
+const wk_machine_benchmark wk_cpu_benchmark = {fma_peak, wk_cpu_isa_name, wk_onednn_describe};

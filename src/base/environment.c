@@ -24,6 +24,12 @@ const wk_variable_record wk_variable_table[WK_VARIABLE_COUNT] = {
     [WK_VARIABLE_ISA] = {"WICK_ISA", "", "",
                          "instruction set of the cpu's kernels; else the best "
                          "the processor has"},
+    [WK_VARIABLE_ONEDNN] = {"WICK_ONEDNN", "", "",
+                            "path of oneDNN's library, or off; else the one beside Wick or the "
+                            "system's, if it is version 3"},
+    [WK_VARIABLE_VERBOSE] = {"WICK_VERBOSE", "", "",
+                             "dispatch prints for each kind of call which kernel runs it and why "
+                             "others do not"},
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

@@ -13,6 +13,8 @@ typedef enum wk_variable {
   WK_VARIABLE_DATA,
   WK_VARIABLE_DEBUG,
   WK_VARIABLE_ISA,
+  WK_VARIABLE_ONEDNN,
+  WK_VARIABLE_VERBOSE,
   WK_VARIABLE_COUNT
 } wk_variable;
 

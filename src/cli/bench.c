@@ -12,7 +12,7 @@
 
 typedef struct part {
   const char *name;
-  void (*run)(bool json);
+  void (*run)(bool json, const char *only);
 } part;
 
 static const part parts[] = {{"gemm", wk_bench_gemm},
@@ -25,7 +25,8 @@ static const char details[] =
     "GFLOP/s and the share of the peak that multiply-adds in registers reach, measured in "
     "between.\n"
     "Best of several repeats; the last line is the geometric mean of the shares.\n"
-    "ops   what calling a small op costs.";
+    "ops   what calling a small op costs.\n"
+    "With TEXT: only the rows whose names contain it.";
 
 int wk_command_bench(int argc, char **argv) {
   bool json = false;
@@ -33,13 +34,13 @@ int wk_command_bench(int argc, char **argv) {
   const wk_option options[] = {wk_threads_option(&threads),
                                wk_json_option(&json, "print JSON, an object for each row")};
   const wk_usage usage = {.command = "bench",
-                          .arguments = "gemm|conv|ops",
+                          .arguments = "gemm|conv|ops [TEXT]",
                           .summary = "Measures kernels on this machine.",
                           .details = details,
                           .options = options,
                           .option_count = 2,
                           .least = 1,
-                          .most = 1};
+                          .most = 2};
   int count;
   const wk_parse_result parsed = wk_options_parse(&usage, argc, argv, &count);
   if (parsed != WK_PARSE_OK) return parsed == WK_PARSE_HELP ? WK_EXIT_OK : WK_EXIT_USAGE;
@@ -48,6 +49,6 @@ int wk_command_bench(int argc, char **argv) {
     if (strcmp(parts[i].name, argv[1]) == 0) chosen = &parts[i];
   if (!chosen) return wk_usage_error("bench", "it measures gemm, conv or ops, not '%s'", argv[1]);
   if (threads > 0) wk_set_thread_count((int)threads);
-  chosen->run(json);
+  chosen->run(json, count > 1 ? argv[2] : NULL);
   return wk_end_with_error();
 }

@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <wick/autograd.h>
 #include <wick/ops.h>
@@ -18,7 +19,7 @@
 #include "ops/dispatch.h"
 #include "ops/records.gen.h"
 
-enum { ROUNDS = 5, ROWS = 64 };
+enum { ROUNDS = 5, ROWS = 128 };
 static const double round_seconds = 0.06, peak_seconds = 0.02;
 
 typedef struct row {
@@ -29,6 +30,7 @@ typedef struct row {
 typedef struct table {
   const char *what; /* "gemm" */
   bool json;
+  const char *only; /* NULL, or what a row's name must contain */
   row rows[ROWS];
   int count;
   double peak; /* the best of all bursts, GFLOP/s */
@@ -59,7 +61,7 @@ static double time_best(table *t, void (*call)(void *context), void *context) {
 
 static void add_row(table *t, const char *name, double operations, void (*call)(void *context),
                     void *context) {
-  if (wk_failed() || t->count == ROWS) return;
+  if (wk_failed() || t->count == ROWS || (t->only && !strstr(name, t->only))) return;
   const double seconds = time_best(t, call, context);
   if (wk_failed()) return;
   row *r = &t->rows[t->count++];
@@ -104,9 +106,9 @@ static void multiply(void *context) {
   wk_matmul(p->a, p->b);
 }
 
-void wk_bench_gemm(bool json) {
+void wk_bench_gemm(bool json, const char *only) {
   static const int64_t sizes[] = {256, 384, 512, 768, 1024, 1536, 2048};
-  table t = {.what = "gemm", .json = json};
+  table t = {.what = "gemm", .json = json, .only = only};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     WK_SCOPE;
     const int64_t n = sizes[i];
@@ -125,12 +127,20 @@ typedef struct layer {
   int64_t batch, size, channels, filters, kernel, stride;
 } layer;
 
-/* Of ResNet-50 (He et al. 2015, arXiv:1512.03385), every size of image and of filter. */
+/* Every different one of ResNet-50 (He et al. 2015, arXiv:1512.03385; strides on the 3x3) and of
+ * VGG-19 (Simonyan and Zisserman 2014, arXiv:1409.1556), images of 224x224. */
 static const layer layers[] = {
-    {8, 56, 64, 64, 1, 1},    {8, 56, 64, 64, 3, 1},   {8, 56, 64, 256, 1, 1},
-    {8, 56, 128, 128, 3, 2},  {8, 28, 128, 128, 3, 1}, {8, 28, 128, 512, 1, 1},
-    {8, 28, 512, 1024, 1, 2}, {8, 14, 256, 256, 3, 1}, {8, 14, 1024, 256, 1, 1},
-    {8, 7, 512, 512, 3, 1},   {8, 7, 512, 2048, 1, 1},
+    {8, 224, 3, 64, 7, 2},    {8, 56, 64, 64, 1, 1},    {8, 56, 64, 64, 3, 1},
+    {8, 56, 64, 256, 1, 1},   {8, 56, 256, 64, 1, 1},   {8, 56, 256, 128, 1, 1},
+    {8, 56, 128, 128, 3, 2},  {8, 28, 128, 512, 1, 1},  {8, 56, 256, 512, 1, 2},
+    {8, 28, 512, 128, 1, 1},  {8, 28, 128, 128, 3, 1},  {8, 28, 512, 256, 1, 1},
+    {8, 28, 256, 256, 3, 2},  {8, 14, 256, 1024, 1, 1}, {8, 28, 512, 1024, 1, 2},
+    {8, 14, 1024, 256, 1, 1}, {8, 14, 256, 256, 3, 1},  {8, 14, 1024, 512, 1, 1},
+    {8, 14, 512, 512, 3, 2},  {8, 7, 512, 2048, 1, 1},  {8, 14, 1024, 2048, 1, 2},
+    {8, 7, 2048, 512, 1, 1},  {8, 7, 512, 512, 3, 1},   {8, 224, 3, 64, 3, 1},
+    {8, 224, 64, 64, 3, 1},   {8, 112, 64, 128, 3, 1},  {8, 112, 128, 128, 3, 1},
+    {8, 56, 128, 256, 3, 1},  {8, 56, 256, 256, 3, 1},  {8, 28, 256, 512, 3, 1},
+    {8, 28, 512, 512, 3, 1},  {8, 14, 512, 512, 3, 1},
 };
 
 typedef struct convolution {
@@ -185,8 +195,8 @@ static void bench_layer(table *t, layer l) {
   }
 }
 
-void wk_bench_conv(bool json) {
-  table t = {.what = "conv", .json = json};
+void wk_bench_conv(bool json, const char *only) {
+  table t = {.what = "conv", .json = json, .only = only};
   for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) bench_layer(&t, layers[i]);
   print_end(&t);
 }

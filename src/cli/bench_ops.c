@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <wick/autograd.h>
 #include <wick/ops.h>
@@ -57,7 +58,7 @@ static double measure(void (*call)(const operands *o), const operands *o) {
   return best;
 }
 
-void wk_bench_ops(bool json) {
+void wk_bench_ops(bool json, const char *only) {
   WK_SCOPE;
   const operands o = {.x = wk_uniform(WK_SHAPE(4, 16)),
                       .y = wk_uniform(WK_SHAPE(4, 16)),
@@ -67,6 +68,7 @@ void wk_bench_ops(bool json) {
                       .leaf = wk_uniform(WK_SHAPE(4, 16))};
   if (!wk_failed()) wk_tensor_set_requires_gradient(o.leaf, true);
   for (size_t i = 0; i < sizeof rows / sizeof *rows && !wk_failed(); i++) {
+    if (only && !strstr(rows[i].name, only)) continue;
     const double nanoseconds = measure(rows[i].call, &o);
     if (wk_failed()) return;
     if (json)

@@ -55,6 +55,9 @@ static void print_lines(const char *processor) {
   printf("wick             %s\n", wk_version());
   printf("processor        %s\n", processor[0] ? processor : "unknown");
   printf("instruction set  %s\n", wk_cpu_benchmark.instruction_set());
+  char onednn[1200];
+  wk_cpu_benchmark.onednn(onednn, sizeof onednn);
+  printf("oneDNN           %s\n", onednn);
   printf("threads          %d\n", wk_thread_count());
   printf("devices         ");
   for (int i = 0; i < wk_device_count(); i++) printf(" %s", wk_device_name_at(i));
@@ -88,14 +91,16 @@ static json_t *datasets_to_json(void) {
 
 static void print_object(const char *processor) {
   json_t *devices = json_array(), *variables = json_object();
+  char onednn[1200];
+  wk_cpu_benchmark.onednn(onednn, sizeof onednn);
   for (int i = 0; i < wk_device_count(); i++)
     json_array_append_new(devices, json_string(wk_device_name_at(i)));
   for (int i = 0; i < WK_VARIABLE_COUNT; i++)
     json_object_set_new(variables, wk_variable_table[i].name,
                         json_string(wk_variable_get((wk_variable)i)));
-  wk_print_json(json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o}", "version", wk_version(),
+  wk_print_json(json_pack("{s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o}", "version", wk_version(),
                           "processor", processor, "instruction_set",
-                          wk_cpu_benchmark.instruction_set(), "threads", wk_thread_count(),
+                          wk_cpu_benchmark.instruction_set(), "onednn", onednn, "threads", wk_thread_count(),
                           "devices", devices, "datasets", datasets_to_json(), "environment",
                           variables));
 }

@@ -2,6 +2,8 @@
 #ifndef WICK_DEVICE_BENCHMARK_H
 #define WICK_DEVICE_BENCHMARK_H
 
+#include <stddef.h>
+
 /* What the processor itself can do, for commands that compare kernels with it. The command sees no
  * backend; src/wick.c defines the table. */
 
@@ -11,6 +13,8 @@ typedef struct wk_machine_benchmark {
   double (*fma_peak)(int dtype, int threads, double seconds);
   /* The instruction set its kernels use: "avx512" and so on; static storage. */
   const char *(*instruction_set)(void);
+  /* Which oneDNN its kernels use, or why none; as snprintf. */
+  size_t (*onednn)(char *buffer, size_t size);
 } wk_machine_benchmark;
 
 extern const wk_machine_benchmark wk_cpu_benchmark;

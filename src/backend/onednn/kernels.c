@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Which calls go to oneDNN. The limits are measured: docs/decisions/onednn.md. */
+
+#include "backend/onednn/onednn.h"
+
+#ifdef WICK_HAVE_ONEDNN
+#include <stdbool.h>
+
+#include "backend/cpu/kernels.h"
+#include "backend/onednn/primitive.h"
+#include "ops/matmul.h"
+#include "ops/records.gen.h"
+#include "ops/window.h"
+
+/* Multiply-adds of an image, and images, from which on it is faster than our own kernels. */
+#define LEAST_CONV2D_WORK 4e6
+#define LEAST_IMAGES 4
+/* The same of a product, whose sizes are to reach the least side each. */
+#define LEAST_SIDE 384
+#define ROW_BLOCKS 4 /* pieces of a product */
+#define MOST_ROWS 512
+
+/* ---- convolution ---- */
+
+/* Fills in the key of a convolution from `x` with `filters`; or says why it is none for oneDNN. */
+static const char *conv2d_key(const wk_kernel_call *call, wk_dnnl_kind kind, const wk_layout *x,
+                              const wk_layout *filters, wk_dnnl_key *key) {
+  if (x->dtype != WK_F32) return "only f32";
+  const wk_conv2d_settings s = wk_conv2d_settings_of(call->op, call->arguments);
+  wk_conv2d_geometry g;
+  if (wk_conv2d_geometry_of(&s, x->dims, filters->dims, &g) != WK_OK) return "its shapes are wrong";
+  if (g.groups != 1) return "only one group";
+  if (g.batch < LEAST_IMAGES) return "fewer than 4 images: too few pieces";
+  const wk_window_axis *axes[] = {&g.window.height, &g.window.width};
+  *key = (wk_dnnl_key){.kind = kind};
+  key->conv2d.channels = g.channels, key->conv2d.out_channels = g.out_channels;
+  double work = (double)g.channels * (double)g.out_channels;
+  for (int i = 0; i < 2; i++) {
+    key->conv2d.x[i] = axes[i]->size, key->conv2d.y[i] = axes[i]->out;
+    key->conv2d.kernel[i] = axes[i]->kernel, key->conv2d.stride[i] = axes[i]->stride;
+    key->conv2d.padding[i] = axes[i]->padding_before;
+    key->conv2d.dilation[i] = axes[i]->dilation;
+    work *= (double)(axes[i]->out * axes[i]->kernel);
+  }
+  return work < LEAST_CONV2D_WORK ? "too little work for an image" : NULL;
+}
+
+static const char *forward_key(const wk_kernel_call *call, wk_dnnl_key *key) {
+  const char *why =
+      conv2d_key(call, WK_DNNL_CONV2D, &call->inputs[0].layout, &call->inputs[1].layout, key);
+  key->has_bias = call->inputs[2].data != NULL;
+  return why;
+}
+
+static const char *data_key(const wk_kernel_call *call, wk_dnnl_key *key) {
+  const char *why =
+      conv2d_key(call, WK_DNNL_CONV2D_DATA, &call->outputs[0].layout, &call->inputs[1].layout, key);
+  return why ? why : key->conv2d.channels < 16 ? "fewer than 16 channels" : NULL;
+}
+
+/* ---- products ---- */
+
+static bool is_matrix(const wk_layout *layout) {
+  return layout->strides[0] == 1 || layout->strides[1] == 1;
+}
+
+static int64_t rows_of_block(int64_t rows) {
+  const int64_t wanted = rows / ROW_BLOCKS;
+  return wanted < MOST_ROWS ? wanted : MOST_ROWS;
+}
+
+static const char *matmul_key(const wk_kernel_call *call, wk_dnnl_key *key) {
+  const wk_layout *a = &call->inputs[0].layout, *b = &call->inputs[1].layout;
+  if (a->dtype != WK_F32) return "only f32";
+  if (a->rank != 2 || b->rank != 2) return "only two matrices";
+  const int64_t m = a->dims[0], k = a->dims[1], n = b->dims[1];
+  if (m < LEAST_SIDE || n < LEAST_SIDE || k < LEAST_SIDE) return "a side below 384";
+  if (!is_matrix(a) || !is_matrix(b)) return "strides along both sides";
+  const int64_t rows = rows_of_block(m);
+  *key = (wk_dnnl_key){.kind = WK_DNNL_MATMUL};
+  key->matmul.rows = rows, key->matmul.n = n, key->matmul.k = k, key->matmul.c_stride = n;
+  for (int i = 0; i < 2; i++)
+    key->matmul.a_strides[i] = a->strides[i], key->matmul.b_strides[i] = b->strides[i];
+  return NULL;
+}
+
+/* ---- the entries ---- */
+
+typedef const char *(*key_function)(const wk_kernel_call *call, wk_dnnl_key *key);
+
+static const char *refuse(const wk_kernel_call *call, key_function find_key) {
+  wk_dnnl_key key;
+  const char *why = find_key(call, &key);
+  if (why) return why;
+  wk_dnnl_primitive *primitive = wk_dnnl_primitive_take(&key, &why);
+  if (primitive) wk_dnnl_primitive_give_back(primitive);
+  return primitive ? NULL : why;
+}
+
+static const char *refuse_forward(const wk_kernel_call *call) { return refuse(call, forward_key); }
+static const char *refuse_data(const wk_kernel_call *call) { return refuse(call, data_key); }
+static const char *refuse_matmul(const wk_kernel_call *call) { return refuse(call, matmul_key); }
+
+/* Runs a call that was not refused. */
+static wk_status run(const wk_kernel_call *call, key_function find_key, wk_dnnl_call *pieces) {
+  wk_dnnl_key key;
+  const char *why = find_key(call, &key);
+  wk_dnnl_primitive *primitive = why ? NULL : wk_dnnl_primitive_take(&key, &why);
+  if (!primitive) return wk_fail(WK_ERROR_DEVICE, "oneDNN: %s", why);
+  pieces->primitive = primitive;
+  const wk_status status = wk_dnnl_run(pieces);
+  wk_dnnl_primitive_give_back(primitive);
+  return status;
+}
+
+static int64_t image_bytes(const wk_layout *images) { return images->strides[0] * 4; }
+
+static wk_status run_conv2d(const wk_kernel_call *call, key_function find_key, const void *bias) {
+  const wk_operand *from = &call->inputs[0], *to = &call->outputs[0];
+  wk_dnnl_call pieces = {.count = from->layout.dims[0],
+                         .from = from->data,
+                         .weights = call->inputs[1].data,
+                         .bias = bias,
+                         .to = to->data,
+                         .from_step = image_bytes(&from->layout),
+                         .to_step = image_bytes(&to->layout)};
+  return run(call, find_key, &pieces);
+}
+
+static wk_status run_forward(const wk_kernel_call *call) {
+  return run_conv2d(call, forward_key, call->inputs[2].data);
+}
+
+static wk_status run_data(const wk_kernel_call *call) { return run_conv2d(call, data_key, NULL); }
+
+/* Rows left over by blocks of equal size are our own kernel's. */
+static wk_status run_matmul(const wk_kernel_call *call) {
+  const wk_operand *a = &call->inputs[0], *b = &call->inputs[1], *c = &call->outputs[0];
+  const int64_t m = a->layout.dims[0], n = b->layout.dims[1], rows = rows_of_block(m);
+  wk_dnnl_call pieces = {.count = m / rows,
+                         .from = a->data,
+                         .weights = b->data,
+                         .to = c->data,
+                         .from_step = rows * a->layout.strides[0] * 4,
+                         .to_step = rows * n * 4};
+  const wk_status status = run(call, matmul_key, &pieces);
+  const int64_t done = pieces.count * rows;
+  if (status != WK_OK || done == m) return status;
+  const wk_cpu_gemm_operands rest = {.m = m - done,
+                                     .n = n,
+                                     .k = a->layout.dims[1],
+                                     .a = a->data + done * a->layout.strides[0] * 4,
+                                     .a_row_stride = a->layout.strides[0],
+                                     .a_column_stride = a->layout.strides[1],
+                                     .b = b->data,
+                                     .b_row_stride = b->layout.strides[0],
+                                     .b_column_stride = b->layout.strides[1],
+                                     .c = c->data + done * n * 4,
+                                     .c_row_stride = n};
+  return wk_cpu_gemm(WK_F32, &rest);
+}
+
+const wk_kernel wk_onednn_kernels[] = {
+    {WK_OP_MATMUL, "onednn:matmul", true, refuse_matmul, run_matmul},
+    {WK_OP_CONV2D, "onednn:conv2d", false, refuse_forward, run_forward},
+    {WK_OP_CONV2D_DATA_GRADIENT, "onednn:conv2d_data_gradient", false, refuse_data, run_data},
+};
+const int wk_onednn_kernel_count = sizeof wk_onednn_kernels / sizeof *wk_onednn_kernels;
+
+#endif
