@@ -13,6 +13,7 @@
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/patches.h"
 #include "backend/cpu/product.h"
+#include "backend/cpu/weight_gradient.h"
 
 static wk_patches patches_of_x(wk_isa_real real, const wk_cpu_conv2d_shape *s, const char *x) {
   return (wk_patches){
@@ -90,6 +91,8 @@ wk_status wk_cpu_conv2d_weight_gradient(wk_dtype dtype, const wk_cpu_conv2d_shap
                                         const void *y_gradient, void *weight_gradient) {
   if (wk_is_depthwise(s))
     return wk_cpu_depthwise_weight_gradient(dtype, s, x, y_gradient, weight_gradient);
+  if (wk_weight_gradient_fits(dtype, s))
+    return wk_weight_gradient_run(s, x, y_gradient, weight_gradient);
   const wk_isa_real real = wk_isa_real_of(dtype);
   const int64_t element = (int64_t)wk_isa_real_size(real);
   const int64_t group_channels = s->channels / s->groups, group_out = s->out_channels / s->groups;

@@ -41,11 +41,24 @@ typedef void (*wk_tile_function)(int64_t depth, const void *a, const void *b, in
 typedef void (*wk_move_function)(void *to, int64_t to_stride, const void *from, int64_t from_stride,
                                  int64_t rows, int64_t columns);
 
+/* Pairs of rows, one of a and one of b, that lie in lines of `columns`, `lines` of them in each of
+ * `planes`; steps in elements. */
+typedef struct wk_outer_walk {
+  int64_t planes, lines, columns;
+  int64_t a_plane, a_line, a_step;
+  int64_t b_plane, b_line, b_step;
+} wk_outer_walk;
+
+/* c[i][j] += the sum over all pairs of a[i] * b[j], for one tile of c. */
+typedef void (*wk_outer_function)(const wk_outer_walk *walk, const void *a, const void *b, void *c,
+                                  int64_t c_stride);
+
 typedef struct wk_isa_product {
   int row_step; /* tiles have row_step * (1 .. row_steps) rows */
   int row_steps;
   int vector_columns;             /* and one or two vectors of columns */
   wk_tile_function tile[2][3][2]; /* [order of a][row steps - 1][vectors - 1] */
+  wk_outer_function outer[3][2];  /* [row steps - 1][vectors - 1]; f32 only, else NULL */
   wk_move_function copy, transpose;
   void (*add)(void *to, const void *from, int64_t count); /* to += from */
   /* Runs `rounds` rounds of independent multiply-adds in registers; returns how many operations one

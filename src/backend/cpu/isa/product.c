@@ -29,12 +29,14 @@
 #endif
 
 #define REAL float
+#define WITH_OUTER
 #define OF_VECTOR(name) wk_f32_##name
 #define OF_REAL(name) name##_f32
 #include "backend/cpu/isa/product_real.h"
 #undef REAL
 #undef OF_VECTOR
 #undef OF_REAL
+#undef WITH_OUTER
 
 #define REAL double
 #define OF_VECTOR(name) wk_f64_##name
@@ -50,14 +52,25 @@
 #define PAIRS(name, type)                                                                          \
   { PAIR(name, 1, type), PAIR(name, 2, type) }
 #endif
+#if ROW_STEPS > 2
+#define OUTERS                                                                                     \
+  {                                                                                                \
+    {outer_1_1, outer_1_2}, {outer_2_1, outer_2_2}, { outer_3_1, outer_3_2 }                       \
+  }
+#else
+#define OUTERS                                                                                     \
+  {                                                                                                \
+    {outer_1_1, outer_1_2}, { outer_2_1, outer_2_2 }                                               \
+  }
+#endif
 #define TILES(type)                                                                                \
   { PAIRS(row, type), PAIRS(depth, type) }
 
 const wk_isa_product WK_ISA_NAME(wk_isa_product_f32) = {
-    ROW_STEP, ROW_STEPS, WK_VECTOR_BYTES / 4, TILES(f32), copy_f32, transpose_f32,
+    ROW_STEP, ROW_STEPS, WK_VECTOR_BYTES / 4, TILES(f32), OUTERS, copy_f32, transpose_f32,
     add_f32,  peak_f32,
 };
 const wk_isa_product WK_ISA_NAME(wk_isa_product_f64) = {
-    ROW_STEP, ROW_STEPS, WK_VECTOR_BYTES / 8, TILES(f64), copy_f64, transpose_f64,
+    ROW_STEP, ROW_STEPS, WK_VECTOR_BYTES / 8, TILES(f64), {{0}}, copy_f64, transpose_f64,
     add_f64,  peak_f64,
 };

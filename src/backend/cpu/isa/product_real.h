@@ -13,6 +13,7 @@
 #define vector_fma OF_VECTOR(fma)
 #define tile_sums OF_REAL(tile_sums)
 #define tile OF_REAL(tile)
+#define outer OF_REAL(outer)
 #define copy OF_REAL(copy)
 #define four OF_REAL(four)
 #define four_anywhere OF_REAL(four_anywhere)
@@ -86,6 +87,53 @@ TILES(3)
 
 /* Rows lie far apart, where the processor foresees nothing. */
 #define PREFETCH_ROWS 8
+
+#ifdef WITH_OUTER
+WK_INLINE void outer(int rows, int vectors, const wk_outer_walk *walk, const REAL *a, const REAL *b,
+                     REAL *c, int64_t c_stride) {
+  vector sums[WK_PRODUCT_MAX_TILE_ROWS][2];
+  WK_UNROLL
+  for (int i = 0; i < rows; i++)
+    for (int v = 0; v < vectors; v++) sums[i][v] = (vector){0};
+  for (int64_t plane = 0; plane < walk->planes; plane++)
+    for (int64_t line = 0; line < walk->lines; line++) {
+      const REAL *left = a + plane * walk->a_plane + line * walk->a_line;
+      const REAL *row = b + plane * walk->b_plane + line * walk->b_line;
+      for (int64_t k = walk->columns; k > 0; k--, left += walk->a_step, row += walk->b_step) {
+        vector right[2];
+        WK_UNROLL
+        for (int v = 0; v < vectors; v++) right[v] = vector_load(row + v * LANES);
+        WK_UNROLL
+        for (int i = 0; i < rows; i++) {
+          const vector factor = vector_broadcast(left[i]);
+          WK_UNROLL
+          for (int v = 0; v < vectors; v++) sums[i][v] = vector_fma(factor, right[v], sums[i][v]);
+        }
+      }
+    }
+  WK_UNROLL
+  for (int i = 0; i < rows; i++)
+    for (int v = 0; v < vectors; v++) {
+      REAL *to = c + i * c_stride + v * LANES;
+      vector_store(to, vector_load(to) + sums[i][v]);
+    }
+}
+
+#define OUTER(steps, vectors)                                                                      \
+  static void outer_##steps##_##vectors(const wk_outer_walk *walk, const void *a, const void *b,   \
+                                        void *c, int64_t c_stride) {                               \
+    outer((steps)*ROW_STEP, vectors, walk, a, b, c, c_stride);                                     \
+  }
+OUTER(1, 1)
+OUTER(1, 2)
+OUTER(2, 1)
+OUTER(2, 2)
+#if ROW_STEPS > 2
+OUTER(3, 1)
+OUTER(3, 2)
+#endif
+#undef OUTER
+#endif
 
 static void copy(void *to_, int64_t to_stride, const void *from_, int64_t from_stride, int64_t rows,
                  int64_t columns) {

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* weight gradient [O, taps, C] = sum over pixels of y gradient [pixel, O] times x [pixel + tap, C]:
+ * outer products of rows that lie side by side already, so nothing is packed. A tile of the result
+ * stays in registers over a block of pixels; the block's rows of x and of y's gradient stay in the
+ * second cache while tiles go by.
+ *
+ * Work is cut into items: some output channels, some input channels, some taps, some images. All
+ * cuts follow from the shape alone, and sums over images are added in order, so bits depend on
+ * nothing else. */
+
+#include "backend/cpu/weight_gradient.h"
+
+#include <string.h>
+
+#include "backend/cpu/isa.h"
+#include "backend/cpu/scratch.h"
+#include "base/parallel.h"
+
+#define BLOCK_PIXELS 256
+#define MOST_OUT 128 /* channels of an item */
+#define MOST_IN 512
+#define SLICE_BYTES (256 << 10)  /* of the result, for an item: stays in the second cache */
+#define ITEMS 16                 /* enough to share out evenly */
+#define PARTIAL_BYTES (16 << 20) /* of all sums over some of the images */
+
+typedef struct plan {
+  const wk_cpu_conv2d_shape *shape;
+  const wk_isa_product *isa;
+  const float *x, *y_gradient;
+  float *result, *partials;
+  int64_t taps, row; /* of the filter; elements of a row of the result */
+  int64_t out_step, out_parts, in_step, in_parts, tap_step, tap_parts, image_step, image_parts;
+} plan;
+
+/* What an item covers, end excluded. */
+typedef struct item {
+  int64_t out, out_end, in, in_end, tap, tap_end, image, image_end;
+  float *result; /* [O, taps, C] of its images */
+} item;
+
+/* Pixels of the result: an image's rows, or whole images. */
+typedef struct block {
+  int64_t image, images, row, rows;
+} block;
+
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+bool wk_weight_gradient_fits(wk_dtype dtype, const wk_cpu_conv2d_shape *s) {
+  return dtype == WK_F32 && s->groups == 1 && s->channels % 16 == 0 && s->out_channels % 4 == 0 &&
+         s->batch * s->out_height * s->out_width >= BLOCK_PIXELS;
+}
+
+static plan make_plan(const wk_cpu_conv2d_shape *s) {
+  plan p = {.shape = s, .isa = wk_cpu_isa_get()->product[WK_ISA_F32]};
+  p.taps = s->kernel_height * s->kernel_width, p.row = p.taps * s->channels;
+  p.out_step = smaller(s->out_channels, MOST_OUT);
+  p.in_step = smaller(s->channels, MOST_IN);
+  p.out_parts = divide_up(s->out_channels, p.out_step);
+  p.in_parts = divide_up(s->channels, p.in_step);
+  const int64_t tap_bytes = p.out_step * p.in_step * (int64_t)sizeof(float);
+  p.tap_parts = divide_up(p.taps, larger(1, SLICE_BYTES / tap_bytes));
+  p.tap_step = divide_up(p.taps, p.tap_parts);
+  p.tap_parts = divide_up(p.taps, p.tap_step);
+  const int64_t items = p.out_parts * p.in_parts * p.tap_parts;
+  const int64_t most = PARTIAL_BYTES / (s->out_channels * p.row * (int64_t)sizeof(float));
+  const int64_t parts = larger(1, smaller(smaller(s->batch, most), divide_up(ITEMS, items)));
+  p.image_step = divide_up(s->batch, parts);
+  p.image_parts = divide_up(s->batch, p.image_step);
+  return p;
+}
+
+/* ---- one item ---- */
+
+/* Output places [*first, *last) whose tap at `offset` lies inside x. */
+static void find_inside(int64_t out, int64_t size, int64_t stride, int64_t offset, int64_t *first,
+                        int64_t *last) {
+  *first = offset >= 0 ? 0 : smaller(out, divide_up(-offset, stride));
+  *last = offset >= size ? 0 : smaller(out, (size - 1 - offset) / stride + 1);
+  if (*last < *first) *last = *first;
+}
+
+static void join_lines(wk_outer_walk *w) {
+  if (w->a_line == w->a_step * w->columns && w->b_line == w->b_step * w->columns)
+    w->columns *= w->lines, w->lines = 1;
+  if (w->lines == 1 && w->a_plane == w->a_step * w->columns && w->b_plane == w->b_step * w->columns)
+    w->columns *= w->planes, w->planes = 1;
+}
+
+static void run_tiles(const plan *p, const item *it, const wk_outer_walk *walk, int64_t tap,
+                      const float *a, const float *b) {
+  const int64_t lanes = p->isa->vector_columns, step = p->isa->row_step;
+  for (int64_t in = it->in, width; in < it->in_end; in += width) {
+    width = smaller(2 * lanes, it->in_end - in);
+    for (int64_t out = it->out, rows; out < it->out_end; out += rows) {
+      rows = smaller(step * p->isa->row_steps, it->out_end - out);
+      p->isa->outer[rows / step - 1][width / lanes - 1](
+          walk, a + out, b + in, it->result + out * p->row + tap * p->shape->channels + in, p->row);
+    }
+  }
+}
+
+static void run_tap(const plan *p, const item *it, const block *at, int64_t tap) {
+  const wk_cpu_conv2d_shape *s = p->shape;
+  const int64_t down = tap / s->kernel_width * s->dilation_height - s->padding_top;
+  const int64_t across = tap % s->kernel_width * s->dilation_width - s->padding_left;
+  int64_t row, row_end, column, column_end;
+  find_inside(s->out_height, s->height, s->stride_height, down, &row, &row_end);
+  find_inside(s->out_width, s->width, s->stride_width, across, &column, &column_end);
+  row = larger(row, at->row), row_end = smaller(row_end, at->row + at->rows);
+  if (row >= row_end || column >= column_end) return;
+  wk_outer_walk walk = {.planes = at->images,
+                        .lines = row_end - row,
+                        .columns = column_end - column,
+                        .a_plane = s->out_height * s->out_width * s->out_channels,
+                        .a_line = s->out_width * s->out_channels,
+                        .a_step = s->out_channels,
+                        .b_plane = s->height * s->width * s->channels,
+                        .b_line = s->stride_height * s->width * s->channels,
+                        .b_step = s->stride_width * s->channels};
+  const float *a =
+      p->y_gradient + at->image * walk.a_plane + row * walk.a_line + column * walk.a_step;
+  const float *b =
+      p->x + at->image * walk.b_plane +
+      ((row * s->stride_height + down) * s->width + column * s->stride_width + across) *
+          s->channels;
+  join_lines(&walk);
+  run_tiles(p, it, &walk, tap, a, b);
+}
+
+static void run_item(const plan *p, const item *it) {
+  const wk_cpu_conv2d_shape *s = p->shape;
+  const int64_t images = larger(1, BLOCK_PIXELS / (s->out_height * s->out_width));
+  const int64_t rows = images > 1 ? s->out_height : larger(1, BLOCK_PIXELS / s->out_width);
+  for (int64_t out = it->out; out < it->out_end; out++)
+    for (int64_t tap = it->tap; tap < it->tap_end; tap++)
+      memset(it->result + out * p->row + tap * s->channels + it->in, 0,
+             (size_t)(it->in_end - it->in) * sizeof(float));
+  for (int64_t image = it->image; image < it->image_end; image += images)
+    for (int64_t row = 0; row < s->out_height; row += rows) {
+      const block at = {image, smaller(images, it->image_end - image), row,
+                        smaller(rows, s->out_height - row)};
+      for (int64_t tap = it->tap; tap < it->tap_end; tap++) run_tap(p, it, &at, tap);
+    }
+}
+
+/* ---- all of them ---- */
+
+static void run_items(void *context, int64_t begin, int64_t end) {
+  const plan *p = context;
+  const wk_cpu_conv2d_shape *s = p->shape;
+  for (int64_t i = begin; i < end; i++) {
+    int64_t rest = i;
+    const int64_t tap = rest % p->tap_parts * p->tap_step;
+    const int64_t in = (rest /= p->tap_parts) % p->in_parts * p->in_step;
+    const int64_t out = (rest /= p->in_parts) % p->out_parts * p->out_step;
+    const int64_t part = rest / p->out_parts, image = part * p->image_step;
+    const item it = {.out = out,
+                     .out_end = smaller(out + p->out_step, s->out_channels),
+                     .in = in,
+                     .in_end = smaller(in + p->in_step, s->channels),
+                     .tap = tap,
+                     .tap_end = smaller(tap + p->tap_step, p->taps),
+                     .image = image,
+                     .image_end = smaller(image + p->image_step, s->batch),
+                     .result = p->image_parts > 1 ? p->partials + part * s->out_channels * p->row
+                                                  : p->result};
+    run_item(p, &it);
+  }
+}
+
+static void add_partials(void *context, int64_t begin, int64_t end) {
+  const plan *p = context;
+  const int64_t size = p->shape->out_channels * p->row, count = (end - begin) * p->row;
+  float *to = p->result + begin * p->row;
+  const float *from = p->partials + begin * p->row;
+  memcpy(to, from, (size_t)count * sizeof(float));
+  for (int64_t i = 1; i < p->image_parts; i++) p->isa->add(to, from + i * size, count);
+}
+
+wk_status wk_weight_gradient_run(const wk_cpu_conv2d_shape *shape, const float *x,
+                                 const float *y_gradient, float *weight_gradient) {
+  plan p = make_plan(shape);
+  p.x = x, p.y_gradient = y_gradient, p.result = weight_gradient;
+  if (p.image_parts > 1) {
+    p.partials =
+        wk_cpu_scratch((size_t)(p.image_parts * shape->out_channels * p.row) * sizeof(float));
+    if (!p.partials) return WK_ERROR_MEMORY;
+  }
+  wk_parallel_for(p.image_parts * p.out_parts * p.in_parts * p.tap_parts, 1, run_items, &p);
+  if (p.image_parts > 1) wk_parallel_for(shape->out_channels, 16, add_partials, &p);
+  return WK_OK;
+}
