@@ -633,7 +633,7 @@ OPS = {
         ['y'], False),
     "nan_to_num": Op(
         [("x", ctypes.c_void_p), ("nan", ctypes.c_double), ("positive_infinity", ctypes.c_double), ("negative_infinity", ctypes.c_double)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
         [("nan", "double", False, 0, -INF, INF), ("positive_infinity", "double", False, 0, -INF, INF), ("negative_infinity", "double", False, 0, -INF, INF)],
         ['y'], False),
     "embedding": Op(
@@ -943,7 +943,7 @@ OPS = {
         ['y'], False),
     "signbit": Op(
         [("x", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
         [],
         ['y'], False),
     "is_nan": Op(
@@ -1193,12 +1193,12 @@ OPS = {
         ['result'], False),
     "maximum": Op(
         [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
         [],
         ['result'], False),
     "minimum": Op(
         [("x", ctypes.c_void_p), ("y", ctypes.c_void_p)],
-        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8'], False, False)],
+        [('x', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False), ('y', ['f32', 'f64', 'f16', 'bf16', 'i64', 'i32', 'i16', 'i8', 'u8', 'bool'], False, False)],
         [],
         ['result'], False),
     "negative": Op(

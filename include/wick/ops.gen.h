@@ -967,8 +967,9 @@ typedef struct wk_clamp_arguments {
   double max; /* the largest result; INFINITY: none */
 } wk_clamp_arguments;
 /* x, but not below min and not above max; max where min is above it. NaN stays NaN. Bounds that
- * are tensors: wk_maximum and wk_minimum. For integers the bounds lose their fractions. Dtypes:
- * x: number. Result in the innermost scope; NULL on failure. [any thread] */
+ * are tensors: wk_maximum and wk_minimum. For integers the bounds lose their fractions. The
+ * gradient at both ends is 0. Dtypes: x: number. Result in the innermost scope; NULL on failure.
+ * [any thread] */
 WK_API wk_tensor *wk_clamp_at(wk_place here, const wk_clamp_arguments *arguments);
 
 typedef struct wk_lerp_arguments {
@@ -1191,7 +1192,7 @@ typedef struct wk_nan_to_num_arguments {
   double positive_infinity; /* in place of infinity; the largest finite number if not given (-0.0 for zero) */
   double negative_infinity; /* in place of -infinity; the least finite number if not given (-0.0 for zero) */
 } wk_nan_to_num_arguments;
-/* x with what is not finite replaced; whole numbers stay. Dtypes: x: number. Result in the
+/* x with what is not finite replaced; whole numbers and bits stay. Dtypes: x: any. Result in the
  * innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_nan_to_num_at(wk_place here, const wk_nan_to_num_arguments *arguments);
 
@@ -1861,7 +1862,7 @@ typedef struct wk_signbit_arguments {
   wk_tensor *x;
 } wk_signbit_arguments;
 /* Whether the sign of x is set, as bool: of negative numbers, of -0 and of some NaN. Dtypes: x:
- * number. Result in the innermost scope; NULL on failure. [any thread] */
+ * any. Result in the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_signbit_at(wk_place here, const wk_signbit_arguments *arguments);
 
 typedef struct wk_is_nan_arguments {
@@ -2426,8 +2427,9 @@ typedef struct wk_maximum_arguments {
   wk_tensor *x;
   wk_tensor *y;
 } wk_maximum_arguments;
-/* The larger of x and y, NaN if either is. Where they are equal the gradient is shared. Dtypes:
- * x: number; y: number. Result in the innermost scope; NULL on failure. [any thread] */
+/* The larger of x and y, NaN if either is; of bits whether either is set. Where they are equal
+ * the gradient is shared. Dtypes: x: any; y: any. Result in the innermost scope; NULL on failure.
+ * [any thread] */
 WK_API wk_tensor *wk_maximum_at(wk_place here, const wk_maximum_arguments *arguments);
 
 typedef struct wk_minimum_arguments {
@@ -2435,8 +2437,9 @@ typedef struct wk_minimum_arguments {
   wk_tensor *x;
   wk_tensor *y;
 } wk_minimum_arguments;
-/* The smaller of x and y, NaN if either is. Where they are equal the gradient is shared. Dtypes:
- * x: number; y: number. Result in the innermost scope; NULL on failure. [any thread] */
+/* The smaller of x and y, NaN if either is; of bits whether both are set. Where they are equal
+ * the gradient is shared. Dtypes: x: any; y: any. Result in the innermost scope; NULL on failure.
+ * [any thread] */
 WK_API wk_tensor *wk_minimum_at(wk_place here, const wk_minimum_arguments *arguments);
 
 typedef struct wk_negative_arguments {

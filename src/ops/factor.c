@@ -123,10 +123,13 @@ wk_status wk_infer_determinant(wk_call *call) {
   return status != WK_OK ? status : infer_behind(call, 0, 0, 0, 0);
 }
 
+/* y times the inverse, which in f16 may overflow where the gradient does not. */
 wk_status wk_vjp_determinant(wk_vjp *vjp) {
-  wk_tensor *factor = wk_multiply(vjp->output_gradients[0], vjp->outputs[0]);
-  wk_tensor *inverse = wk_transposed(wk_inverse(vjp->inputs[0]));
-  vjp->input_gradients[0] = wk_multiply(as_column(as_column(factor)), inverse);
+  wk_tensor *given = vjp->inputs[0], *x = wk_to_accumulate(given);
+  wk_tensor *y = x == given ? vjp->outputs[0] : wk_determinant(x);
+  wk_tensor *factor = wk_multiply(wk_cast_if_other(vjp->output_gradients[0], x->layout.dtype), y);
+  wk_tensor *gradient = wk_multiply(as_column(as_column(factor)), wk_transposed(wk_inverse(x)));
+  vjp->input_gradients[0] = wk_cast_if_other(gradient, given->layout.dtype);
   return wk_error_status();
 }
 

@@ -22,7 +22,7 @@ static wk_tensor *distance(wk_tensor *x, wk_tensor *y) {
 
 wk_tensor *wk_softplus_of(wk_tensor *x) {
   wk_tensor *small = wk_exp(wk_minimum(x, wk_negative(x)));
-  return wk_add(wk_at_least(x, 0), wk_log(wk_plus(small, 1)));
+  return wk_add(wk_at_least(x, 0), wk_log1p(small));
 }
 
 static wk_tensor *weighted(wk_tensor *losses, wk_tensor *weight) {

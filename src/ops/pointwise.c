@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "base/error.h"
-#include "ops/records.gen.h"
+#include "ops/build.h"
 
 wk_status wk_composite_logit(wk_call *call) {
   const wk_logit_arguments *a = call->arguments;
@@ -105,8 +105,10 @@ wk_status wk_vjp_trigamma(wk_vjp *vjp) {
 
 wk_status wk_vjp_polygamma(wk_vjp *vjp) {
   const wk_polygamma_arguments *a = vjp->arguments;
-  wk_tensor *g = vjp->output_gradients[0];
-  vjp->input_gradients[0] = wk_multiply(g, wk_polygamma(vjp->inputs[0], a->order + 1));
+  wk_tensor *x = vjp->inputs[0], *wide = wk_to_accumulate(x); /* f16 ends soon below a pole */
+  wk_tensor *slope = wk_polygamma(wide, a->order + 1);
+  wk_tensor *g = wk_cast_if_other(vjp->output_gradients[0], wide->layout.dtype);
+  vjp->input_gradients[0] = wk_cast_if_other(wk_multiply(g, slope), x->layout.dtype);
   return wk_error_status();
 }
 

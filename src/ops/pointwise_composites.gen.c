@@ -115,17 +115,12 @@ wk_status wk_composite_frac(wk_call *call) {
 
 wk_status wk_composite_clamp_gradient_x(wk_call *call) {
   const wk_clamp_gradient_x_arguments *a = call->arguments;
-  call->outputs[0] = wk_where(wk_logical_and(wk_greater_equal(call->inputs[1], wk_scalar(a->min)), wk_less_equal(call->inputs[1], wk_scalar(a->max))), call->inputs[0], wk_scalar(0.0));
+  call->outputs[0] = wk_where(wk_logical_and(wk_greater(call->inputs[1], wk_scalar(a->min)), wk_less(call->inputs[1], wk_scalar(a->max))), call->inputs[0], wk_scalar(0.0));
   return wk_error_status();
 }
 
 wk_status wk_composite_masked_fill_gradient_x(wk_call *call) {
   call->outputs[0] = wk_where(call->inputs[1], wk_scalar(0.0), call->inputs[0]);
-  return wk_error_status();
-}
-
-wk_status wk_composite_logaddexp2(wk_call *call) {
-  call->outputs[0] = wk_divide(wk_logaddexp(wk_multiply(call->inputs[0], wk_scalar(0.6931471805599453)), wk_multiply(call->inputs[1], wk_scalar(0.6931471805599453))), wk_scalar(0.6931471805599453));
   return wk_error_status();
 }
 

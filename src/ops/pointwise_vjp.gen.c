@@ -77,7 +77,7 @@ wk_status wk_vjp_hardswish(wk_vjp *vjp) {
 
 wk_status wk_vjp_mish(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_multiply(g, wk_add(wk_divide(wk_multiply(wk_exp(wk_minimum(vjp->inputs[0], wk_scalar(20.0))), wk_add(wk_exp(wk_minimum(vjp->inputs[0], wk_scalar(20.0))), wk_scalar(2.0))), wk_add(wk_multiply(wk_exp(wk_minimum(vjp->inputs[0], wk_scalar(20.0))), wk_add(wk_exp(wk_minimum(vjp->inputs[0], wk_scalar(20.0))), wk_scalar(2.0))), wk_scalar(2.0))), wk_multiply(wk_multiply(vjp->inputs[0], wk_subtract(wk_scalar(1.0), wk_multiply(wk_divide(wk_multiply(wk_exp(wk_minimum(vjp->inputs[0], wk_scalar(20.0))), wk_add(wk_exp(wk_minimum(vjp->inputs[0], wk_scalar(20.0))), wk_scalar(2.0))), wk_add(wk_multiply(wk_exp(wk_minimum(vjp->inputs[0], wk_scalar(20.0))), wk_add(wk_exp(wk_minimum(vjp->inputs[0], wk_scalar(20.0))), wk_scalar(2.0))), wk_scalar(2.0))), wk_divide(wk_multiply(wk_exp(wk_minimum(vjp->inputs[0], wk_scalar(20.0))), wk_add(wk_exp(wk_minimum(vjp->inputs[0], wk_scalar(20.0))), wk_scalar(2.0))), wk_add(wk_multiply(wk_exp(wk_minimum(vjp->inputs[0], wk_scalar(20.0))), wk_add(wk_exp(wk_minimum(vjp->inputs[0], wk_scalar(20.0))), wk_scalar(2.0))), wk_scalar(2.0)))))), wk_sigmoid(vjp->inputs[0]))));
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_multiply(g, wk_add(wk_divide(wk_where(wk_greater(vjp->inputs[0], wk_scalar(0.0)), wk_add(wk_scalar(1.0), wk_multiply(wk_scalar(2.0), wk_exp(wk_negative(wk_abs(vjp->inputs[0]))))), wk_multiply(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_add(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_scalar(2.0)))), wk_add(wk_where(wk_greater(vjp->inputs[0], wk_scalar(0.0)), wk_add(wk_scalar(1.0), wk_multiply(wk_scalar(2.0), wk_exp(wk_negative(wk_abs(vjp->inputs[0]))))), wk_multiply(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_add(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_scalar(2.0)))), wk_where(wk_greater(vjp->inputs[0], wk_scalar(0.0)), wk_multiply(wk_multiply(wk_scalar(2.0), wk_exp(wk_negative(wk_abs(vjp->inputs[0])))), wk_exp(wk_negative(wk_abs(vjp->inputs[0])))), wk_scalar(2.0)))), wk_multiply(wk_multiply(vjp->inputs[0], wk_subtract(wk_scalar(1.0), wk_multiply(wk_divide(wk_where(wk_greater(vjp->inputs[0], wk_scalar(0.0)), wk_add(wk_scalar(1.0), wk_multiply(wk_scalar(2.0), wk_exp(wk_negative(wk_abs(vjp->inputs[0]))))), wk_multiply(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_add(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_scalar(2.0)))), wk_add(wk_where(wk_greater(vjp->inputs[0], wk_scalar(0.0)), wk_add(wk_scalar(1.0), wk_multiply(wk_scalar(2.0), wk_exp(wk_negative(wk_abs(vjp->inputs[0]))))), wk_multiply(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_add(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_scalar(2.0)))), wk_where(wk_greater(vjp->inputs[0], wk_scalar(0.0)), wk_multiply(wk_multiply(wk_scalar(2.0), wk_exp(wk_negative(wk_abs(vjp->inputs[0])))), wk_exp(wk_negative(wk_abs(vjp->inputs[0])))), wk_scalar(2.0)))), wk_divide(wk_where(wk_greater(vjp->inputs[0], wk_scalar(0.0)), wk_add(wk_scalar(1.0), wk_multiply(wk_scalar(2.0), wk_exp(wk_negative(wk_abs(vjp->inputs[0]))))), wk_multiply(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_add(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_scalar(2.0)))), wk_add(wk_where(wk_greater(vjp->inputs[0], wk_scalar(0.0)), wk_add(wk_scalar(1.0), wk_multiply(wk_scalar(2.0), wk_exp(wk_negative(wk_abs(vjp->inputs[0]))))), wk_multiply(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_add(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_scalar(2.0)))), wk_where(wk_greater(vjp->inputs[0], wk_scalar(0.0)), wk_multiply(wk_multiply(wk_scalar(2.0), wk_exp(wk_negative(wk_abs(vjp->inputs[0])))), wk_exp(wk_negative(wk_abs(vjp->inputs[0])))), wk_scalar(2.0))))))), wk_sigmoid(vjp->inputs[0]))));
   return wk_error_status();
 }
 
@@ -387,6 +387,13 @@ wk_status wk_vjp_logaddexp(wk_vjp *vjp) {
   return wk_error_status();
 }
 
+wk_status wk_vjp_logaddexp2(wk_vjp *vjp) {
+  wk_tensor *g = vjp->output_gradients[0];
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_multiply(g, wk_sigmoid(wk_multiply(wk_subtract(vjp->inputs[0], vjp->inputs[1]), wk_scalar(0.6931471805599453))));
+  if (vjp->needed[1]) vjp->input_gradients[1] = wk_multiply(g, wk_sigmoid(wk_multiply(wk_subtract(vjp->inputs[1], vjp->inputs[0]), wk_scalar(0.6931471805599453))));
+  return wk_error_status();
+}
+
 wk_status wk_vjp_xlogy(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
   if (vjp->needed[0]) vjp->input_gradients[0] = wk_where(wk_logical_and(wk_equal(vjp->inputs[0], wk_scalar(0.0)), wk_less_equal(vjp->inputs[1], wk_scalar(0.0))), wk_scalar(0.0), wk_multiply(g, wk_log(vjp->inputs[1])));
@@ -396,14 +403,14 @@ wk_status wk_vjp_xlogy(wk_vjp *vjp) {
 
 wk_status wk_vjp_copysign(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_where(wk_equal(vjp->inputs[0], wk_scalar(0.0)), wk_scalar(0.0), wk_divide(wk_multiply(g, vjp->outputs[0]), vjp->inputs[0]));
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_multiply(wk_multiply(g, wk_sign(vjp->inputs[0])), wk_copysign(wk_scalar(1.0), vjp->inputs[1]));
   return wk_error_status();
 }
 
 wk_status wk_vjp_divide_no_nan(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
   if (vjp->needed[0]) vjp->input_gradients[0] = wk_where(wk_equal(vjp->inputs[1], wk_scalar(0.0)), wk_scalar(0.0), wk_divide(g, vjp->inputs[1]));
-  if (vjp->needed[1]) vjp->input_gradients[1] = wk_where(wk_equal(vjp->inputs[1], wk_scalar(0.0)), wk_scalar(0.0), wk_divide(wk_multiply(wk_negative(g), vjp->inputs[0]), wk_multiply(vjp->inputs[1], vjp->inputs[1])));
+  if (vjp->needed[1]) vjp->input_gradients[1] = wk_where(wk_equal(vjp->inputs[1], wk_scalar(0.0)), wk_scalar(0.0), wk_divide(wk_multiply(wk_negative(g), vjp->outputs[0]), vjp->inputs[1]));
   return wk_error_status();
 }
 

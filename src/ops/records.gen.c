@@ -1068,7 +1068,7 @@ static const wk_op_input inputs_float_power[] = {
     {"exponent", offsetof(wk_float_power_arguments, exponent), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
 };
 static const wk_op_input inputs_nan_to_num[] = {
-    {"x", offsetof(wk_nan_to_num_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", offsetof(wk_nan_to_num_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
 static const wk_attribute attributes_nan_to_num[] = {
     {"nan", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_nan_to_num_arguments, nan),
@@ -1547,7 +1547,7 @@ static const wk_op_input inputs_correlation[] = {
     {"x", offsetof(wk_correlation_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_signbit[] = {
-    {"x", offsetof(wk_signbit_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", offsetof(wk_signbit_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
 static const wk_op_input inputs_is_nan[] = {
     {"x", offsetof(wk_is_nan_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
@@ -2142,8 +2142,8 @@ static const wk_op_input inputs_divide_gradient_y[] = {
     {"y", offsetof(wk_divide_gradient_y_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_maximum[] = {
-    {"x", offsetof(wk_maximum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_maximum_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", offsetof(wk_maximum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"y", offsetof(wk_maximum_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
 static const wk_op_input inputs_maximum_gradient_x[] = {
     {"g", offsetof(wk_maximum_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
@@ -2156,8 +2156,8 @@ static const wk_op_input inputs_maximum_gradient_y[] = {
     {"y", offsetof(wk_maximum_gradient_y_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
 static const wk_op_input inputs_minimum[] = {
-    {"x", offsetof(wk_minimum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_minimum_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", offsetof(wk_minimum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"y", offsetof(wk_minimum_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
 };
 static const wk_op_input inputs_minimum_gradient_x[] = {
     {"g", offsetof(wk_minimum_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
@@ -5818,10 +5818,10 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .inputs = inputs_logaddexp2, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
         .settings = {NULL, 0, sizeof(wk_logaddexp2_arguments), offsetof(wk_logaddexp2_arguments, y) + sizeof(((wk_logaddexp2_arguments *)NULL)->y)},
-        .infer = NULL, .composite = wk_composite_logaddexp2,
+        .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+        .vjp = wk_vjp_logaddexp2,
+        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_XLOGY] = {
         .name = "xlogy", .id = WK_OP_XLOGY, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_xlogy, .input_count = 2, .output_count = 1,
@@ -5839,7 +5839,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_copysign,
-        .gradient_reads_inputs = 1, .gradient_reads_outputs = 1, .random_key = 0},
+        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_HEAVISIDE] = {
         .name = "heaviside", .id = WK_OP_HEAVISIDE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_heaviside, .input_count = 2, .output_count = 1,
@@ -5884,7 +5884,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_divide_no_nan,
-        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
+        .gradient_reads_inputs = 2, .gradient_reads_outputs = 1, .random_key = 0},
     [WK_OP_SINC] = {
         .name = "sinc", .id = WK_OP_SINC, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_sinc, .input_count = 1, .output_count = 1,

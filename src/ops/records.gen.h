@@ -860,7 +860,7 @@ wk_status wk_vjp_remainder(wk_vjp *vjp);
 wk_status wk_vjp_fmod(wk_vjp *vjp);
 wk_status wk_vjp_hypot(wk_vjp *vjp);
 wk_status wk_vjp_logaddexp(wk_vjp *vjp);
-wk_status wk_composite_logaddexp2(wk_call *call);
+wk_status wk_vjp_logaddexp2(wk_vjp *vjp);
 wk_status wk_vjp_xlogy(wk_vjp *vjp);
 wk_status wk_vjp_copysign(wk_vjp *vjp);
 wk_status wk_composite_fmax(wk_call *call);

@@ -242,7 +242,7 @@ static void mish_f32(char *const *operand, int64_t count, const void *arguments)
   const float *p0 = (const float *)operand[0];
   float *restrict p1 = (float *)operand[1];
   for (int64_t i = 0; i < count; i++) {
-    p1[i] = (float)((double)p0[i] * ((exp(scalar_minimum((double)p0[i], 20.0)) * (exp(scalar_minimum((double)p0[i], 20.0)) + 2.0)) / ((exp(scalar_minimum((double)p0[i], 20.0)) * (exp(scalar_minimum((double)p0[i], 20.0)) + 2.0)) + 2.0)));
+    p1[i] = (float)((double)p0[i] * ((((double)p0[i] > 0.0) ? (1.0 + (2.0 * exp((-fabs((double)p0[i]))))) : (exp((-fabs((double)p0[i]))) * (exp((-fabs((double)p0[i]))) + 2.0))) / ((((double)p0[i] > 0.0) ? (1.0 + (2.0 * exp((-fabs((double)p0[i]))))) : (exp((-fabs((double)p0[i]))) * (exp((-fabs((double)p0[i]))) + 2.0))) + (((double)p0[i] > 0.0) ? ((2.0 * exp((-fabs((double)p0[i])))) * exp((-fabs((double)p0[i])))) : 2.0))));
   }
 }
 
@@ -251,7 +251,7 @@ static void mish_f64(char *const *operand, int64_t count, const void *arguments)
   const double *p0 = (const double *)operand[0];
   double *restrict p1 = (double *)operand[1];
   for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)(p0[i] * ((exp(scalar_minimum(p0[i], 20.0)) * (exp(scalar_minimum(p0[i], 20.0)) + 2.0)) / ((exp(scalar_minimum(p0[i], 20.0)) * (exp(scalar_minimum(p0[i], 20.0)) + 2.0)) + 2.0)));
+    p1[i] = (double)(p0[i] * (((p0[i] > 0.0) ? (1.0 + (2.0 * exp((-fabs(p0[i]))))) : (exp((-fabs(p0[i]))) * (exp((-fabs(p0[i]))) + 2.0))) / (((p0[i] > 0.0) ? (1.0 + (2.0 * exp((-fabs(p0[i]))))) : (exp((-fabs(p0[i]))) * (exp((-fabs(p0[i]))) + 2.0))) + ((p0[i] > 0.0) ? ((2.0 * exp((-fabs(p0[i])))) * exp((-fabs(p0[i])))) : 2.0))));
   }
 }
 
@@ -941,7 +941,7 @@ static void clamp_gradient_x_f64(char *const *operand, int64_t count, const void
   const double *p1 = (const double *)operand[1];
   double *restrict p2 = (double *)operand[2];
   for (int64_t i = 0; i < count; i++) {
-    p2[i] = (double)(((p1[i] >= min) && (p1[i] <= max)) ? p0[i] : 0.0);
+    p2[i] = (double)(((p1[i] > min) && (p1[i] < max)) ? p0[i] : 0.0);
   }
 }
 
@@ -1104,6 +1104,26 @@ static void logaddexp_f64(char *const *operand, int64_t count, const void *argum
   double *restrict p2 = (double *)operand[2];
   for (int64_t i = 0; i < count; i++) {
     p2[i] = (double)wk_real_logaddexp(p0[i], p1[i]);
+  }
+}
+
+static void logaddexp2_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const float *p0 = (const float *)operand[0];
+  const float *p1 = (const float *)operand[1];
+  float *restrict p2 = (float *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (float)(wk_real_logaddexp(((double)p0[i] * 0.6931471805599453), ((double)p1[i] * 0.6931471805599453)) / 0.6931471805599453);
+  }
+}
+
+static void logaddexp2_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const double *p1 = (const double *)operand[1];
+  double *restrict p2 = (double *)operand[2];
+  for (int64_t i = 0; i < count; i++) {
+    p2[i] = (double)(wk_real_logaddexp((p0[i] * 0.6931471805599453), (p1[i] * 0.6931471805599453)) / 0.6931471805599453);
   }
 }
 
@@ -1576,7 +1596,7 @@ static void add_update_f64(char *const *operand, int64_t count, const void *argu
   }
 }
 
-const wk_pointwise_kernel wk_pointwise_table_scalar[151][WK_KINDS] = {
+const wk_pointwise_kernel wk_pointwise_table_scalar[152][WK_KINDS] = {
     [1] = {[WK_KIND_F64] = gelu_exact_f64},
     [2] = {[WK_KIND_F64] = gelu_exact_gradient_x_f64},
     [3] = {[WK_KIND_F64] = gelu_tanh_f64},
@@ -1652,43 +1672,44 @@ const wk_pointwise_kernel wk_pointwise_table_scalar[151][WK_KINDS] = {
     [84] = {[WK_KIND_F32] = fmod_f32, [WK_KIND_F64] = fmod_f64, [WK_KIND_I64] = fmod_i64},
     [85] = {[WK_KIND_F32] = hypot_f32, [WK_KIND_F64] = hypot_f64},
     [86] = {[WK_KIND_F32] = logaddexp_f32, [WK_KIND_F64] = logaddexp_f64},
-    [87] = {[WK_KIND_F32] = xlogy_f32, [WK_KIND_F64] = xlogy_f64},
-    [88] = {[WK_KIND_F64] = copysign_f64},
-    [89] = {[WK_KIND_F64] = heaviside_f64, [WK_KIND_I64] = heaviside_i64},
-    [91] = {[WK_KIND_F32] = sinc_f32, [WK_KIND_F64] = sinc_f64},
-    [94] = {[WK_KIND_F64] = is_infinite_f64},
-    [103] = {[WK_KIND_I64] = left_shift_i64},
-    [104] = {[WK_KIND_I64] = right_shift_i64},
-    [105] = {[WK_KIND_F64] = scale_shift_f64},
-    [106] = {[WK_KIND_F64] = scale_shift_gradient_mean_f64},
-    [107] = {[WK_KIND_F64] = scale_shift_gradient_scale_f64},
-    [108] = {[WK_KIND_F64] = running_update_f64},
-    [113] = {[WK_KIND_F64] = divide_gradient_y_f64},
-    [115] = {[WK_KIND_F64] = maximum_gradient_x_f64},
-    [116] = {[WK_KIND_F64] = maximum_gradient_y_f64},
-    [118] = {[WK_KIND_F64] = minimum_gradient_x_f64},
-    [119] = {[WK_KIND_F64] = minimum_gradient_y_f64},
-    [121] = {[WK_KIND_F64] = exp_f64},
-    [122] = {[WK_KIND_F64] = log_f64},
-    [124] = {[WK_KIND_F64] = sqrt_gradient_x_f64},
-    [126] = {[WK_KIND_F64] = relu_gradient_x_f64},
-    [127] = {[WK_KIND_F64] = sigmoid_f64},
-    [128] = {[WK_KIND_F64] = sigmoid_gradient_x_f64},
-    [129] = {[WK_KIND_F64] = tanh_f64},
-    [130] = {[WK_KIND_F64] = tanh_gradient_x_f64},
-    [132] = {[WK_KIND_F64] = where_gradient_x_f64},
-    [133] = {[WK_KIND_F64] = where_gradient_y_f64},
-    [140] = {[WK_KIND_F64] = sgd_plain_update_f64},
-    [141] = {[WK_KIND_F64] = sgd_update_f64},
-    [142] = {[WK_KIND_F64] = adam_update_f64},
-    [143] = {[WK_KIND_F64] = amsgrad_update_f64},
-    [144] = {[WK_KIND_F64] = rmsprop_update_f64},
-    [145] = {[WK_KIND_F64] = rmsprop_momentum_update_f64},
-    [146] = {[WK_KIND_F64] = adagrad_update_f64},
-    [147] = {[WK_KIND_F64] = lion_update_f64},
-    [148] = {[WK_KIND_F64] = bound_update_f64},
-    [149] = {[WK_KIND_F64] = copy_update_f64},
-    [150] = {[WK_KIND_F64] = add_update_f64},
+    [87] = {[WK_KIND_F32] = logaddexp2_f32, [WK_KIND_F64] = logaddexp2_f64},
+    [88] = {[WK_KIND_F32] = xlogy_f32, [WK_KIND_F64] = xlogy_f64},
+    [89] = {[WK_KIND_F64] = copysign_f64},
+    [90] = {[WK_KIND_F64] = heaviside_f64, [WK_KIND_I64] = heaviside_i64},
+    [92] = {[WK_KIND_F32] = sinc_f32, [WK_KIND_F64] = sinc_f64},
+    [95] = {[WK_KIND_F64] = is_infinite_f64},
+    [104] = {[WK_KIND_I64] = left_shift_i64},
+    [105] = {[WK_KIND_I64] = right_shift_i64},
+    [106] = {[WK_KIND_F64] = scale_shift_f64},
+    [107] = {[WK_KIND_F64] = scale_shift_gradient_mean_f64},
+    [108] = {[WK_KIND_F64] = scale_shift_gradient_scale_f64},
+    [109] = {[WK_KIND_F64] = running_update_f64},
+    [114] = {[WK_KIND_F64] = divide_gradient_y_f64},
+    [116] = {[WK_KIND_F64] = maximum_gradient_x_f64},
+    [117] = {[WK_KIND_F64] = maximum_gradient_y_f64},
+    [119] = {[WK_KIND_F64] = minimum_gradient_x_f64},
+    [120] = {[WK_KIND_F64] = minimum_gradient_y_f64},
+    [122] = {[WK_KIND_F64] = exp_f64},
+    [123] = {[WK_KIND_F64] = log_f64},
+    [125] = {[WK_KIND_F64] = sqrt_gradient_x_f64},
+    [127] = {[WK_KIND_F64] = relu_gradient_x_f64},
+    [128] = {[WK_KIND_F64] = sigmoid_f64},
+    [129] = {[WK_KIND_F64] = sigmoid_gradient_x_f64},
+    [130] = {[WK_KIND_F64] = tanh_f64},
+    [131] = {[WK_KIND_F64] = tanh_gradient_x_f64},
+    [133] = {[WK_KIND_F64] = where_gradient_x_f64},
+    [134] = {[WK_KIND_F64] = where_gradient_y_f64},
+    [141] = {[WK_KIND_F64] = sgd_plain_update_f64},
+    [142] = {[WK_KIND_F64] = sgd_update_f64},
+    [143] = {[WK_KIND_F64] = adam_update_f64},
+    [144] = {[WK_KIND_F64] = amsgrad_update_f64},
+    [145] = {[WK_KIND_F64] = rmsprop_update_f64},
+    [146] = {[WK_KIND_F64] = rmsprop_momentum_update_f64},
+    [147] = {[WK_KIND_F64] = adagrad_update_f64},
+    [148] = {[WK_KIND_F64] = lion_update_f64},
+    [149] = {[WK_KIND_F64] = bound_update_f64},
+    [150] = {[WK_KIND_F64] = copy_update_f64},
+    [151] = {[WK_KIND_F64] = add_update_f64},
 };
 
 const uint16_t wk_pointwise_place[WK_OP_COUNT] = {
@@ -1778,68 +1799,69 @@ const uint16_t wk_pointwise_place[WK_OP_COUNT] = {
     [WK_OP_FMOD] = 84,
     [WK_OP_HYPOT] = 85,
     [WK_OP_LOGADDEXP] = 86,
-    [WK_OP_XLOGY] = 87,
-    [WK_OP_COPYSIGN] = 88,
-    [WK_OP_HEAVISIDE] = 89,
-    [WK_OP_DIVIDE_NO_NAN] = 90,
-    [WK_OP_SINC] = 91,
-    [WK_OP_THRESHOLD] = 92,
-    [WK_OP_IS_NAN] = 93,
-    [WK_OP_IS_INFINITE] = 94,
-    [WK_OP_IS_FINITE] = 95,
-    [WK_OP_LOGICAL_AND] = 96,
-    [WK_OP_LOGICAL_OR] = 97,
-    [WK_OP_LOGICAL_XOR] = 98,
-    [WK_OP_LOGICAL_NOT] = 99,
-    [WK_OP_BITWISE_AND] = 100,
-    [WK_OP_BITWISE_OR] = 101,
-    [WK_OP_BITWISE_XOR] = 102,
-    [WK_OP_LEFT_SHIFT] = 103,
-    [WK_OP_RIGHT_SHIFT] = 104,
-    [WK_OP_SCALE_SHIFT] = 105,
-    [WK_OP_SCALE_SHIFT_GRADIENT_MEAN] = 106,
-    [WK_OP_SCALE_SHIFT_GRADIENT_SCALE] = 107,
-    [WK_OP_RUNNING_UPDATE] = 108,
-    [WK_OP_ADD] = 109,
-    [WK_OP_SUBTRACT] = 110,
-    [WK_OP_MULTIPLY] = 111,
-    [WK_OP_DIVIDE] = 112,
-    [WK_OP_DIVIDE_GRADIENT_Y] = 113,
-    [WK_OP_MAXIMUM] = 114,
-    [WK_OP_MAXIMUM_GRADIENT_X] = 115,
-    [WK_OP_MAXIMUM_GRADIENT_Y] = 116,
-    [WK_OP_MINIMUM] = 117,
-    [WK_OP_MINIMUM_GRADIENT_X] = 118,
-    [WK_OP_MINIMUM_GRADIENT_Y] = 119,
-    [WK_OP_NEGATIVE] = 120,
-    [WK_OP_EXP] = 121,
-    [WK_OP_LOG] = 122,
-    [WK_OP_SQRT] = 123,
-    [WK_OP_SQRT_GRADIENT_X] = 124,
-    [WK_OP_RELU] = 125,
-    [WK_OP_RELU_GRADIENT_X] = 126,
-    [WK_OP_SIGMOID] = 127,
-    [WK_OP_SIGMOID_GRADIENT_X] = 128,
-    [WK_OP_TANH] = 129,
-    [WK_OP_TANH_GRADIENT_X] = 130,
-    [WK_OP_WHERE] = 131,
-    [WK_OP_WHERE_GRADIENT_X] = 132,
-    [WK_OP_WHERE_GRADIENT_Y] = 133,
-    [WK_OP_EQUAL] = 134,
-    [WK_OP_GREATER] = 135,
-    [WK_OP_LESS] = 136,
-    [WK_OP_LESS_EQUAL] = 137,
-    [WK_OP_GREATER_EQUAL] = 138,
-    [WK_OP_NOT_EQUAL] = 139,
-    [WK_OP_SGD_PLAIN_UPDATE] = 140,
-    [WK_OP_SGD_UPDATE] = 141,
-    [WK_OP_ADAM_UPDATE] = 142,
-    [WK_OP_AMSGRAD_UPDATE] = 143,
-    [WK_OP_RMSPROP_UPDATE] = 144,
-    [WK_OP_RMSPROP_MOMENTUM_UPDATE] = 145,
-    [WK_OP_ADAGRAD_UPDATE] = 146,
-    [WK_OP_LION_UPDATE] = 147,
-    [WK_OP_BOUND_UPDATE] = 148,
-    [WK_OP_COPY_UPDATE] = 149,
-    [WK_OP_ADD_UPDATE] = 150,
+    [WK_OP_LOGADDEXP2] = 87,
+    [WK_OP_XLOGY] = 88,
+    [WK_OP_COPYSIGN] = 89,
+    [WK_OP_HEAVISIDE] = 90,
+    [WK_OP_DIVIDE_NO_NAN] = 91,
+    [WK_OP_SINC] = 92,
+    [WK_OP_THRESHOLD] = 93,
+    [WK_OP_IS_NAN] = 94,
+    [WK_OP_IS_INFINITE] = 95,
+    [WK_OP_IS_FINITE] = 96,
+    [WK_OP_LOGICAL_AND] = 97,
+    [WK_OP_LOGICAL_OR] = 98,
+    [WK_OP_LOGICAL_XOR] = 99,
+    [WK_OP_LOGICAL_NOT] = 100,
+    [WK_OP_BITWISE_AND] = 101,
+    [WK_OP_BITWISE_OR] = 102,
+    [WK_OP_BITWISE_XOR] = 103,
+    [WK_OP_LEFT_SHIFT] = 104,
+    [WK_OP_RIGHT_SHIFT] = 105,
+    [WK_OP_SCALE_SHIFT] = 106,
+    [WK_OP_SCALE_SHIFT_GRADIENT_MEAN] = 107,
+    [WK_OP_SCALE_SHIFT_GRADIENT_SCALE] = 108,
+    [WK_OP_RUNNING_UPDATE] = 109,
+    [WK_OP_ADD] = 110,
+    [WK_OP_SUBTRACT] = 111,
+    [WK_OP_MULTIPLY] = 112,
+    [WK_OP_DIVIDE] = 113,
+    [WK_OP_DIVIDE_GRADIENT_Y] = 114,
+    [WK_OP_MAXIMUM] = 115,
+    [WK_OP_MAXIMUM_GRADIENT_X] = 116,
+    [WK_OP_MAXIMUM_GRADIENT_Y] = 117,
+    [WK_OP_MINIMUM] = 118,
+    [WK_OP_MINIMUM_GRADIENT_X] = 119,
+    [WK_OP_MINIMUM_GRADIENT_Y] = 120,
+    [WK_OP_NEGATIVE] = 121,
+    [WK_OP_EXP] = 122,
+    [WK_OP_LOG] = 123,
+    [WK_OP_SQRT] = 124,
+    [WK_OP_SQRT_GRADIENT_X] = 125,
+    [WK_OP_RELU] = 126,
+    [WK_OP_RELU_GRADIENT_X] = 127,
+    [WK_OP_SIGMOID] = 128,
+    [WK_OP_SIGMOID_GRADIENT_X] = 129,
+    [WK_OP_TANH] = 130,
+    [WK_OP_TANH_GRADIENT_X] = 131,
+    [WK_OP_WHERE] = 132,
+    [WK_OP_WHERE_GRADIENT_X] = 133,
+    [WK_OP_WHERE_GRADIENT_Y] = 134,
+    [WK_OP_EQUAL] = 135,
+    [WK_OP_GREATER] = 136,
+    [WK_OP_LESS] = 137,
+    [WK_OP_LESS_EQUAL] = 138,
+    [WK_OP_GREATER_EQUAL] = 139,
+    [WK_OP_NOT_EQUAL] = 140,
+    [WK_OP_SGD_PLAIN_UPDATE] = 141,
+    [WK_OP_SGD_UPDATE] = 142,
+    [WK_OP_ADAM_UPDATE] = 143,
+    [WK_OP_AMSGRAD_UPDATE] = 144,
+    [WK_OP_RMSPROP_UPDATE] = 145,
+    [WK_OP_RMSPROP_MOMENTUM_UPDATE] = 146,
+    [WK_OP_ADAGRAD_UPDATE] = 147,
+    [WK_OP_LION_UPDATE] = 148,
+    [WK_OP_BOUND_UPDATE] = 149,
+    [WK_OP_COPY_UPDATE] = 150,
+    [WK_OP_ADD_UPDATE] = 151,
 };

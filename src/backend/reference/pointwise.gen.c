@@ -132,7 +132,7 @@ static double real_hardswish_gradient_x(double *v, const void *arguments) {
 
 static double real_mish(double *v, const void *arguments) {
   (void)arguments;
-  return (v[0] * ((exp(reference_minimum(v[0], 20.0)) * (exp(reference_minimum(v[0], 20.0)) + 2.0)) / ((exp(reference_minimum(v[0], 20.0)) * (exp(reference_minimum(v[0], 20.0)) + 2.0)) + 2.0)));
+  return (v[0] * (((v[0] > 0.0) ? (1.0 + (2.0 * exp((-fabs(v[0]))))) : (exp((-fabs(v[0]))) * (exp((-fabs(v[0]))) + 2.0))) / (((v[0] > 0.0) ? (1.0 + (2.0 * exp((-fabs(v[0]))))) : (exp((-fabs(v[0]))) * (exp((-fabs(v[0]))) + 2.0))) + ((v[0] > 0.0) ? ((2.0 * exp((-fabs(v[0])))) * exp((-fabs(v[0])))) : 2.0))));
 }
 
 static double real_softplus(double *v, const void *arguments) {
@@ -455,7 +455,7 @@ static double real_clamp_gradient_x(double *v, const void *arguments) {
   const wk_clamp_gradient_x_arguments *a = arguments;
   const double min = (double)a->min;
   const double max = (double)a->max;
-  return (((v[1] >= min) && (v[1] <= max)) ? v[0] : 0.0);
+  return (((v[1] > min) && (v[1] < max)) ? v[0] : 0.0);
 }
 
 static double real_lerp(double *v, const void *arguments) {
@@ -530,6 +530,11 @@ static double real_hypot(double *v, const void *arguments) {
 static double real_logaddexp(double *v, const void *arguments) {
   (void)arguments;
   return wk_real_logaddexp(v[0], v[1]);
+}
+
+static double real_logaddexp2(double *v, const void *arguments) {
+  (void)arguments;
+  return (wk_real_logaddexp((v[0] * 0.6931471805599453), (v[1] * 0.6931471805599453)) / 0.6931471805599453);
 }
 
 static double real_xlogy(double *v, const void *arguments) {
@@ -1124,6 +1129,7 @@ const wk_reference_pointwise wk_reference_pointwise_table[WK_OP_COUNT] = {
     [WK_OP_FMOD] = {real_fmod, integer_fmod},
     [WK_OP_HYPOT] = {real_hypot, NULL},
     [WK_OP_LOGADDEXP] = {real_logaddexp, NULL},
+    [WK_OP_LOGADDEXP2] = {real_logaddexp2, NULL},
     [WK_OP_XLOGY] = {real_xlogy, NULL},
     [WK_OP_COPYSIGN] = {real_copysign, NULL},
     [WK_OP_HEAVISIDE] = {real_heaviside, integer_heaviside},

@@ -646,7 +646,7 @@ static void clamp_gradient_x_f32(char *const *operand, int64_t count, const void
   for (int64_t i = 0; i < count; i += V_LANES(f32)) {
     const v_f32 g = f32_load(operand[0], i);
     const v_f32 x = f32_load(operand[1], i);
-    const v_f32 result = f32_select(((x >= min) & (x <= max)), g, f32_splat(0.0f));
+    const v_f32 result = f32_select(((x > min) & (x < max)), g, f32_splat(0.0f));
     f32_store(operand[2], i, result);
   }
 }
@@ -1500,6 +1500,16 @@ static void maximum_u8(char *const *operand, int64_t count, const void *argument
   }
 }
 
+static void maximum_bool(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(b8)) {
+    const v_b8 x = b8_load(operand[0], i);
+    const v_b8 y = b8_load(operand[1], i);
+    const v_b8 result = b8_maximum(x, y);
+    b8_store(operand[2], i, result);
+  }
+}
+
 static void maximum_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += V_LANES(f32)) {
@@ -1569,6 +1579,16 @@ static void minimum_u8(char *const *operand, int64_t count, const void *argument
     const v_u8 y = u8_load(operand[1], i);
     const v_u8 result = u8_minimum(x, y);
     u8_store(operand[2], i, result);
+  }
+}
+
+static void minimum_bool(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(b8)) {
+    const v_b8 x = b8_load(operand[0], i);
+    const v_b8 y = b8_load(operand[1], i);
+    const v_b8 result = b8_minimum(x, y);
+    b8_store(operand[2], i, result);
   }
 }
 
@@ -2385,7 +2405,7 @@ static void add_update_f32(char *const *operand, int64_t count, const void *argu
   }
 }
 
-const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[151][WK_KINDS] = {
+const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[152][WK_KINDS] = {
     [1] = {[WK_KIND_F32] = gelu_exact_f32},
     [2] = {[WK_KIND_F32] = gelu_exact_gradient_x_f32},
     [3] = {[WK_KIND_F32] = gelu_tanh_f32},
@@ -2442,64 +2462,64 @@ const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[151][WK_KINDS] = {
     [79] = {[WK_KIND_F32] = addcdiv_f32, [WK_KIND_F64] = addcdiv_f64},
     [80] = {[WK_KIND_F32] = masked_fill_f32, [WK_KIND_F64] = masked_fill_f64, [WK_KIND_I64] = masked_fill_i64},
     [81] = {[WK_KIND_F32] = masked_fill_gradient_x_f32},
-    [88] = {[WK_KIND_F32] = copysign_f32},
-    [89] = {[WK_KIND_F32] = heaviside_f32},
-    [90] = {[WK_KIND_F32] = divide_no_nan_f32, [WK_KIND_F64] = divide_no_nan_f64},
-    [92] = {[WK_KIND_F32] = threshold_f32, [WK_KIND_F64] = threshold_f64, [WK_KIND_I64] = threshold_i64},
-    [93] = {[WK_KIND_F32] = is_nan_f32, [WK_KIND_F64] = is_nan_f64},
-    [94] = {[WK_KIND_F32] = is_infinite_f32},
-    [95] = {[WK_KIND_F32] = is_finite_f32, [WK_KIND_F64] = is_finite_f64},
-    [96] = {[WK_KIND_F32] = logical_and_f32, [WK_KIND_F64] = logical_and_f64, [WK_KIND_I64] = logical_and_i64, [WK_KIND_I32] = logical_and_i32, [WK_KIND_U8] = logical_and_u8, [WK_KIND_BOOL] = logical_and_bool},
-    [97] = {[WK_KIND_F32] = logical_or_f32, [WK_KIND_F64] = logical_or_f64, [WK_KIND_I64] = logical_or_i64, [WK_KIND_I32] = logical_or_i32, [WK_KIND_U8] = logical_or_u8, [WK_KIND_BOOL] = logical_or_bool},
-    [98] = {[WK_KIND_F32] = logical_xor_f32, [WK_KIND_F64] = logical_xor_f64, [WK_KIND_I64] = logical_xor_i64, [WK_KIND_I32] = logical_xor_i32, [WK_KIND_U8] = logical_xor_u8, [WK_KIND_BOOL] = logical_xor_bool},
-    [99] = {[WK_KIND_F32] = logical_not_f32, [WK_KIND_F64] = logical_not_f64, [WK_KIND_I64] = logical_not_i64, [WK_KIND_I32] = logical_not_i32, [WK_KIND_U8] = logical_not_u8, [WK_KIND_BOOL] = logical_not_bool},
-    [100] = {[WK_KIND_I64] = bitwise_and_i64, [WK_KIND_I32] = bitwise_and_i32, [WK_KIND_U8] = bitwise_and_u8, [WK_KIND_BOOL] = bitwise_and_bool},
-    [101] = {[WK_KIND_I64] = bitwise_or_i64, [WK_KIND_I32] = bitwise_or_i32, [WK_KIND_U8] = bitwise_or_u8, [WK_KIND_BOOL] = bitwise_or_bool},
-    [102] = {[WK_KIND_I64] = bitwise_xor_i64, [WK_KIND_I32] = bitwise_xor_i32, [WK_KIND_U8] = bitwise_xor_u8, [WK_KIND_BOOL] = bitwise_xor_bool},
-    [105] = {[WK_KIND_F32] = scale_shift_f32},
-    [106] = {[WK_KIND_F32] = scale_shift_gradient_mean_f32},
-    [107] = {[WK_KIND_F32] = scale_shift_gradient_scale_f32},
-    [108] = {[WK_KIND_F32] = running_update_f32},
-    [109] = {[WK_KIND_F32] = add_f32, [WK_KIND_F64] = add_f64, [WK_KIND_I64] = add_i64, [WK_KIND_I32] = add_i32, [WK_KIND_U8] = add_u8},
-    [110] = {[WK_KIND_F32] = subtract_f32, [WK_KIND_F64] = subtract_f64, [WK_KIND_I64] = subtract_i64, [WK_KIND_I32] = subtract_i32, [WK_KIND_U8] = subtract_u8},
-    [111] = {[WK_KIND_F32] = multiply_f32, [WK_KIND_F64] = multiply_f64, [WK_KIND_I64] = multiply_i64, [WK_KIND_I32] = multiply_i32, [WK_KIND_U8] = multiply_u8},
-    [112] = {[WK_KIND_F32] = divide_f32, [WK_KIND_F64] = divide_f64},
-    [113] = {[WK_KIND_F32] = divide_gradient_y_f32},
-    [114] = {[WK_KIND_F32] = maximum_f32, [WK_KIND_F64] = maximum_f64, [WK_KIND_I64] = maximum_i64, [WK_KIND_I32] = maximum_i32, [WK_KIND_U8] = maximum_u8},
-    [115] = {[WK_KIND_F32] = maximum_gradient_x_f32},
-    [116] = {[WK_KIND_F32] = maximum_gradient_y_f32},
-    [117] = {[WK_KIND_F32] = minimum_f32, [WK_KIND_F64] = minimum_f64, [WK_KIND_I64] = minimum_i64, [WK_KIND_I32] = minimum_i32, [WK_KIND_U8] = minimum_u8},
-    [118] = {[WK_KIND_F32] = minimum_gradient_x_f32},
-    [119] = {[WK_KIND_F32] = minimum_gradient_y_f32},
-    [120] = {[WK_KIND_F32] = negative_f32, [WK_KIND_F64] = negative_f64, [WK_KIND_I64] = negative_i64, [WK_KIND_I32] = negative_i32, [WK_KIND_U8] = negative_u8},
-    [121] = {[WK_KIND_F32] = exp_f32},
-    [122] = {[WK_KIND_F32] = log_f32},
-    [123] = {[WK_KIND_F32] = sqrt_f32, [WK_KIND_F64] = sqrt_f64},
-    [124] = {[WK_KIND_F32] = sqrt_gradient_x_f32},
-    [125] = {[WK_KIND_F32] = relu_f32, [WK_KIND_F64] = relu_f64, [WK_KIND_I64] = relu_i64, [WK_KIND_I32] = relu_i32, [WK_KIND_U8] = relu_u8},
-    [126] = {[WK_KIND_F32] = relu_gradient_x_f32},
-    [127] = {[WK_KIND_F32] = sigmoid_f32},
-    [128] = {[WK_KIND_F32] = sigmoid_gradient_x_f32},
-    [129] = {[WK_KIND_F32] = tanh_f32},
-    [130] = {[WK_KIND_F32] = tanh_gradient_x_f32},
-    [131] = {[WK_KIND_F32] = where_f32, [WK_KIND_F64] = where_f64, [WK_KIND_I64] = where_i64, [WK_KIND_I32] = where_i32, [WK_KIND_U8] = where_u8, [WK_KIND_BOOL] = where_bool},
-    [132] = {[WK_KIND_F32] = where_gradient_x_f32},
-    [133] = {[WK_KIND_F32] = where_gradient_y_f32},
-    [134] = {[WK_KIND_F32] = equal_f32, [WK_KIND_F64] = equal_f64, [WK_KIND_I64] = equal_i64, [WK_KIND_I32] = equal_i32, [WK_KIND_U8] = equal_u8, [WK_KIND_BOOL] = equal_bool},
-    [135] = {[WK_KIND_F32] = greater_f32, [WK_KIND_F64] = greater_f64, [WK_KIND_I64] = greater_i64, [WK_KIND_I32] = greater_i32, [WK_KIND_U8] = greater_u8},
-    [136] = {[WK_KIND_F32] = less_f32, [WK_KIND_F64] = less_f64, [WK_KIND_I64] = less_i64, [WK_KIND_I32] = less_i32, [WK_KIND_U8] = less_u8},
-    [137] = {[WK_KIND_F32] = less_equal_f32, [WK_KIND_F64] = less_equal_f64, [WK_KIND_I64] = less_equal_i64, [WK_KIND_I32] = less_equal_i32, [WK_KIND_U8] = less_equal_u8},
-    [138] = {[WK_KIND_F32] = greater_equal_f32, [WK_KIND_F64] = greater_equal_f64, [WK_KIND_I64] = greater_equal_i64, [WK_KIND_I32] = greater_equal_i32, [WK_KIND_U8] = greater_equal_u8},
-    [139] = {[WK_KIND_F32] = not_equal_f32, [WK_KIND_F64] = not_equal_f64, [WK_KIND_I64] = not_equal_i64, [WK_KIND_I32] = not_equal_i32, [WK_KIND_U8] = not_equal_u8, [WK_KIND_BOOL] = not_equal_bool},
-    [140] = {[WK_KIND_F32] = sgd_plain_update_f32},
-    [141] = {[WK_KIND_F32] = sgd_update_f32},
-    [142] = {[WK_KIND_F32] = adam_update_f32},
-    [143] = {[WK_KIND_F32] = amsgrad_update_f32},
-    [144] = {[WK_KIND_F32] = rmsprop_update_f32},
-    [145] = {[WK_KIND_F32] = rmsprop_momentum_update_f32},
-    [146] = {[WK_KIND_F32] = adagrad_update_f32},
-    [147] = {[WK_KIND_F32] = lion_update_f32},
-    [148] = {[WK_KIND_F32] = bound_update_f32},
-    [149] = {[WK_KIND_F32] = copy_update_f32},
-    [150] = {[WK_KIND_F32] = add_update_f32},
+    [89] = {[WK_KIND_F32] = copysign_f32},
+    [90] = {[WK_KIND_F32] = heaviside_f32},
+    [91] = {[WK_KIND_F32] = divide_no_nan_f32, [WK_KIND_F64] = divide_no_nan_f64},
+    [93] = {[WK_KIND_F32] = threshold_f32, [WK_KIND_F64] = threshold_f64, [WK_KIND_I64] = threshold_i64},
+    [94] = {[WK_KIND_F32] = is_nan_f32, [WK_KIND_F64] = is_nan_f64},
+    [95] = {[WK_KIND_F32] = is_infinite_f32},
+    [96] = {[WK_KIND_F32] = is_finite_f32, [WK_KIND_F64] = is_finite_f64},
+    [97] = {[WK_KIND_F32] = logical_and_f32, [WK_KIND_F64] = logical_and_f64, [WK_KIND_I64] = logical_and_i64, [WK_KIND_I32] = logical_and_i32, [WK_KIND_U8] = logical_and_u8, [WK_KIND_BOOL] = logical_and_bool},
+    [98] = {[WK_KIND_F32] = logical_or_f32, [WK_KIND_F64] = logical_or_f64, [WK_KIND_I64] = logical_or_i64, [WK_KIND_I32] = logical_or_i32, [WK_KIND_U8] = logical_or_u8, [WK_KIND_BOOL] = logical_or_bool},
+    [99] = {[WK_KIND_F32] = logical_xor_f32, [WK_KIND_F64] = logical_xor_f64, [WK_KIND_I64] = logical_xor_i64, [WK_KIND_I32] = logical_xor_i32, [WK_KIND_U8] = logical_xor_u8, [WK_KIND_BOOL] = logical_xor_bool},
+    [100] = {[WK_KIND_F32] = logical_not_f32, [WK_KIND_F64] = logical_not_f64, [WK_KIND_I64] = logical_not_i64, [WK_KIND_I32] = logical_not_i32, [WK_KIND_U8] = logical_not_u8, [WK_KIND_BOOL] = logical_not_bool},
+    [101] = {[WK_KIND_I64] = bitwise_and_i64, [WK_KIND_I32] = bitwise_and_i32, [WK_KIND_U8] = bitwise_and_u8, [WK_KIND_BOOL] = bitwise_and_bool},
+    [102] = {[WK_KIND_I64] = bitwise_or_i64, [WK_KIND_I32] = bitwise_or_i32, [WK_KIND_U8] = bitwise_or_u8, [WK_KIND_BOOL] = bitwise_or_bool},
+    [103] = {[WK_KIND_I64] = bitwise_xor_i64, [WK_KIND_I32] = bitwise_xor_i32, [WK_KIND_U8] = bitwise_xor_u8, [WK_KIND_BOOL] = bitwise_xor_bool},
+    [106] = {[WK_KIND_F32] = scale_shift_f32},
+    [107] = {[WK_KIND_F32] = scale_shift_gradient_mean_f32},
+    [108] = {[WK_KIND_F32] = scale_shift_gradient_scale_f32},
+    [109] = {[WK_KIND_F32] = running_update_f32},
+    [110] = {[WK_KIND_F32] = add_f32, [WK_KIND_F64] = add_f64, [WK_KIND_I64] = add_i64, [WK_KIND_I32] = add_i32, [WK_KIND_U8] = add_u8},
+    [111] = {[WK_KIND_F32] = subtract_f32, [WK_KIND_F64] = subtract_f64, [WK_KIND_I64] = subtract_i64, [WK_KIND_I32] = subtract_i32, [WK_KIND_U8] = subtract_u8},
+    [112] = {[WK_KIND_F32] = multiply_f32, [WK_KIND_F64] = multiply_f64, [WK_KIND_I64] = multiply_i64, [WK_KIND_I32] = multiply_i32, [WK_KIND_U8] = multiply_u8},
+    [113] = {[WK_KIND_F32] = divide_f32, [WK_KIND_F64] = divide_f64},
+    [114] = {[WK_KIND_F32] = divide_gradient_y_f32},
+    [115] = {[WK_KIND_F32] = maximum_f32, [WK_KIND_F64] = maximum_f64, [WK_KIND_I64] = maximum_i64, [WK_KIND_I32] = maximum_i32, [WK_KIND_U8] = maximum_u8, [WK_KIND_BOOL] = maximum_bool},
+    [116] = {[WK_KIND_F32] = maximum_gradient_x_f32},
+    [117] = {[WK_KIND_F32] = maximum_gradient_y_f32},
+    [118] = {[WK_KIND_F32] = minimum_f32, [WK_KIND_F64] = minimum_f64, [WK_KIND_I64] = minimum_i64, [WK_KIND_I32] = minimum_i32, [WK_KIND_U8] = minimum_u8, [WK_KIND_BOOL] = minimum_bool},
+    [119] = {[WK_KIND_F32] = minimum_gradient_x_f32},
+    [120] = {[WK_KIND_F32] = minimum_gradient_y_f32},
+    [121] = {[WK_KIND_F32] = negative_f32, [WK_KIND_F64] = negative_f64, [WK_KIND_I64] = negative_i64, [WK_KIND_I32] = negative_i32, [WK_KIND_U8] = negative_u8},
+    [122] = {[WK_KIND_F32] = exp_f32},
+    [123] = {[WK_KIND_F32] = log_f32},
+    [124] = {[WK_KIND_F32] = sqrt_f32, [WK_KIND_F64] = sqrt_f64},
+    [125] = {[WK_KIND_F32] = sqrt_gradient_x_f32},
+    [126] = {[WK_KIND_F32] = relu_f32, [WK_KIND_F64] = relu_f64, [WK_KIND_I64] = relu_i64, [WK_KIND_I32] = relu_i32, [WK_KIND_U8] = relu_u8},
+    [127] = {[WK_KIND_F32] = relu_gradient_x_f32},
+    [128] = {[WK_KIND_F32] = sigmoid_f32},
+    [129] = {[WK_KIND_F32] = sigmoid_gradient_x_f32},
+    [130] = {[WK_KIND_F32] = tanh_f32},
+    [131] = {[WK_KIND_F32] = tanh_gradient_x_f32},
+    [132] = {[WK_KIND_F32] = where_f32, [WK_KIND_F64] = where_f64, [WK_KIND_I64] = where_i64, [WK_KIND_I32] = where_i32, [WK_KIND_U8] = where_u8, [WK_KIND_BOOL] = where_bool},
+    [133] = {[WK_KIND_F32] = where_gradient_x_f32},
+    [134] = {[WK_KIND_F32] = where_gradient_y_f32},
+    [135] = {[WK_KIND_F32] = equal_f32, [WK_KIND_F64] = equal_f64, [WK_KIND_I64] = equal_i64, [WK_KIND_I32] = equal_i32, [WK_KIND_U8] = equal_u8, [WK_KIND_BOOL] = equal_bool},
+    [136] = {[WK_KIND_F32] = greater_f32, [WK_KIND_F64] = greater_f64, [WK_KIND_I64] = greater_i64, [WK_KIND_I32] = greater_i32, [WK_KIND_U8] = greater_u8},
+    [137] = {[WK_KIND_F32] = less_f32, [WK_KIND_F64] = less_f64, [WK_KIND_I64] = less_i64, [WK_KIND_I32] = less_i32, [WK_KIND_U8] = less_u8},
+    [138] = {[WK_KIND_F32] = less_equal_f32, [WK_KIND_F64] = less_equal_f64, [WK_KIND_I64] = less_equal_i64, [WK_KIND_I32] = less_equal_i32, [WK_KIND_U8] = less_equal_u8},
+    [139] = {[WK_KIND_F32] = greater_equal_f32, [WK_KIND_F64] = greater_equal_f64, [WK_KIND_I64] = greater_equal_i64, [WK_KIND_I32] = greater_equal_i32, [WK_KIND_U8] = greater_equal_u8},
+    [140] = {[WK_KIND_F32] = not_equal_f32, [WK_KIND_F64] = not_equal_f64, [WK_KIND_I64] = not_equal_i64, [WK_KIND_I32] = not_equal_i32, [WK_KIND_U8] = not_equal_u8, [WK_KIND_BOOL] = not_equal_bool},
+    [141] = {[WK_KIND_F32] = sgd_plain_update_f32},
+    [142] = {[WK_KIND_F32] = sgd_update_f32},
+    [143] = {[WK_KIND_F32] = adam_update_f32},
+    [144] = {[WK_KIND_F32] = amsgrad_update_f32},
+    [145] = {[WK_KIND_F32] = rmsprop_update_f32},
+    [146] = {[WK_KIND_F32] = rmsprop_momentum_update_f32},
+    [147] = {[WK_KIND_F32] = adagrad_update_f32},
+    [148] = {[WK_KIND_F32] = lion_update_f32},
+    [149] = {[WK_KIND_F32] = bound_update_f32},
+    [150] = {[WK_KIND_F32] = copy_update_f32},
+    [151] = {[WK_KIND_F32] = add_update_f32},
 };
