@@ -31,7 +31,7 @@ def whole(integers, reals):
     def run(a, x, y):
         if x.dtype.is_floating_point or y.dtype.is_floating_point:
             return reals(x, y)
-        dtype = torch.promote_types(x.dtype, y.dtype)
+        dtype = torch.result_type(x, y)
         return torch.from_numpy(np.asarray(integers(x.long().numpy(), y.long().numpy()))).to(dtype)
     return run
 
