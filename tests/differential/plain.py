@@ -11,7 +11,7 @@ from definitions.indexing import key_of
 from definitions.networks import reduced
 from definitions.pointwise import TORCH_DTYPES, whole
 from definitions.reductions import keep
-from definitions.windows import first, last, several
+from definitions.windows import first, last, same_padding, several
 from record_values import OPS as RECORDED
 
 
@@ -166,6 +166,31 @@ def average_pool3d(a, x):
     ones = F.pad(F.pad(torch.ones_like(x), margin, value=1.0), [b - c for b, c in zip(pads, margin)])
     total, counted = (F.avg_pool3d(t, window, stride) for t in (F.pad(x, pads), ones))
     return last(total / counted)
+
+
+def max_pool(a, x):
+    """(values, places in the image) with padding by hand: PyTorch's backward writes outside of the image where a dilated
+    window holds nothing but padding."""
+    count = x.dim() - 2
+    window, dilation = several(a["window"], 0, count), several(a.get("dilation"), 1, count)
+    stride, padding = several(a.get("stride") or a["window"], 0, count), several(a.get("padding"), 0, count)
+    RECORDED["max_pool2d_with_indices"](a, x.detach())  # refuses what it must
+    x = first(x)
+    if a.get("same"):
+        return last(F.max_pool2d(F.pad(x, same_padding(a, last(x)), value=-math.inf), window, stride, 0, dilation)), None
+    pads = []
+    for n, p, k, d, s in zip(x.shape[2:], padding, window, dilation, stride):
+        reach = d * (k - 1) + 1
+        windows = (n + 2 * p - reach + (s - 1 if a.get("ceil_mode") else 0)) // s + 1
+        windows -= bool(a.get("ceil_mode")) and (windows - 1) * s >= n + p
+        pads = [p, max((windows - 1) * s + reach - n - p, 0)] + pads
+    function = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}[count]
+    padded = F.pad(x, pads, value=-math.inf)
+    y, place = function(padded, window, stride, 0, dilation, return_indices=True)
+    if count == 2:
+        row, column = place // padded.shape[-1] - padding[0], place % padded.shape[-1] - padding[1]
+        place = row * x.shape[-1] + column
+    return last(y), last(place)
 
 
 def ctc_loss(a, log_p, targets, steps, labels):
@@ -328,6 +353,8 @@ OVERRIDES = {
     "as_strided": as_strided, "index_copy": index_copy, "index_add": index_add, "put": put,
     "scatter_nd_update": lambda a, x, source, indices: index_put(a, x, source, *indices.unbind(-1)),
     "diagonal_scatter": diagonal_scatter, "average_pool3d": average_pool3d, "ctc_loss": ctc_loss,
+    "max_pool1d": lambda a, x: max_pool(a, x)[0], "max_pool2d": lambda a, x: max_pool(a, x)[0],
+    "max_pool3d": lambda a, x: max_pool(a, x)[0], "max_pool2d_with_indices": max_pool,
     "group_norm": lambda a, x, w=None, b=None: last(torch.group_norm(first(x), a["groups"], w, b, a.get("epsilon", 1e-5))),
     "soft_margin_loss": recorded("soft_margin_loss", spread=2),
     "instance_norm": lambda a, x, w=None, b=None: last(torch.group_norm(first(x), x.shape[-1], w, b, a.get("epsilon", 1e-5))),

@@ -722,6 +722,7 @@ const wk_sample wk_sample_table[] = {
     {"cosine_embedding_loss", 3, {"uniform(-2, 2) [5]", "uniform(-2, 2) [5]", "integers(1, 1) [] i64"}, 0, {{NULL, NULL}}, {64, 64}},
     {"soft_margin_loss", 2, {"uniform(-4, 4) [3, 5]", "integers(-1, 1) [3, 5] i64"}, 0, {{NULL, NULL}}, {64, 64}},
     {"soft_margin_loss", 2, {"uniform(-90, 90) [7]", "integers(1, 1) [7] i64"}, 1, {{"reduction", "\"none\""}}, {64, 64}},
+    {"soft_margin_loss", 2, {"uniform(40, 60) [7]", "integers(1, 1) [7] i64"}, 1, {{"reduction", "\"none\""}}, {64, 64}},
     {"multi_margin_loss", 3, {"uniform(-2, 2) [4, 5]", "integers(0, 4) [4] i64", NULL}, 0, {{NULL, NULL}}, {64, 64}},
     {"multi_margin_loss", 3, {"uniform(-2, 2) [4, 5]", "integers(0, 4) [4] i64", "uniform(0.5, 2) [5]"}, 3, {{"margin", "0.7"}, {"squared", "true"}, {"reduction", "\"none\""}}, {64, 64}},
     {"multi_margin_loss", 3, {"uniform(-2, 2) [5]", "integers(0, 4) [] i64", NULL}, 1, {{"reduction", "\"sum\""}}, {64, 64}},
