@@ -158,7 +158,7 @@ static wk_status add_to(wk_tensor **sum, wk_tensor *g) {
 static wk_status add_to_leaf(wk_tensor *leaf, wk_tensor *g) {
   wk_tensor *gradient = wk_leaf_gradient(leaf);
   if (!gradient || !g) return wk_error_status();
-  g = wk_contiguous(g);
+  if (!wk_layout_is_contiguous(&g->layout)) g = wk_contiguous(g);
   const wk_op *op = &wk_op_table[leaf->leaf->valid ? WK_OP_ADD_UPDATE : WK_OP_COPY_UPDATE];
   const wk_add_update_arguments arguments = {sizeof arguments, gradient, g};
   const wk_status status = wk_op_run(op, WK_HERE, &arguments, NULL);

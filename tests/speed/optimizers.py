@@ -8,7 +8,7 @@ import time
 
 import torch
 
-ROUNDS = 7
+ROUNDS = 5
 
 
 def shapes(which):

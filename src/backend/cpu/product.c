@@ -21,8 +21,10 @@
 #define PARTIAL_BYTES ((int64_t)64 << 20)
 /* Multiply-adds worth waking threads for. */
 #define SERIAL_WORK 4e5
-/* Row tiles up to which packing b does not pay. */
+/* Row tiles up to which packing b does not pay, and rows of b that stay in the first cache wherever
+ * they lie. */
 #define UNPACKED_TILES 4
+#define UNPACKED_DEPTH 128
 /* What packing an element costs, in multiply-adds. */
 #define PACK_COST 6.0
 
@@ -197,8 +199,8 @@ static char *shared_panel(const plan *p, int64_t depth_block, int64_t index) {
 
 /* Where b lies by rows and only a few rows of a will meet it, it is used as it lies. */
 static const wk_product_matrix *unpacked(const plan *p, int64_t rows) {
-  if (p->product->pack_b != wk_product_pack_b_matrix || rows > UNPACKED_TILES * p->tile_rows)
-    return NULL;
+  if (p->product->pack_b != wk_product_pack_b_matrix) return NULL;
+  if (rows > UNPACKED_TILES * p->tile_rows && p->product->k > UNPACKED_DEPTH) return NULL;
   const wk_product_matrix *b = p->product->right;
   return b->column_stride == 1 ? b : NULL;
 }
