@@ -32,7 +32,9 @@
 #define WITH_OUTER
 #define OF_VECTOR(name) wk_f32_##name
 #define OF_REAL(name) name##_f32
+#define WIDE_TRANSPOSE (WK_VECTOR_BYTES >= 32) /* eight numbers fit a register */
 #include "backend/cpu/isa/product_real.h"
+#undef WIDE_TRANSPOSE
 #undef REAL
 #undef OF_VECTOR
 #undef OF_REAL
@@ -41,6 +43,7 @@
 #define REAL double
 #define OF_VECTOR(name) wk_f64_##name
 #define OF_REAL(name) name##_f64
+#define WIDE_TRANSPOSE 0
 #include "backend/cpu/isa/product_real.h"
 
 #define PAIR(name, steps, type)                                                                    \

@@ -21,6 +21,9 @@
 #define transpose OF_REAL(transpose)
 #define add OF_REAL(add)
 #define peak OF_REAL(peak)
+#define eight OF_REAL(eight)
+#define eight_anywhere OF_REAL(eight_anywhere)
+#define transpose_eight OF_REAL(transpose_eight)
 
 #define LANES ((int64_t)(sizeof(vector) / sizeof(REAL)))
 
@@ -168,11 +171,52 @@ WK_INLINE void transpose_four(REAL *to, int64_t to_stride, const REAL *from, int
   *(four_anywhere *)(to + 3 * to_stride) = __builtin_shufflevector(b, d, 2, 6, 3, 7);
 }
 
+#if WIDE_TRANSPOSE
+/* Eight rows of eight: two rounds within halves of registers, one between them. */
+typedef REAL eight __attribute__((vector_size(8 * sizeof(REAL))));
+typedef REAL eight_anywhere
+    __attribute__((vector_size(8 * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
+
+WK_INLINE void transpose_eight(REAL *to, int64_t to_stride, const REAL *from, int64_t from_stride) {
+  eight a[8], b[8];
+  WK_UNROLL
+  for (int i = 0; i < 8; i++) a[i] = *(const eight_anywhere *)(from + i * from_stride);
+  WK_UNROLL
+  for (int i = 0; i < 8; i += 2) {
+    b[i] = __builtin_shufflevector(a[i], a[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+    b[i + 1] = __builtin_shufflevector(a[i], a[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+  }
+  WK_UNROLL
+  for (int i = 0; i < 8; i += 4) {
+    a[i] = __builtin_shufflevector(b[i], b[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+    a[i + 1] = __builtin_shufflevector(b[i], b[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    a[i + 2] = __builtin_shufflevector(b[i + 1], b[i + 3], 0, 1, 8, 9, 4, 5, 12, 13);
+    a[i + 3] = __builtin_shufflevector(b[i + 1], b[i + 3], 2, 3, 10, 11, 6, 7, 14, 15);
+  }
+  WK_UNROLL
+  for (int i = 0; i < 4; i++) {
+    *(eight_anywhere *)(to + i * to_stride) =
+        __builtin_shufflevector(a[i], a[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    *(eight_anywhere *)(to + (i + 4) * to_stride) =
+        __builtin_shufflevector(a[i], a[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+}
+#endif
+
 static void transpose(void *to_, int64_t to_stride, const void *from_, int64_t from_stride,
                       int64_t rows, int64_t columns) {
   REAL *to = to_;
   const REAL *from = from_;
   int64_t i = 0;
+#if WIDE_TRANSPOSE
+  for (; i + 8 <= rows; i += 8) {
+    int64_t j = 0;
+    for (; j + 8 <= columns; j += 8)
+      transpose_eight(to + j * to_stride + i, to_stride, from + i * from_stride + j, from_stride);
+    for (; j < columns; j++)
+      for (int64_t r = i; r < i + 8; r++) to[j * to_stride + r] = from[r * from_stride + j];
+  }
+#endif
   for (; i + 4 <= rows; i += 4) {
     int64_t j = 0;
     for (; j + 4 <= columns; j += 4)
