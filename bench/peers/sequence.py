@@ -36,7 +36,7 @@ def attention():
             plain = values[:3]
             case(f"attention forward, {size}",
                  lambda: F.scaled_dot_product_attention(*plain, is_causal=causal),
-                 run("scaled_dot_product_attention", [tensor(t) for t in plain], causal=causal), least=3, bar=BAR)
+                 run("scaled_dot_product_attention", [tensor(t) for t in plain], causal=causal), least=3)
 
 
 def recurrent(kind):

@@ -3,6 +3,7 @@
  * its gradient with respect to the images. */
 #include "base/error.h"
 #include "ops/records.gen.h"
+#include "ops/window.h"
 
 static wk_status check_rank(const wk_tensor *tensor, int rank, const char *name, const char *axes) {
   if (tensor->layout.rank == rank) return WK_OK;
@@ -11,13 +12,13 @@ static wk_status check_rank(const wk_tensor *tensor, int rank, const char *name,
   return WK_ERROR_SHAPE;
 }
 
-/* [A, B, C] as [A, 1, B, C]: a sequence as an image of one row. */
-static wk_tensor *as_row(wk_tensor *x) {
+wk_tensor *wk_as_row(wk_tensor *x) {
+  if (!x) return NULL;
   const int64_t *dims = x->layout.dims;
   return wk_reshape(x, WK_SHAPE(dims[0], 1, dims[1], dims[2]));
 }
 
-static wk_tensor *from_row(wk_tensor *y) {
+wk_tensor *wk_from_row(wk_tensor *y) {
   if (!y) return NULL;
   const int64_t *dims = y->layout.dims;
   return wk_reshape(y, WK_SHAPE(dims[0], dims[2], dims[3]));
@@ -30,7 +31,7 @@ wk_status wk_composite_conv1d(wk_call *call) {
       check_rank(weight, 3, "weight", "[O, K, C / groups]") != WK_OK)
     return wk_error_status();
   call->outputs[0] =
-      from_row(wk_conv2d(as_row(x), as_row(weight), .bias = call->inputs[2],
+      wk_from_row(wk_conv2d(wk_as_row(x), wk_as_row(weight), .bias = call->inputs[2],
                          .stride = {1, a->stride}, .padding = {0, a->padding}, .same = a->same,
                          .dilation = {1, a->dilation}, .groups = a->groups));
   return wk_error_status();
@@ -180,7 +181,7 @@ wk_status wk_composite_conv_transpose1d(wk_call *call) {
       check_rank(weight, 3, "weight", "[I, K, O / groups]") != WK_OK)
     return wk_error_status();
   call->outputs[0] =
-      from_row(wk_conv_transpose2d(as_row(x), as_row(weight), .bias = call->inputs[2],
+      wk_from_row(wk_conv_transpose2d(wk_as_row(x), wk_as_row(weight), .bias = call->inputs[2],
                                    .stride = {1, a->stride}, .padding = {0, a->padding},
                                    .output_padding = {0, a->output_padding},
                                    .dilation = {1, a->dilation}, .groups = a->groups));

@@ -150,14 +150,26 @@ wk_status wk_vjp_log_determinant(wk_vjp *vjp) {
 
 /* ---- qr ---- */
 
-wk_status wk_infer_qr(wk_call *call) {
+/* Of the only input, checked; the lesser one too. */
+static wk_status matrix_sizes(const wk_call *call, int64_t *rows, int64_t *columns, int64_t *less) {
   const wk_layout *x = &call->inputs[0]->layout;
-  wk_status status = check_matrix(x);
+  const wk_status status = check_matrix(x);
   if (status != WK_OK) return status;
-  const int64_t rows = x->dims[x->rank - 2], columns = x->dims[x->rank - 1];
-  const int64_t less = rows < columns ? rows : columns;
-  status = infer_behind(call, 0, 2, rows, less);
+  *rows = x->dims[x->rank - 2], *columns = x->dims[x->rank - 1];
+  *less = *rows < *columns ? *rows : *columns;
+  return WK_OK;
+}
+
+wk_status wk_infer_qr(wk_call *call) {
+  int64_t rows, columns, less;
+  wk_status status = matrix_sizes(call, &rows, &columns, &less);
+  if (status == WK_OK) status = infer_behind(call, 0, 2, rows, less);
   return status != WK_OK ? status : infer_behind(call, 1, 2, less, columns);
+}
+
+/* x u^-T */
+static wk_tensor *behind_upper(wk_tensor *x, wk_tensor *u) {
+  return wk_transposed(wk_triangular_solve(u, wk_transposed(x), .upper = true));
 }
 
 /* For matrices that are not wide: (gq + q c) r^-T, where c is the lower triangle of
@@ -166,8 +178,7 @@ static wk_tensor *tall_qr_gradient(wk_tensor *q, wk_tensor *r, wk_tensor *gq, wk
   wk_tensor *middle =
       wk_subtract(wk_matmul(r, wk_transposed(wk_triu(gr))), wk_matmul(wk_transposed(gq), q));
   wk_tensor *mirrored = wk_add(wk_tril(middle), wk_transposed(wk_tril(middle, .diagonal = -1)));
-  wk_tensor *right = wk_transposed(wk_add(gq, wk_matmul(q, mirrored)));
-  return wk_transposed(wk_triangular_solve(r, right, .upper = true));
+  return behind_upper(wk_add(gq, wk_matmul(q, mirrored)), r);
 }
 
 /* A wide x is [left, rest]: q and the square part of r are the left part's alone, and the rest of r
@@ -192,20 +203,14 @@ wk_status wk_vjp_qr(wk_vjp *vjp) {
 /* ---- lu ---- */
 
 wk_status wk_infer_lu(wk_call *call) {
-  const wk_layout *x = &call->inputs[0]->layout;
-  wk_status status = check_matrix(x);
-  if (status != WK_OK) return status;
-  const int64_t rows = x->dims[x->rank - 2], columns = x->dims[x->rank - 1];
-  const int64_t less = rows < columns ? rows : columns;
-  status = infer_behind(call, 0, 2, rows, rows);
+  int64_t rows, columns, less;
+  wk_status status = matrix_sizes(call, &rows, &columns, &less);
+  if (status == WK_OK) status = infer_behind(call, 0, 2, rows, rows);
   if (status == WK_OK) status = infer_behind(call, 1, 2, rows, less);
   return status != WK_OK ? status : infer_behind(call, 2, 2, less, columns);
 }
 
-/* x u^-T and l^-T x. */
-static wk_tensor *behind_upper(wk_tensor *x, wk_tensor *u) {
-  return wk_transposed(wk_triangular_solve(u, wk_transposed(x), .upper = true));
-}
+/* l^-T x */
 static wk_tensor *before_lower(wk_tensor *l, wk_tensor *x) {
   return wk_triangular_solve(wk_transposed(l), x, .upper = true, .unit_diagonal = true);
 }
@@ -265,12 +270,9 @@ wk_status wk_vjp_symmetric_eigen(wk_vjp *vjp) {
 }
 
 wk_status wk_infer_svd(wk_call *call) {
-  const wk_layout *x = &call->inputs[0]->layout;
-  wk_status status = check_matrix(x);
-  if (status != WK_OK) return status;
-  const int64_t rows = x->dims[x->rank - 2], columns = x->dims[x->rank - 1];
-  const int64_t less = rows < columns ? rows : columns;
-  status = infer_behind(call, 0, 2, rows, less);
+  int64_t rows, columns, less;
+  wk_status status = matrix_sizes(call, &rows, &columns, &less);
+  if (status == WK_OK) status = infer_behind(call, 0, 2, rows, less);
   if (status == WK_OK) status = infer_behind(call, 1, 1, less, 0);
   return status != WK_OK ? status : infer_behind(call, 2, 2, less, columns);
 }

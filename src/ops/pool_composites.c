@@ -18,36 +18,25 @@ static wk_status check_rank(const wk_call *call, int rank, const char *axes) {
 
 /* ---- sequences [N, L, C], as images of one row ---- */
 
-static wk_tensor *as_row(wk_tensor *x) {
-  const int64_t *dims = x->layout.dims;
-  return wk_reshape(x, WK_SHAPE(dims[0], 1, dims[1], dims[2]));
-}
-
-static wk_tensor *from_row(wk_tensor *y) {
-  if (!y) return NULL;
-  const int64_t *dims = y->layout.dims;
-  return wk_reshape(y, WK_SHAPE(dims[0], dims[2], dims[3]));
-}
-
 wk_status wk_composite_max_pool1d(wk_call *call) {
   const wk_max_pool1d_arguments *a = call->arguments;
   if (check_rank(call, 3, "[N, L, C]") != WK_OK) return wk_error_status();
   wk_tensor *y =
-      wk_max_pool2d(as_row(call->inputs[0]), {1, a->window},
+      wk_max_pool2d(wk_as_row(call->inputs[0]), {1, a->window},
                     .stride = {1, a->stride ? a->stride : a->window}, .padding = {0, a->padding},
                     .dilation = {1, a->dilation}, .ceil_mode = a->ceil_mode);
-  call->outputs[0] = from_row(y);
+  call->outputs[0] = wk_from_row(y);
   return wk_error_status();
 }
 
 wk_status wk_composite_average_pool1d(wk_call *call) {
   const wk_average_pool1d_arguments *a = call->arguments;
   if (check_rank(call, 3, "[N, L, C]") != WK_OK) return wk_error_status();
-  wk_tensor *y = wk_average_pool2d(as_row(call->inputs[0]), {1, a->window},
+  wk_tensor *y = wk_average_pool2d(wk_as_row(call->inputs[0]), {1, a->window},
                                    .stride = {1, a->stride ? a->stride : a->window},
                                    .padding = {0, a->padding}, .ceil_mode = a->ceil_mode,
                                    .count_padding = a->count_padding);
-  call->outputs[0] = from_row(y);
+  call->outputs[0] = wk_from_row(y);
   return wk_error_status();
 }
 
@@ -196,7 +185,7 @@ wk_status wk_composite_adaptive_max_pool2d(wk_call *call) {
 wk_status wk_composite_adaptive_max_pool1d(wk_call *call) {
   const wk_adaptive_max_pool1d_arguments *a = call->arguments;
   if (check_rank(call, 3, "[N, L, C]") != WK_OK) return wk_error_status();
-  call->outputs[0] = from_row(wk_adaptive_max_pool2d(as_row(call->inputs[0]), {1, a->size}));
+  call->outputs[0] = wk_from_row(wk_adaptive_max_pool2d(wk_as_row(call->inputs[0]), {1, a->size}));
   return wk_error_status();
 }
 

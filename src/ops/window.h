@@ -60,4 +60,8 @@ static inline void wk_adaptive_bin(int64_t size, int64_t n, int64_t i, int64_t *
   *end = ((i + 1) * size + n - 1) / n;
 }
 
+/* [A, B, C] as [A, 1, B, C], a sequence as an image of one row, and back. NULL passes through. */
+wk_tensor *wk_as_row(wk_tensor *x);
+wk_tensor *wk_from_row(wk_tensor *y);
+
 #endif
