@@ -10,6 +10,7 @@ from plain import NEVER_EMPTY
 from wick import DTYPES
 
 SIZES = [0, 1, 1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 33]
+FEW = 10  # of the sizes: up to 9, for images and the like, so that a case takes no time
 TEXT = re.compile(r"(\w+)(?:\((.*?),(.*?)\))? \[(.*?)\] ?(\w*)")
 SPECIAL = [math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-40, 3.0, -2.5]
 JUNK = 77  # stands between the elements of a view
@@ -39,14 +40,15 @@ class Case:
         """Sizes that are equal in the sample stay equal; operands of pointwise ops also broadcast."""
         dims = [int(d) for d in text.split(",") if d.strip()]
         if self.pointwise:
-            shape = self.sizes.setdefault("joint", [self.rng.choice(SIZES) for _ in range(self.rng.randint(0, 4))])
+            rank = self.rng.randint(0, 4)
+            shape = self.sizes.setdefault("joint", [self.rng.choice(SIZES[:FEW] if rank > 3 else SIZES) for _ in range(rank)])
             drop = self.rng.randint(0, len(shape)) if self.rng.random() < 0.3 else 0
             return [1 if self.rng.random() < 0.15 else d for d in shape[drop:]]
         if self.rng.random() < 0.3 and not (0 in dims and self.op.name in NEVER_EMPTY):
             return dims
         if self.op.name in NEVER_EMPTY:
             dims = [max(d, 1) for d in dims]
-        sizes = SIZES[1:9] if self.op.name.startswith(("conv", "separable")) else SIZES[1:]
+        sizes = SIZES[1:FEW] if len(dims) > 3 else SIZES[1:]
         return [self.sizes.setdefault(d, self.rng.choice(sizes) if d else 0) for d in dims]
 
     def dtype(self, record, named):

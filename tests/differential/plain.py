@@ -189,7 +189,7 @@ def max_pool(a, x):
     y, place = function(padded, window, stride, 0, dilation, return_indices=True)
     if count == 2:
         row, column = place // padded.shape[-1] - padding[0], place % padded.shape[-1] - padding[1]
-        place = row * x.shape[-1] + column
+        place = torch.where(y == -math.inf, 0, row * x.shape[-1] + column)
     return last(y), last(place)
 
 
