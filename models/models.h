@@ -17,6 +17,8 @@ extern const wk_model wk_models[];
 extern const int wk_model_count;
 
 wk_module *wk_model_convnet(int64_t classes);
+wk_module *wk_model_lenet(int64_t classes);
+wk_module *wk_model_cifar(int64_t classes);
 wk_module *wk_model_mlp(int64_t classes);
 
 #endif

@@ -33,12 +33,12 @@ const int wk_device_table_count = sizeof wk_device_table / sizeof *wk_device_tab
 /* ---- kernels, best first; the reference's are every host device's last resort ---- */
 
 static const wk_kernel_list cpu_lists[] = {
-    {wk_onednn_kernels, &wk_onednn_kernel_count},
-    {wk_cpu_kernels, &wk_cpu_kernel_count},
-    {wk_reference_kernels, &wk_reference_kernel_count},
+    {wk_onednn_kernels, &wk_onednn_kernel_count, WK_DETERMINISM_DEFAULT},
+    {wk_cpu_kernels, &wk_cpu_kernel_count, WK_DETERMINISM_MACHINE},
+    {wk_reference_kernels, &wk_reference_kernel_count, WK_DETERMINISM_MACHINE},
 };
 static const wk_kernel_list reference_lists[] = {
-    {wk_reference_kernels, &wk_reference_kernel_count},
+    {wk_reference_kernels, &wk_reference_kernel_count, WK_DETERMINISM_MACHINE},
 };
 
 const wk_backend wk_backend_table[] = {

@@ -25,7 +25,7 @@ _wick_value() { # $1: wick, $2: command, $3: option, $4: the word so far
   case $line in
     "  $3 FOLDER"*) mapfile -t COMPREPLY < <(compgen -d -- "$4") ;;
     "  $3 DATA"*) mapfile -t COMPREPLY < <(compgen -W "$(_wick_data_sets "$1")" -d -- "$4") ;;
-    "  $3 NAME"*) # "the network: convnet or mlp": words that the command accepts
+    "  $3 NAME"*) # "the network: convnet, lenet, cifar or mlp": words that the command accepts
       mapfile -t COMPREPLY < <(compgen -W "$(_wick_names "$1" "$2" "$3")" -- "$4") ;;
     "  $3 "[A-Z]*) COMPREPLY=() ;;
     *) return 1 ;;

@@ -154,6 +154,25 @@ WK_API int wk_thread_count(void);
 WK_API wk_status wk_set_thread_count_at(wk_place here, int count);
 #define wk_set_thread_count(...) wk_set_thread_count_at(WK_HERE, __VA_ARGS__)
 
+/* Which runs of the same program on the same data give the same bits. Append only. */
+typedef enum wk_determinism {
+  WK_DETERMINISM_DEFAULT = 0, /* those on one machine with one number of threads */
+  WK_DETERMINISM_THREADS = 1, /* with any number; and a row has its bits whatever batch it is in */
+  WK_DETERMINISM_MACHINE = 2  /* with any instruction set as well */
+} wk_determinism;
+
+/* The level in force: at first WK_DETERMINISM_DEFAULT, or $WICK_DETERMINISM. [any thread] */
+WK_API wk_determinism wk_determinism_get(void);
+
+/* Sets it for all threads. From then on a kernel that does not keep the level is not chosen; an op
+ * that has no other fails with WK_ERROR_UNSUPPORTED, naming the kernel. WK_ERROR_ARGUMENT for what
+ * is no level. [one thread at a time] */
+WK_API wk_status wk_determinism_set_at(wk_place here, wk_determinism level);
+#define wk_determinism_set(...) wk_determinism_set_at(WK_HERE, __VA_ARGS__)
+
+/* The level's name, such as "threads", or NULL; static storage. [any thread] */
+WK_API const char *wk_determinism_name(wk_determinism level);
+
 /* A forked child either execs or calls this: it has none of its parent's threads, so kernels run on
  * one thread until then, and on as many as in the parent from then on. Tensors, networks, data sets
  * and optimizers go on as they were; a loader is to be created anew (its next batch is an error).

@@ -30,6 +30,10 @@ const wk_variable_record wk_variable_table[WK_VARIABLE_COUNT] = {
     [WK_VARIABLE_VERBOSE] = {"WICK_VERBOSE", "", "",
                              "dispatch prints for each kind of call which kernel runs it and why "
                              "others do not"},
+    [WK_VARIABLE_DETERMINISM] = {"WICK_DETERMINISM", "default", "wk_determinism_set",
+                                 "which runs give the same bits: default those with as many "
+                                 "threads, threads those with any number, machine those with any "
+                                 "instruction set too"},
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

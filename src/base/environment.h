@@ -15,6 +15,7 @@ typedef enum wk_variable {
   WK_VARIABLE_ISA,
   WK_VARIABLE_ONEDNN,
   WK_VARIABLE_VERBOSE,
+  WK_VARIABLE_DETERMINISM,
   WK_VARIABLE_COUNT
 } wk_variable;
 

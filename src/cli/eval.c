@@ -17,6 +17,7 @@ typedef struct settings {
   const char *data;
   int64_t batch_size, threads;
   bool json;
+  const char *determinism;
 } settings;
 
 static wk_parse_result parse(settings *s, int argc, char **argv) {
@@ -28,6 +29,7 @@ static wk_parse_result parse(settings *s, int argc, char **argv) {
        .doc = "the data set [the one it was trained on]"},
       wk_batch_size_option(&s->batch_size, "examples at a time; changes no result"),
       wk_threads_option(&s->threads),
+      wk_determinism_option(&s->determinism),
       wk_json_option(&s->json, "print a JSON object"),
   };
   const wk_usage usage = {.command = "eval",
@@ -79,6 +81,7 @@ int wk_command_eval(int argc, char **argv) {
   const wk_parse_result parsed = parse(&s, argc, argv);
   if (parsed != WK_PARSE_OK) return parsed == WK_PARSE_HELP ? WK_EXIT_OK : WK_EXIT_USAGE;
   if (s.threads > 0) wk_set_thread_count((int)s.threads);
+  wk_set_determinism_by_name(s.determinism);
   wk_module *network = wk_module_load(argv[1]);
   const int status = evaluate(&s, argv[1], network);
   wk_module_free(network);

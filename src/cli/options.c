@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <wick/base.h>
+
 #include "cli/command.h"
 
 /* ---- values ---- */
@@ -78,6 +80,23 @@ wk_option wk_threads_option(int64_t *to) {
                      .value = "N",
                      .doc = "threads to use; 0: all processors",
                      .maximum = 256};
+}
+
+wk_option wk_determinism_option(const char **to) {
+  static const char *const levels[] = {"default", "threads", "machine", NULL};
+  return (wk_option){.name = "determinism",
+                     .type = WK_OPTION_TEXT,
+                     .to = to,
+                     .value = "LEVEL",
+                     .doc = "same bits with as many threads (default), any number (threads), any "
+                            "instruction set too (machine)",
+                     .choices = levels};
+}
+
+void wk_set_determinism_by_name(const char *name) {
+  for (int i = 0; name && wk_determinism_name((wk_determinism)i); i++)
+    if (strcmp(name, wk_determinism_name((wk_determinism)i)) == 0)
+      wk_determinism_set((wk_determinism)i);
 }
 
 wk_option wk_json_option(bool *to, const char *doc) {

@@ -30,6 +30,9 @@ typedef struct wk_option {
 /* Options that several commands have; `doc` says what is particular to one. */
 wk_option wk_batch_size_option(int64_t *to, const char *doc);
 wk_option wk_threads_option(int64_t *to);
+wk_option wk_determinism_option(const char **to);
+/* Sets the level of that name; NULL: leaves it. */
+void wk_set_determinism_by_name(const char *name);
 wk_option wk_json_option(bool *to, const char *doc);
 
 typedef struct wk_usage {

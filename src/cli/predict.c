@@ -14,6 +14,7 @@
 typedef struct settings {
   int64_t top, threads;
   bool json;
+  const char *determinism;
 } settings;
 
 static wk_parse_result parse(settings *s, int argc, char **argv, int *count) {
@@ -26,6 +27,7 @@ static wk_parse_result parse(settings *s, int argc, char **argv, int *count) {
        .minimum = 1,
        .maximum = 1e6},
       wk_threads_option(&s->threads),
+      wk_determinism_option(&s->determinism),
       wk_json_option(&s->json, "print JSON, an object for each file"),
   };
   const wk_usage usage = {.command = "predict",
@@ -98,6 +100,7 @@ int wk_command_predict(int argc, char **argv) {
   const wk_parse_result parsed = parse(&s, argc, argv, &count);
   if (parsed != WK_PARSE_OK) return parsed == WK_PARSE_HELP ? WK_EXIT_OK : WK_EXIT_USAGE;
   if (s.threads > 0) wk_set_thread_count((int)s.threads);
+  wk_set_determinism_by_name(s.determinism);
   wk_module *network = wk_module_load(argv[1]);
   wk_prediction *predictions =
       wk_failed() ? NULL : wk_allocate_zeroed((size_t)s.top, sizeof *predictions);

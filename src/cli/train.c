@@ -245,11 +245,13 @@ static int train(training *t) {
 
 static int run(training *t) {
   if (t->s.threads > 0) wk_set_thread_count((int)t->s.threads);
+  wk_set_determinism_by_name(t->s.determinism);
   wk_status status = name_files(t);
   if (status == WK_OK) status = check_folder(t);
   if (status == WK_OK) status = t->s.resume ? resume_network(t) : begin_network(t);
   if (status == WK_OK && t->s.resume) {
     if (!wk_train_settings_recall(&t->s, t->network)) return WK_EXIT_USAGE;
+    wk_set_determinism_by_name(t->s.determinism);
     status = open_data(t);
   }
   if (status == WK_OK) create_optimizer(t);

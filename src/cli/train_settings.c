@@ -16,9 +16,9 @@ static const char *const schedule_names[] = {"cosine", "constant", NULL};
 
 /* What a run's checkpoint and model keep, so that resuming needs nothing else. What changes no
  * result is not among it: equal runs leave equal files. */
-static const char *const kept[] = {"model",     "epochs", "batch-size", "learning-rate",
-                                   "optimizer", "seed",   "limit",      "shuffle-labels",
-                                   "schedule",  "precision", NULL};
+static const char *const kept[] = {"model",     "epochs",    "batch-size",  "learning-rate",
+                                   "optimizer", "seed",      "limit",       "shuffle-labels",
+                                   "schedule",  "precision", "determinism", NULL};
 
 /* Which of them resuming may change. */
 static const char *const changeable[] = {"epochs", NULL};
@@ -41,7 +41,7 @@ static void list_options(wk_train_settings *s, wk_option *options) {
        .type = WK_OPTION_TEXT,
        .to = &s->model,
        .value = "NAME",
-       .doc = "the network: convnet or mlp",
+       .doc = "the network: convnet, lenet, cifar or mlp",
        .choices = model_names()},
       {.name = "epochs",
        .type = WK_OPTION_INTEGER,
@@ -102,6 +102,7 @@ static void list_options(wk_train_settings *s, wk_option *options) {
        .doc = "train on the first N examples only; 0: on all",
        .maximum = 9e15},
       wk_threads_option(&s->threads),
+      wk_determinism_option(&s->determinism),
       {.name = "checkpoint-seconds",
        .type = WK_OPTION_NUMBER,
        .to = &s->checkpoint_seconds,
@@ -133,7 +134,8 @@ wk_parse_result wk_train_settings_parse(wk_train_settings *s, int argc, char **a
                            .batch_size = 64,
                            .seed = 1,
                            .checkpoint_seconds = 60,
-                           .learning_rate = (double)NAN};
+                           .learning_rate = (double)NAN,
+                           .determinism = wk_determinism_name(wk_determinism_get())};
   wk_option options[WK_TRAIN_OPTIONS];
   list_options(s, options);
   const wk_usage usage = {.command = "train",

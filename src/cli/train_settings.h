@@ -9,11 +9,11 @@
 
 #include <wick/nn.h>
 
-enum { WK_TRAIN_OPTIONS = 15 };
+enum { WK_TRAIN_OPTIONS = 16 };
 
 typedef struct wk_train_settings {
   const char *data;
-  const char *model, *optimizer, *precision, *schedule, *out, *resume;
+  const char *model, *optimizer, *precision, *schedule, *out, *resume, *determinism;
   int64_t epochs, batch_size, seed, limit, threads;
   double learning_rate; /* NaN: the optimizer's usual one */
   double checkpoint_seconds;

@@ -39,9 +39,12 @@ typedef struct wk_kernel {
   wk_status (*run)(const wk_kernel_call *call);
 } wk_kernel;
 
+/* Kernels that keep the same level of determinism, the strictest under which they are chosen. What
+ * tests/done/5-levels does not prove stands in a list of the default level. */
 typedef struct wk_kernel_list {
   const wk_kernel *kernels;
   const int *count;
+  wk_determinism keeps;
 } wk_kernel_list;
 
 /* A device with its kernels, best first. src/wick.c lists them. */

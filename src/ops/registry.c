@@ -29,20 +29,23 @@ const char *wk_op_name_at(int index) {
 
 typedef struct candidates {
   const wk_kernel *kernel[MAX_CANDIDATES];
+  uint8_t level[MAX_CANDIDATES]; /* wk_determinism, the strictest it keeps */
   int count;
   bool native; /* not only by kernels of every op */
 } candidates;
 
 static candidates candidate_table[MAX_DEVICES][WK_OP_COUNT];
 
-static void add_candidate(candidates *to, const wk_kernel *kernel) {
-  if (to->count < MAX_CANDIDATES) to->kernel[to->count++] = kernel;
+static void add_candidate(candidates *to, const wk_kernel *kernel, wk_determinism keeps) {
+  if (to->count == MAX_CANDIDATES) return;
+  to->level[to->count] = (uint8_t)keeps;
+  to->kernel[to->count++] = kernel;
 }
 
-static void add_kernel(candidates *of_op, const wk_kernel *kernel) {
+static void add_kernel(candidates *of_op, const wk_kernel *kernel, wk_determinism keeps) {
   if (kernel->op >= 0) {
     of_op[kernel->op].native = true;
-    add_candidate(&of_op[kernel->op], kernel);
+    add_candidate(&of_op[kernel->op], kernel, keeps);
     return;
   }
   for (int i = 0; i < WK_OP_COUNT; i++) {
@@ -50,15 +53,15 @@ static void add_kernel(candidates *of_op, const wk_kernel *kernel) {
     const bool pointwise = class == WK_CLASS_POINTWISE || class == WK_CLASS_UPDATE;
     if (kernel->op == WK_EVERY_POINTWISE && !pointwise) continue;
     of_op[i].native = of_op[i].native || kernel->op == WK_EVERY_POINTWISE;
-    add_candidate(&of_op[i], kernel);
+    add_candidate(&of_op[i], kernel, keeps);
   }
 }
 
 static void add_backend(const wk_backend *backend) {
   for (int l = 0; l < backend->list_count; l++) {
-    for (int k = 0; k < *backend->lists[l].count; k++) {
-      add_kernel(candidate_table[backend->device->index], &backend->lists[l].kernels[k]);
-    }
+    const wk_kernel_list *list = &backend->lists[l];
+    for (int k = 0; k < *list->count; k++)
+      add_kernel(candidate_table[backend->device->index], &list->kernels[k], list->keeps);
   }
 }
 
@@ -74,6 +77,14 @@ static const wk_kernel *refused(const wk_device *device, const wk_op *op, const 
   return NULL;
 }
 
+static const wk_kernel *refused_at_level(const wk_device *device, const wk_op *op,
+                                         const wk_kernel *kernel) {
+  wk_fail(WK_ERROR_UNSUPPORTED, "%s cannot run %s: its kernel %s does not keep determinism '%s'",
+          device->name, op->name, kernel->name, wk_determinism_name(wk_determinism_get()));
+  wk_error_add_hint("wk_determinism_set chooses the level");
+  return NULL;
+}
+
 const wk_kernel *wk_kernel_find(wk_device *device, const wk_kernel_call *call) {
   const char *reason = "no kernel";
   if (call->op->id >= WK_OP_COUNT) {
@@ -81,14 +92,20 @@ const wk_kernel *wk_kernel_find(wk_device *device, const wk_kernel_call *call) {
     return kernel ? kernel : refused(device, call->op, reason);
   }
   const candidates *list = &candidate_table[device->index][call->op->id];
+  const wk_determinism level = wk_determinism_get();
+  const wk_kernel *below = NULL; /* could do it, but does not keep the level */
   for (int i = 0; i < list->count; i++) {
     const wk_kernel *kernel = list->kernel[i];
-    reason = kernel->refuse ? kernel->refuse(call) : NULL;
-    if (reason) continue;
+    const char *why = kernel->refuse ? kernel->refuse(call) : NULL;
+    if (!why && list->level[i] < level && !below) below = kernel;
+    if (why || list->level[i] < level) {
+      if (why) reason = why;
+      continue;
+    }
     if (!wk_kernel_chosen) wk_kernel_chosen = kernel;
     return kernel;
   }
-  return refused(device, call->op, reason);
+  return below ? refused_at_level(device, call->op, below) : refused(device, call->op, reason);
 }
 
 bool wk_kernel_exists(wk_device *device, int op) {

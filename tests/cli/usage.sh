@@ -35,7 +35,7 @@ says no-option 2 'there is no option --epoch; did you mean --epochs' train glyph
 says no-value 2 'needs a value: N' train glyphs --epochs
 says no-number 2 "epochs cannot be 'three'" train glyphs --epochs three
 says out-of-range 2 'from 1 to' train glyphs --epochs=0
-says no-model 2 'it is one of convnet, mlp' train glyphs --model resnet
+says no-model 2 'it is one of convnet, lenet, cifar, mlp' train glyphs --model resnet
 says no-data 2 'it needs DATA' train
 says two-data 2 "'mnist' is one argument too many" train glyphs mnist
 says no-file 2 'it needs MODEL FILE' predict model

@@ -4,6 +4,7 @@
 
 #include "backend/cpu/isa.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -57,12 +58,32 @@ static const wk_cpu_isa *choose(void) {
   return candidates[first];
 }
 
+/* The baseline as it is at WK_DETERMINISM_MACHINE: with the bits of sets that have fused
+ * multiply-adds. */
+static wk_cpu_isa fused;
+static wk_isa_product fused_products[WK_ISA_REALS];
+
+static void make_fused(void) {
+  fused = wk_cpu_isa_baseline;
+  for (int i = 0; i < WK_ISA_REALS; i++) fused_products[i] = *fused.product[i];
+  if (!wk_isa_fuse_baseline(&fused_products[WK_ISA_F32], &fused_products[WK_ISA_F64])) return;
+  for (int i = 0; i < WK_ISA_REALS; i++) fused.product[i] = &fused_products[i];
+}
+
+static const wk_cpu_isa *for_level(const wk_cpu_isa *isa) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  if (isa != &wk_cpu_isa_baseline || wk_determinism_get() < WK_DETERMINISM_MACHINE) return isa;
+  pthread_once(&once, make_fused);
+  return &fused;
+}
+
 const wk_cpu_isa *wk_cpu_isa_get(void) {
   const wk_cpu_isa *isa = atomic_load_explicit(&selected, memory_order_acquire);
-  if (isa) return isa;
-  isa = choose();
-  atomic_store(&selected, isa);
-  return isa;
+  if (!isa) {
+    isa = choose();
+    atomic_store(&selected, isa);
+  }
+  return for_level(isa);
 }
 
 const char *wk_cpu_isa_name(void) { return wk_cpu_isa_get()->name; }

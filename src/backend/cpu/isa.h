@@ -232,6 +232,10 @@ typedef struct wk_cpu_isa {
 
 extern const wk_cpu_isa wk_cpu_isa_baseline, wk_cpu_isa_avx2, wk_cpu_isa_avx512;
 
+/* Where a set's own multiply-adds round twice: puts tiles into copies of its products whose round
+ * once, and returns true. */
+bool wk_isa_fuse_baseline(wk_isa_product *f32, wk_isa_product *f64);
+
 /* The one in use: the best the processor has, or what $WICK_ISA or wk_cpu_isa_select says. */
 const wk_cpu_isa *wk_cpu_isa_get(void);
 
