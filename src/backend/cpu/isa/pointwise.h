@@ -153,6 +153,7 @@ V_DEFINE_REAL(f64, INT64_MAX)
 V_DEFINE_WHOLE(i64)
 V_DEFINE_WHOLE(i32)
 V_DEFINE_WHOLE(u8)
+V_DEFINE_WHOLE(b8)
 #undef V_DEFINE_WHOLE
 WK_LANES_INLINE v_i64 i64_abs(v_i64 x) { return i64_select(x < 0, (v_i64)(-(u_i64)x), x); }
 WK_LANES_INLINE v_i32 i32_abs(v_i32 x) { return i32_select(x < 0, (v_i32)(-(u_i32)x), x); }
