@@ -48,10 +48,10 @@ WK_API wk_status wk_call_op(wk_place here, const char *name, const void *argumen
  * products, convolutions, attention and recurrent ops cast their f32 inputs to that type and run in
  * it; sums, norms, softmax, losses, exp, log, power and their like cast theirs to f32; other ops
  * work in the type of their inputs, the wider one where they differ. f64 stays f64.
- * docs/ops.gen.md says which ops are which. Weights stay f32: the cast of one is kept until it is written or the
- * block is left, and its gradient comes back in f32. wk_backward belongs outside the block, or
- * inside: it does not look. With f16 gradients need a wk_loss_scaler.
- *   wk_tensor *loss = NULL;
+ * docs/ops.gen.md says which ops are which. Weights stay f32: the cast of one is kept until it is
+ * written or the block is left, and its gradient comes back in f32. wk_backward belongs outside the
+ * block, or inside: it does not look. With f16 gradients need a wk_loss_scaler. wk_tensor *loss =
+ * NULL;
  *   {
  *     WK_AUTOCAST(WK_BF16);
  *     loss = wk_cross_entropy(wk_forward(network, images), labels);
@@ -62,11 +62,11 @@ WK_API wk_status wk_call_op(wk_place here, const char *name, const void *argumen
   __attribute__((cleanup(wk_autocast_end), unused)) wk_dtype WK_PASTE_(wk_autocast_at_,            \
                                                                        __LINE__) =                 \
       wk_set_autocast(dtype)
-/* Sets it (WK_DTYPE_DEFAULT: off) and returns what it was. WK_ERROR_DTYPE, with nothing changed, for
- * another type. [any thread] */
+/* Sets it (WK_DTYPE_DEFAULT: off) and returns what it was. WK_ERROR_DTYPE, with nothing changed,
+ * for another type. [any thread] */
 WK_API wk_dtype wk_set_autocast_at(wk_place here, wk_dtype dtype);
 #define wk_set_autocast(...) wk_set_autocast_at(WK_HERE, __VA_ARGS__)
-WK_API wk_dtype wk_autocast_dtype(void);              /* [any thread] */
+WK_API wk_dtype wk_autocast_dtype(void);             /* [any thread] */
 WK_API void wk_autocast_end(const wk_dtype *before); /* [any thread] */
 
 /* The i-th op's name, or NULL past the end. [any thread] */

@@ -27,11 +27,10 @@ WK_API wk_status wk_optimizer_set_at(wk_place here, wk_optimizer *optimizer, con
                                      double value);
 #define wk_optimizer_set(...) wk_optimizer_set_at(WK_HERE, __VA_ARGS__)
 
-/* Another value of a setting, a number, for the parameters whose names match `pattern`, in which '*'
- * stands for any text; the last call that matches counts. A learning rate keeps its ratio to the
- * optimizer's own, so that a schedule of that changes all. Checkpoints do not hold them: set them
- * again before loading one.
- *   wk_optimizer_set_for(adamw, "*.bias", "weight_decay", 0);
+/* Another value of a setting, a number, for the parameters whose names match `pattern`, in which
+ * '*' stands for any text; the last call that matches counts. A learning rate keeps its ratio to
+ * the optimizer's own, so that a schedule of that changes all. Checkpoints do not hold them: set
+ * them again before loading one. wk_optimizer_set_for(adamw, "*.bias", "weight_decay", 0);
  *   wk_optimizer_set_for(adamw, "0.*", "learning_rate", 1e-5);
  * WK_ERROR_NOT_FOUND if no parameter matches. [one thread at a time per object] */
 WK_API wk_status wk_optimizer_set_for_at(wk_place here, wk_optimizer *optimizer,
@@ -58,9 +57,9 @@ WK_API wk_status wk_clip_gradient_value_at(wk_place here, wk_parameters *paramet
 
 /* ---- loss scaling, for autocast to f16 ---- */
 
-/* f16 gradients of small losses would be rounded to zero: a loss scaler multiplies the loss, divides
- * the gradients again as the optimizer takes its step, leaves a step out whose gradients are not
- * all finite, and finds the largest factor that goes well.
+/* f16 gradients of small losses would be rounded to zero: a loss scaler multiplies the loss,
+ * divides the gradients again as the optimizer takes its step, leaves a step out whose gradients
+ * are not all finite, and finds the largest factor that goes well.
  *   wk_backward(wk_loss_scaler_scale(scaler, loss));
  *   wk_loss_scaler_step(scaler, optimizer);
  *   wk_loss_scaler_update(scaler); */
@@ -79,9 +78,9 @@ WK_API wk_loss_scaler *wk_loss_scaler_create_at(wk_place here,
                                                 const wk_loss_scaler_arguments *arguments);
 #ifndef __cplusplus
 #define wk_loss_scaler_create(...)                                                                 \
-  wk_loss_scaler_create_at(WK_HERE, &(wk_loss_scaler_arguments){                                   \
-                                        .struct_size = sizeof(wk_loss_scaler_arguments),           \
-                                        __VA_ARGS__})
+  wk_loss_scaler_create_at(WK_HERE, &(wk_loss_scaler_arguments){.struct_size = sizeof(             \
+                                                                    wk_loss_scaler_arguments),     \
+                                                                __VA_ARGS__})
 #else
 extern "C++" inline wk_loss_scaler *wk_loss_scaler_create(wk_loss_scaler_arguments arguments = {},
                                                           wk_place here = wk_place_of_caller()) {

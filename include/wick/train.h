@@ -71,7 +71,8 @@ typedef struct wk_fit_arguments {
   const wk_callback *callbacks; /* each gets a wk_progress; WK_END stops training in good order */
   size_t callback_count;
   wk_dtype precision; /* WK_BF16 or WK_F16: forward under autocast, and for f16 with a loss scaler,
-                       * which checkpoints hold; validation is in f32 */
+                       * which checkpoints hold; WK_F32: without; not given: as the caller has it.
+                       * Validation is as the caller has it */
 } wk_fit_arguments;
 
 /* Trains. WK_OK after the last epoch; WK_END when a callback stopped it, then with a checkpoint

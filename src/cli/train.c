@@ -153,8 +153,9 @@ static void create_optimizer(training *t) {
   const char *name = t->s.optimizer;
   for (int i = 0; i < wk_optimizer_table_count && !t->optimizer; i++)
     if (strcmp(wk_optimizer_table[i].name, name) == 0)
-      t->optimizer = wk_optimizer_create_type(
-          &wk_optimizer_table[i], wk_module_parameters(t->network), (wk_place){0}, NULL);
+      t->optimizer =
+          wk_optimizer_create_type(&wk_optimizer_table[i], wk_module_parameters(t->network),
+                                   (wk_place){0}, NULL);
   const bool adam = strncmp(name, "adam", 4) == 0;
   if (isnan(t->s.learning_rate))
     t->s.learning_rate = adam ? 0.003 : wk_optimizer_get(t->optimizer, "learning_rate");

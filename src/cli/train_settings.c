@@ -10,7 +10,7 @@
 #include "nn/module.h"
 
 static const char *const optimizer_names[] = {"adam",    "sgd",  "adamw", "rmsprop",
-                                             "adagrad", "lion", NULL};
+                                              "adagrad", "lion", NULL};
 static const char *const precision_names[] = {"f32", "bf16", "f16", NULL};
 static const char *const schedule_names[] = {"cosine", "constant", NULL};
 

@@ -19,8 +19,7 @@ static bool is_castable(const wk_op *op, const wk_tensor *input, int index) {
 static wk_dtype widest(const wk_op *op, wk_tensor *const *inputs, int count) {
   wk_dtype dtype = WK_DTYPE_DEFAULT;
   for (int i = 0; i < count; i++)
-    if (is_castable(op, inputs[i], i))
-      dtype = wk_promote_dtypes(dtype, inputs[i]->layout.dtype);
+    if (is_castable(op, inputs[i], i)) dtype = wk_promote_dtypes(dtype, inputs[i]->layout.dtype);
   return dtype;
 }
 
@@ -40,7 +39,8 @@ bool wk_autocast_applies(const wk_op *op, wk_tensor *const *inputs, int count) {
   return false;
 }
 
-/* Weights, and other leaves that collect gradients: the same in every call until they are written. */
+/* Weights, and other leaves that collect gradients: the same in every call until they are written.
+ */
 static bool is_weight(const wk_tensor *tensor) {
   return tensor->requires_gradient && !tensor->link && wk_layout_is_contiguous(&tensor->layout);
 }
@@ -109,8 +109,12 @@ static wk_status cast_weight(const wk_dispatch_layer *const *layer, wk_call *cal
   const unsigned version = atomic_load(&x->root->version);
   const wk_status status = wk_dispatch_next(layer, call);
   if (status != WK_OK) return status;
-  *k = (kept){wk_root_retain(x->root), wk_root_retain(call->outputs[0]->root), version, x->offset,
-              wk_layout_count(&x->layout), dtype};
+  *k = (kept){wk_root_retain(x->root),
+              wk_root_retain(call->outputs[0]->root),
+              version,
+              x->offset,
+              wk_layout_count(&x->layout),
+              dtype};
   return WK_OK;
 }
 
@@ -122,6 +126,7 @@ wk_dtype wk_set_autocast_at(wk_place here, wk_dtype dtype) {
   const wk_dtype before = wk_autocasting;
   if (dtype != WK_DTYPE_DEFAULT && dtype != WK_BF16 && dtype != WK_F16) {
     wk_fail(WK_ERROR_DTYPE, "autocast is to bf16 or f16, not to %s", wk_dtype_name(dtype));
+    wk_error_add_hint("WK_AUTOCAST(WK_BF16) needs no loss scaler, WK_AUTOCAST(WK_F16) does");
     wk_error_add_call("set_autocast", here);
     return before;
   }

@@ -61,9 +61,9 @@ wk_status wk_infer_matmul(wk_call *call) {
   return wk_infer_output(call, x->dtype, joint.rank, joint.dims);
 }
 
-/* x^T g, whose gradient's place is like y's: where y is a matrix that lies by columns (a dense layer's
- * weight, transposed) as the transpose of g^T x, which then needs no copy to lie by rows. Each element
- * is the same sum. */
+/* x^T g, whose gradient's place is like y's: where y is a matrix that lies by columns (a dense
+ * layer's weight, transposed) as the transpose of g^T x, which then needs no copy to lie by rows.
+ * Each element is the same sum. */
 static wk_tensor *gradient_of_right(wk_tensor *x, wk_tensor *g, const wk_tensor *y) {
   const bool by_columns =
       y && y->layout.rank == 2 && y->layout.strides[0] == 1 && y->layout.strides[1] != 1;

@@ -33,9 +33,12 @@ void wk_optimizer_group_settings(const wk_optimizer *optimizer, uint32_t group, 
 
 static wk_status check(const wk_optimizer *optimizer, const wk_attribute *setting, double value) {
   if (setting->type != WK_ATTRIBUTE_DOUBLE || setting == optimizer->clip_norm ||
-      setting == optimizer->clip_value)
-    return wk_fail(WK_ERROR_ARGUMENT, "%s of %s is one for all parameters", setting->name,
-                   optimizer->type->name);
+      setting == optimizer->clip_value) {
+    wk_fail(WK_ERROR_ARGUMENT, "%s of %s is one for all parameters", setting->name,
+            optimizer->type->name);
+    wk_error_add_hint("wk_optimizer_set sets it");
+    return WK_ERROR_ARGUMENT;
+  }
   if (setting == optimizer->learning_rate && wk_optimizer_setting(optimizer, setting) == 0) {
     wk_fail(WK_ERROR_STATE, "the learning rate of %s itself is 0", optimizer->type->name);
     wk_error_add_hint("others keep their ratio to it, so set it first");

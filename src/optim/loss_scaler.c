@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Loss scaling. Micikevicius et al. 2018, arXiv:1710.03740; the rule of growth and backoff is that of
- * torch.amp.GradScaler. */
+/* Loss scaling. Micikevicius et al. 2018, arXiv:1710.03740; the rule of growth and backoff is that
+ * of torch.amp.GradScaler. */
 #include "optim/loss_scaler.h"
 
 #include <math.h>
@@ -17,20 +17,19 @@ struct wk_loss_scaler {
   bool found; /* a gradient that is not finite, since the last update */
 };
 
+static wk_status check_one(const char *name, double value, bool good, const char *range) {
+  if (good && isfinite(value)) return WK_OK;
+  wk_fail(WK_ERROR_ARGUMENT, "%s of the loss scaler is %g, but must be %s", name, value, range);
+  wk_error_add_hint("what is not given is scale 65536, growth 2, backoff 0.5, interval 2000");
+  return WK_ERROR_ARGUMENT;
+}
+
 static wk_status check(const wk_loss_scaler_arguments *a) {
-  if (!(a->scale > 0) || !isfinite(a->scale))
-    return wk_fail(WK_ERROR_ARGUMENT, "the loss scaler's scale is %g, but must be positive",
-                   a->scale);
-  if (!(a->growth >= 1) || !isfinite(a->growth))
-    return wk_fail(WK_ERROR_ARGUMENT, "the loss scaler's growth is %g, but must be at least 1",
-                   a->growth);
-  if (!(a->backoff > 0 && a->backoff <= 1))
-    return wk_fail(WK_ERROR_ARGUMENT, "the loss scaler's backoff is %g, but must be in 0 .. 1",
-                   a->backoff);
-  if (a->interval < 1)
-    return wk_fail(WK_ERROR_ARGUMENT, "the loss scaler's interval is %lld, but must be positive",
-                   (long long)a->interval);
-  return WK_OK;
+  check_one("scale", a->scale, a->scale > 0, "positive");
+  check_one("growth", a->growth, a->growth >= 1, "1 or more");
+  check_one("backoff", a->backoff, a->backoff > 0 && a->backoff <= 1, "in 0 .. 1");
+  check_one("interval", (double)a->interval, a->interval >= 1, "positive");
+  return wk_error_status();
 }
 
 wk_loss_scaler *wk_loss_scaler_create_at(wk_place here, const wk_loss_scaler_arguments *arguments) {
@@ -44,8 +43,10 @@ wk_loss_scaler *wk_loss_scaler_create_at(wk_place here, const wk_loss_scaler_arg
   wk_loss_scaler *scaler = NULL;
   if (!wk_failed() && check(&a) == WK_OK) scaler = wk_allocate_zeroed(1, sizeof *scaler);
   if (scaler)
-    *scaler = (wk_loss_scaler){
-        .scale = a.scale, .growth = a.growth, .backoff = a.backoff, .interval = a.interval};
+    *scaler = (wk_loss_scaler){.scale = a.scale,
+                               .growth = a.growth,
+                               .backoff = a.backoff,
+                               .interval = a.interval};
   wk_error_add_call("loss_scaler_create", here);
   return scaler;
 }
@@ -70,9 +71,11 @@ static wk_status check_both(const wk_loss_scaler *scaler, const wk_optimizer *op
 
 static wk_status unscale(wk_loss_scaler *scaler, wk_optimizer *optimizer) {
   if (check_both(scaler, optimizer) < 0) return wk_error_pending;
-  if (optimizer->unscaled)
-    return wk_fail(WK_ERROR_STATE, "the gradients of this %s are unscaled already",
-                   optimizer->type->name);
+  if (optimizer->unscaled) {
+    wk_fail(WK_ERROR_STATE, "the gradients of this %s are unscaled already", optimizer->type->name);
+    wk_error_add_hint("once between a backward and wk_loss_scaler_step");
+    return WK_ERROR_STATE;
+  }
   const wk_status status =
       wk_gradient_bound(optimizer->parameters, 1 / scaler->scale, (double)INFINITY);
   if (status == WK_OK) optimizer->unscaled = true;

@@ -174,8 +174,8 @@ static wk_status find_bounds(step *s) {
   s->limit = value > 0 ? value : INFINITY;
   if (norm == 0) return WK_OK;
   if (value > 0) {
-    wk_fail(WK_ERROR_ARGUMENT, "clip_norm is %g and clip_value is %g, but only one can be set", norm,
-            value);
+    wk_fail(WK_ERROR_ARGUMENT, "clip_norm is %g and clip_value is %g, but only one can be set",
+            norm, value);
     wk_error_add_hint("wk_clip_gradient_value before the step does the other");
     return WK_ERROR_ARGUMENT;
   }
@@ -224,8 +224,7 @@ wk_status wk_optimizer_step_at(wk_place here, wk_optimizer *optimizer) {
 
 /* ---- settings by name ---- */
 
-const wk_attribute *wk_optimizer_find_setting(const wk_optimizer *optimizer,
-                                              const char *name) {
+const wk_attribute *wk_optimizer_find_setting(const wk_optimizer *optimizer, const char *name) {
   if (!optimizer || !name) {
     wk_fail(WK_ERROR_ARGUMENT, "the optimizer or the setting's name is NULL");
     return NULL;

@@ -67,10 +67,11 @@ static json_t *scaler_to_json(const wk_fit_state *state) {
 }
 
 static json_t *state_to_json(const wk_fit_state *state) {
-  return json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o*}", "epoch", (json_int_t)state->epoch, "batch",
-                   (json_int_t)state->batch, "step", (json_int_t)state->step, "loader_epoch",
-                   (json_int_t)state->loader_epoch, "running", score_to_json(&state->running),
-                   "window", score_to_json(&state->window), "scaler", scaler_to_json(state));
+  return json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o*}", "epoch", (json_int_t)state->epoch,
+                   "batch", (json_int_t)state->batch, "step", (json_int_t)state->step,
+                   "loader_epoch", (json_int_t)state->loader_epoch, "running",
+                   score_to_json(&state->running), "window", score_to_json(&state->window),
+                   "scaler", scaler_to_json(state));
 }
 
 static char *describe(const wk_optimizer *optimizer, const wk_loader *training,
@@ -184,7 +185,9 @@ static wk_status add_slots(wk_safetensors_writer *writer, wk_module *module,
   const wk_parameters *set = wk_module_parameters(module);
   wk_status status = wk_error_status();
   for (int slot = 0; slot < wk_optimizer_type_of(optimizer)->slot_count; slot++)
-    for (size_t i = 0; wk_optimizer_slot_exists(optimizer, slot) && status == WK_OK && i < wk_parameters_count(set); i++)
+    for (size_t i = 0; wk_optimizer_slot_exists(optimizer, slot) && status == WK_OK &&
+                       i < wk_parameters_count(set);
+         i++)
       status = add_slot(writer, optimizer, slot, i, set);
   return status;
 }

@@ -104,7 +104,8 @@ static wk_status log_epoch(fit *f, const wk_score *validation) {
 /* ---- steps ---- */
 
 static wk_tensor *forward(const fit *f, wk_tensors batch, wk_tensor **output) {
-  WK_AUTOCAST(f->a.precision);
+  const wk_dtype given = f->a.precision;
+  WK_AUTOCAST(given == WK_F32 ? WK_DTYPE_DEFAULT : given ? given : wk_autocast_dtype());
   *output = wk_forward_at(f->here, f->a.module, batch.item[0]);
   return wk_batch_loss(f->a.loss, f->a.loss_context, *output, batch.item[1]);
 }
@@ -251,9 +252,7 @@ static wk_status begin(fit *f) {
   int64_t batch = 0;
   wk_loader_position(f->a.training, &f->state.loader_epoch, &batch);
   if (batch > 0) f->state.loader_epoch++; /* a begun epoch is left to whoever began it */
-  if (f->a.precision == WK_F32) f->a.precision = WK_DTYPE_DEFAULT;
-  if (f->a.precision == WK_F16 && !(f->scaler = wk_loss_scaler_create()))
-    return wk_error_status();
+  if (f->a.precision == WK_F16 && !(f->scaler = wk_loss_scaler_create())) return wk_error_status();
   if (f->a.resume)
     status = wk_checkpoint_read(f->checkpoint_path, f->a.module, f->a.optimizer, f->a.training,
                                 &f->state);

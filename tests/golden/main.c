@@ -121,7 +121,8 @@ static bool check(const mistake *m, const text *golden, bool write, text *all) {
 
 int main(int argc, char **argv) {
   static text all, golden;
-  static const mistake *const lists[] = {network_mistakes, tensor_mistakes, file_mistakes};
+  static const mistake *const lists[] = {network_mistakes, tensor_mistakes, file_mistakes,
+                                         optimizer_mistakes};
   const char *path = WICK_TESTS_FOLDER "/golden/messages.txt";
   const bool write = argc > 1 && strcmp(argv[1], "--write") == 0;
   int count = 0, good = 0;

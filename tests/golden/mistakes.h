@@ -17,6 +17,6 @@ typedef struct mistake {
   { #name, name, parts }
 
 /* Each list ends with a NULL name. */
-extern const mistake network_mistakes[], tensor_mistakes[], file_mistakes[];
+extern const mistake network_mistakes[], tensor_mistakes[], file_mistakes[], optimizer_mistakes[];
 
 #endif

@@ -28,7 +28,7 @@ offers help "train" help t
 offers data "glasses glyphs" train gl
 offers options "--learning-rate --limit" train --l
 offers bench-options "--help --json --threads" bench gemm --
-offers choice "adam sgd" train glyphs --optimizer ""
+offers choice "adagrad adam adamw lion rmsprop sgd" train glyphs --optimizer ""
 offers choice-equals "sgd" train glyphs --optimizer = s
 offers option-data "fashion-mnist" eval model --data f
 offers folder "glasses" train mnist --out gl

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The step of stochastic gradient descent of a 784-128-10 network at batch 64 on one thread, in units of the
- * time that the processor's multiply-adds alone would take for its operations. */
+/* The step of stochastic gradient descent of a 784-128-10 network at batch 64 on one thread, in
+ * units of the time that the processor's multiply-adds alone would take for its operations. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,8 +12,7 @@
 enum { BATCH = 64, IN = 784, HIDDEN = 128, OUT = 10, ROUNDS = 20 };
 
 /* Forward, both weight gradients, and the gradient that goes back through the second layer. */
-static const double operations =
-    2.0 * BATCH * (2.0 * IN * HIDDEN + 3.0 * HIDDEN * OUT);
+static const double operations = 2.0 * BATCH * (2.0 * IN * HIDDEN + 3.0 * HIDDEN * OUT);
 
 static void take_step(wk_module *network, wk_optimizer *sgd, wk_tensor *x, wk_tensor *labels) {
   WK_SCOPE;

@@ -47,7 +47,8 @@ static void add_large(void) {
   int64_t inputs = 64;
   for (int stage = 0; stage < 4; stage++) {
     const int64_t width = 64 << stage;
-    for (int64_t i = 0; i < blocks[stage]; i++, inputs = 4 * width) add_block(inputs, width, i == 0);
+    for (int64_t i = 0; i < blocks[stage]; i++, inputs = 4 * width)
+      add_block(inputs, width, i == 0);
   }
   add_layer(WK_SHAPE(1000, 2048));
 }
@@ -73,8 +74,7 @@ static void make_set(const char *which) {
 static wk_optimizer *make_optimizer(const char *name) {
   for (int i = 0; i < wk_optimizer_table_count; i++) {
     if (strcmp(wk_optimizer_table[i].name, name) != 0) continue;
-    wk_optimizer *optimizer =
-        wk_optimizer_create_type(&wk_optimizer_table[i], set, WK_HERE, NULL);
+    wk_optimizer *optimizer = wk_optimizer_create_type(&wk_optimizer_table[i], set, WK_HERE, NULL);
     wk_optimizer_set(optimizer, "keep_gradients", 1);
     if (strcmp(name, "sgd") == 0) wk_optimizer_set(optimizer, "momentum", 0.9);
     return optimizer;

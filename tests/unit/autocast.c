@@ -167,8 +167,8 @@ static double trained(wk_dtype precision) {
   wk_loader *batches = wk_loader_create(train_set, .batch_size = 64, .shuffle = true, .seed = 1);
   wk_loader *unseen = wk_loader_create(test_set, .batch_size = 500);
   wk_generator_set(wk_generator_default(), 1, 0);
-  wk_module *network = wk_sequential(wk_flatten_layer(), wk_linear_layer(64), wk_relu_layer(),
-                                     wk_linear_layer(10));
+  wk_module *network =
+      wk_sequential(wk_flatten_layer(), wk_linear_layer(64), wk_relu_layer(), wk_linear_layer(10));
   wk_module_build(network, train_set);
   wk_optimizer *adamw = wk_adamw_create(network, .learning_rate = 3e-3);
   wk_fit(network, adamw, batches, .epochs = 2, .precision = precision);
@@ -196,8 +196,8 @@ static void test_training(void **state) {
 static void test_wrong_precision(void **state) {
   (void)state;
   WK_SCOPE;
-  wk_dataset *data = wk_dataset_from_tensors(wk_full(WK_SHAPE(4, 3), 1),
-                                             wk_full(WK_SHAPE(4), 0, .dtype = WK_I64));
+  wk_dataset *data =
+      wk_dataset_from_tensors(wk_full(WK_SHAPE(4, 3), 1), wk_full(WK_SHAPE(4), 0, .dtype = WK_I64));
   wk_loader *loader = wk_loader_create(data, .batch_size = 2);
   wk_module *network = wk_sequential(wk_linear_layer(2));
   wk_module_build(network, data);

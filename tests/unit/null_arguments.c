@@ -171,6 +171,19 @@ static void optimizers(void **state) {
   REFUSED(wk_optimizer_get(t->optimizer, NULL));
   REFUSED(wk_optimizer_set(NULL, "learning_rate", 1));
   REFUSED(wk_optimizer_set(t->optimizer, NULL, 1));
+  REFUSED(wk_adamw_create(NULL));
+  REFUSED(wk_rmsprop_create(NULL));
+  REFUSED(wk_adagrad_create(NULL));
+  REFUSED(wk_lion_create(NULL));
+  REFUSED(wk_optimizer_set_for(NULL, "*", "learning_rate", 1));
+  REFUSED(wk_optimizer_set_for(t->optimizer, NULL, "learning_rate", 1));
+  REFUSED(wk_optimizer_set_for(t->optimizer, "*", NULL, 1));
+  REFUSED(wk_clip_gradient_norm(NULL, 1));
+  REFUSED(wk_clip_gradient_value(NULL, 1));
+  REFUSED(wk_loss_scaler_scale(NULL, NULL));
+  REFUSED(wk_loss_scaler_unscale(NULL, t->optimizer));
+  REFUSED(wk_loss_scaler_step(NULL, t->optimizer));
+  REFUSED(wk_loss_scaler_update(NULL));
 }
 
 static void data(void **state) {

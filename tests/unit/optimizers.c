@@ -19,8 +19,7 @@ enum { STEPS = 8, FIRST = 5, SECOND = 3, VALUES = FIRST + SECOND };
 static void add(wk_parameters *set, const char *name, int size, int parameter) {
   double values[FIRST];
   for (int i = 0; i < size; i++) values[i] = sin(1 + i + 10 * parameter);
-  wk_tensor *tensor =
-      wk_tensor_retain(wk_tensor_from_data(WK_SHAPE(size), WK_F64, values, NULL));
+  wk_tensor *tensor = wk_tensor_retain(wk_tensor_from_data(WK_SHAPE(size), WK_F64, values, NULL));
   tensor->name = wk_intern(name);
   assert_int_equal(wk_parameters_add(set, tensor), WK_OK);
 }
@@ -68,8 +67,12 @@ typedef struct optimizer_case {
 
 #define PLAIN(...) __VA_ARGS__
 #define CASE(name, results, ...)                                                                   \
-  { #name, &(const wk_##name##_arguments){.struct_size = sizeof(wk_##name##_arguments),            \
-                                          __VA_ARGS__}, #__VA_ARGS__, {PLAIN results} }
+  {                                                                                                \
+#name, &(const wk_##name##_arguments){                                                         \
+               .struct_size = sizeof(wk_##name##_arguments), __VA_ARGS__ }, #__VA_ARGS__, {        \
+      PLAIN results                                                                                \
+    }                                                                                              \
+  }
 #include "support/optimizers.gen.h"
 
 static void test_as_pytorch(void **state) {
@@ -152,8 +155,7 @@ static void test_public_clipping(void **state) {
   set_gradients(set, 1, 1);
   assert_int_equal(wk_clip_gradient_value(set, 0.25), WK_OK);
   read_gradients(set, after);
-  for (int i = 0; i < VALUES; i++)
-    assert_true(after[i] == fmin(fmax(before[i], -0.25), 0.25));
+  for (int i = 0; i < VALUES; i++) assert_true(after[i] == fmin(fmax(before[i], -0.25), 0.25));
   assert_true(isnan(wk_clip_gradient_norm(set, 0)));
   assert_error_says(WK_ERROR_ARGUMENT, "must be positive");
   wk_clip_gradient_value(set, -1);
@@ -198,8 +200,7 @@ static void test_groups(void **state) {
     for (int i = 0; i < VALUES; i++) {
       const bool bias = i >= FIRST;
       const double g = cos(0.7 * (bias ? i - FIRST : i) + 3 * bias + 0.9);
-      const double expected =
-          before[i] - (bias ? rate * g : 2 * rate * (g + 0.5 * before[i]));
+      const double expected = before[i] - (bias ? rate * g : 2 * rate * (g + 0.5 * before[i]));
       assert_true(fabs(after[i] - expected) < 1e-14);
     }
     wk_optimizer_set(sgd, "learning_rate", 0.01);
@@ -348,13 +349,13 @@ static void test_skipped_steps(void **state) {
 static void test_wrong_scalers(void **state) {
   (void)state;
   assert_null(wk_loss_scaler_create(.scale = -1));
-  assert_error_says(WK_ERROR_ARGUMENT, "scale is -1");
+  assert_error_says(WK_ERROR_ARGUMENT, "scale of the loss scaler is -1");
   assert_null(wk_loss_scaler_create(.growth = 0.5));
-  assert_error_says(WK_ERROR_ARGUMENT, "growth is 0.5");
+  assert_error_says(WK_ERROR_ARGUMENT, "growth of the loss scaler is 0.5");
   assert_null(wk_loss_scaler_create(.backoff = 2));
-  assert_error_says(WK_ERROR_ARGUMENT, "backoff is 2");
+  assert_error_says(WK_ERROR_ARGUMENT, "backoff of the loss scaler is 2");
   assert_null(wk_loss_scaler_create(.interval = -1));
-  assert_error_says(WK_ERROR_ARGUMENT, "interval is -1");
+  assert_error_says(WK_ERROR_ARGUMENT, "interval of the loss scaler is -1");
   assert_int_equal(wk_loss_scaler_step(NULL, NULL), WK_ERROR_ARGUMENT);
   assert_error(WK_ERROR_ARGUMENT);
   assert_int_equal(wk_loss_scaler_update(NULL), WK_ERROR_ARGUMENT);

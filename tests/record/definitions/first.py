@@ -66,8 +66,9 @@ def dropout(a, x):
 
 def sgd(a, value, gradient, velocity):
     parameter = torch.nn.Parameter(value.clone())
-    parameter.grad = gradient
-    optimizer = torch.optim.SGD([parameter], a["learning_rate"], a["momentum"], weight_decay=a["weight_decay"])
+    parameter.grad = (gradient * a["scale"]).clamp(-a["limit"], a["limit"])
+    optimizer = torch.optim.SGD([parameter], a["learning_rate"], a["momentum"], 1 - a["factor"],
+                                weight_decay=a["weight_decay"], nesterov=a["nesterov"] > 0)
     optimizer.state[parameter]["momentum_buffer"] = velocity.clone()
     optimizer.step()
     return parameter.detach()
