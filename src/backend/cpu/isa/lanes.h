@@ -63,6 +63,13 @@ WK_DEFINE_LANES(wk_f32xn, WK_REGISTER_LANES, float, wk_i32xn_mask)
 WK_DEFINE_LANES(wk_i32xn, WK_REGISTER_LANES, int32_t, wk_i32xn_mask)
 #undef WK_DEFINE_LANES
 
+#if defined(__AVX512F__)
+#define wk_f32x16_load_some wk_f32_load_first
+#define wk_f32x16_store_some wk_f32_store_first
+#define wk_f32xn_load_some wk_f32_load_first
+#define wk_f32xn_store_some wk_f32_store_first
+#endif
+
 /* One value from 16, in the order that every sum of 16 lanes has: lane i with lane i + 8, then + 4,
  * + 2, + 1. `join(a, b)` is an expression over two values. */
 #define WK_FOLD_LANES(type, lanes, result, join)                                                   \

@@ -128,4 +128,16 @@ WK_INLINE void wk_f16_store(uint16_t *to, wk_f32_vector x) {
 }
 #endif
 
+/* The first `count` numbers in memory, `other` in the rest; and the first numbers to memory. Only
+ * where the processor masks lanes: what goes by a buffer waits for it. */
+#if defined(__AVX512F__)
+WK_INLINE wk_f32_vector wk_f32_load_first(const float *from, int64_t count, float other) {
+  const __mmask16 first = (__mmask16)((UINT32_C(1) << count) - 1);
+  return (wk_f32_vector)_mm512_mask_loadu_ps(_mm512_set1_ps(other), first, from);
+}
+WK_INLINE void wk_f32_store_first(float *to, int64_t count, wk_f32_vector x) {
+  _mm512_mask_storeu_ps(to, (__mmask16)((UINT32_C(1) << count) - 1), (__m512)x);
+}
+#endif
+
 #endif
