@@ -9,6 +9,7 @@
 
 #include "ops/autocast.h"
 #include "ops/op.h"
+#include "support/temporary.h"
 
 static wk_tensor *ramp(wk_shape shape, wk_dtype dtype) {
   return wk_cast(wk_reshape(wk_arange(12, .start = -1, .step = 0.25), shape), dtype);
@@ -193,6 +194,36 @@ static void test_training(void **state) {
   assert_true(f16 > f32 - 0.01);
 }
 
+/* The first values of a network trained for two epochs, in one go or resumed after the first. */
+static void train_in_f16(bool resumed, float *values) {
+  const char *folder = temporary_path(resumed ? "resumed" : "whole");
+  wk_dataset *data = wk_dataset_open("glyphs", .count = 640);
+  for (int64_t epochs = resumed ? 1 : 2; epochs <= 2; epochs++) {
+    wk_loader *batches = wk_loader_create(data, .batch_size = 64, .shuffle = true, .seed = 1);
+    wk_generator_set(wk_generator_default(), 1, 0);
+    wk_module *network = wk_sequential(wk_flatten_layer(), wk_linear_layer(10));
+    wk_module_build(network, data);
+    wk_optimizer *adam = wk_adam_create(network);
+    wk_fit(network, adam, batches, .epochs = epochs, .precision = WK_F16, .run_folder = folder,
+           .resume = resumed && epochs == 2);
+    wk_tensor_read(wk_parameters_get(wk_module_parameters(network), 0), values,
+                   7840 * sizeof *values);
+    assert_no_error();
+    wk_optimizer_free(adam);
+    wk_module_free(network);
+    wk_loader_free(batches);
+  }
+  wk_dataset_free(data);
+}
+
+static void test_resuming(void **state) {
+  (void)state;
+  static float whole[7840], resumed[7840];
+  train_in_f16(false, whole);
+  train_in_f16(true, resumed);
+  assert_memory_equal(whole, resumed, sizeof whole);
+}
+
 static void test_wrong_precision(void **state) {
   (void)state;
   WK_SCOPE;
@@ -218,6 +249,7 @@ int main(void) {
       cmocka_unit_test(test_nesting),
       cmocka_unit_test(test_recomputation),
       cmocka_unit_test(test_training),
+      cmocka_unit_test(test_resuming),
       cmocka_unit_test(test_wrong_precision),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
