@@ -9,20 +9,22 @@
 #include "ops/records.gen.h"
 #include "tensor/statistics.h"
 
-static _Thread_local enum { UNKNOWN, OFF, ON } detection;
+enum { UNKNOWN, OFF, ON };
 
-static bool is_on(void) {
-  if (detection == UNKNOWN) detection = wk_debug_topic("anomaly") ? ON : OFF;
-  return detection == ON;
+static bool is_on(wk_thread *thread) {
+  if (thread->anomaly_detection == UNKNOWN)
+    thread->anomaly_detection = wk_debug_topic("anomaly") ? ON : OFF;
+  return thread->anomaly_detection == ON;
 }
 
 bool wk_set_anomaly_detection(bool on) {
-  const bool before = is_on();
-  detection = on ? ON : OFF;
+  wk_thread *thread = wk_thread_here();
+  const bool before = is_on(thread);
+  thread->anomaly_detection = on ? ON : OFF;
   return before;
 }
 
-bool wk_anomaly_detection_is_on(void) { return is_on(); }
+bool wk_anomaly_detection_is_on(void) { return is_on(wk_thread_here()); }
 
 /* ---- which calls are looked at ---- */
 
@@ -162,7 +164,7 @@ static wk_status judge(const wk_call *call, const wk_tensor *result) {
 
 static wk_status watch_call(const wk_dispatch_layer *const *layer, wk_call *call) {
   wk_status status = wk_dispatch_next(layer, call);
-  if (status != WK_OK || !is_on() || !computes(call)) return status;
+  if (status != WK_OK || !is_on(call->thread) || !computes(call)) return status;
   const wk_tensor *bad = find_bad_result(call);
   if (!bad || (status = judge(call, bad)) == WK_OK) return WK_OK;
   for (int i = 0; i < call->op->output_count; i++) {

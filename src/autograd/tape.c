@@ -216,8 +216,6 @@ wk_status wk_tape_record_companion(wk_call *call, wk_companion *companion, const
 
 /* ---- noting what would be recorded ---- */
 
-_Thread_local wk_capture *wk_capturing;
-
 static wk_status capture(wk_capture *to, wk_tensor *tensor) {
   for (size_t i = 0; i < to->count; i++) {
     if (to->tensors[i] == tensor) return WK_OK;
@@ -262,9 +260,9 @@ static wk_status check_writes(const wk_call *call) {
 }
 
 static wk_status record_call(const wk_dispatch_layer *const *layer, wk_call *call) {
-  const bool recorded = wk_gradients_recorded;
+  const bool recorded = call->thread->gradients_recorded;
   wk_status status = recorded && call->op->class == WK_CLASS_UPDATE ? check_writes(call) : WK_OK;
-  if (status == WK_OK && !recorded && wk_capturing)
+  if (status == WK_OK && !recorded && call->thread->capturing)
     status = wk_capture_inputs(call->inputs, call->input_count);
   if (status == WK_OK) status = wk_dispatch_next(layer, call);
   if (status != WK_OK || !recorded || !must_record(call) || !differentiable_outputs(call))

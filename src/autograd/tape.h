@@ -95,7 +95,7 @@ typedef struct wk_capture {
   wk_tensor **tensors;
   size_t count, capacity;
 } wk_capture;
-extern _Thread_local wk_capture *wk_capturing;
+#define wk_capturing (wk_thread_here()->capturing)
 
 /* Adds what wants a gradient among the inputs of something that is run, if that is noted. */
 wk_status wk_capture_inputs(wk_tensor *const *inputs, int count);

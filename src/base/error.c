@@ -23,7 +23,6 @@ typedef struct record {
   char cause[1024];
 } record;
 
-_Thread_local wk_status wk_error_pending = WK_OK;
 static _Thread_local record pending, taken;
 
 struct wk_error_parcel {

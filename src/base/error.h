@@ -11,6 +11,8 @@
 
 #include <wick/base.h>
 
+#include "base/thread.h"
+
 /* Raises an error and returns `status`, so that callers write `return wk_fail(...)`. */
 wk_status wk_fail(wk_status status, const char *format, ...) WK_PRINTF(2, 3);
 wk_status wk_fail_v(wk_status status, const char *format, va_list values);
@@ -47,8 +49,8 @@ void wk_error_add_lines(const char *text);
 /* Replaces the message by `format`, keeping the old message as the cause. */
 void wk_error_wrap(const char *format, ...) WK_PRINTF(1, 2);
 
-/* The calling thread's wk_error_status, readable without a call; only error.c writes it. */
-extern _Thread_local wk_status wk_error_pending __attribute__((visibility("hidden")));
+/* The calling thread's wk_error_status; only error.c writes it. */
+#define wk_error_pending (wk_thread_here()->error)
 
 /* True when the calling thread has a pending error: a fallible call then returns at once. */
 static inline bool wk_failed(void) { return wk_error_pending < 0; }

@@ -5,7 +5,6 @@
 #include "base/memory.h"
 #include "ops/records.gen.h"
 
-_Thread_local wk_dtype wk_autocasting;
 
 /* ---- which inputs are cast ---- */
 

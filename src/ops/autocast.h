@@ -8,7 +8,7 @@
 #include "ops/dispatch.h"
 
 /* The low type of the calling thread, or WK_DTYPE_DEFAULT: autocast is off. */
-extern _Thread_local wk_dtype wk_autocasting __attribute__((visibility("hidden")));
+#define wk_autocasting (wk_thread_here()->autocasting)
 
 /* Whether the call is one that autocast has a say in. Only while it is on. */
 bool wk_autocast_applies(const wk_op *op, wk_tensor *const *inputs, int count);

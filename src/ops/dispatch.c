@@ -13,10 +13,6 @@
 #include "ops/promote.h"
 #include "ops/records.gen.h"
 
-_Thread_local const char *wk_current_module;
-_Thread_local const wk_place *wk_place_above;
-_Thread_local const wk_dispatch_layer *const *wk_layers = wk_default_layers;
-
 /* ---- the kernel's end of dispatch ---- */
 
 static void set_operand(wk_operand *operand, const wk_tensor *tensor) {
@@ -54,8 +50,9 @@ static wk_device *call_device(const wk_call *call) {
 }
 
 /* The layouts, which are large, stay as they are: infer sets those there are. */
-static void begin_call(wk_call *call, const wk_op *op, void *arguments) {
+static void begin_call(wk_call *call, const wk_op *op, wk_thread *thread, void *arguments) {
   call->op = op;
+  call->thread = thread;
   call->here = (wk_place){NULL, NULL, 0};
   call->inputs = NULL, call->input_count = 0;
   call->arguments = arguments;
@@ -64,21 +61,21 @@ static void begin_call(wk_call *call, const wk_op *op, void *arguments) {
 }
 
 /* A row-major copy, unseen by the layers; an owned reference. */
-static wk_tensor *copy_contiguous(wk_tensor *tensor) {
+static wk_tensor *copy_contiguous(wk_thread *thread, wk_tensor *tensor) {
   wk_contiguous_arguments arguments = {.struct_size = sizeof arguments, .x = tensor};
   wk_call copy;
-  begin_call(&copy, &wk_op_table[WK_OP_CONTIGUOUS], &arguments);
+  begin_call(&copy, &wk_op_table[WK_OP_CONTIGUOUS], thread, &arguments);
   copy.inputs = &arguments.x, copy.input_count = 1;
   return wk_dispatch_next(NULL, &copy) == WK_OK ? copy.outputs[0] : NULL;
 }
 
 /* Row-major stand-ins for the inputs of a kernel that cannot take strides; owned references. */
-static wk_status make_contiguous(wk_tensor **inputs, int count, wk_operand *operands,
-                                 wk_tensor **copies) {
+static wk_status make_contiguous(wk_thread *thread, wk_tensor **inputs, int count,
+                                 wk_operand *operands, wk_tensor **copies) {
   for (int i = 0; i < count; i++) {
     copies[i] = NULL;
     if (!inputs[i] || wk_layout_is_contiguous(&inputs[i]->layout)) continue;
-    copies[i] = copy_contiguous(inputs[i]);
+    copies[i] = copy_contiguous(thread, inputs[i]);
     if (!copies[i]) return wk_error_status();
     set_operand(&operands[i], copies[i]);
   }
@@ -117,8 +114,9 @@ static wk_status run_kernel(wk_call *call, wk_device *device, wk_operand *inputs
                                       .stream = &device->stream};
   const wk_kernel *kernel = wk_kernel_find(device, &kernel_call);
   if (!kernel) return wk_error_status();
+  if (!call->thread->kernel_chosen) call->thread->kernel_chosen = kernel;
   if (!kernel->strided) {
-    const wk_status status = make_contiguous(call->inputs, call->input_count, inputs, copies);
+    const wk_status status = make_contiguous(call->thread, call->inputs, call->input_count, inputs, copies);
     if (status != WK_OK) return status;
   }
   return kernel->run(&kernel_call);
@@ -156,7 +154,7 @@ static wk_status execute_on_kernel(wk_call *call) {
 }
 
 static wk_status execute_view(wk_call *call) {
-  wk_tensor *base = call->view_of_copy ? copy_contiguous(call->inputs[0]) : call->inputs[0];
+  wk_tensor *base = call->view_of_copy ? copy_contiguous(call->thread, call->inputs[0]) : call->inputs[0];
   if (!base) return wk_error_status();
   call->outputs[0] = wk_tensor_on_root(base->root, &call->layouts[0], call->view_offset);
   if (call->view_of_copy) wk_tensor_release(base);
@@ -177,7 +175,7 @@ static wk_status execute(wk_call *call) {
   if (has_written_inputs(call->op)) mark_written(call);
   for (int i = 0; i < call->op->output_count; i++) {
     call->outputs[i]->producer = call->op->name;
-    call->outputs[i]->module_path = wk_current_module;
+    call->outputs[i]->module_path = call->thread->module_path;
   }
   return WK_OK;
 }
@@ -302,14 +300,11 @@ static void describe_inputs(const wk_call *call) {
   if (used) wk_error_add_shapes(text);
 }
 
-/* Whether a composite is running: what fails in its hidden parts is told as a failure of its own.
- */
-static _Thread_local bool in_composite;
-
+/* What fails in the hidden parts of a composite is told as a failure of its own. */
 static void explain_failure(const wk_call *call) {
-  if (in_composite && call->op->hidden) return;
+  if (call->thread->in_composite && call->op->hidden) return;
   wk_error_add_op(call->op->name);
-  if (wk_current_module) wk_error_add_module(wk_current_module);
+  if (call->thread->module_path) wk_error_add_module(call->thread->module_path);
   wk_error_add_place(call->here);
   describe_inputs(call);
 }
@@ -317,13 +312,14 @@ static void explain_failure(const wk_call *call) {
 /* A composite runs in a scope of its own, so that what it makes on the way is freed at once. */
 static wk_status run_composite(wk_call *call) {
   wk_scope scope = wk_scope_open();
-  const wk_place *const place_before = wk_place_above;
-  const bool nested = in_composite;
-  wk_place_above = &call->here;
-  in_composite = true;
+  wk_thread *const thread = call->thread;
+  const wk_place *const place_before = thread->place_above;
+  const bool nested = thread->in_composite;
+  thread->place_above = &call->here;
+  thread->in_composite = true;
   wk_status status = call->op->composite(call);
-  in_composite = nested;
-  wk_place_above = place_before;
+  thread->in_composite = nested;
+  thread->place_above = place_before;
   if (status != WK_OK) wk_error_rise();
   for (int i = 0; i < call->op->output_count; i++) {
     if (status == WK_OK)
@@ -336,7 +332,7 @@ static wk_status run_composite(wk_call *call) {
 }
 
 static bool is_recorded(const wk_call *call) {
-  for (int i = 0; wk_gradients_recorded && i < call->input_count; i++) {
+  for (int i = 0; call->thread->gradients_recorded && i < call->input_count; i++) {
     if (wk_wants_gradient(call->inputs[i])) return true;
   }
   return false;
@@ -352,7 +348,9 @@ static bool is_taken_apart(const wk_call *call) {
 
 static wk_status run_checked(wk_call *call) {
   if (call->op->composite && is_taken_apart(call)) return run_composite(call);
-  return wk_layers[0] ? wk_layers[0]->call(&wk_layers[0], call) : execute(call);
+  const wk_dispatch_layer *const *layers =
+      call->thread->layers ? call->thread->layers : wk_default_layers;
+  return layers[0] ? layers[0]->call(layers, call) : execute(call);
 }
 
 static wk_status run_call(wk_call *call) {
@@ -364,19 +362,20 @@ static wk_status run_call(wk_call *call) {
  * say, is one op to it, whatever it is made of. */
 static wk_status run_cast(wk_call *call, wk_tensor **cast) {
   const wk_op *op = call->op;
-  const wk_place *const place_before = wk_place_above;
-  const wk_dtype autocast = wk_autocasting;
+  wk_thread *const thread = call->thread;
+  const wk_place *const place_before = thread->place_above;
+  const int autocast = thread->autocasting;
   memcpy(cast, call->inputs, (size_t)call->input_count * sizeof *cast);
-  wk_place_above = &call->here;
+  thread->place_above = &call->here;
   wk_status status = autocast ? wk_autocast_inputs(op, cast, call->input_count) : WK_OK;
   if (status == WK_OK && wk_must_promote(op, cast, call->input_count))
     status = wk_promote_inputs(op, cast, call->input_count, cast);
-  wk_place_above = place_before;
+  thread->place_above = place_before;
   wk_tensor **const given = call->inputs;
   call->inputs = cast;
-  if (op->autocast != WK_AUTOCAST_JOIN) wk_autocasting = WK_DTYPE_DEFAULT;
+  if (op->autocast != WK_AUTOCAST_JOIN) thread->autocasting = WK_DTYPE_DEFAULT;
   if (status == WK_OK) status = run_call(call);
-  wk_autocasting = autocast;
+  thread->autocasting = autocast;
   call->inputs = given;
   return status;
 }
@@ -430,13 +429,14 @@ static int gather_inputs(const wk_op *op, const char *arguments, wk_tensor **few
 }
 
 wk_status wk_op_run(const wk_op *op, wk_place here, const void *arguments, wk_tensor **outputs) {
+  wk_thread *const thread = wk_thread_here();
   for (int i = 0; i < op->output_count; i++) outputs[i] = NULL;
-  if (wk_failed()) return wk_error_status();
+  if (thread->error < 0) return thread->error;
   alignas(16) char resolved[WK_MAX_ARGUMENTS_SIZE];
   wk_tensor *few[WK_MAX_INPUTS];
   wk_call call;
-  begin_call(&call, op, resolved);
-  call.here = wk_place_above ? *wk_place_above : here;
+  begin_call(&call, op, thread, resolved);
+  call.here = thread->place_above ? *thread->place_above : here;
   wk_status status = wk_settings_resolve(&op->settings, op->name, arguments, resolved);
   if (status == WK_OK) {
     call.input_count = gather_inputs(op, resolved, few, &call.inputs);
@@ -447,7 +447,7 @@ wk_status wk_op_run(const wk_op *op, wk_place here, const void *arguments, wk_te
     }
   }
   if (status == WK_OK) {
-    const bool cast = wk_autocasting && wk_autocast_applies(op, call.inputs, call.input_count);
+    const bool cast = thread->autocasting && wk_autocast_applies(op, call.inputs, call.input_count);
     if (!cast && inputs_agree(op, call.inputs, call.input_count))
       status = run_checked(&call);
     else if (cast || wk_must_promote(op, call.inputs, call.input_count))

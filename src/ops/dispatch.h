@@ -17,9 +17,8 @@ typedef struct wk_dispatch_layer {
 /* The layers every thread starts with, outermost first, ending in NULL. src/wick.c lists them. */
 extern const wk_dispatch_layer *const wk_default_layers[];
 
-/* The calling thread's. */
-extern _Thread_local const wk_dispatch_layer *const *wk_layers
-    __attribute__((visibility("hidden")));
+/* The calling thread's, or NULL: wk_default_layers. */
+#define wk_layers (wk_thread_here()->layers)
 
 /* Passes the call to the layer after `*layer`, in the end to the kernel. */
 wk_status wk_dispatch_next(const wk_dispatch_layer *const *layer, wk_call *call);
@@ -36,7 +35,7 @@ wk_tensor *wk_op_run_in_scope(const wk_op *op, wk_place here, const void *argume
 
 /* Where the user called what this thread is in the middle of: a composite, or a gradient rule. Ops
  * called there name that place instead of their own. NULL: nothing of the kind. */
-extern _Thread_local const wk_place *wk_place_above;
+#define wk_place_above (wk_thread_here()->place_above)
 
 /* Writes "x f32 [64, 10]   from linear at network.7 (linear)" for one input of a call, as snprintf.
  */
@@ -44,6 +43,6 @@ size_t wk_call_describe_input(const wk_call *call, int index, char *buffer, size
 
 /* The path of the module whose forward is running in this thread, interned, or NULL. nn/ sets it.
  */
-extern _Thread_local const char *wk_current_module;
+#define wk_current_module (wk_thread_here()->module_path)
 
 #endif

@@ -69,6 +69,6 @@ const wk_op *wk_user_op_find(const char *name);
 const wk_kernel *wk_user_kernel(const wk_op *op, const wk_device *device);
 
 /* The first kernel that this thread chose since it was NULL: for tests that ask what runs where. */
-extern _Thread_local const wk_kernel *wk_kernel_chosen;
+#define wk_kernel_chosen (wk_thread_here()->kernel_chosen)
 
 #endif

@@ -91,6 +91,7 @@ wk_status wk_random_key_draw(wk_random_key *key, int64_t count);
 /* One call on its way through dispatch. */
 struct wk_call {
   const wk_op *op;
+  wk_thread *thread; /* that calls */
   wk_place here;
   wk_tensor **inputs; /* NULL where an optional one is absent */
   int input_count;

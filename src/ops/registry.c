@@ -70,8 +70,6 @@ __attribute__((constructor)) static void fill_candidate_table(void) {
   for (int i = 0; i < wk_backend_table_count; i++) add_backend(&wk_backend_table[i]);
 }
 
-_Thread_local const wk_kernel *wk_kernel_chosen;
-
 static const wk_kernel *refused(const wk_device *device, const wk_op *op, const char *reason) {
   wk_fail(WK_ERROR_UNSUPPORTED, "%s cannot run %s: %s", device->name, op->name, reason);
   return NULL;
@@ -102,7 +100,6 @@ const wk_kernel *wk_kernel_find(wk_device *device, const wk_kernel_call *call) {
       if (why) reason = why;
       continue;
     }
-    if (!wk_kernel_chosen) wk_kernel_chosen = kernel;
     return kernel;
   }
   return below ? refused_at_level(device, call->op, below) : refused(device, call->op, reason);

@@ -30,11 +30,11 @@ static bool has_countable_size(const wk_layout *layout) {
 }
 
 bool wk_layout_contiguous(wk_layout *layout, wk_dtype dtype, const wk_shape *shape) {
-  return wk_layout_make(layout, dtype, shape->rank, shape->dims);
+  return !wk_failed() && wk_layout_make(layout, dtype, shape->rank, shape->dims);
 }
 
 bool wk_layout_make(wk_layout *layout, wk_dtype dtype, int rank, const int64_t *dims) {
-  if (wk_failed() || !check_shape(rank, dims)) return false;
+  if (!check_shape(rank, dims)) return false;
   if (dtype == WK_DTYPE_DEFAULT) dtype = WK_F32;
   if (!wk_dtype_size(dtype)) {
     wk_fail(WK_ERROR_DTYPE, "%d is not an element type", (int)dtype);

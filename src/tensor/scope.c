@@ -10,18 +10,9 @@
 typedef uintptr_t entry;
 #define RETURNED ((entry)1)
 
-typedef struct scope_stack {
-  entry *entries;
-  size_t count, capacity;
-  size_t *starts; /* of each open scope, its first entry */
-  size_t depth, depth_capacity;
-} scope_stack;
+typedef struct wk_scope_stack scope_stack;
 
-/* Where a thread's variable lies is found by a call, so each function below asks for it once. */
-static __attribute__((noinline)) scope_stack *stack_here(void) {
-  static _Thread_local scope_stack stack;
-  return &stack;
-}
+static scope_stack *stack_here(void) { return &wk_thread_here()->scopes; }
 
 static wk_tensor *tensor_of(entry e) { return (wk_tensor *)(e & ~RETURNED); }
 

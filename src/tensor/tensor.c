@@ -8,8 +8,6 @@
 #include "base/memory.h"
 #include "base/small.h"
 
-_Thread_local bool wk_gradients_recorded = true;
-
 /* ---- for debuggers ---- */
 
 /* Refers to what only people at a debugger call, so that programs linked statically have it too. */
@@ -72,7 +70,6 @@ wk_tensor *wk_tensor_on_storage(wk_storage *storage, size_t offset, const wk_lay
 }
 
 wk_tensor *wk_tensor_create(const wk_layout *layout, wk_device *device) {
-  if (wk_failed()) return NULL;
   wk_tensor *tensor = create_handle(layout, 0);
   if (!tensor) return NULL;
   wk_layout_set_strides(&tensor->layout);

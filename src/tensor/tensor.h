@@ -134,7 +134,7 @@ static inline wk_device *wk_tensor_device_of(const wk_tensor *tensor) {
 }
 
 /* Whether the calling thread's ops are recorded for a backward. Autograd sets it; true at first. */
-extern _Thread_local bool wk_gradients_recorded __attribute__((visibility("hidden")));
+#define wk_gradients_recorded (wk_thread_here()->gradients_recorded)
 
 /* Fills `to`, which is contiguous, from `from`: same dtype and count, whatever the devices. Counts
  * no write. */
