@@ -47,10 +47,10 @@ typedef struct wk_node {
   uint64_t sequence; /* later nodes have larger ones, so sorting by it is topological order */
   uint64_t visit;    /* the last walk that has met it: a backward run, or a look at what is alive */
   struct wk_node *next_visited; /* in that walk, or among those to be freed */
-  wk_companion *companion; /* owned; or NULL: `op` has the rule */
-  bool walked;             /* a backward is on its way through it */
-  bool wanted;             /* in that run: a wanted gradient lies behind it */
-  bool spent;              /* its saved values are gone */
+  wk_companion *companion;      /* owned; or NULL: `op` has the rule */
+  bool walked;                  /* a backward is on its way through it */
+  bool wanted;                  /* in that run: a wanted gradient lies behind it */
+  bool spent;                   /* its saved values are gone */
   int input_count;
   size_t size;             /* of this allocation, where behind the inputs also lie */
   wk_node_output *outputs; /* as many as op has, */

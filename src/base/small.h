@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-void *wk_small_allocate(size_t size);             /* uninitialised; fails as wk_allocate */
+void *wk_small_allocate(size_t size);                /* uninitialised; fails as wk_allocate */
 void wk_small_deallocate(void *memory, size_t size); /* of the same size; NULL is fine */
 
 #endif

@@ -45,7 +45,7 @@
 #define WHILE 1024     /* requests and frees after which small blocks not needed go back */
 #define LARGE_LOOKS 16 /* times that, for large ones */
 #define LARGE ((size_t)2 << 20)
-#define FRONT_BUCKETS 33              /* the first of them: blocks of up to 16 KiB */
+#define FRONT_BUCKETS 33               /* the first of them: blocks of up to 16 KiB */
 #define FRONT_BYTES ((size_t)64 << 10) /* that a thread keeps in each */
 #define GUARD_SIZE 64
 #define GUARD_BYTE 0xA5
@@ -85,9 +85,9 @@ typedef struct front {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the pools */
 static host_pool pools[MAX_DEVICES];                     /* by device index */
 static front *all_fronts;
-static _Thread_local front *fronts[MAX_DEVICES];         /* NULL: none yet, or no more */
-static bool ends_registered;                             /* that wk_shutdown calls end_pools */
-static atomic_int allocator = -1;                        /* not known yet */
+static _Thread_local front *fronts[MAX_DEVICES]; /* NULL: none yet, or no more */
+static bool ends_registered;                     /* that wk_shutdown calls end_pools */
+static atomic_int allocator = -1;                /* not known yet */
 static _Atomic int64_t damage;
 
 static host_pool *pool_of(const wk_device *device) { return &pools[device->index % MAX_DEVICES]; }
@@ -354,8 +354,7 @@ static size_t cached_bytes(const host_pool *pool) {
 }
 
 static void count_active(host_pool *pool, size_t size) {
-  const size_t active =
-      atomic_fetch_add_explicit(&pool->active, size, memory_order_relaxed) + size;
+  const size_t active = atomic_fetch_add_explicit(&pool->active, size, memory_order_relaxed) + size;
   size_t peak = atomic_load_explicit(&pool->peak, memory_order_relaxed);
   while (active > peak && !atomic_compare_exchange_weak(&pool->peak, &peak, active)) {
   }

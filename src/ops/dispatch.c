@@ -116,7 +116,8 @@ static wk_status run_kernel(wk_call *call, wk_device *device, wk_operand *inputs
   if (!kernel) return wk_error_status();
   if (!call->thread->kernel_chosen) call->thread->kernel_chosen = kernel;
   if (!kernel->strided) {
-    const wk_status status = make_contiguous(call->thread, call->inputs, call->input_count, inputs, copies);
+    const wk_status status =
+        make_contiguous(call->thread, call->inputs, call->input_count, inputs, copies);
     if (status != WK_OK) return status;
   }
   return kernel->run(&kernel_call);
@@ -154,7 +155,8 @@ static wk_status execute_on_kernel(wk_call *call) {
 }
 
 static wk_status execute_view(wk_call *call) {
-  wk_tensor *base = call->view_of_copy ? copy_contiguous(call->thread, call->inputs[0]) : call->inputs[0];
+  wk_tensor *base =
+      call->view_of_copy ? copy_contiguous(call->thread, call->inputs[0]) : call->inputs[0];
   if (!base) return wk_error_status();
   call->outputs[0] = wk_tensor_on_root(base->root, &call->layouts[0], call->view_offset);
   if (call->view_of_copy) wk_tensor_release(base);

@@ -44,8 +44,10 @@ wk_status wk_broadcast_layouts(wk_tensor *const *inputs, int count, wk_layout *r
   for (int i = 0; i < count; i++) {
     if (inputs[i] && inputs[i]->layout.rank > result->rank) result->rank = inputs[i]->layout.rank;
   }
-  for (int i = 0; i < result->rank; i++) result->dims[i] = 1;
-  for (int i = 0; i < count; i++) {
+  const bool first_is_whole = count > 0 && inputs[0] && inputs[0]->layout.rank == result->rank;
+  for (int i = 0; i < result->rank; i++)
+    result->dims[i] = first_is_whole ? inputs[0]->layout.dims[i] : 1;
+  for (int i = first_is_whole; i < count; i++) {
     if (!inputs[i]) continue;
     const wk_status status = broadcast_one(&inputs[i]->layout, i, result);
     if (status != WK_OK) return status;

@@ -71,12 +71,6 @@ bool wk_layout_is_contiguous(const wk_layout *layout) {
   return in_order;
 }
 
-int64_t wk_layout_count(const wk_layout *layout) {
-  int64_t count = 1;
-  for (int i = 0; i < layout->rank; i++) count *= layout->dims[i];
-  return count;
-}
-
 bool wk_layout_same_dims(const wk_layout *a, const wk_layout *b) {
   return a->rank == b->rank && !memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims);
 }

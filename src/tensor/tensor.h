@@ -98,10 +98,15 @@ bool wk_layout_contiguous(wk_layout *layout, wk_dtype dtype, const wk_shape *sha
 bool wk_layout_make(wk_layout *layout, wk_dtype dtype, int rank, const int64_t *dims);
 void wk_layout_set_strides(wk_layout *layout); /* row-major strides for its dims */
 bool wk_layout_is_contiguous(const wk_layout *layout);
-int64_t wk_layout_count(const wk_layout *layout);
 bool wk_layout_same_dims(const wk_layout *a, const wk_layout *b);
 size_t wk_layout_describe(const wk_layout *layout, char *buffer, size_t size);
 wk_shape wk_layout_shape(const wk_layout *layout);
+
+static inline int64_t wk_layout_count(const wk_layout *layout) {
+  int64_t count = 1;
+  for (int i = 0; i < layout->rank; i++) count *= layout->dims[i];
+  return count;
+}
 
 /* `axis` made non-negative for `rank`; raises WK_ERROR_ARGUMENT and returns -1 if out of range. */
 int wk_axis_resolve(int axis, int rank);
@@ -110,7 +115,7 @@ int wk_axis_resolve(int axis, int rank);
 wk_storage *wk_storage_create(wk_device *device, size_t size);
 wk_storage *wk_storage_retain(wk_storage *storage);
 void wk_storage_release(wk_storage *storage);
-wk_root *wk_root_create(wk_storage *storage, size_t offset); /* retains storage */
+wk_root *wk_root_create(wk_storage *storage, size_t offset);   /* retains storage */
 wk_root *wk_root_create_fresh(wk_device *device, size_t size); /* with a storage of its own */
 void wk_root_release(wk_root *root);
 wk_tensor *wk_tensor_create(const wk_layout *layout, wk_device *device); /* row-major */
@@ -126,8 +131,9 @@ void wk_link_release(wk_link *link);
 
 /* The first element's address; meaningful on the host for host devices only. */
 static inline char *wk_tensor_data(const wk_tensor *tensor) {
-  return tensor->root->storage->data + tensor->root->offset +
-         (size_t)tensor->offset * wk_dtype_size(tensor->layout.dtype);
+  char *start = tensor->root->storage->data + tensor->root->offset;
+  if (tensor->offset == 0) return start;
+  return start + (size_t)tensor->offset * wk_dtype_size(tensor->layout.dtype);
 }
 static inline wk_device *wk_tensor_device_of(const wk_tensor *tensor) {
   return tensor->root->storage->device;

@@ -5,11 +5,6 @@
 
 #include "backend/cpu/isa.h"
 
-wk_dtype wk_wide_dtype(wk_dtype dtype) {
-  if (dtype == WK_F16 || dtype == WK_BF16) return WK_F32;
-  return WK_DTYPES_INTEGER >> dtype & 1 ? WK_I64 : dtype;
-}
-
 static void widen(wk_dtype to_dtype, void *to, wk_dtype from_dtype, const void *from,
                   int64_t count) {
   (void)to_dtype;

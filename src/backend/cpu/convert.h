@@ -9,7 +9,10 @@
 
 /* The dtype whose kernels serve `dtype`: f32 for the floats of 16 bits, i64 for smaller integers,
  * else itself. */
-wk_dtype wk_wide_dtype(wk_dtype dtype);
+static inline wk_dtype wk_wide_dtype(wk_dtype dtype) {
+  if (dtype == WK_F16 || dtype == WK_BF16) return WK_F32;
+  return WK_DTYPES_INTEGER >> dtype & 1 ? WK_I64 : dtype;
+}
 
 /* `count` elements of `dtype` as its wide dtype; both are contiguous. */
 void wk_widen(wk_dtype dtype, void *to, const void *from, int64_t count);
