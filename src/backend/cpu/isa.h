@@ -170,23 +170,22 @@ typedef struct wk_isa_attention {
 } wk_isa_attention;
 
 /* One step of one sequence for `columns` neighbouring hidden units of a layer of `size`: every
- * pointer is to the first of them, parts of a row being `size` apart, those of a product
- * WK_RECURRENT_UNITS. What records of the way forward need is in `saved`: input, forget, new and
+ * pointer is to the first of them, parts of a row being `size` apart, those of a product `width`.
+ * What records of the way forward need is in `saved`: input, forget, new and
  * output gate and cell for lstm; reset and update gate, new state and the recurrent part of it for
  * gru. */
-#define WK_RECURRENT_UNITS 32
 typedef struct wk_isa_recurrent {
   /* The gates before their functions are projected + product. */
-  void (*lstm)(int64_t columns, int64_t size, const void *projected, const void *product,
-               void *saved, void *cell, void *y);
+  void (*lstm)(int64_t columns, int64_t size, int64_t width, const void *projected,
+               const void *product, void *saved, void *cell, void *y);
   /* From the gradients of y, of what is saved (or NULL) and of the states after; that of the cell
    * becomes that of the one before, `result` that of the gates before their functions. */
   void (*lstm_gradient)(int64_t columns, int64_t size, const void *saved, const void *cell_before,
                         const void *y_gradient, const void *saved_gradient,
                         const void *hidden_gradient, void *cell_gradient, void *result);
   /* bias: of the recurrent product, or NULL */
-  void (*gru)(int64_t columns, int64_t size, const void *projected, const void *product,
-              const void *bias, const void *hidden, void *saved, void *y);
+  void (*gru)(int64_t columns, int64_t size, int64_t width, const void *projected,
+              const void *product, const void *bias, const void *hidden, void *saved, void *y);
   /* The hidden gradient becomes what of it goes to the state before by the update gate alone. */
   void (*gru_gradient)(int64_t columns, int64_t size, const void *saved, const void *hidden_before,
                        const void *y_gradient, const void *saved_gradient, void *hidden_gradient,

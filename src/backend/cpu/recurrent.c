@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Recurrent layers. The weight is packed once; at each step threads share the hidden units, in
- * groups of WK_RECURRENT_UNITS: for all sequences a group's part of the product, then its gates. So
- * a step is one parallel loop. Backward a step takes the product of the step after it, and there is
+/* Recurrent layers. The weight is packed once; at each step threads share the hidden units: for all
+ * sequences the product of a few groups of UNITS, then their gates. So a step is one parallel loop. Backward a step takes the product of the step after it, and there is
  * one loop more than there are steps.
  *
  * Bits: a sum runs over the parts of a row and over blocks of WK_PRODUCT_DEPTH units in order. */
@@ -15,14 +14,19 @@
 #include "base/error.h"
 #include "base/parallel.h"
 
-#define UNITS WK_RECURRENT_UNITS
+#define UNITS 32  /* hidden units of a group: columns of a packed panel */
+#define CHUNK 4   /* groups whose gates follow together, so that rows are met in long pieces */
 #define SERIAL_WORK 4e5 /* multiply-adds of a step that are not worth waking threads for */
 
 typedef struct work work;
 
-/* Some units of sequence n at the current step, `unit` being the first of them; n counts. */
-typedef void (*step_function)(const work *w, int64_t n, int64_t unit, int64_t units,
-                              const char *product);
+/* Units that lie side by side, from `first` on, and how many a product of them has room for. */
+typedef struct piece {
+  int64_t first, units, width;
+} piece;
+
+/* A piece of sequence n at the current step; n counts. */
+typedef void (*step_function)(const work *w, int64_t n, const piece *p, const char *product);
 
 struct work {
   const wk_cpu_recurrent *r;
@@ -80,6 +84,12 @@ static int64_t units_of(const work *w, int64_t group) {
   return left < UNITS ? left : UNITS;
 }
 
+static piece piece_of(const work *w, int64_t group, int64_t end) {
+  const int64_t groups = end - group < CHUNK ? end - group : CHUNK;
+  const int64_t first = group * UNITS, left = w->r->size - first, width = groups * UNITS;
+  return (piece){first, left < width ? left : width, width};
+}
+
 static void clear_parts(const work *w, char *to, int64_t parts, int64_t units) {
   for (int64_t i = 0; i < parts; i++) memset(to + i * w->size, 0, (size_t)(units * w->element));
 }
@@ -91,6 +101,16 @@ static void clear_parts(const work *w, char *to, int64_t parts, int64_t units) {
 static char *left_at(const work *w, char *left, int64_t n, int64_t part, int64_t unit) {
   const int64_t block = part * w->blocks + unit / WK_PRODUCT_DEPTH;
   return left + ((block * w->rows + n) * WK_PRODUCT_DEPTH + unit % WK_PRODUCT_DEPTH) * w->element;
+}
+
+/* Copies a piece's units into a left operand. */
+static void put_left(const work *w, char *left, int64_t n, int64_t part, const piece *p,
+                     const char *from) {
+  for (int64_t i = 0; i < p->units; i += UNITS) {
+    const int64_t rest = p->units - i;
+    memcpy(left_at(w, left, n, part, p->first + i), from + i * w->element,
+           (size_t)((rest < UNITS ? rest : UNITS) * w->element));
+  }
 }
 
 /* to[n, 0 .. UNITS) = the left operand's rows times the panel. */
@@ -150,7 +170,7 @@ static wk_status prepare(work *w, const void *weight, int64_t parts) {
   w->groups = (w->r->size + UNITS - 1) / UNITS;
   w->rows = round_up(w->r->batch, WK_TILE_GRAIN) + WK_TILE_GRAIN;
   w->blocks = (w->r->size + WK_PRODUCT_DEPTH - 1) / WK_PRODUCT_DEPTH;
-  w->own_bytes = w->rows * w->gates * UNITS * w->element;
+  w->own_bytes = w->rows * w->gates * CHUNK * UNITS * w->element;
   const size_t panels = wk_scratch_round((size_t)(w->groups * panel_bytes(w)));
   const size_t left = (size_t)(parts * w->blocks * w->rows * WK_PRODUCT_DEPTH * w->element);
   const size_t own = (size_t)(w->own_bytes * wk_thread_count());
@@ -187,26 +207,37 @@ static void run_groups(work *w, void (*run)(void *context, int64_t begin, int64_
 
 /* ---- forward ---- */
 
+/* product [batch, gates, width] */
+static void multiply_forward(const work *w, int64_t group, const piece *p, char *product) {
+  for (int64_t i = 0; i < p->width / UNITS; i++)
+    for (int64_t gate = 0; gate < w->gates; gate++)
+      multiply(w, 1, w->panels + ((group + i) * w->gates + gate) * w->size * UNITS,
+               product + (gate * p->width + i * UNITS) * w->element, w->gates * p->width);
+}
+
+/* Where the sequence has ended: results are 0, the state stays. */
+static void skip_step(const work *w, int64_t n, const piece *p) {
+  const int64_t parts = w->gates == 4 ? 5 : 4;
+  clear_parts(w, w->kept + place(w, n, w->step, parts, p->first), parts, p->units);
+  clear_parts(w, w->result + place(w, n, w->step, 1, p->first), 1, p->units);
+  for (int64_t i = 0; i < p->units; i += UNITS)
+    memcpy(left_at(w, w->next, n, 0, p->first + i), left_at(w, w->left, n, 0, p->first + i),
+           (size_t)(UNITS * w->element));
+}
+
 static void run_forward(void *context, int64_t begin, int64_t end) {
   const work *w = context;
   char *product = w->own + wk_parallel_index() * w->own_bytes;
-  const int64_t row = w->gates * UNITS * w->element, parts = w->gates == 4 ? 5 : 4;
-  for (int64_t group = begin; group < end; group++) {
-    const int64_t unit = group * UNITS, units = units_of(w, group);
-    const size_t bytes = (size_t)(units * w->element);
-    for (int64_t gate = 0; gate < w->gates; gate++)
-      multiply(w, 1, w->panels + (group * w->gates + gate) * w->size * UNITS,
-               product + gate * UNITS * w->element, w->gates * UNITS);
+  for (int64_t group = begin; group < end; group += CHUNK) {
+    const piece p = piece_of(w, group, end);
+    multiply_forward(w, group, &p, product);
     for (int64_t n = 0; n < w->r->batch; n++) {
-      char *y = w->result + place(w, n, w->step, 1, unit);
-      if (counts(w, n, w->step)) {
-        w->run(w, n, unit, units, product + n * row);
-        memcpy(left_at(w, w->next, n, 0, unit), y, bytes);
-      } else {
-        clear_parts(w, w->kept + place(w, n, w->step, parts, unit), parts, units);
-        memset(y, 0, bytes);
-        memcpy(left_at(w, w->next, n, 0, unit), left_at(w, w->left, n, 0, unit), bytes);
+      if (!counts(w, n, w->step)) {
+        skip_step(w, n, &p);
+        continue;
       }
+      w->run(w, n, &p, product + n * w->gates * p.width * w->element);
+      put_left(w, w->next, n, 0, &p, w->result + place(w, n, w->step, 1, p.first));
     }
   }
 }
@@ -243,10 +274,11 @@ static size_t state_bytes(const wk_cpu_recurrent *r) {
   return (size_t)(r->batch * r->size) * wk_dtype_size(r->dtype);
 }
 
-static void lstm_step(const work *w, int64_t n, int64_t unit, int64_t units, const char *product) {
-  w->isa->lstm(units, w->r->size, w->projected + place(w, n, w->step, 4, unit), product,
-               w->kept + place(w, n, w->step, 5, unit), w->cell + n * w->size + unit * w->element,
-               w->result + place(w, n, w->step, 1, unit));
+static void lstm_step(const work *w, int64_t n, const piece *p, const char *product) {
+  w->isa->lstm(p->units, w->r->size, p->width, w->projected + place(w, n, w->step, 4, p->first),
+               product, w->kept + place(w, n, w->step, 5, p->first),
+               w->cell + n * w->size + p->first * w->element,
+               w->result + place(w, n, w->step, 1, p->first));
 }
 
 wk_status wk_cpu_lstm(const wk_cpu_recurrent *r, const void *projected, const void *weight,
@@ -263,10 +295,12 @@ wk_status wk_cpu_lstm(const wk_cpu_recurrent *r, const void *projected, const vo
   return forward(&w, weight);
 }
 
-static void gru_step(const work *w, int64_t n, int64_t unit, int64_t units, const char *product) {
-  w->isa->gru(units, w->r->size, w->projected + place(w, n, w->step, 3, unit), product,
-              maybe_at(w->bias, unit * w->element), left_at(w, w->left, n, 0, unit),
-              w->kept + place(w, n, w->step, 4, unit), w->result + place(w, n, w->step, 1, unit));
+static void gru_step(const work *w, int64_t n, const piece *p, const char *product) {
+  w->isa->gru(p->units, w->r->size, p->width, w->projected + place(w, n, w->step, 3, p->first),
+              product, maybe_at(w->bias, p->first * w->element),
+              state_before(w, n, p->first, w->result, 1, 0),
+              w->kept + place(w, n, w->step, 4, p->first),
+              w->result + place(w, n, w->step, 1, p->first));
 }
 
 wk_status wk_cpu_gru(const wk_cpu_recurrent *r, const void *projected, const void *weight,
@@ -275,6 +309,7 @@ wk_status wk_cpu_gru(const wk_cpu_recurrent *r, const void *projected, const voi
   const size_t states = state_bytes(r);
   w.projected = projected;
   w.bias = bias;
+  w.before = hidden;
   w.kept = saved;
   w.result = y;
   w.hidden = final;
@@ -287,31 +322,31 @@ wk_status wk_cpu_gru(const wk_cpu_recurrent *r, const void *projected, const voi
 
 /* What the product of the step after gives to the hidden gradients; it is 0 for sequences that were
  * not there. */
-static void add_product(const work *w, int64_t group) {
+static void add_product(const work *w, int64_t group, const piece *p) {
   char *product = w->own + wk_parallel_index() * w->own_bytes;
-  const int64_t at = group * UNITS * w->element;
-  multiply(w, w->gates, w->panels + group * panel_bytes(w), product, UNITS);
+  for (int64_t i = 0; i < p->width / UNITS; i++)
+    multiply(w, w->gates, w->panels + (group + i) * panel_bytes(w), product + i * UNITS * w->element,
+             p->width);
   for (int64_t n = 0; n < w->r->batch; n++)
-    w->isa_product->add(w->hidden + n * w->size + at, product + n * UNITS * w->element,
-                        units_of(w, group));
+    w->isa_product->add(w->hidden + n * w->size + p->first * w->element,
+                        product + n * p->width * w->element, p->units);
 }
 
 static void run_back(void *context, int64_t begin, int64_t end) {
   const work *w = context;
-  for (int64_t group = begin; group < end; group++) {
-    const int64_t unit = group * UNITS, units = units_of(w, group);
-    if (!w->first) add_product(w, group);
+  for (int64_t group = begin; group < end; group += CHUNK) {
+    const piece p = piece_of(w, group, end);
+    if (!w->first) add_product(w, group, &p);
     for (int64_t n = 0; n < w->r->batch && !w->last; n++) {
-      const int64_t at = place(w, n, w->step, w->gates, unit);
+      const int64_t at = place(w, n, w->step, w->gates, p.first);
       if (counts(w, n, w->step)) {
-        w->run(w, n, unit, units, NULL);
+        w->run(w, n, &p, NULL);
       } else {
-        clear_parts(w, w->to_projected + at, w->gates, units);
-        if (w->to_recurrent != w->to_projected) clear_parts(w, w->to_recurrent + at, w->gates, units);
+        clear_parts(w, w->to_projected + at, w->gates, p.units);
+        clear_parts(w, w->to_recurrent + at, w->gates, p.units);
       }
       for (int64_t gate = 0; gate < w->gates; gate++)
-        memcpy(left_at(w, w->next, n, gate, unit), w->to_recurrent + at + gate * w->size,
-               (size_t)(units * w->element));
+        put_left(w, w->next, n, gate, &p, w->to_recurrent + at + gate * w->size);
     }
   }
 }
@@ -334,15 +369,14 @@ static wk_status backward(work *w, const void *weight) {
   return WK_OK;
 }
 
-static void lstm_step_back(const work *w, int64_t n, int64_t unit, int64_t units,
-                           const char *product) {
+static void lstm_step_back(const work *w, int64_t n, const piece *p, const char *product) {
   (void)product;
-  const int64_t at = place(w, n, w->step, 5, unit), own = n * w->size + unit * w->element;
-  w->isa->lstm_gradient(units, w->r->size, w->saved + at, state_before(w, n, unit, w->saved, 5, 4),
-                        maybe_at(w->g.y, place(w, n, w->step, 1, unit)), maybe_at(w->g.saved, at),
-                        w->hidden + own, w->cell + own,
-                        w->to_projected + place(w, n, w->step, 4, unit));
-  memset(w->hidden + own, 0, (size_t)(units * w->element));
+  const int64_t at = place(w, n, w->step, 5, p->first), own = n * w->size + p->first * w->element;
+  w->isa->lstm_gradient(
+      p->units, w->r->size, w->saved + at, state_before(w, n, p->first, w->saved, 5, 4),
+      maybe_at(w->g.y, place(w, n, w->step, 1, p->first)), maybe_at(w->g.saved, at),
+      w->hidden + own, w->cell + own, w->to_projected + place(w, n, w->step, 4, p->first));
+  memset(w->hidden + own, 0, (size_t)(p->units * w->element));
 }
 
 wk_status wk_cpu_lstm_gradient(const wk_cpu_recurrent *r, const wk_cpu_recurrent_gradients *g,
@@ -363,14 +397,14 @@ wk_status wk_cpu_lstm_gradient(const wk_cpu_recurrent *r, const wk_cpu_recurrent
   return backward(&w, weight);
 }
 
-static void gru_step_back(const work *w, int64_t n, int64_t unit, int64_t units,
-                          const char *product) {
+static void gru_step_back(const work *w, int64_t n, const piece *p, const char *product) {
   (void)product;
-  const int64_t at = place(w, n, w->step, 4, unit), to = place(w, n, w->step, 3, unit);
-  w->isa->gru_gradient(units, w->r->size, w->saved + at, state_before(w, n, unit, w->y, 1, 0),
-                       maybe_at(w->g.y, place(w, n, w->step, 1, unit)), maybe_at(w->g.saved, at),
-                       w->hidden + n * w->size + unit * w->element, w->to_projected + to,
-                       w->to_recurrent + to);
+  const int64_t at = place(w, n, w->step, 4, p->first), to = place(w, n, w->step, 3, p->first);
+  w->isa->gru_gradient(p->units, w->r->size, w->saved + at,
+                       state_before(w, n, p->first, w->y, 1, 0),
+                       maybe_at(w->g.y, place(w, n, w->step, 1, p->first)),
+                       maybe_at(w->g.saved, at), w->hidden + n * w->size + p->first * w->element,
+                       w->to_projected + to, w->to_recurrent + to);
 }
 
 wk_status wk_cpu_gru_gradient(const wk_cpu_recurrent *r, const wk_cpu_recurrent_gradients *g,

@@ -11,13 +11,12 @@
 
 /* Element `at` of part `part` of a row, of a product, and of what `from` holds, or 0 if it is NULL. */
 #define PART(from, part) load_group((const TYPE *)(from) + (part)*size + at, some, 0)
-#define PRODUCT_PART(part)                                                                         \
-  load_group((const TYPE *)product + (part)*WK_RECURRENT_UNITS + at, some, 0)
+#define PRODUCT_PART(part) load_group((const TYPE *)product + (part)*width + at, some, 0)
 #define PART_OR_ZERO(from, part) ((from) ? PART(from, part) : (lanes){0})
 #define STORE_PART(to, part, x) store_group((TYPE *)(to) + (part)*size + at, some, x)
 
-static void lstm(int64_t columns, int64_t size, const void *projected, const void *product,
-                 void *saved, void *cell, void *y) {
+static void lstm(int64_t columns, int64_t size, int64_t width, const void *projected,
+                 const void *product, void *saved, void *cell, void *y) {
   EACH_GROUP(at, some) {
     const lanes input = lanes_sigmoid(PART(projected, 0) + PRODUCT_PART(0));
     const lanes forget = lanes_sigmoid(PART(projected, 1) + PRODUCT_PART(1));
@@ -55,8 +54,8 @@ static void lstm_gradient(int64_t columns, int64_t size, const void *saved, cons
   }
 }
 
-static void gru(int64_t columns, int64_t size, const void *projected, const void *product,
-                const void *bias, const void *hidden, void *saved, void *y) {
+static void gru(int64_t columns, int64_t size, int64_t width, const void *projected,
+                const void *product, const void *bias, const void *hidden, void *saved, void *y) {
   EACH_GROUP(at, some) {
     const lanes reset =
         lanes_sigmoid(PART(projected, 0) + (PRODUCT_PART(0) + PART_OR_ZERO(bias, 0)));
