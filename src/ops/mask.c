@@ -21,8 +21,8 @@ typedef struct listing {
   bool numbers;
 } listing;
 
-/* Lists which of `count` elements are not 0, and returns how many. Of a float the sign does not
- * count: -0 is 0. */
+/* Lists which of `count` elements, of more than one byte, are not 0, and returns how many. Of a
+ * float the sign does not count: -0 is 0. */
 #define LIST_AS(TYPE, MASK)                                                                        \
   for (int64_t i = 0; i < count; i++) {                                                            \
     list[found] = (int32_t)i;                                                                      \
@@ -34,8 +34,6 @@ static int64_t list_tile(wk_dtype dtype, const char *values, int64_t count, int3
   const bool is_float = wk_dtype_is_float(dtype);
   int64_t found = 0;
   switch (wk_dtype_size(dtype)) {
-  case 1:
-    LIST_AS(uint8_t, UINT8_MAX);
   case 2:
     LIST_AS(uint16_t, is_float ? INT16_MAX : UINT16_MAX);
   case 4:
@@ -45,34 +43,61 @@ static int64_t list_tile(wk_dtype dtype, const char *values, int64_t count, int3
   }
 }
 
-static bool is_clear(const char *values, size_t bytes) {
-  uint64_t all = 0, part;
-  size_t i = 0;
-  for (; i + sizeof part <= bytes; i += sizeof part) {
-    memcpy(&part, values + i, sizeof part);
-    all |= part;
+/* The same for elements of one byte, most of which may be 0. */
+static int64_t list_bytes(const char *values, int64_t count, int32_t *list) {
+  int64_t found = 0;
+  uint64_t eight;
+  for (int64_t at = 0; at < count; at += 8) {
+    const int64_t some = count - at < 8 ? count - at : 8;
+    if (some == 8) {
+      memcpy(&eight, values + at, sizeof eight);
+      if (eight == 0) continue;
+    }
+    for (int64_t i = at; i < at + some; i++) {
+      list[found] = (int32_t)i;
+      found += values[i] != 0;
+    }
   }
-  for (; i < bytes; i++) all |= (uint8_t)values[i];
-  return all == 0;
+  return found;
 }
 
-/* Elements of a tile and which of them are not 0: how many. */
-static int64_t look_at(const listing *l, int64_t at, int64_t end, int32_t *list) {
-  const size_t size = wk_dtype_size(l->layout.dtype);
-  const int64_t count = end - at < TILE ? end - at : TILE;
-  const char *values = l->values + (size_t)at * size;
-  if (is_clear(values, (size_t)count * size)) return 0;
-  return list_tile(l->layout.dtype, values, count, list);
+#define COUNT_AS(TYPE, MASK)                                                                       \
+  for (int64_t i = 0; i < count; i++)                                                              \
+    found += (((const TYPE *)(const void *)values)[i] & (TYPE)(MASK)) != 0;                        \
+  return found
+
+static int32_t count_tile(wk_dtype dtype, const char *values, int64_t count) {
+  const bool is_float = wk_dtype_is_float(dtype);
+  int32_t found = 0;
+  switch (wk_dtype_size(dtype)) {
+  case 1:
+    COUNT_AS(uint8_t, UINT8_MAX);
+  case 2:
+    COUNT_AS(uint16_t, is_float ? INT16_MAX : UINT16_MAX);
+  case 4:
+    COUNT_AS(uint32_t, is_float ? INT32_MAX : UINT32_MAX);
+  default:
+    COUNT_AS(uint64_t, is_float ? INT64_MAX : UINT64_MAX);
+  }
+}
+
+/* The elements of a block, tile by tile. */
+#define EACH_TILE(l, block)                                                                        \
+  for (int64_t at = (block)*BLOCK, count;                                                          \
+       count = smallest(TILE, (l)->count - at, (block + 1) * BLOCK - at), count > 0; at += TILE)
+
+static int64_t smallest(int64_t a, int64_t b, int64_t c) {
+  const int64_t less = a < b ? a : b;
+  return less < c ? less : c;
 }
 
 static void count_blocks(void *context, int64_t begin, int64_t end) {
   const listing *l = context;
-  int32_t list[TILE];
+  const wk_dtype dtype = l->layout.dtype;
   for (int64_t block = begin; block < end; block++) {
-    const int64_t stop = block + 1 < l->blocks ? (block + 1) * BLOCK : l->count;
     l->found[block] = 0;
-    for (int64_t at = block * BLOCK; at < stop; at += TILE)
-      l->found[block] += look_at(l, at, stop, list);
+    EACH_TILE(l, block)
+    l->found[block] += count_tile(dtype, l->values + (size_t)at * wk_dtype_size(dtype), count);
   }
 }
 
@@ -100,12 +125,14 @@ static void write_coordinates(const wk_layout *x, int64_t first, const int32_t *
 
 static void write_blocks(void *context, int64_t begin, int64_t end) {
   const listing *l = context;
+  const wk_dtype dtype = l->layout.dtype;
   int32_t list[TILE];
   for (int64_t block = begin; block < end; block++) {
-    const int64_t stop = block + 1 < l->blocks ? (block + 1) * BLOCK : l->count;
     int64_t done = l->found[block];
-    for (int64_t at = block * BLOCK; at < stop; at += TILE) {
-      const int64_t found = look_at(l, at, stop, list);
+    EACH_TILE(l, block) {
+      const char *values = l->values + (size_t)at * wk_dtype_size(dtype);
+      const int64_t found = wk_dtype_size(dtype) == 1 ? list_bytes(values, count, list)
+                                                      : list_tile(dtype, values, count, list);
       if (l->numbers)
         for (int64_t i = 0; i < found; i++) l->to[done + i] = at + list[i];
       else
