@@ -32,8 +32,8 @@ wk_status wk_composite_conv1d(wk_call *call) {
     return wk_error_status();
   call->outputs[0] =
       wk_from_row(wk_conv2d(wk_as_row(x), wk_as_row(weight), .bias = call->inputs[2],
-                         .stride = {1, a->stride}, .padding = {0, a->padding}, .same = a->same,
-                         .dilation = {1, a->dilation}, .groups = a->groups));
+                            .stride = {1, a->stride}, .padding = {0, a->padding}, .same = a->same,
+                            .dilation = {1, a->dilation}, .groups = a->groups));
   return wk_error_status();
 }
 
@@ -182,9 +182,9 @@ wk_status wk_composite_conv_transpose1d(wk_call *call) {
     return wk_error_status();
   call->outputs[0] =
       wk_from_row(wk_conv_transpose2d(wk_as_row(x), wk_as_row(weight), .bias = call->inputs[2],
-                                   .stride = {1, a->stride}, .padding = {0, a->padding},
-                                   .output_padding = {0, a->output_padding},
-                                   .dilation = {1, a->dilation}, .groups = a->groups));
+                                      .stride = {1, a->stride}, .padding = {0, a->padding},
+                                      .output_padding = {0, a->output_padding},
+                                      .dilation = {1, a->dilation}, .groups = a->groups));
   return wk_error_status();
 }
 

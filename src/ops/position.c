@@ -169,8 +169,7 @@ static void list_range(void *context, int64_t begin, int64_t end) {
 
 wk_status wk_index_plan_rows(const wk_index_plan *plan, const wk_layout *x,
                              const wk_operand *indices, bool from_end, int64_t *rows) {
-  row_listing l = {
-      .plan = plan, .x = x, .indices = indices, .from_end = from_end, .rows = rows};
+  row_listing l = {.plan = plan, .x = x, .indices = indices, .from_end = from_end, .rows = rows};
   wk_parallel_for(plan->outputs, BLOCK, list_range, &l);
   wk_status status = WK_OK;
   for (int k = 0; k < plan->count && l.wrong && status == WK_OK; k++)

@@ -16,8 +16,8 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 
-#define ROWS 48     /* queries in a block */
-#define COLUMNS 128 /* keys in a block */
+#define ROWS 48             /* queries in a block */
+#define COLUMNS 128         /* keys in a block */
 #define GRAIN WK_TILE_GRAIN /* widths are rounded up to it */
 
 /* Tiles as left operands of products (isa.h says how those must lie): as they are, and turned. */

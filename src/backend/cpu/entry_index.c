@@ -94,9 +94,9 @@ static void get_range(void *context, int64_t begin, int64_t end) {
   while (begin < end) {
     const int64_t outer = begin / outputs, first = begin % outputs;
     const int64_t last = end - outer * outputs < outputs ? end - outer * outputs : outputs;
-    if (!wk_cpu_take_rows(
-            r->y + (size_t)begin * bytes, r->x + (size_t)(outer * r->plan.rows) * bytes,
-            r->rows + first, last - first, bytes, r->plan.rows, r->from_end))
+    if (!wk_cpu_take_rows(r->y + (size_t)begin * bytes,
+                          r->x + (size_t)(outer * r->plan.rows) * bytes, r->rows + first,
+                          last - first, bytes, r->plan.rows, r->from_end))
       r->failed = true;
     begin += last - first;
   }
@@ -360,8 +360,8 @@ static wk_cpu_lines lines_at(const line_run *r, int64_t outer) {
 }
 
 static void put_lines(line_run *r, const wk_cpu_lines *lines) {
-  const bool right = r->reduce ? wk_cpu_reduce_lines(lines, r->reduction)
-                               : wk_cpu_put_lines(lines, r->accumulate);
+  const bool right =
+      r->reduce ? wk_cpu_reduce_lines(lines, r->reduction) : wk_cpu_put_lines(lines, r->accumulate);
   if (!right) r->failed = true;
 }
 

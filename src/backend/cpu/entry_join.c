@@ -132,8 +132,8 @@ static void pad_ends(const pad_run *r, char *to, const char *from, int64_t first
   for (int64_t i = first; i < end; i++) {
     const int64_t place =
         wk_pad_source(r->a->mode, i - r->a->before.dims[r->axis], r->x->layout.dims[r->axis]);
-    memcpy(to + (size_t)i * bytes,
-           from + place * r->x->layout.strides[r->axis] * (int64_t)r->size, bytes);
+    memcpy(to + (size_t)i * bytes, from + place * r->x->layout.strides[r->axis] * (int64_t)r->size,
+           bytes);
   }
 }
 

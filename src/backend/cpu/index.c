@@ -72,8 +72,7 @@
 /* Any bits may be an index: an address that is only fetched need not be one. */
 static void fetch_row(const char *from, int64_t row, size_t bytes) {
   const uintptr_t at = (uintptr_t)from + (uintptr_t)row * bytes;
-  for (size_t i = 0; i < bytes && i < 512; i += 64)
-    __builtin_prefetch((const void *)(at + i));
+  for (size_t i = 0; i < bytes && i < 512; i += 64) __builtin_prefetch((const void *)(at + i));
 }
 
 static bool take_long_rows(char *to, const char *from, const int64_t *rows, int64_t count,

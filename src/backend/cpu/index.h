@@ -27,8 +27,8 @@ bool wk_cpu_take_elements(char *to, const char *from, const int64_t *index, int6
                           int64_t stride, size_t bytes, int64_t size);
 
 /* Lines of `inner` elements, of which columns begin .. end - 1 are put: column i of line k of
- * `from` goes to column i of line index[k * inner + i] of the `size` lines at `to`. If `inner` is 1,
- * only what goes to lines first .. last - 1 is put. */
+ * `from` goes to column i of line index[k * inner + i] of the `size` lines at `to`. If `inner` is
+ * 1, only what goes to lines first .. last - 1 is put. */
 typedef struct wk_cpu_lines {
   wk_dtype dtype;
   char *to;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Recurrent layers. The weight is packed once; at each step threads share the hidden units: for all
- * sequences the product of a few groups of UNITS, then their gates. So a step is one parallel loop. Backward a step takes the product of the step after it, and there is
- * one loop more than there are steps.
+ * sequences the product of a few groups of UNITS, then their gates. So a step is one parallel loop.
+ * Backward a step takes the product of the step after it, and there is one loop more than there are
+ * steps.
  *
  * Bits: a sum runs over the parts of a row and over blocks of WK_PRODUCT_DEPTH units in order. */
 
@@ -14,8 +15,8 @@
 #include "base/error.h"
 #include "base/parallel.h"
 
-#define UNITS 32  /* hidden units of a group: columns of a packed panel */
-#define CHUNK 4   /* groups whose gates follow together, so that rows are met in long pieces */
+#define UNITS 32 /* hidden units of a group: columns of a packed panel */
+#define CHUNK 4  /* groups whose gates follow together, so that rows are met in long pieces */
 #define SERIAL_WORK 4e5 /* multiply-adds of a step that are not worth waking threads for */
 
 typedef struct work work;
@@ -38,7 +39,7 @@ struct work {
   int64_t step;
   bool first, last; /* whether it is the first of the loops, or the last */
   step_function run;
-  char *panels; /* the weight, by group */
+  char *panels;      /* the weight, by group */
   char *left, *next; /* left operands: what the step before made, what this one makes */
   char *own;         /* products of the threads */
   int64_t own_bytes;
@@ -325,8 +326,8 @@ wk_status wk_cpu_gru(const wk_cpu_recurrent *r, const void *projected, const voi
 static void add_product(const work *w, int64_t group, const piece *p) {
   char *product = w->own + wk_parallel_index() * w->own_bytes;
   for (int64_t i = 0; i < p->width / UNITS; i++)
-    multiply(w, w->gates, w->panels + (group + i) * panel_bytes(w), product + i * UNITS * w->element,
-             p->width);
+    multiply(w, w->gates, w->panels + (group + i) * panel_bytes(w),
+             product + i * UNITS * w->element, p->width);
   for (int64_t n = 0; n < w->r->batch; n++)
     w->isa_product->add(w->hidden + n * w->size + p->first * w->element,
                         product + n * p->width * w->element, p->units);
@@ -372,10 +373,11 @@ static wk_status backward(work *w, const void *weight) {
 static void lstm_step_back(const work *w, int64_t n, const piece *p, const char *product) {
   (void)product;
   const int64_t at = place(w, n, w->step, 5, p->first), own = n * w->size + p->first * w->element;
-  w->isa->lstm_gradient(
-      p->units, w->r->size, w->saved + at, state_before(w, n, p->first, w->saved, 5, 4),
-      maybe_at(w->g.y, place(w, n, w->step, 1, p->first)), maybe_at(w->g.saved, at),
-      w->hidden + own, w->cell + own, w->to_projected + place(w, n, w->step, 4, p->first));
+  w->isa->lstm_gradient(p->units, w->r->size, w->saved + at,
+                        state_before(w, n, p->first, w->saved, 5, 4),
+                        maybe_at(w->g.y, place(w, n, w->step, 1, p->first)),
+                        maybe_at(w->g.saved, at), w->hidden + own, w->cell + own,
+                        w->to_projected + place(w, n, w->step, 4, p->first));
   memset(w->hidden + own, 0, (size_t)(p->units * w->element));
 }
 

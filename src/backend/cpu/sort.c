@@ -45,11 +45,11 @@ typedef struct sorting {
   int64_t *places;
   uint64_t flip, least; /* of the keys */
   bool packed;
-  int shift, bits;     /* of the pass */
-  char *from, *to;     /* items */
-  int64_t *starts;     /* [parts][BUCKETS] */
-  uint64_t *extremes;  /* [parts][2] */
-  int64_t heaped;      /* items of each part's heap */
+  int shift, bits;    /* of the pass */
+  char *from, *to;    /* items */
+  int64_t *starts;    /* [parts][BUCKETS] */
+  uint64_t *extremes; /* [parts][2] */
+  int64_t heaped;     /* items of each part's heap */
 } sorting;
 
 /* ---- keys ---- */

@@ -12,9 +12,8 @@ void wk_cpu_multiply_tiles(const wk_tiles *t) {
       void *row[WK_PRODUCT_MAX_TILE_ROWS];
       for (int r = 0; r < steps * p->row_step; r++)
         row[r] = t->c + ((i + r) * t->c_stride + j) * t->size;
-      p->tile[t->order][steps - 1][vectors - 1](t->depth, t->a + i * row_bytes,
-                                                t->b + j * t->size, t->b_stride, row, NULL,
-                                                t->store);
+      p->tile[t->order][steps - 1][vectors - 1](t->depth, t->a + i * row_bytes, t->b + j * t->size,
+                                                t->b_stride, row, NULL, t->store);
       i += steps * p->row_step;
     }
     j += vectors * p->vector_columns;

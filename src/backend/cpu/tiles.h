@@ -7,9 +7,10 @@
 /* Columns of what is multiplied are a multiple of it; as many rows behind may be touched. */
 #define WK_TILE_GRAIN 16
 
-/* c[rows, columns] from a packed left operand and b[depth, columns], depth at most WK_PRODUCT_DEPTH:
- * one term of a product's sum over blocks, on the calling thread. Up to WK_TILE_GRAIN rows behind
- * those of a and c are touched. Strides are in elements of `size` bytes. */
+/* c[rows, columns] from a packed left operand and b[depth, columns], depth at most
+ * WK_PRODUCT_DEPTH: one term of a product's sum over blocks, on the calling thread. Up to
+ * WK_TILE_GRAIN rows behind those of a and c are touched. Strides are in elements of `size` bytes.
+ */
 typedef struct wk_tiles {
   const wk_isa_product *product;
   int64_t size;

@@ -13,7 +13,7 @@ typedef struct transposition {
   wk_layout x, y; /* the same sizes */
   int inner;      /* the axis along which x's elements lie side by side; y's is the last */
   size_t size;
-  int64_t tile, tiles; /* elements of a tile's side; tiles along `inner` */
+  int64_t tile, tiles;        /* elements of a tile's side; tiles along `inner` */
   wk_move_function transpose; /* or NULL */
   const char *from;
   char *to;

@@ -9,7 +9,8 @@
 #define gru OF_KIND(gru)
 #define gru_gradient OF_KIND(gru_gradient)
 
-/* Element `at` of part `part` of a row, of a product, and of what `from` holds, or 0 if it is NULL. */
+/* Element `at` of part `part` of a row, of a product, and of what `from` holds, or 0 if it is NULL.
+ */
 #define PART(from, part) load_group((const TYPE *)(from) + (part)*size + at, some, 0)
 #define PRODUCT_PART(part) load_group((const TYPE *)product + (part)*width + at, some, 0)
 #define PART_OR_ZERO(from, part) ((from) ? PART(from, part) : (lanes){0})
