@@ -370,7 +370,7 @@ static void copy_line(const line_run *r, int64_t outer, int64_t first, int64_t l
   if (r->x) memcpy(r->to + at, r->x + at, (size_t)(last - first) * r->size);
 }
 
-#define CACHED ((int64_t)1 << 18) /* bytes of the result that stay in a near cache */
+#define CACHED ((int64_t)1 << 19) /* bytes of the result that stay in a near cache */
 
 /* Different outer places never meet, nor do different columns. */
 static void put_lines_range(void *context, int64_t begin, int64_t end) {

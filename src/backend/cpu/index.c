@@ -115,6 +115,15 @@ bool wk_cpu_take_elements(char *to, const char *from, const int64_t *index, int6
   return true;
 }
 
+/* Lines lie far apart: some further on are fetched. */
+static inline void fetch_line(const wk_cpu_lines *l, const void *from, size_t size, int64_t line) {
+  const int64_t later = line + 4 * l->inner, first = later + l->begin, last = later + l->end;
+  if (l->inner == 1 || later >= l->count * l->inner) return;
+  for (int64_t i = first; i < last; i += 8) __builtin_prefetch(l->index + i);
+  for (int64_t i = first; i < last; i += 64 / (int64_t)size)
+    __builtin_prefetch((const char *)from + i * (int64_t)size);
+}
+
 /* Runs over the lines with `at` the element put to and `b` the one put. */
 #define FOR_LINES(...)                                                                             \
   do {                                                                                             \
@@ -125,6 +134,7 @@ bool wk_cpu_take_elements(char *to, const char *from, const int64_t *index, int6
     for (int64_t line = 0; line < l->count * inner; line += inner) {                               \
       const int64_t *const index = l->index + line;                                                \
       const element *const in = from + line;                                                       \
+      fetch_line(l, from, sizeof(element), line);                                                  \
       for (int64_t i = begin; i < end; i++) {                                                      \
         const int64_t row = wk_cpu_resolve(index[i], size, from_end);                              \
         if ((uint64_t)row >= (uint64_t)size) return false;                                         \

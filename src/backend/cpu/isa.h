@@ -106,10 +106,11 @@ typedef struct wk_isa_softmax {
                                  double scale, void *logits_gradient, int64_t begin, int64_t end);
 } wk_isa_softmax;
 
-/* y[j] = sum over k < terms of weight[k] * x[index[k] * columns + j], for j < columns. */
+/* y[r][j] = sum over start[r] <= k < start[r + 1] of weight[k] * x[index[k] * columns + j], for
+ * rows r and j < columns. */
 typedef struct wk_isa_resample {
-  void (*combine)(int64_t terms, const int64_t *index, const double *weight, int64_t columns,
-                  const void *x, void *y);
+  void (*combine)(int64_t rows, const int64_t *start, const int64_t *index, const double *weight,
+                  int64_t columns, const void *x, void *y);
 } wk_isa_resample;
 
 /* Normalisation; a mean of 0 is used, and given, unless `centred`. By column of [rows, columns]: */

@@ -19,12 +19,13 @@ typedef struct work {
 
 static void run_rows(void *context, int64_t begin, int64_t end) {
   const work *w = context;
-  for (int64_t row = begin; row < end; row++) {
-    const int64_t block = row / w->taps->count, first = w->taps->start[row % w->taps->count];
-    const int64_t terms = w->taps->start[row % w->taps->count + 1] - first;
-    w->isa->combine(terms, w->taps->index + first, w->taps->weight + first, w->inner,
+  while (begin < end) {
+    const int64_t block = begin / w->taps->count, first = begin % w->taps->count;
+    const int64_t left = w->taps->count - first, rows = left < end - begin ? left : end - begin;
+    w->isa->combine(rows, w->taps->start + first, w->taps->index, w->taps->weight, w->inner,
                     w->x + block * w->from * w->inner * w->element,
-                    w->y + row * w->inner * w->element);
+                    w->y + begin * w->inner * w->element);
+    begin += rows;
   }
 }
 

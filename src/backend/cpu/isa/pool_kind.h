@@ -45,7 +45,7 @@ WK_LANES_INLINE void pool_groups(bool largest, int groups, const wk_cpu_pool2d_s
       WK_UNROLL
       for (int k = 0; k < groups; k++) {
         const lanes x = load_group(from + k * WK_LANES, groups > 1 ? WK_LANES : count);
-        all[k] = largest ? lanes_select(is_better(x, all[k]), x, all[k]) : all[k] + x;
+        all[k] = largest ? lanes_select((x > all[k]) | (x != x), x, all[k]) : all[k] + x;
       }
     }
   }

@@ -4,12 +4,11 @@
 
 #include "backend/cpu/isa/kinds.h"
 
+#define combine_row OF_KIND(combine_row)
 #define combine OF_KIND(combine)
 
-static void combine(int64_t terms, const int64_t *index, const double *weight, int64_t columns,
-                    const void *x_, void *y_) {
-  const TYPE *x = x_;
-  TYPE *y = y_;
+WK_LANES_INLINE void combine_row(int64_t terms, const int64_t *index, const double *weight,
+                                 int64_t columns, const TYPE *x, TYPE *y) {
   if (terms == 1 && weight[0] == 1) {
     memcpy(y, x + index[0] * columns, (size_t)columns * sizeof *y);
     return;
@@ -26,6 +25,13 @@ static void combine(int64_t terms, const int64_t *index, const double *weight, i
     for (int64_t k = 0; k < terms; k++) sum += (TYPE)weight[k] * x[index[k] * columns + j];
     y[j] = sum;
   }
+}
+
+static void combine(int64_t rows, const int64_t *start, const int64_t *index, const double *weight,
+                    int64_t columns, const void *x, void *y) {
+  for (int64_t row = 0; row < rows; row++)
+    combine_row(start[row + 1] - start[row], index + start[row], weight + start[row], columns, x,
+                (TYPE *)y + row * columns);
 }
 
 const wk_isa_resample WK_ISA_NAME(OF_KIND(wk_isa_resample)) = {combine};
