@@ -156,7 +156,7 @@ static bool make_packs(const wk_dnnl *dnnl, wk_dnnl_primitive *p, const layouts 
                              key->conv2d.kernel[1]};
   const int64_t matrix[] = {key->matmul.k, key->matmul.n};
   const int64_t *dims = product ? matrix : filters;
-  const int axis = key->kind == WK_DNNL_CONV2D ? 0 : 1;
+  const int axis = key->kind == WK_DNNL_CONV2D_DATA ? 1 : 0;
   const int64_t most = (int64_t)(p->packed_bytes / LEAST_PACK);
   const int64_t wanted = most < 1 ? 1 : most < MOST_PACKS ? most : MOST_PACKS;
   const int64_t blocks = dims[axis] % PACK_ALIGNMENT ? 1 : dims[axis] / PACK_ALIGNMENT;
