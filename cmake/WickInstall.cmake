@@ -13,6 +13,10 @@ install(FILES docs/man/wick.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES docs/completion/wick.bash RENAME wick
         DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 install(FILES LICENSE THIRD_PARTY.md README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+if(WICK_INSTALL_ONEDNN AND EXISTS "${wick_onednn_library}")
+  install(FILES "${wick_onednn_library}" DESTINATION ${CMAKE_INSTALL_LIBDIR}/wick)
+  install(DIRECTORY "${WICK_ONEDNN_ROOT}/share/doc/onednn" DESTINATION ${CMAKE_INSTALL_DOCDIR})
+endif()
 install(FILES examples/fashion.c DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 
 # The installed tree may be moved: wick.pc states its prefix relative to itself.

@@ -6,6 +6,8 @@ include_guard()
 include(GNUInstallDirs)
 
 set(WICK_ONEDNN_ROOT "${PROJECT_SOURCE_DIR}/build/onednn" CACHE PATH "Where oneDNN was unpacked")
+set(wick_onednn_library "${WICK_ONEDNN_ROOT}/lib/libdnnl.so.3")
+option(WICK_INSTALL_ONEDNN "Install the fetched oneDNN beside the library" ON)
 find_path(wick_onednn_include oneapi/dnnl/dnnl.h HINTS "${WICK_ONEDNN_ROOT}/include")
 if(wick_onednn_include)
   file(STRINGS "${wick_onednn_include}/oneapi/dnnl/dnnl_version.h" wick_onednn_major
@@ -22,11 +24,10 @@ function(wick_use_onednn target)
                              "WICK_LIBRARY_FOLDER=\"${CMAKE_INSTALL_LIBDIR}\"")
   target_include_directories(${target} SYSTEM PRIVATE ${wick_onednn_include})
   target_link_libraries(${target} PRIVATE ${CMAKE_DL_LIBS})
-  set(library "${WICK_ONEDNN_ROOT}/lib/libdnnl.so.3")
-  if(EXISTS "${library}")
+  if(EXISTS "${wick_onednn_library}")
     # Where programs of the build folder look, as installed ones do beside libwick.
     file(MAKE_DIRECTORY "${PROJECT_BINARY_DIR}/${CMAKE_INSTALL_LIBDIR}/wick")
-    file(CREATE_LINK "${library}"
+    file(CREATE_LINK "${wick_onednn_library}"
          "${PROJECT_BINARY_DIR}/${CMAKE_INSTALL_LIBDIR}/wick/libdnnl.so.3" SYMBOLIC)
   endif()
 endfunction()

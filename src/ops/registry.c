@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "ops/kernel.h"
 #include "ops/records.gen.h"
+#include "ops/verbose.h"
 
 const wk_op *wk_op_find(const char *name) {
   for (int i = 0; i < wk_op_table_count; i++) {
@@ -100,6 +101,7 @@ const wk_kernel *wk_kernel_find(wk_device *device, const wk_kernel_call *call) {
       if (why) reason = why;
       continue;
     }
+    if (wk_verbose_dispatch()) wk_verbose_tell(call, list->kernel, i, kernel);
     return kernel;
   }
   return below ? refused_at_level(device, call->op, below) : refused(device, call->op, reason);

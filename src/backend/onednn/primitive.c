@@ -149,6 +149,26 @@ static bool make_pack(const wk_dnnl *dnnl, wk_dnnl_primitive *p, const layouts *
   return made;
 }
 
+static void destroy_packs(const wk_dnnl *dnnl, wk_dnnl_primitive *p) {
+  for (int i = 0; i < p->pack_count; i++) {
+    if (p->pack[i]) dnnl->primitive_destroy(p->pack[i]);
+    if (p->plain[i]) dnnl->memory_desc_destroy(p->plain[i]);
+    if (p->packed[i]) dnnl->memory_desc_destroy(p->packed[i]);
+    p->pack[i] = NULL, p->plain[i] = p->packed[i] = NULL;
+  }
+  p->pack_count = 0;
+}
+
+static bool make_packs_of(const wk_dnnl *dnnl, wk_dnnl_primitive *p, const layouts *l,
+                          const int64_t *dims, int axis, int64_t step) {
+  for (int64_t begin = 0; begin < dims[axis]; begin += step) {
+    const int64_t left = dims[axis] - begin;
+    if (!make_pack(dnnl, p, l, dims, axis, begin, left < step ? left : step)) return false;
+  }
+  return true;
+}
+
+/* In pieces if the format's blocks allow it, else as a whole. */
 static bool make_packs(const wk_dnnl *dnnl, wk_dnnl_primitive *p, const layouts *l) {
   const wk_dnnl_key *key = &p->key;
   const bool product = key->kind == WK_DNNL_MATMUL;
@@ -159,13 +179,13 @@ static bool make_packs(const wk_dnnl *dnnl, wk_dnnl_primitive *p, const layouts 
   const int axis = key->kind == WK_DNNL_CONV2D_DATA ? 1 : 0;
   const int64_t most = (int64_t)(p->packed_bytes / LEAST_PACK);
   const int64_t wanted = most < 1 ? 1 : most < MOST_PACKS ? most : MOST_PACKS;
-  const int64_t blocks = dims[axis] % PACK_ALIGNMENT ? 1 : dims[axis] / PACK_ALIGNMENT;
-  const int64_t step = blocks > 1 ? (blocks + wanted - 1) / wanted * PACK_ALIGNMENT : dims[axis];
-  for (int64_t begin = 0; begin < dims[axis]; begin += step) {
-    const int64_t left = dims[axis] - begin;
-    if (!make_pack(dnnl, p, l, dims, axis, begin, left < step ? left : step)) return false;
+  const int64_t blocks = dims[axis] / PACK_ALIGNMENT;
+  const int64_t step = (blocks + wanted - 1) / wanted * PACK_ALIGNMENT;
+  if (wanted > 1 && dims[axis] % PACK_ALIGNMENT == 0) {
+    if (make_packs_of(dnnl, p, l, dims, axis, step)) return true;
+    destroy_packs(dnnl, p);
   }
-  return true;
+  return make_packs_of(dnnl, p, l, dims, axis, dims[axis]);
 }
 
 static const char *make_from_description(const wk_dnnl *dnnl, wk_dnnl_primitive *p,
@@ -204,11 +224,7 @@ static const char *make(const wk_dnnl *dnnl, wk_dnnl_primitive *p) {
 
 static void destroy(wk_dnnl_primitive *p) {
   const wk_dnnl *dnnl = wk_dnnl_get(NULL);
-  for (int i = 0; i < p->pack_count; i++) {
-    if (p->pack[i]) dnnl->primitive_destroy(p->pack[i]);
-    if (p->plain[i]) dnnl->memory_desc_destroy(p->plain[i]);
-    if (p->packed[i]) dnnl->memory_desc_destroy(p->packed[i]);
-  }
+  destroy_packs(dnnl, p);
   if (p->run) dnnl->primitive_destroy(p->run);
   if (p->description) dnnl->primitive_desc_destroy(p->description);
   wk_deallocate(p);
