@@ -55,7 +55,7 @@ static results run_layer(const layer *l, wk_tensor *x, wk_tensor *weight, wk_ten
   if (on_onednn) assert_chosen("onednn:conv2d");
   wk_kernel_chosen = NULL;
   r.data = wk_conv2d_data_gradient(gradient, weight, wk_tensor_shape(x), SETTINGS(l));
-  if (on_onednn && l->channels >= 16) assert_chosen("onednn:conv2d_data_gradient");
+  if (on_onednn) assert_chosen("onednn:conv2d_data_gradient");
   r.weights = wk_conv2d_weight_gradient(gradient, x, wk_tensor_shape(weight), SETTINGS(l));
   assert_no_error();
   return r;

@@ -7,7 +7,11 @@
  *
  * Work is cut into items: some output channels, some input channels, some taps, some images. All
  * cuts follow from the shape alone, and sums over images are added in order, so bits depend on
- * nothing else. */
+ * nothing else.
+ *
+ * With few channels, as colours, a line of taps stands for one tap: its KW * C elements lie side by
+ * side in x, whose lines are copied with their padding for that, and what fills the vectors up is
+ * computed and left out. */
 
 #include "backend/cpu/weight_gradient.h"
 
@@ -22,6 +26,9 @@
 #define MOST_IN 512
 #define SLICE_BYTES (256 << 10)  /* of the result, for an item: stays in the second cache */
 #define ITEMS 16                 /* enough to share out evenly */
+#define WHOLE_VECTOR 16          /* channels: what every instruction set's vectors divide */
+#define MOST_LINE 64             /* elements of a line of taps */
+#define COPY_BYTES (64 << 20)    /* of x with its padding */
 #define PARTIAL_BYTES (16 << 20) /* of all sums over some of the images */
 
 typedef struct plan {
@@ -30,6 +37,7 @@ typedef struct plan {
   const float *x, *y_gradient;
   float *result, *partials;
   int64_t taps, row; /* of the filter; elements of a row of the result */
+  int64_t pixel;     /* elements from pixel to pixel of x */
   int64_t out_step, out_parts, in_step, in_parts, tap_step, tap_parts, image_step, image_parts;
 } plan;
 
@@ -48,13 +56,35 @@ static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+/* The shape with lines of taps for taps: see above. */
+static wk_cpu_conv2d_shape shape_of_lines(const wk_cpu_conv2d_shape *s) {
+  wk_cpu_conv2d_shape lines = *s;
+  const int64_t seen = (s->out_width - 1) * s->stride_width + s->kernel_width;
+  lines.width = larger(s->padding_left + s->width, seen);
+  lines.padding_left = 0, lines.kernel_width = 1;
+  lines.channels = divide_up(s->kernel_width * s->channels, WHOLE_VECTOR) * WHOLE_VECTOR;
+  return lines;
+}
+
+static int64_t copied_count(const wk_cpu_conv2d_shape *s, const wk_cpu_conv2d_shape *lines) {
+  return s->batch * s->height * lines->width * s->channels + lines->channels;
+}
+
+static bool is_narrow(const wk_cpu_conv2d_shape *s) { return s->channels % WHOLE_VECTOR != 0; }
+
 bool wk_weight_gradient_fits(wk_dtype dtype, const wk_cpu_conv2d_shape *s) {
-  return dtype == WK_F32 && s->groups == 1 && s->channels % 16 == 0 && s->out_channels % 4 == 0 &&
-         s->batch * s->out_height * s->out_width >= BLOCK_PIXELS;
+  if (dtype != WK_F32 || s->groups != 1 || s->out_channels % 4 != 0 ||
+      s->batch * s->out_height * s->out_width < BLOCK_PIXELS)
+    return false;
+  if (!is_narrow(s)) return true;
+  const wk_cpu_conv2d_shape lines = shape_of_lines(s);
+  return s->dilation_width == 1 && s->kernel_width * s->channels <= MOST_LINE &&
+         copied_count(s, &lines) * (int64_t)sizeof(float) <= COPY_BYTES;
 }
 
 static plan make_plan(const wk_cpu_conv2d_shape *s) {
   plan p = {.shape = s, .isa = wk_cpu_isa_get()->product[WK_ISA_F32]};
+  p.pixel = s->channels;
   p.taps = s->kernel_height * s->kernel_width, p.row = p.taps * s->channels;
   p.out_step = smaller(s->out_channels, MOST_OUT);
   p.in_step = smaller(s->channels, MOST_IN);
@@ -117,15 +147,13 @@ static void run_tap(const plan *p, const item *it, const block *at, int64_t tap)
                         .a_plane = s->out_height * s->out_width * s->out_channels,
                         .a_line = s->out_width * s->out_channels,
                         .a_step = s->out_channels,
-                        .b_plane = s->height * s->width * s->channels,
-                        .b_line = s->stride_height * s->width * s->channels,
-                        .b_step = s->stride_width * s->channels};
+                        .b_plane = s->height * s->width * p->pixel,
+                        .b_line = s->stride_height * s->width * p->pixel,
+                        .b_step = s->stride_width * p->pixel};
   const float *a =
       p->y_gradient + at->image * walk.a_plane + row * walk.a_line + column * walk.a_step;
-  const float *b =
-      p->x + at->image * walk.b_plane +
-      ((row * s->stride_height + down) * s->width + column * s->stride_width + across) *
-          s->channels;
+  const int64_t first = (row * s->stride_height + down) * s->width + column * s->stride_width;
+  const float *b = p->x + at->image * walk.b_plane + (first + across) * p->pixel;
   join_lines(&walk);
   run_tiles(p, it, &walk, tap, a, b);
 }
@@ -180,16 +208,66 @@ static void add_partials(void *context, int64_t begin, int64_t end) {
   for (int64_t i = 1; i < p->image_parts; i++) p->isa->add(to, from + i * size, count);
 }
 
+static int64_t partial_count(const plan *p) {
+  return p->image_parts > 1 ? p->image_parts * p->shape->out_channels * p->row : 0;
+}
+
+static void run_plan(plan *p) {
+  wk_parallel_for(p->image_parts * p->out_parts * p->in_parts * p->tap_parts, 1, run_items, p);
+  if (p->image_parts > 1) wk_parallel_for(p->shape->out_channels, 16, add_partials, p);
+}
+
+/* ---- few channels ---- */
+
+typedef struct line_copy {
+  const wk_cpu_conv2d_shape *shape;
+  int64_t width; /* with padding */
+  const float *from;
+  float *to;
+} line_copy;
+
+static void copy_lines(void *context, int64_t begin, int64_t end) {
+  const line_copy *c = context;
+  const wk_cpu_conv2d_shape *s = c->shape;
+  const size_t left = (size_t)(s->padding_left * s->channels);
+  const size_t middle = (size_t)(s->width * s->channels);
+  const size_t right = (size_t)(c->width * s->channels) - left - middle;
+  for (int64_t i = begin; i < end; i++) {
+    float *to = c->to + i * c->width * s->channels;
+    memset(to, 0, left * sizeof(float));
+    memcpy(to + left, c->from + i * s->width * s->channels, middle * sizeof(float));
+    memset(to + left + middle, 0, right * sizeof(float));
+  }
+}
+
+static wk_status run_narrow(const wk_cpu_conv2d_shape *s, const float *x, const float *y_gradient,
+                            float *weight_gradient) {
+  const wk_cpu_conv2d_shape lines = shape_of_lines(s);
+  plan p = make_plan(&lines);
+  const int64_t partials = partial_count(&p), rows = s->out_channels * s->kernel_height;
+  const int64_t copied = copied_count(s, &lines), count = copied + partials + rows * lines.channels;
+  float *memory = wk_cpu_scratch((size_t)count * sizeof(float));
+  if (!memory) return WK_ERROR_MEMORY;
+  line_copy copy = {s, lines.width, x, memory};
+  memset(memory + copied - lines.channels, 0, (size_t)lines.channels * sizeof(float));
+  wk_parallel_for(s->batch * s->height, 16, copy_lines, &copy);
+  p.pixel = s->channels, p.x = memory, p.y_gradient = y_gradient;
+  p.partials = memory + copied, p.result = p.partials + partials;
+  run_plan(&p);
+  const int64_t line = s->kernel_width * s->channels;
+  p.isa->copy(weight_gradient, line, p.result, lines.channels, rows, line);
+  return WK_OK;
+}
+
 wk_status wk_weight_gradient_run(const wk_cpu_conv2d_shape *shape, const float *x,
                                  const float *y_gradient, float *weight_gradient) {
+  if (is_narrow(shape)) return run_narrow(shape, x, y_gradient, weight_gradient);
   plan p = make_plan(shape);
   p.x = x, p.y_gradient = y_gradient, p.result = weight_gradient;
   if (p.image_parts > 1) {
-    p.partials =
-        wk_cpu_scratch((size_t)(p.image_parts * shape->out_channels * p.row) * sizeof(float));
+    p.partials = wk_cpu_scratch((size_t)partial_count(&p) * sizeof(float));
     if (!p.partials) return WK_ERROR_MEMORY;
   }
-  wk_parallel_for(p.image_parts * p.out_parts * p.in_parts * p.tap_parts, 1, run_items, &p);
-  if (p.image_parts > 1) wk_parallel_for(shape->out_channels, 16, add_partials, &p);
+  run_plan(&p);
   return WK_OK;
 }

@@ -54,9 +54,8 @@ static const char *forward_key(const wk_kernel_call *call, wk_dnnl_key *key) {
 }
 
 static const char *data_key(const wk_kernel_call *call, wk_dnnl_key *key) {
-  const char *why =
-      conv2d_key(call, WK_DNNL_CONV2D_DATA, &call->outputs[0].layout, &call->inputs[1].layout, key);
-  return why ? why : key->conv2d.channels < 16 ? "fewer than 16 channels" : NULL;
+  return conv2d_key(call, WK_DNNL_CONV2D_DATA, &call->outputs[0].layout, &call->inputs[1].layout,
+                    key);
 }
 
 /* ---- products ---- */
