@@ -265,8 +265,8 @@ static void check_integers(wk_dtype unused) {
   wk_cpu_reduce(WK_CPU_MAX, WK_I32, 1, COUNT, 1, small, &small_max);
   assert_true(sum == want);
   int64_t at, small_at;
-  wk_cpu_argmax(WK_I64, 1, COUNT, x, &at);
-  wk_cpu_argmax(WK_I32, 1, COUNT, small, &small_at);
+  wk_cpu_find(true, WK_I64, 1, COUNT, 1, x, &at);
+  wk_cpu_find(true, WK_I32, 1, COUNT, 1, small, &small_at);
   assert_true(x[at] == max && small[small_at] == small_max && at == small_at);
   x[0] = INT64_MAX, x[1] = 1;
   wk_cpu_reduce(WK_CPU_SUM, WK_I64, 1, 2, 1, x, &sum);
@@ -288,7 +288,7 @@ static void check_argmax(wk_dtype dtype) {
     real_set(&x, x.count - 1, NAN);
     for (int64_t i = 0; i < columns; i++) real_set(&x, i, -INFINITY);
     int64_t got[5];
-    wk_cpu_argmax(dtype, rows, columns, x.data, got);
+    wk_cpu_find(true, dtype, rows, columns, 1, x.data, got);
     for (int64_t row = 0; row < rows; row++) {
       int64_t want = 0;
       for (int64_t i = 1; i < columns; i++) {

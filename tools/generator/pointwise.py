@@ -320,7 +320,7 @@ def scalar_kernel(op, dtype):
 EXACT_FUNCTIONS = {"where", "maximum", "minimum", "abs"}
 LANES_FUNCTIONS = {
     "f32": EXACT_FUNCTIONS | {"exp", "log", "sqrt", "tanh", "sigmoid", "sign", "floor", "ceil", "round", "trunc", "copysign", "erf",
-                              "ndtr", "expm1", "log1p", "sin", "cos"},
+                              "ndtr", "expm1", "log1p", "sin", "cos", "tan", "exp2", "log2", "log10", "power"},
     "f64": EXACT_FUNCTIONS | {"sqrt"},
     "i64": EXACT_FUNCTIONS | {"bitwise_and", "bitwise_or", "bitwise_xor"},
 }

@@ -55,6 +55,7 @@ static wk_dtype working_dtype(const wk_kernel_call *call) {
   const wk_dtype x = call->inputs[0].layout.dtype;
   if (is_logical(call->op)) return WK_I32;
   const bool narrow = call->op->id == WK_OP_MAX || call->op->id == WK_OP_MIN;
+  if (wk_wide_dtype(x) == WK_F32) return WK_F32;
   return x == WK_F32 || x == WK_F64 || (x == WK_I32 && narrow) ? x : WK_I64;
 }
 
@@ -95,11 +96,8 @@ static bool order_of(const wk_kernel_call *call, axis_order *order) {
   return wk_reduced_axes(axes_of(call), x->rank, reduced) == WK_OK && find_order(x, reduced, order);
 }
 
-static bool is_half(wk_dtype dtype) { return dtype == WK_F16 || dtype == WK_BF16; }
-
 const char *wk_cpu_refuse_reduce(const wk_kernel_call *call) {
   const wk_layout *x = &call->inputs[0].layout;
-  if (is_half(x->dtype) && !is_logical(call->op)) return "no floats of 16 bits";
   return wk_layout_count(x) > 0 ? NULL : "no elements";
 }
 
@@ -201,11 +199,13 @@ static wk_status reduce_groups(wk_cpu_reduction kind, wk_dtype dtype, axis_order
 /* ---- narrow elements ---- */
 
 #define TERMS 2048 /* converted at a time, to memory that stays in the cache */
+#define ROWS 8     /* or so many rows of COLUMNS */
+#define COLUMNS (TERMS / ROWS)
 
 typedef struct narrow {
-  conversion conversion; /* `to`: one result for each block of each row */
+  conversion conversion; /* `to`: one result for each block of each row or column */
   wk_cpu_reduction kind;
-  int64_t count, blocks;
+  int64_t count, inner, blocks, column_blocks;
 } narrow;
 
 static void reduce_blocks(void *context, int64_t begin, int64_t end) {
@@ -222,29 +222,60 @@ static void reduce_blocks(void *context, int64_t begin, int64_t end) {
   }
 }
 
-/* Rows of x's last reduced axes, if they lie last in memory, as fewer elements of the working
- * dtype, whose number takes the place of those axes in the order; else all elements converted. To
- * be freed; NULL with an error pending. */
+/* Items are (outer, block of rows, block of columns). */
+static void reduce_column_blocks(void *context, int64_t begin, int64_t end) {
+  const narrow *n = context;
+  int64_t space[TERMS];
+  const size_t size = wk_dtype_size(n->conversion.to_dtype);
+  for (int64_t item = begin; item < end; item++) {
+    const int64_t column = item % n->column_blocks * COLUMNS, block = item / n->column_blocks;
+    const int64_t first = block % n->blocks * ROWS;
+    const int64_t rows = n->count - first < ROWS ? n->count - first : ROWS;
+    const int64_t some = n->inner - column < COLUMNS ? n->inner - column : COLUMNS;
+    for (int64_t r = 0; r < rows; r++) {
+      const int64_t at = (block / n->blocks * n->count + first + r) * n->inner + column;
+      convert_part(&n->conversion, (char *)space + (size_t)(r * some) * size, at, at + some);
+    }
+    wk_reduce_columns(n->kind, n->conversion.to_dtype, rows, some, space,
+                      n->conversion.to + (size_t)(block * n->inner + column) * size);
+  }
+}
+
+/* The last reduced axes of x, if they lie last in memory or in front of enough others, as fewer
+ * elements of the working dtype, whose number takes the place of those axes in the order; else all
+ * elements converted. To be freed; NULL with an error pending. */
 static void *widen_and_reduce(const wk_kernel_call *call, wk_dtype working, axis_order *order) {
   const wk_operand *x = &call->inputs[0];
   const bool logical = is_logical(call->op);
   const int64_t all = wk_layout_count(&x->layout);
   const size_t size = wk_dtype_size(working);
-  narrow n = {{x->layout.dtype, working, logical, x->data, NULL}, kind_of(call->op), 1, 1};
-  int begin = order->rank;
+  narrow n = {{x->layout.dtype, working, logical, x->data, NULL}, kind_of(call->op), 1, 1, 1, 1};
+  int end = order->rank;
+  while (end > 0 && !order->reduced[end - 1]) n.inner *= order->dims[--end];
+  int begin = end;
   while (begin > 0 && order->reduced[begin - 1]) n.count *= order->dims[--begin];
-  if (n.count < 16) { /* not worth it, or other axes lie last */
+  const bool by_column = n.inner > 1;
+  if (n.count < 16 || (by_column && n.inner < 32)) { /* not worth it */
     n.conversion.to = wk_allocate((size_t)all * size);
     if (n.conversion.to) convert(working, n.conversion.to, x->layout.dtype, x->data, all, logical);
     return n.conversion.to;
   }
-  n.blocks = (n.count + TERMS - 1) / TERMS;
-  const int64_t items = all / n.count * n.blocks;
-  n.conversion.to = wk_allocate((size_t)items * size);
+  const int64_t block = by_column ? ROWS : TERMS;
+  n.blocks = (n.count + block - 1) / block;
+  n.column_blocks = (n.inner + COLUMNS - 1) / COLUMNS;
+  const int64_t blocks = all / (n.count * n.inner) * n.blocks;
+  n.conversion.to = wk_allocate((size_t)(blocks * n.inner) * size);
   if (!n.conversion.to) return NULL;
-  wk_parallel_for(items, 16384 / n.count + 1, reduce_blocks, &n);
-  order->rank = begin;
-  if (n.blocks > 1) order->dims[begin] = n.blocks, order->reduced[order->rank++] = true;
+  if (by_column)
+    wk_parallel_for(blocks * n.column_blocks, 16, reduce_column_blocks, &n);
+  else
+    wk_parallel_for(blocks, 16384 / n.count + 1, reduce_blocks, &n);
+  /* the group's axes become one of n.blocks, or none */
+  order->dims[begin] = n.blocks, order->reduced[begin] = true;
+  const int kept = order->rank - end, to = begin + 1;
+  memmove(order->dims + to, order->dims + end, (size_t)kept * sizeof *order->dims);
+  memmove(order->reduced + to, order->reduced + end, (size_t)kept * sizeof *order->reduced);
+  order->rank = to + kept;
   return n.conversion.to;
 }
 
@@ -278,8 +309,26 @@ wk_status wk_cpu_run_reduce(const wk_kernel_call *call) {
 
 const char *wk_cpu_refuse_find(const wk_kernel_call *call) {
   const wk_layout *x = &call->inputs[0].layout;
-  if (is_half(x->dtype)) return "no floats of 16 bits";
+  if (wk_wide_dtype(x->dtype) == WK_F32 && x->dtype != WK_F32) return "no floats of 16 bits";
   return wk_layout_count(x) > 0 ? NULL : "no elements";
+}
+
+#define LEAST_COLUMNS 8 /* side by side that are worth searching down together */
+
+/* As it lies, or with the axis moved to the end. */
+static wk_status find_lines(const wk_operand *x, int axis, wk_cpu_lines *lines, middle *m) {
+  const wk_layout *layout = &x->layout;
+  *m = (middle){1, layout->rank ? layout->dims[axis] : 1, 1};
+  for (int i = 0; i < layout->rank; i++) {
+    if (i < axis) m->outer *= layout->dims[i];
+    if (i > axis) m->inner *= layout->dims[i];
+  }
+  if (wk_layout_is_contiguous(layout) && m->inner >= LEAST_COLUMNS && m->count < INT32_MAX) {
+    *lines = (wk_cpu_lines){.data = x->data};
+    return WK_OK;
+  }
+  m->outer *= m->inner, m->inner = 1;
+  return wk_cpu_lines_of(x, axis, lines);
 }
 
 static wk_status find(const wk_kernel_call *call, int axis, bool largest) {
@@ -287,9 +336,10 @@ static wk_status find(const wk_kernel_call *call, int axis, bool largest) {
   const wk_dtype dtype = x->layout.dtype;
   const wk_dtype working = dtype == WK_F32 || dtype == WK_F64 || dtype == WK_I32 ? dtype : WK_I64;
   wk_cpu_lines lines;
-  wk_status status = wk_cpu_lines_of(x, wk_axis_resolve(axis, x->layout.rank), &lines);
+  middle m;
+  wk_status status = find_lines(x, wk_axis_resolve(axis, x->layout.rank), &lines, &m);
   void *wide = NULL;
-  const int64_t count = lines.count * lines.length;
+  const int64_t count = m.outer * m.count * m.inner;
   if (status == WK_OK && dtype != working) {
     wide = wk_allocate((size_t)count * wk_dtype_size(working));
     if (wide)
@@ -298,9 +348,8 @@ static wk_status find(const wk_kernel_call *call, int axis, bool largest) {
       status = wk_error_status();
   }
   if (status == WK_OK)
-    (largest ? wk_cpu_argmax : wk_cpu_argmin)(working, lines.count, lines.length,
-                                              wide ? wide : lines.data,
-                                              (int64_t *)(void *)call->outputs[0].data);
+    status = wk_cpu_find(largest, working, m.outer, m.count, m.inner, wide ? wide : lines.data,
+                         (int64_t *)(void *)call->outputs[0].data);
   wk_deallocate(wide);
   wk_cpu_lines_free(&lines);
   return status;

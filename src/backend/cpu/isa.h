@@ -200,8 +200,11 @@ typedef struct wk_isa_reduce {
   /* y[j] from x[i * stride + j] for i < count, j < columns */
   void (*columns[WK_CPU_REDUCTIONS])(int64_t count, int64_t stride, int64_t columns, const void *x,
                                      void *y);
-  void (*argmax)(int64_t columns, const void *x, int64_t *y, int64_t begin, int64_t end);
-  void (*argmin)(int64_t columns, const void *x, int64_t *y, int64_t begin, int64_t end);
+  /* Where the largest, or smallest, element stands: of rows [begin, end), or of each column; there
+   * count is less than 2^31. */
+  void (*find[2])(int64_t columns, const void *x, int64_t *y, int64_t begin, int64_t end);
+  void (*find_columns[2])(int64_t count, int64_t stride, int64_t columns, const void *x,
+                          int64_t *y);
 } wk_isa_reduce;
 
 /* Rows of one dtype as rows of another: what convert.h offers, for whole groups of elements. */
@@ -226,7 +229,7 @@ typedef struct wk_cpu_isa {
   const wk_isa_attention *attention[WK_ISA_REALS];
   const wk_isa_recurrent *recurrent[WK_ISA_REALS];
   const wk_isa_convert *convert;
-  const wk_isa_reduce *reduce[4];                        /* f32, f64, i64, i32 */
+  const wk_isa_reduce *reduce[4];                   /* f32, f64, i64, i32 */
   const wk_pointwise_kernel (*pointwise)[WK_KINDS]; /* by place and kind; NULL: none */
 } wk_cpu_isa;
 

@@ -200,10 +200,10 @@ typedef enum wk_cpu_reduction {
 wk_status wk_cpu_reduce(wk_cpu_reduction reduction, wk_dtype dtype, int64_t outer, int64_t count,
                         int64_t inner, const void *x, void *y);
 
-/* Index along the last axis of [rows, columns] of the first NaN, else of the first largest or
- * smallest value; columns >= 1. dtypes as wk_cpu_reduce. */
-void wk_cpu_argmax(wk_dtype dtype, int64_t rows, int64_t columns, const void *x, int64_t *y);
-void wk_cpu_argmin(wk_dtype dtype, int64_t rows, int64_t columns, const void *x, int64_t *y);
+/* Index along the middle of [outer, count, inner] of the first NaN, else of the first largest or
+ * smallest value; count from 1, and below 2^31 where inner is not 1. dtypes as wk_cpu_reduce. */
+wk_status wk_cpu_find(bool largest, wk_dtype dtype, int64_t outer, int64_t count, int64_t inner,
+                      const void *x, int64_t *y);
 
 /* ---- along the middle of [outer, count, inner] ---- */
 

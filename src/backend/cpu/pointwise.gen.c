@@ -383,16 +383,6 @@ static void rsqrt_gradient_x_f64(char *const *operand, int64_t count, const void
   }
 }
 
-static void power_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  const float *p1 = (const float *)operand[1];
-  float *restrict p2 = (float *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (float)wk_real_power((double)p0[i], (double)p1[i]);
-  }
-}
-
 static void power_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
@@ -410,15 +400,6 @@ static void power_i64(char *const *operand, int64_t count, const void *arguments
   int64_t *restrict p2 = (int64_t *)operand[2];
   for (int64_t i = 0; i < count; i++) {
     p2[i] = (int64_t)wk_integer_power(p0[i], p1[i]);
-  }
-}
-
-static void exp2_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  float *restrict p1 = (float *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (float)exp2((double)p0[i]);
   }
 }
 
@@ -449,30 +430,12 @@ static void log1p_f64(char *const *operand, int64_t count, const void *arguments
   }
 }
 
-static void log2_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  float *restrict p1 = (float *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (float)log2((double)p0[i]);
-  }
-}
-
 static void log2_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
   double *restrict p1 = (double *)operand[1];
   for (int64_t i = 0; i < count; i++) {
     p1[i] = (double)log2(p0[i]);
-  }
-}
-
-static void log10_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  float *restrict p1 = (float *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (float)log10((double)p0[i]);
   }
 }
 
@@ -520,15 +483,6 @@ static void cos_gradient_x_f64(char *const *operand, int64_t count, const void *
   double *restrict p2 = (double *)operand[2];
   for (int64_t i = 0; i < count; i++) {
     p2[i] = (double)((-p0[i]) * sin(p1[i]));
-  }
-}
-
-static void tan_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  float *restrict p1 = (float *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (float)tan((double)p0[i]);
   }
 }
 
@@ -1629,17 +1583,17 @@ const wk_pointwise_kernel wk_pointwise_table_scalar[152][WK_KINDS] = {
     [37] = {[WK_KIND_F64] = abs_gradient_x_f64},
     [38] = {[WK_KIND_F64] = sign_f64, [WK_KIND_I64] = sign_i64},
     [40] = {[WK_KIND_F64] = rsqrt_gradient_x_f64},
-    [41] = {[WK_KIND_F32] = power_f32, [WK_KIND_F64] = power_f64, [WK_KIND_I64] = power_i64},
-    [42] = {[WK_KIND_F32] = exp2_f32, [WK_KIND_F64] = exp2_f64},
+    [41] = {[WK_KIND_F64] = power_f64, [WK_KIND_I64] = power_i64},
+    [42] = {[WK_KIND_F64] = exp2_f64},
     [43] = {[WK_KIND_F64] = expm1_f64},
     [44] = {[WK_KIND_F64] = log1p_f64},
-    [45] = {[WK_KIND_F32] = log2_f32, [WK_KIND_F64] = log2_f64},
-    [46] = {[WK_KIND_F32] = log10_f32, [WK_KIND_F64] = log10_f64},
+    [45] = {[WK_KIND_F64] = log2_f64},
+    [46] = {[WK_KIND_F64] = log10_f64},
     [47] = {[WK_KIND_F64] = sin_f64},
     [48] = {[WK_KIND_F64] = sin_gradient_x_f64},
     [49] = {[WK_KIND_F64] = cos_f64},
     [50] = {[WK_KIND_F64] = cos_gradient_x_f64},
-    [51] = {[WK_KIND_F32] = tan_f32, [WK_KIND_F64] = tan_f64},
+    [51] = {[WK_KIND_F64] = tan_f64},
     [52] = {[WK_KIND_F32] = asin_f32, [WK_KIND_F64] = asin_f64},
     [53] = {[WK_KIND_F32] = acos_f32, [WK_KIND_F64] = acos_f64},
     [54] = {[WK_KIND_F32] = atan_f32, [WK_KIND_F64] = atan_f64},

@@ -8,8 +8,8 @@
 
 #include "ops/kernel.h"
 
-/* The dtypes that kernels are made for; the others, and what has no kernel of its own, are widened to
- * one of the first two or to i64: convert.h. */
+/* The dtypes that kernels are made for; the others, and what has no kernel of its own, are widened
+ * to one of the first two or to i64: convert.h. */
 enum { WK_KIND_F32, WK_KIND_F64, WK_KIND_I64, WK_KIND_I32, WK_KIND_U8, WK_KIND_BOOL, WK_KINDS };
 
 /* `operand`: the inputs in order, then the result (updates have none: they write their inputs).

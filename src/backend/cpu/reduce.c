@@ -10,6 +10,8 @@
 
 #include "backend/cpu/reduce.h"
 
+#include <string.h>
+
 #include "backend/cpu/scratch.h"
 #include "base/parallel.h"
 
@@ -120,24 +122,79 @@ void wk_reduce_block(wk_cpu_reduction reduction, wk_dtype dtype, int64_t count, 
   isa_of(dtype)->block[reduction](count, x, y);
 }
 
+void wk_reduce_columns(wk_cpu_reduction reduction, wk_dtype dtype, int64_t count, int64_t columns,
+                       const void *x, void *y) {
+  isa_of(dtype)->columns[reduction](count, columns, columns, x, y);
+}
+
+/* ---- where the largest and smallest are ---- */
+
+/* A long row is searched in blocks of so many elements, whose bests are then compared in order. */
+#define LONG_ROW 65536
+#define FIND_COLUMNS 128 /* that a thread takes at a time */
+
 typedef struct search {
-  void (*find)(int64_t columns, const void *x, int64_t *y, int64_t begin, int64_t end);
-  int64_t columns;
-  const void *x;
+  const wk_isa_reduce *isa;
+  int which; /* 0: largest, 1: smallest */
+  size_t element;
+  int64_t count, inner, blocks;
+  const char *x;
   int64_t *y;
 } search;
 
-static void run_search(void *context, int64_t begin, int64_t end) {
+static void find_in_rows(void *context, int64_t begin, int64_t end) {
   const search *s = context;
-  s->find(s->columns, s->x, s->y, begin, end);
+  s->isa->find[s->which](s->count, s->x, s->y, begin, end);
 }
 
-void wk_cpu_argmax(wk_dtype dtype, int64_t rows, int64_t columns, const void *x, int64_t *y) {
-  search s = {isa_of(dtype)->argmax, columns, x, y};
-  wk_parallel_for(rows, 16384 / (columns + 1) + 1, run_search, &s);
+static void find_in_blocks(void *context, int64_t begin, int64_t end) {
+  const search *s = context;
+  for (int64_t block = begin; block < end; block++) {
+    const int64_t first = block * LONG_ROW;
+    s->isa->find[s->which](smaller(LONG_ROW, s->count - first), s->x + (size_t)first * s->element,
+                           &s->y[block], 0, 1);
+    s->y[block] += first;
+  }
 }
 
-void wk_cpu_argmin(wk_dtype dtype, int64_t rows, int64_t columns, const void *x, int64_t *y) {
-  search s = {isa_of(dtype)->argmin, columns, x, y};
-  wk_parallel_for(rows, 16384 / (columns + 1) + 1, run_search, &s);
+static void find_in_columns(void *context, int64_t begin, int64_t end) {
+  const search *s = context;
+  for (int64_t item = begin; item < end; item++) {
+    const int64_t column = item % s->blocks * FIND_COLUMNS, outer = item / s->blocks;
+    s->isa->find_columns[s->which](s->count, s->inner, smaller(FIND_COLUMNS, s->inner - column),
+                                   s->x +
+                                       (size_t)(outer * s->count * s->inner + column) * s->element,
+                                   s->y + outer * s->inner + column);
+  }
+}
+
+/* One row: the best of each block, gathered, is searched again. */
+static wk_status find_in_long_row(search *s, int64_t *y) {
+  const int64_t blocks = divide_up(s->count, LONG_ROW);
+  const size_t places = wk_scratch_round((size_t)blocks * sizeof(int64_t));
+  char *scratch = wk_cpu_scratch(places + (size_t)blocks * s->element);
+  if (!scratch) return WK_ERROR_MEMORY;
+  s->y = (int64_t *)(void *)scratch;
+  wk_parallel_for(blocks, 1, find_in_blocks, s);
+  for (int64_t i = 0; i < blocks; i++)
+    memcpy(scratch + places + (size_t)i * s->element, s->x + (size_t)s->y[i] * s->element,
+           s->element);
+  int64_t best;
+  s->isa->find[s->which](blocks, scratch + places, &best, 0, 1);
+  *y = s->y[best];
+  return WK_OK;
+}
+
+wk_status wk_cpu_find(bool largest, wk_dtype dtype, int64_t outer, int64_t count, int64_t inner,
+                      const void *x, int64_t *y) {
+  search s = {isa_of(dtype), largest ? 0 : 1, wk_dtype_size(dtype), count, inner, 1, x, y};
+  if (inner == 1 && outer == 1 && count > LONG_ROW) return find_in_long_row(&s, y);
+  if (inner == 1) {
+    wk_parallel_for(outer, 16384 / (count + 1) + 1, find_in_rows, &s);
+    return WK_OK;
+  }
+  s.blocks = divide_up(inner, FIND_COLUMNS);
+  wk_parallel_for(outer * s.blocks, 16384 / (count * smaller(inner, FIND_COLUMNS) + 1) + 1,
+                  find_in_columns, &s);
+  return WK_OK;
 }

@@ -16,4 +16,8 @@ void wk_reduce_with(wk_cpu_reduction reduction, wk_dtype dtype, int64_t outer, i
 void wk_reduce_block(wk_cpu_reduction reduction, wk_dtype dtype, int64_t count, const void *x,
                      void *y);
 
+/* y[j] from x[i * columns + j], one after the other. */
+void wk_reduce_columns(wk_cpu_reduction reduction, wk_dtype dtype, int64_t count, int64_t columns,
+                       const void *x, void *y);
+
 #endif

@@ -112,9 +112,78 @@ WK_LANES_INLINE wk_f32xn wk_f32xn_log1p(wk_f32xn x) {
   return wk_f32xn_select(x >= wk_f32xn_all(-1), y, wk_f32xn_all(NAN));
 }
 
+/* log(x), x normal and positive, by the same series */
+WK_LANES_INLINE wk_f64xn wk_wide_log(wk_f64xn x) {
+  const uint64_t root = 0x3fe6a09e667f3bcdu;
+  const wk_u64xn bits = (wk_u64xn)x + (0x3ff0000000000000u - root);
+  const wk_f64xn whole = (wk_f64xn)((bits >> 52) - 1023 + 0x4338000000000000u) - WK_WHOLE;
+  const wk_f64xn f = (wk_f64xn)((bits & 0x000fffffffffffffu) + root) - 1;
+  const wk_f64xn s = f / (2 + f), z = s * s;
+  wk_f64xn r = z * 0x1.5477d36339bfdp-3 + 0x1.7381f4c17c676p-3;
+  r = r * z + 0x1.c71fd224b1b59p-3;
+  r = r * z + 0x1.24924624bca3ap-2;
+  r = r * z + 0x1.9999999b8b7f5p-2;
+  r = r * z + 0x1.55555555553b3p-1;
+  return whole * 0x1.62e42fefa39efp-1 + s * (2 + z * r);
+}
+
+/* A logarithm of other bases: log(x) * factor. */
+WK_LANES_INLINE wk_f32xn wk_wide_any_log(wk_f32xn x, double factor) {
+  wk_f32xn y = WK_TO_F32(wk_wide_log(WK_TO_F64(x)) * factor);
+  y = wk_f32xn_select(x == wk_f32xn_all(INFINITY), x, y);
+  y = wk_f32xn_select(x == wk_f32xn_all(0), wk_f32xn_all(-INFINITY), y);
+  return wk_f32xn_select(x >= wk_f32xn_all(0), y, wk_f32xn_all(NAN));
+}
+WK_LANES_INLINE wk_f32xn wk_f32xn_log2(wk_f32xn x) {
+  return wk_wide_any_log(x, 0x1.71547652b82fep+0);
+}
+WK_LANES_INLINE wk_f32xn wk_f32xn_log10(wk_f32xn x) {
+  return wk_wide_any_log(x, 0x1.bcb7b1526e50ep-2);
+}
+
+/* 2^x, rounded once; beyond 300 either way it is infinity or 0, and NaN stays */
+WK_LANES_INLINE wk_f32xn wk_wide_exp2(wk_f64xn x) {
+  typedef int64_t mask __attribute__((vector_size(sizeof(wk_f64xn))));
+  const wk_f64xn most = x - x + 300;
+  x = (wk_f64xn)(((mask)x & (x < 300)) | ((mask)((wk_f64xn){0} + 300) & (x >= 300)) |
+                 ((mask)most & (x != x)));
+  x = (wk_f64xn)(((mask)x & (x > -300)) | ((mask)((wk_f64xn){0} - 300) & (x <= -300)) |
+                 ((mask)x & (x != x)));
+  wk_f64xn scale;
+  const wk_f64xn p = wk_wide_exp(x * 0x1.62e42fefa39efp-1, &scale);
+  return WK_TO_F32(p * scale + scale);
+}
+WK_LANES_INLINE wk_f32xn wk_f32xn_exp2(wk_f32xn x) { return wk_wide_exp2(WK_TO_F64(x)); }
+
+/* 2^(y log2 |x|), and then what IEEE 754 says of signs, zeros and infinities. */
+WK_LANES_INLINE wk_f32xn wk_f32xn_power(wk_f32xn x, wk_f32xn y) {
+  const wk_f32xn one = wk_f32xn_all(1), size = wk_f32xn_size(x), reach = wk_f32xn_size(y);
+  const wk_i32xn inside = (size > wk_f32xn_all(0)) & (size < wk_f32xn_all(INFINITY));
+  const wk_f64xn log = wk_wide_log(WK_TO_F64(wk_f32xn_select(inside, size, one)));
+  wk_f32xn z = wk_wide_exp2(WK_TO_F64(y) * (log * 0x1.71547652b82fep+0));
+  /* of 0 and infinity */
+  const wk_i32xn large = (size > one) == (y > wk_f32xn_all(0));
+  const wk_f32xn end = wk_f32xn_select(large, wk_f32xn_all(INFINITY), wk_f32xn_all(0));
+  z = wk_f32xn_select(inside | (x != x) | (y != y), z, end);
+  /* whole exponents: all from 2^23 on, even ones from 2^24 on */
+  const wk_f32xn near = wk_f32xn_select(reach < wk_f32xn_all(0x1p+24f), y, wk_f32xn_all(0));
+  const wk_i32xn integer = __builtin_convertvector(near, wk_i32xn);
+  const wk_i32xn is_whole =
+      (reach >= wk_f32xn_all(0x1p+24f)) | (__builtin_convertvector(integer, wk_f32xn) == y);
+  z = wk_f32xn_select((size == one) & is_whole, one, z);
+  const wk_i32xn negative = (wk_i32xn)x < 0, odd = is_whole & ((integer & 1) != 0);
+  z = (wk_f32xn)((wk_i32xn)z ^ (negative & odd & INT32_MIN));
+  z = wk_f32xn_select(negative & inside & ~is_whole, wk_f32xn_all(NAN), z);
+  z = wk_f32xn_select((x != x) | (y != y), x + y, z);
+  z = wk_f32xn_select(y == wk_f32xn_all(2), x * x, z);
+  return wk_f32xn_select((y == wk_f32xn_all(0)) | (x == one), one, z);
+}
+
 /* x = n pi / 2 + r, |r| <= pi / 4, with pi / 2 in two parts, the first of 33 bits, so that its
- * product is exact; both polynomials in r^2 have errors below 3e-11. Gives sin(r), cos(r) and n. */
-WK_LANES_INLINE wk_i32xn wk_wide_sine_and_cosine(wk_f32xn x, wk_f32xn *sine, wk_f32xn *cosine) {
+ * product is exact; both polynomials in r^2 have errors below 3e-11. Gives sin(r), cos(r) and n,
+ * which is also in the low bits of the result. */
+WK_LANES_INLINE wk_u64xn wk_wide_sine_and_cosine(wk_f32xn x, wk_f64xn *sine, wk_f64xn *cosine,
+                                                 wk_i32xn *turns) {
   const wk_f64xn d = WK_TO_F64(x), shifted = d * 0x1.45f306dc9c883p-1 + WK_WHOLE;
   const wk_f64xn n = shifted - WK_WHOLE;
   const wk_f64xn r = (d - n * 0x1.921fb544p+0) - n * 0x1.0b4611a626331p-34, z = r * r;
@@ -124,32 +193,56 @@ WK_LANES_INLINE wk_i32xn wk_wide_sine_and_cosine(wk_f32xn x, wk_f32xn *sine, wk_
   wk_f64xn c = z * -0x1.2522e6d930e5bp-22 + 0x1.a015c02820885p-16;
   c = c * z + -0x1.6c16bf51b0df9p-10;
   c = c * z + 0x1.555555550225fp-5;
-  *sine = WK_TO_F32(r + r * z * s);
-  *cosine = WK_TO_F32(1 - 0.5 * z + z * z * c);
-  return __builtin_convertvector(n, wk_i32xn);
+  *sine = r + r * z * s;
+  *cosine = 1 - 0.5 * z + z * z * c;
+  *turns = __builtin_convertvector(n, wk_i32xn);
+  return (wk_u64xn)shifted;
 }
 
 /* Beyond this many radians, and for what is not finite, libm is asked, lane by lane. */
 #define WK_MOST_RADIANS 500000.0f
 
-#define WK_DEFINE_WAVE(name, turn, tiny)                                                           \
+/* Of `x` inside that range, with the name of libm's. */
+#define WK_DEFINE_WAVE(name, evaluate)                                                             \
   WK_LANES_INLINE wk_f32xn wk_f32xn_##name(wk_f32xn x) {                                           \
     const wk_f32xn size = wk_f32xn_size(x);                                                        \
     const wk_i32xn inside = size < wk_f32xn_all(WK_MOST_RADIANS);                                  \
-    wk_f32xn s, c;                                                                                 \
-    const wk_f32xn near = (wk_f32xn)((wk_i32xn)x & inside);                                        \
-    const wk_i32xn n = wk_wide_sine_and_cosine(near, &s, &c) + (turn);                             \
-    wk_f32xn y = wk_f32xn_select((n & 1) != 0, c, s);                                              \
-    y = (wk_f32xn)((wk_i32xn)y ^ ((n & 2) << 30));                                                 \
-    y = wk_f32xn_select(size < wk_f32xn_all(0x1p-12f), tiny, y);                                   \
+    wk_f32xn y = evaluate((wk_f32xn)((wk_i32xn)x & inside));                                       \
     int32_t all = -1;                                                                              \
     for (int i = 0; i < WK_REGISTER_LANES; i++) all &= inside[i];                                  \
     for (int i = 0; all == 0 && i < WK_REGISTER_LANES; i++)                                        \
       if (!inside[i]) y[i] = (float)name((double)x[i]);                                            \
     return y;                                                                                      \
   }
-WK_DEFINE_WAVE(sin, 0, x)
-WK_DEFINE_WAVE(cos, 1, wk_f32xn_all(1))
+
+/* sin(x + turn pi / 2) */
+WK_LANES_INLINE wk_f32xn wk_wide_wave(wk_f32xn x, int turn) {
+  wk_f64xn s, c;
+  wk_i32xn n;
+  wk_wide_sine_and_cosine(x, &s, &c, &n);
+  n += turn;
+  const wk_f32xn y = wk_f32xn_select((n & 1) != 0, WK_TO_F32(c), WK_TO_F32(s));
+  return (wk_f32xn)((wk_i32xn)y ^ ((n & 2) << 30));
+}
+WK_LANES_INLINE wk_f32xn wk_wide_sine(wk_f32xn x) {
+  const wk_i32xn tiny = wk_f32xn_size(x) < wk_f32xn_all(0x1p-12f);
+  return wk_f32xn_select(tiny, x, wk_wide_wave(x, 0));
+}
+WK_LANES_INLINE wk_f32xn wk_wide_cosine(wk_f32xn x) { return wk_wide_wave(x, 1); }
+
+/* s / c, or -c / s after an odd number of quarter turns */
+WK_LANES_INLINE wk_f32xn wk_wide_tangent(wk_f32xn x) {
+  wk_f64xn s, c;
+  wk_i32xn n;
+  const wk_u64xn odd = -(wk_wide_sine_and_cosine(x, &s, &c, &n) & 1);
+  const wk_f64xn above = (wk_f64xn)(((wk_u64xn)c & odd) | ((wk_u64xn)s & ~odd));
+  const wk_f64xn below = (wk_f64xn)(((wk_u64xn)-s & odd) | ((wk_u64xn)c & ~odd));
+  const wk_i32xn tiny = wk_f32xn_size(x) < wk_f32xn_all(0x1p-12f);
+  return wk_f32xn_select(tiny, x, WK_TO_F32(above / below));
+}
+WK_DEFINE_WAVE(sin, wk_wide_sine)
+WK_DEFINE_WAVE(cos, wk_wide_cosine)
+WK_DEFINE_WAVE(tan, wk_wide_tangent)
 #undef WK_DEFINE_WAVE
 
 #endif

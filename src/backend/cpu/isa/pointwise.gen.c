@@ -486,6 +486,25 @@ static void rsqrt_gradient_x_f32(char *const *operand, int64_t count, const void
   }
 }
 
+static void power_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 exponent = f32_load(operand[1], i);
+    const v_f32 result = f32_power(x, exponent);
+    f32_store(operand[2], i, result);
+  }
+}
+
+static void exp2_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_exp2(x);
+    f32_store(operand[1], i, result);
+  }
+}
+
 static void expm1_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += V_LANES(f32)) {
@@ -500,6 +519,24 @@ static void log1p_f32(char *const *operand, int64_t count, const void *arguments
   for (int64_t i = 0; i < count; i += V_LANES(f32)) {
     const v_f32 x = f32_load(operand[0], i);
     const v_f32 result = f32_log1p(x);
+    f32_store(operand[1], i, result);
+  }
+}
+
+static void log2_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_log2(x);
+    f32_store(operand[1], i, result);
+  }
+}
+
+static void log10_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_log10(x);
     f32_store(operand[1], i, result);
   }
 }
@@ -539,6 +576,15 @@ static void cos_gradient_x_f32(char *const *operand, int64_t count, const void *
     const v_f32 x = f32_load(operand[1], i);
     const v_f32 result = ((-g) * f32_sin(x));
     f32_store(operand[2], i, result);
+  }
+}
+
+static void tan_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f32)) {
+    const v_f32 x = f32_load(operand[0], i);
+    const v_f32 result = f32_tan(x);
+    f32_store(operand[1], i, result);
   }
 }
 
@@ -2442,12 +2488,17 @@ const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[152][WK_KINDS] = {
     [38] = {[WK_KIND_F32] = sign_f32},
     [39] = {[WK_KIND_F32] = rsqrt_f32, [WK_KIND_F64] = rsqrt_f64},
     [40] = {[WK_KIND_F32] = rsqrt_gradient_x_f32},
+    [41] = {[WK_KIND_F32] = power_f32},
+    [42] = {[WK_KIND_F32] = exp2_f32},
     [43] = {[WK_KIND_F32] = expm1_f32},
     [44] = {[WK_KIND_F32] = log1p_f32},
+    [45] = {[WK_KIND_F32] = log2_f32},
+    [46] = {[WK_KIND_F32] = log10_f32},
     [47] = {[WK_KIND_F32] = sin_f32},
     [48] = {[WK_KIND_F32] = sin_gradient_x_f32},
     [49] = {[WK_KIND_F32] = cos_f32},
     [50] = {[WK_KIND_F32] = cos_gradient_x_f32},
+    [51] = {[WK_KIND_F32] = tan_f32},
     [61] = {[WK_KIND_F32] = erf_f32},
     [62] = {[WK_KIND_F32] = erf_gradient_x_f32},
     [65] = {[WK_KIND_F32] = ndtr_f32},

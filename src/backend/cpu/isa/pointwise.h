@@ -26,8 +26,8 @@
 #define V_DEFINE_KIND(kind, type, integer)                                                         \
   typedef type v_##kind __attribute__((vector_size(V_LANES(kind) * sizeof(type))));                \
   typedef integer m_##kind __attribute__((vector_size(V_LANES(kind) * sizeof(type))));             \
-  typedef type v_##kind##_anywhere __attribute__((                                                 \
-      vector_size(V_LANES(kind) * sizeof(type)), aligned(sizeof(type)), may_alias));               \
+  typedef type v_##kind##_anywhere __attribute__((vector_size(V_LANES(kind) * sizeof(type)),       \
+                                                  aligned(sizeof(type)), may_alias));              \
   WK_LANES_INLINE v_##kind kind##_splat(type x) { return x - (v_##kind){0}; }                      \
   WK_LANES_INLINE v_##kind kind##_load(const char *base, int64_t index) {                          \
     return *(const v_##kind##_anywhere *)(const void *)(base + index * (int64_t)sizeof(type));     \
@@ -128,7 +128,15 @@ WK_DEFINE_CALL(expm1)
 WK_DEFINE_CALL(log1p)
 WK_DEFINE_CALL(sin)
 WK_DEFINE_CALL(cos)
+WK_DEFINE_CALL(tan)
+WK_DEFINE_CALL(exp2)
+WK_DEFINE_CALL(log2)
+WK_DEFINE_CALL(log10)
 #undef WK_DEFINE_CALL
+
+static __attribute__((noinline, unused)) v_f32 f32_power(v_f32 x, v_f32 y) {
+  return wk_f32xn_power(x, y);
+}
 
 /* NaN if either is: a sum with a NaN is one. */
 #define V_DEFINE_REAL(kind, magnitude)                                                             \
@@ -165,14 +173,15 @@ WK_LANES_INLINE v_f32 f32_copysign(v_f32 x, v_f32 y) {
 }
 /* 0 for NaN */
 WK_LANES_INLINE v_f32 f32_sign(v_f32 x) {
-  return (v_f32)(((x > f32_splat(0)) & (m_f32)f32_splat(1)) | ((x < f32_splat(0)) & (m_f32)f32_splat(-1)));
+  return (v_f32)(((x > f32_splat(0)) & (m_f32)f32_splat(1)) |
+                 ((x < f32_splat(0)) & (m_f32)f32_splat(-1)));
 }
 
 /* To whole numbers; the compiler has instructions for these from SSE4.1 on. */
 #define WK_DEFINE_ROUNDING(name, function)                                                         \
-  WK_LANES_INLINE v_f32 f32_##name(v_f32 x) {                                                          \
-    v_f32 y;                                                                                        \
-    for (int i = 0; i < V_LANES_f32; i++) y[i] = function(x[i]);                                       \
+  WK_LANES_INLINE v_f32 f32_##name(v_f32 x) {                                                      \
+    v_f32 y;                                                                                       \
+    for (int i = 0; i < V_LANES_f32; i++) y[i] = function(x[i]);                                   \
     return y;                                                                                      \
   }
 WK_DEFINE_ROUNDING(floor, floorf)

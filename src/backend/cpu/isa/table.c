@@ -17,8 +17,6 @@ extern const wk_isa_resample wk_isa_resample_f64_baseline;
 extern const wk_isa_normalise wk_isa_normalise_f64_baseline;
 extern const wk_isa_attention wk_isa_attention_f64_baseline;
 extern const wk_isa_recurrent wk_isa_recurrent_f64_baseline;
-extern const wk_isa_reduce wk_isa_reduce_f64_baseline, wk_isa_reduce_i64_baseline,
-    wk_isa_reduce_i32_baseline;
 #else
 #define OTHER_NAME(name) WK_ISA_NAME(name)
 #endif
@@ -35,6 +33,6 @@ const wk_cpu_isa WK_ISA_NAME(wk_cpu_isa) = {
     .recurrent = {&WK_ISA_NAME(wk_isa_recurrent_f32), &OTHER_NAME(wk_isa_recurrent_f64)},
     .convert = &WK_ISA_NAME(wk_isa_convert),
     .pointwise = WK_ISA_NAME(wk_pointwise_table),
-    .reduce = {&WK_ISA_NAME(wk_isa_reduce_f32), &OTHER_NAME(wk_isa_reduce_f64),
-               &OTHER_NAME(wk_isa_reduce_i64), &OTHER_NAME(wk_isa_reduce_i32)},
+    .reduce = {&WK_ISA_NAME(wk_isa_reduce_f32), &WK_ISA_NAME(wk_isa_reduce_f64),
+               &WK_ISA_NAME(wk_isa_reduce_i64), &WK_ISA_NAME(wk_isa_reduce_i32)},
 };
