@@ -32,7 +32,7 @@ def whole(integers, reals):
         if x.dtype.is_floating_point or y.dtype.is_floating_point:
             return reals(x, y)
         dtype = torch.result_type(x, y)
-        return torch.from_numpy(np.asarray(integers(x.long().numpy(), y.long().numpy()))).to(dtype)
+        return torch.from_numpy(np.asarray(integers(*[v.to(dtype).long().numpy() for v in (x, y)]))).to(dtype)
     return run
 
 
