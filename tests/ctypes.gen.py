@@ -637,14 +637,14 @@ OPS = {
         [("nan", "double", False, 0, -INF, INF), ("positive_infinity", "double", False, 0, -INF, INF), ("negative_infinity", "double", False, 0, -INF, INF)],
         ['y'], False),
     "embedding": Op(
-        [("weight", ctypes.c_void_p), ("indices", ctypes.c_void_p), ("has_padding", ctypes.c_bool), ("padding_index", ctypes.c_int64)],
+        [("weight", ctypes.c_void_p), ("indices", ctypes.c_void_p), ("has_padding", ctypes.c_bool), ("padding_index", ctypes.c_int64), ("sparse", ctypes.c_bool), ("max_norm", ctypes.c_double), ("norm_type", ctypes.c_double)],
         [('weight', ['f32', 'f64', 'f16', 'bf16'], False, False), ('indices', ['i64'], False, False)],
-        [("has_padding", "bool", False, 0, -INF, INF), ("padding_index", "int", False, 0, -INF, INF)],
+        [("has_padding", "bool", False, 0, -INF, INF), ("padding_index", "int", False, 0, -INF, INF), ("sparse", "bool", False, 0, -INF, INF), ("max_norm", "double", False, 0, 0, INF), ("norm_type", "double", False, 2, 0, INF)],
         ['y'], False),
     "embedding_bag": Op(
-        [("weight", ctypes.c_void_p), ("indices", ctypes.c_void_p), ("offsets", ctypes.c_void_p), ("sample_weights", ctypes.c_void_p), ("mode", ctypes.c_int), ("has_padding", ctypes.c_bool), ("padding_index", ctypes.c_int64)],
+        [("weight", ctypes.c_void_p), ("indices", ctypes.c_void_p), ("offsets", ctypes.c_void_p), ("sample_weights", ctypes.c_void_p), ("mode", ctypes.c_int), ("has_padding", ctypes.c_bool), ("padding_index", ctypes.c_int64), ("include_last_offset", ctypes.c_bool), ("sparse", ctypes.c_bool), ("max_norm", ctypes.c_double), ("norm_type", ctypes.c_double)],
         [('weight', ['f32', 'f64', 'f16', 'bf16'], False, False), ('indices', ['i64'], False, False), ('offsets', ['i64'], True, False), ('sample_weights', ['f32', 'f64', 'f16', 'bf16'], True, False)],
-        [("mode", "bag_mode", False, 0, -INF, INF), ("has_padding", "bool", False, 0, -INF, INF), ("padding_index", "int", False, 0, -INF, INF)],
+        [("mode", "bag_mode", False, 0, -INF, INF), ("has_padding", "bool", False, 0, -INF, INF), ("padding_index", "int", False, 0, -INF, INF), ("include_last_offset", "bool", False, 0, -INF, INF), ("sparse", "bool", False, 0, -INF, INF), ("max_norm", "double", False, 0, 0, INF), ("norm_type", "double", False, 2, 0, INF)],
         ['y'], False),
     "segment_sum": Op(
         [("x", ctypes.c_void_p), ("segments", ctypes.c_void_p), ("count", ctypes.c_int64)],

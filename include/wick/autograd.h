@@ -84,9 +84,20 @@ WK_API wk_status wk_tensor_set_requires_gradient_at(wk_place here, wk_tensor *te
   wk_tensor_set_requires_gradient_at(WK_HERE, __VA_ARGS__)
 WK_API bool wk_tensor_requires_gradient(const wk_tensor *tensor); /* [any thread] */
 
-/* The gradient that backward left in a leaf, or NULL if there is none (never an error). Borrowed:
- * lives as long as the leaf, and changes with the next backward. [any thread] */
+/* The gradient that backward left in a leaf, or NULL if there is none. One of some rows alone is
+ * first spread to the leaf's sizes, and stays so; only that can fail, also for a pending error, and
+ * is then NULL, too. Borrowed: lives as long as the leaf, and changes with the next backward. [one
+ * thread at a time per object] */
 WK_API wk_tensor *wk_tensor_gradient(const wk_tensor *tensor);
+
+/* The gradient of a table of which `.sparse` look-ups (wk_embedding, wk_embedding_bag) alone were
+ * used: `values` [n, ...] of `rows`, i64 [n], ascending and each once; elsewhere it is zero. Both
+ * are NULL where the gradient is like the leaf, or there is none. Borrowed: until the gradient
+ * changes or is read with wk_tensor_gradient. [one thread at a time per object] */
+typedef struct wk_row_gradient {
+  wk_tensor *rows, *values;
+} wk_row_gradient;
+WK_API wk_row_gradient wk_tensor_row_gradient(const wk_tensor *tensor);
 
 /* Forgets a leaf's gradient. [one thread at a time per object] */
 WK_API void wk_tensor_clear_gradient(wk_tensor *tensor);

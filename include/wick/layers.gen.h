@@ -254,6 +254,36 @@ typedef struct wk_multi_head_attention_layer_arguments {
  * something takes it. [any thread] */
 WK_API wk_module *wk_multi_head_attention_layer_at(wk_place here, const wk_multi_head_attention_layer_arguments *arguments);
 
+typedef struct wk_embedding_layer_arguments {
+  size_t struct_size;
+  int64_t rows; /* of the table */
+  int64_t features; /* of each row */
+  bool has_padding; /* there is a row that gets no gradient */
+  int64_t padding_index; /* its number */
+  bool sparse; /* the gradient is kept as the rows that were looked up, and steps change no others */
+  double max_norm; /* of rows, which are scaled down when they are looked up; any if not given */
+  double norm_type; /* the norm's exponent */
+} wk_embedding_layer_arguments;
+/* Rows of a table by number: i64 [N, ...] becomes [N, ..., features]. Parameter weight [rows,
+ * features], f32, whose first values are even over -sqrt(3) .. sqrt(3), of variance 1. Freed with
+ * wk_module_free unless something takes it. [any thread] */
+WK_API wk_module *wk_embedding_layer_at(wk_place here, const wk_embedding_layer_arguments *arguments);
+
+typedef struct wk_embedding_bag_layer_arguments {
+  size_t struct_size;
+  int64_t rows; /* of the table */
+  int64_t features; /* of each row */
+  wk_bag_mode mode; /* what becomes of the rows */
+  bool has_padding; /* there is a row that is left out */
+  int64_t padding_index; /* its number */
+  bool sparse; /* the gradient is kept as the rows that were looked up, and steps change no others */
+  double max_norm; /* of rows, which are scaled down when they are looked up; any if not given */
+  double norm_type; /* the norm's exponent */
+} wk_embedding_bag_layer_arguments;
+/* The mean, sum or maximum of rows of a table: i64 [N, size] becomes [N, features]. Parameter
+ * weight as embedding's. Freed with wk_module_free unless something takes it. [any thread] */
+WK_API wk_module *wk_embedding_bag_layer_at(wk_place here, const wk_embedding_bag_layer_arguments *arguments);
+
 WK_END_C
 
 #ifndef __cplusplus
@@ -330,6 +360,12 @@ WK_END_C
 #define wk_multi_head_attention_layer(...) \
   wk_multi_head_attention_layer_at(WK_HERE, &(wk_multi_head_attention_layer_arguments){ \
                       .struct_size = sizeof(wk_multi_head_attention_layer_arguments), __VA_ARGS__})
+#define wk_embedding_layer(...) \
+  wk_embedding_layer_at(WK_HERE, &(wk_embedding_layer_arguments){ \
+                      .struct_size = sizeof(wk_embedding_layer_arguments), __VA_ARGS__})
+#define wk_embedding_bag_layer(...) \
+  wk_embedding_bag_layer_at(WK_HERE, &(wk_embedding_bag_layer_arguments){ \
+                      .struct_size = sizeof(wk_embedding_bag_layer_arguments), __VA_ARGS__})
 
 #else
 
@@ -467,6 +503,20 @@ inline wk_module *wk_multi_head_attention_layer(int64_t heads, wk_multi_head_att
   arguments.struct_size = sizeof arguments;
   arguments.heads = heads;
   return wk_multi_head_attention_layer_at(here, &arguments);
+}
+inline wk_module *wk_embedding_layer(int64_t rows, int64_t features, wk_embedding_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.rows = rows;
+  arguments.features = features;
+  return wk_embedding_layer_at(here, &arguments);
+}
+inline wk_module *wk_embedding_bag_layer(int64_t rows, int64_t features, wk_embedding_bag_layer_arguments arguments = {},
+                           wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.rows = rows;
+  arguments.features = features;
+  return wk_embedding_bag_layer_at(here, &arguments);
 }
 
 #endif

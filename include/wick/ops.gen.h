@@ -1202,9 +1202,13 @@ typedef struct wk_embedding_arguments {
   wk_tensor *indices;
   bool has_padding; /* there is a row that gets no gradient */
   int64_t padding_index; /* its number */
+  bool sparse; /* the gradient of a leaf is kept as the rows that were looked up */
+  double max_norm; /* of rows that are looked up; any if not given */
+  double norm_type; /* the norm's exponent */
 } wk_embedding_arguments;
 /* The rows of weight [rows, width] that indices name: [...] becomes [..., width]. The row
- * padding_index, if there is one, gets no gradient. Dtypes: weight: float; indices: i64. Result
+ * padding_index, if there is one, gets no gradient. With max_norm, rows that are looked up and
+ * have a larger norm are first scaled down in place. Dtypes: weight: float; indices: i64. Result
  * in the innermost scope; NULL on failure. [any thread] */
 WK_API wk_tensor *wk_embedding_at(wk_place here, const wk_embedding_arguments *arguments);
 
@@ -1217,11 +1221,16 @@ typedef struct wk_embedding_bag_arguments {
   wk_bag_mode mode; /* what becomes of the rows */
   bool has_padding; /* there is a row to be left out */
   int64_t padding_index; /* its number */
+  bool include_last_offset; /* offsets [bags + 1] end with where the last bag ends */
+  bool sparse; /* the gradient of a leaf is kept as the rows that were looked up */
+  double max_norm; /* of rows that are looked up; any if not given */
+  double norm_type; /* the norm's exponent */
 } wk_embedding_bag_arguments;
 /* The mean, sum or maximum of the rows of weight in each bag. indices [bags, size], or [n] with
  * the places where the bags begin as offsets [bags]. Rows padding_index are left out. A bag
- * without rows is zeros. Dtypes: weight: float; indices: i64; offsets: i64; sample_weights:
- * float. Result in the innermost scope; NULL on failure. [any thread] */
+ * without rows is zeros. max_norm is as embedding's. Dtypes: weight: float; indices: i64;
+ * offsets: i64; sample_weights: float. Result in the innermost scope; NULL on failure. [any
+ * thread] */
 WK_API wk_tensor *wk_embedding_bag_at(wk_place here, const wk_embedding_bag_arguments *arguments);
 
 typedef struct wk_segment_sum_arguments {

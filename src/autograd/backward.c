@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "ops/autocast.h"
 #include "ops/records.gen.h"
+#include "ops/rows.h"
 #include "tensor/attribute.h"
 #include "tensor/live.h"
 #include "tensor/parameters.h"
@@ -154,18 +155,6 @@ static wk_status add_to(wk_tensor **sum, wk_tensor *g) {
   return wk_error_status();
 }
 
-/* A leaf keeps its gradient in memory of its own, which the first one overwrites. */
-static wk_status add_to_leaf(wk_tensor *leaf, wk_tensor *g) {
-  wk_tensor *gradient = wk_leaf_gradient(leaf);
-  if (!gradient || !g) return wk_error_status();
-  if (!wk_layout_is_contiguous(&g->layout)) g = wk_contiguous(g);
-  const wk_op *op = &wk_op_table[leaf->leaf->valid ? WK_OP_ADD_UPDATE : WK_OP_COPY_UPDATE];
-  const wk_add_update_arguments arguments = {sizeof arguments, gradient, g};
-  const wk_status status = wk_op_run(op, WK_HERE, &arguments, NULL);
-  if (status == WK_OK) leaf->leaf->valid = true;
-  return status;
-}
-
 static wk_status pass_on(walk *w, const wk_node_input *input, wk_tensor *g) {
   g = sum_to(g, &input->layout);
   if (!g) return wk_error_status();
@@ -173,7 +162,14 @@ static wk_status pass_on(walk *w, const wk_node_input *input, wk_tensor *g) {
     return add_to(&input->node->outputs[input->output_index].gradient, g);
   if (w->targets) return add_to(&w->results[input_target(w, input)], g);
   wk_leaf_sum *sum = leaf_sum(w, input);
-  return sum ? add_to(&sum->gradient, g) : add_to_leaf(input->leaf, g);
+  return sum ? add_to(&sum->gradient, g) : wk_leaf_add(input->leaf, g);
+}
+
+/* What is of some rows alone stays so on its way to a leaf without hooks. */
+static wk_status pass_rows_on(walk *w, const wk_node_input *input, wk_tensor *rows, wk_tensor *g) {
+  if (input->leaf && !w->targets && !leaf_sum(w, input))
+    return wk_leaf_add_rows(input->leaf, rows, g);
+  return pass_on(w, input, wk_rows_spread(&input->layout, rows, g));
 }
 
 /* ---- leaves with hooks ---- */
@@ -185,7 +181,7 @@ static wk_status deliver_to_leaf(wk_tensor *leaf) {
   wk_scope scope = wk_scope_open();
   wk_tensor *g = wk_hooks_run(hooks, false, leaf, wk_scope_add(sum->gradient));
   sum->gradient = NULL;
-  wk_status status = g ? add_to_leaf(leaf, g) : wk_error_status();
+  wk_status status = g ? wk_leaf_add(leaf, g) : wk_error_status();
   if (status == WK_OK && wk_hooks_are_set(hooks, true) &&
       !wk_hooks_run(hooks, true, leaf, leaf->leaf->gradient))
     status = wk_error_status();
@@ -299,7 +295,9 @@ static wk_status run_rule_in(walk *w, wk_node *node, wk_tensor **inputs, wk_tens
   wk_companion *companion = node->companion;
   wk_status status = companion ? companion->vjp(companion, node, &vjp) : node->op->vjp(&vjp);
   for (int i = 0; i < node->input_count && status == WK_OK; i++) {
-    if (needed[i] && gradients[i]) status = pass_on(w, &node->inputs[i], gradients[i]);
+    if (!needed[i] || !gradients[i]) continue;
+    status = i == 0 && vjp.rows ? pass_rows_on(w, &node->inputs[i], vjp.rows, gradients[i])
+                                : pass_on(w, &node->inputs[i], gradients[i]);
   }
   return status;
 }

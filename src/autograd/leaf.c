@@ -6,6 +6,7 @@
 #include "autograd/tape.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "ops/rows.h"
 #include "tensor/parameters.h"
 
 bool wk_set_gradients_recorded(bool recorded) {
@@ -45,12 +46,90 @@ bool wk_tensor_requires_gradient(const wk_tensor *tensor) {
   return tensor && tensor->requires_gradient;
 }
 
+/* ---- gradients ---- */
+
+/* A leaf keeps its gradient in memory of its own, which the first one overwrites. */
+static wk_status add_dense(wk_tensor *leaf, wk_tensor *g) {
+  wk_tensor *gradient = wk_leaf_gradient(leaf);
+  if (!gradient || !g) return wk_error_status();
+  if (!wk_layout_is_contiguous(&g->layout)) g = wk_contiguous(g);
+  const wk_op *op = &wk_op_table[leaf->leaf->valid ? WK_OP_ADD_UPDATE : WK_OP_COPY_UPDATE];
+  const wk_add_update_arguments arguments = {sizeof arguments, gradient, g};
+  const wk_status status = wk_op_run(op, WK_HERE, &arguments, NULL);
+  if (status == WK_OK) leaf->leaf->valid = true;
+  return status;
+}
+
+/* The rows become a gradient like the leaf. */
+static wk_status make_dense(wk_tensor *leaf) {
+  wk_tensor *rows = leaf->leaf->rows, *values = leaf->leaf->row_values;
+  if (!rows) return wk_error_status();
+  wk_scope scope = wk_scope_open();
+  const bool recorded = wk_set_gradients_recorded(false), valid = leaf->leaf->valid;
+  wk_status status = WK_OK;
+  if (valid) {
+    leaf->leaf->valid = false;
+    status = add_dense(leaf, wk_rows_spread(&leaf->layout, rows, values));
+    leaf->leaf->valid = true;
+  }
+  if (status == WK_OK) wk_leaf_forget_rows(leaf->leaf);
+  wk_set_gradients_recorded(recorded);
+  wk_scope_close(&scope);
+  return status;
+}
+
+wk_status wk_leaf_add(wk_tensor *leaf, wk_tensor *g) {
+  if (leaf->leaf && leaf->leaf->rows && make_dense(leaf) != WK_OK) return wk_error_status();
+  return add_dense(leaf, g);
+}
+
+/* Both sets of rows in one: those in both are added. */
+static wk_status join_rows(const wk_leaf *leaf, int64_t table, wk_tensor **rows,
+                           wk_tensor **values) {
+  wk_row_numbers all;
+  wk_tensor *both = wk_concatenate(WK_TENSORS(leaf->rows, *rows), 0);
+  if (wk_rows_number(both, table, -1, &all) != WK_OK) return wk_error_status();
+  wk_layout layout = (*values)->layout;
+  layout.dims[0] = all.count;
+  *values = wk_rows_spread(&layout, all.numbers,
+                           wk_concatenate(WK_TENSORS(leaf->row_values, *values), 0));
+  *rows = all.rows;
+  return wk_error_status();
+}
+
+wk_status wk_leaf_add_rows(wk_tensor *tensor, wk_tensor *rows, wk_tensor *values) {
+  wk_leaf *leaf = wk_leaf_ensure(tensor);
+  if (!leaf || !rows || !values) return wk_error_status();
+  if (leaf->valid && !leaf->rows)
+    return add_dense(tensor, wk_rows_spread(&tensor->layout, rows, values));
+  if (leaf->valid && join_rows(leaf, tensor->layout.dims[0], &rows, &values) != WK_OK)
+    return wk_error_status();
+  values = wk_contiguous(values);
+  if (!values) return wk_error_status();
+  wk_leaf_forget_rows(leaf);
+  leaf->rows = wk_tensor_retain(rows);
+  leaf->row_values = wk_tensor_retain(values);
+  leaf->valid = true;
+  return WK_OK;
+}
+
+/* A getter changes nothing that can be seen: the gradient is the same, in another form. */
 wk_tensor *wk_tensor_gradient(const wk_tensor *tensor) {
-  return tensor && tensor->leaf && tensor->leaf->valid ? tensor->leaf->gradient : NULL;
+  if (!tensor || !tensor->leaf || !tensor->leaf->valid) return NULL;
+  if (tensor->leaf->rows && make_dense((wk_tensor *)(uintptr_t)tensor) != WK_OK) return NULL;
+  return tensor->leaf->gradient;
+}
+
+wk_row_gradient wk_tensor_row_gradient(const wk_tensor *tensor) {
+  const wk_leaf *leaf = tensor ? tensor->leaf : NULL;
+  if (!leaf || !leaf->valid || !leaf->rows) return (wk_row_gradient){NULL, NULL};
+  return (wk_row_gradient){leaf->rows, leaf->row_values};
 }
 
 void wk_tensor_clear_gradient(wk_tensor *tensor) {
-  if (tensor && tensor->leaf) tensor->leaf->valid = false;
+  if (!tensor || !tensor->leaf) return;
+  tensor->leaf->valid = false;
+  wk_leaf_forget_rows(tensor->leaf);
 }
 
 wk_tensor *wk_detach_at(wk_place here, wk_tensor *tensor) {

@@ -252,6 +252,55 @@ static const wk_attribute attributes_multi_head_attention[] = {
      0.0, -INFINITY, INFINITY, "leave the biases out",
      NULL},
 };
+static const wk_attribute attributes_embedding[] = {
+    {"rows", WK_ATTRIBUTE_INT, true, offsetof(wk_embedding_layer_arguments, rows),
+     0.0, 1.0, INFINITY, "of the table",
+     NULL},
+    {"features", WK_ATTRIBUTE_INT, true, offsetof(wk_embedding_layer_arguments, features),
+     0.0, 1.0, INFINITY, "of each row",
+     NULL},
+    {"has_padding", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_layer_arguments, has_padding),
+     0.0, -INFINITY, INFINITY, "there is a row that gets no gradient",
+     NULL},
+    {"padding_index", WK_ATTRIBUTE_INT, false, offsetof(wk_embedding_layer_arguments, padding_index),
+     0.0, 0.0, INFINITY, "its number",
+     NULL},
+    {"sparse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_layer_arguments, sparse),
+     0.0, -INFINITY, INFINITY, "the gradient is kept as the rows that were looked up, and steps change no others",
+     NULL},
+    {"max_norm", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_embedding_layer_arguments, max_norm),
+     0.0, 0.0, INFINITY, "of rows, which are scaled down when they are looked up; any if not given",
+     NULL},
+    {"norm_type", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_embedding_layer_arguments, norm_type),
+     2.0, 0.0, INFINITY, "the norm's exponent",
+     NULL},
+};
+static const wk_attribute attributes_embedding_bag[] = {
+    {"rows", WK_ATTRIBUTE_INT, true, offsetof(wk_embedding_bag_layer_arguments, rows),
+     0.0, 1.0, INFINITY, "of the table",
+     NULL},
+    {"features", WK_ATTRIBUTE_INT, true, offsetof(wk_embedding_bag_layer_arguments, features),
+     0.0, 1.0, INFINITY, "of each row",
+     NULL},
+    {"mode", WK_ATTRIBUTE_ENUM, false, offsetof(wk_embedding_bag_layer_arguments, mode),
+     0.0, -INFINITY, INFINITY, "what becomes of the rows",
+     wk_names_of_bag_mode},
+    {"has_padding", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_bag_layer_arguments, has_padding),
+     0.0, -INFINITY, INFINITY, "there is a row that is left out",
+     NULL},
+    {"padding_index", WK_ATTRIBUTE_INT, false, offsetof(wk_embedding_bag_layer_arguments, padding_index),
+     0.0, 0.0, INFINITY, "its number",
+     NULL},
+    {"sparse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_bag_layer_arguments, sparse),
+     0.0, -INFINITY, INFINITY, "the gradient is kept as the rows that were looked up, and steps change no others",
+     NULL},
+    {"max_norm", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_embedding_bag_layer_arguments, max_norm),
+     0.0, 0.0, INFINITY, "of rows, which are scaled down when they are looked up; any if not given",
+     NULL},
+    {"norm_type", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_embedding_bag_layer_arguments, norm_type),
+     2.0, 0.0, INFINITY, "the norm's exponent",
+     NULL},
+};
 wk_tensor *wk_layer_forward_linear(wk_module *self, wk_tensor *x);
 wk_status wk_layer_build_linear(wk_module *self, wk_tensor *x);
 wk_tensor *wk_layer_forward_conv2d(wk_module *self, wk_tensor *x);
@@ -287,6 +336,10 @@ wk_tensor *wk_layer_forward_gru(wk_module *self, wk_tensor *x);
 wk_status wk_layer_build_gru(wk_module *self, wk_tensor *x);
 wk_tensor *wk_layer_forward_multi_head_attention(wk_module *self, wk_tensor *x);
 wk_status wk_layer_build_multi_head_attention(wk_module *self, wk_tensor *x);
+wk_tensor *wk_layer_forward_embedding(wk_module *self, wk_tensor *x);
+wk_status wk_layer_build_embedding(wk_module *self, wk_tensor *x);
+wk_tensor *wk_layer_forward_embedding_bag(wk_module *self, wk_tensor *x);
+wk_status wk_layer_build_embedding_bag(wk_module *self, wk_tensor *x);
 
 const wk_layer_type wk_layer_table[] = {
     {"linear", {attributes_linear, 2, sizeof(wk_linear_layer_arguments), offsetof(wk_linear_layer_arguments, out_features) + sizeof(((wk_linear_layer_arguments *)NULL)->out_features)},
@@ -337,9 +390,13 @@ const wk_layer_type wk_layer_table[] = {
      wk_layer_build_gru, wk_layer_forward_gru},
     {"multi_head_attention", {attributes_multi_head_attention, 4, sizeof(wk_multi_head_attention_layer_arguments), offsetof(wk_multi_head_attention_layer_arguments, heads) + sizeof(((wk_multi_head_attention_layer_arguments *)NULL)->heads)},
      wk_layer_build_multi_head_attention, wk_layer_forward_multi_head_attention},
+    {"embedding", {attributes_embedding, 7, sizeof(wk_embedding_layer_arguments), offsetof(wk_embedding_layer_arguments, features) + sizeof(((wk_embedding_layer_arguments *)NULL)->features)},
+     wk_layer_build_embedding, wk_layer_forward_embedding},
+    {"embedding_bag", {attributes_embedding_bag, 8, sizeof(wk_embedding_bag_layer_arguments), offsetof(wk_embedding_bag_layer_arguments, features) + sizeof(((wk_embedding_bag_layer_arguments *)NULL)->features)},
+     wk_layer_build_embedding_bag, wk_layer_forward_embedding_bag},
 };
 
-const int wk_layer_table_count = 24;
+const int wk_layer_table_count = 26;
 
 wk_module *wk_linear_layer_at(wk_place here, const wk_linear_layer_arguments *arguments) {
   return wk_layer_create(&wk_layer_table[0], here, arguments);
@@ -435,4 +492,12 @@ wk_module *wk_gru_layer_at(wk_place here, const wk_gru_layer_arguments *argument
 
 wk_module *wk_multi_head_attention_layer_at(wk_place here, const wk_multi_head_attention_layer_arguments *arguments) {
   return wk_layer_create(&wk_layer_table[23], here, arguments);
+}
+
+wk_module *wk_embedding_layer_at(wk_place here, const wk_embedding_layer_arguments *arguments) {
+  return wk_layer_create(&wk_layer_table[24], here, arguments);
+}
+
+wk_module *wk_embedding_bag_layer_at(wk_place here, const wk_embedding_bag_layer_arguments *arguments) {
+  return wk_layer_create(&wk_layer_table[25], here, arguments);
 }

@@ -114,6 +114,8 @@ struct wk_vjp {
   wk_tensor *const *output_gradients; /* NULL: zero */
   const bool *needed;                 /* which inputs' gradients are wanted */
   wk_tensor **input_gradients;        /* to set, where needed; NULL: zero */
+  wk_tensor *rows; /* to set if input_gradients[0] is that of these rows of input 0 alone: i64 [n],
+                    * ascending, each once. Only while nothing is recorded. */
 };
 
 extern const wk_op wk_op_table[];

@@ -1092,6 +1092,15 @@ static const wk_attribute attributes_embedding[] = {
     {"padding_index", WK_ATTRIBUTE_INT, false, offsetof(wk_embedding_arguments, padding_index),
      0.0, -INFINITY, INFINITY, "its number",
      NULL},
+    {"sparse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_arguments, sparse),
+     0.0, -INFINITY, INFINITY, "the gradient of a leaf is kept as the rows that were looked up",
+     NULL},
+    {"max_norm", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_embedding_arguments, max_norm),
+     0.0, 0.0, INFINITY, "of rows that are looked up; any if not given",
+     NULL},
+    {"norm_type", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_embedding_arguments, norm_type),
+     2.0, 0.0, INFINITY, "the norm's exponent",
+     NULL},
 };
 static const wk_op_input inputs_embedding_bag[] = {
     {"weight", offsetof(wk_embedding_bag_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
@@ -1108,6 +1117,60 @@ static const wk_attribute attributes_embedding_bag[] = {
      NULL},
     {"padding_index", WK_ATTRIBUTE_INT, false, offsetof(wk_embedding_bag_arguments, padding_index),
      0.0, -INFINITY, INFINITY, "its number",
+     NULL},
+    {"include_last_offset", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_bag_arguments, include_last_offset),
+     0.0, -INFINITY, INFINITY, "offsets [bags + 1] end with where the last bag ends",
+     NULL},
+    {"sparse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_bag_arguments, sparse),
+     0.0, -INFINITY, INFINITY, "the gradient of a leaf is kept as the rows that were looked up",
+     NULL},
+    {"max_norm", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_embedding_bag_arguments, max_norm),
+     0.0, 0.0, INFINITY, "of rows that are looked up; any if not given",
+     NULL},
+    {"norm_type", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_embedding_bag_arguments, norm_type),
+     2.0, 0.0, INFINITY, "the norm's exponent",
+     NULL},
+};
+static const wk_op_input inputs_embedding_bag_gradient[] = {
+    {"g", offsetof(wk_embedding_bag_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"indices", offsetof(wk_embedding_bag_gradient_arguments, indices), false, false, false, false, 1u << WK_I64},
+    {"offsets", offsetof(wk_embedding_bag_gradient_arguments, offsets), true, false, false, false, 1u << WK_I64},
+    {"sample_weights", offsetof(wk_embedding_bag_gradient_arguments, sample_weights), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
+static const wk_attribute attributes_embedding_bag_gradient[] = {
+    {"rows", WK_ATTRIBUTE_INT, true, offsetof(wk_embedding_bag_gradient_arguments, rows),
+     0.0, 0.0, INFINITY, "of weight",
+     NULL},
+    {"mode", WK_ATTRIBUTE_ENUM, false, offsetof(wk_embedding_bag_gradient_arguments, mode),
+     0.0, -INFINITY, INFINITY, "mean or sum",
+     wk_names_of_bag_mode},
+    {"has_padding", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_bag_gradient_arguments, has_padding),
+     0.0, -INFINITY, INFINITY, "there is a row to be left out",
+     NULL},
+    {"padding_index", WK_ATTRIBUTE_INT, false, offsetof(wk_embedding_bag_gradient_arguments, padding_index),
+     0.0, -INFINITY, INFINITY, "its number",
+     NULL},
+    {"include_last_offset", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_bag_gradient_arguments, include_last_offset),
+     0.0, -INFINITY, INFINITY, "offsets end with where the last bag ends",
+     NULL},
+};
+static const wk_op_input inputs_embedding_bag_max[] = {
+    {"weight", offsetof(wk_embedding_bag_max_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"indices", offsetof(wk_embedding_bag_max_arguments, indices), false, false, false, false, 1u << WK_I64},
+    {"offsets", offsetof(wk_embedding_bag_max_arguments, offsets), true, false, false, false, 1u << WK_I64},
+};
+static const wk_attribute attributes_embedding_bag_max[] = {
+    {"has_padding", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_bag_max_arguments, has_padding),
+     0.0, -INFINITY, INFINITY, "there is a row to be left out",
+     NULL},
+    {"padding_index", WK_ATTRIBUTE_INT, false, offsetof(wk_embedding_bag_max_arguments, padding_index),
+     0.0, -INFINITY, INFINITY, "its number",
+     NULL},
+    {"include_last_offset", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_bag_max_arguments, include_last_offset),
+     0.0, -INFINITY, INFINITY, "offsets end with where the last bag ends",
+     NULL},
+    {"sparse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_bag_max_arguments, sparse),
+     0.0, -INFINITY, INFINITY, "the gradient of a leaf is kept as rows",
      NULL},
 };
 static const wk_op_input inputs_segment_sum[] = {
@@ -4280,6 +4343,11 @@ static const wk_op_input inputs_add_update[] = {
 static const wk_op_input inputs_square_sum[] = {
     {"x", offsetof(wk_square_sum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
+static const wk_op_input inputs_put_rows_update[] = {
+    {"value", offsetof(wk_put_rows_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"rows", offsetof(wk_put_rows_update_arguments, rows), false, false, false, false, 1u << WK_I64},
+    {"source", offsetof(wk_put_rows_update_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+};
 static const wk_op_input inputs_max_pool2d[] = {
     {"x", offsetof(wk_max_pool2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
 };
@@ -5952,20 +6020,38 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "embedding", .id = WK_OP_EMBEDDING, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_embedding, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_embedding, 2, sizeof(wk_embedding_arguments), offsetof(wk_embedding_arguments, indices) + sizeof(((wk_embedding_arguments *)NULL)->indices)},
-        .infer = wk_infer_embedding, .composite = NULL,
-        .is_native = NULL,
+        .settings = {attributes_embedding, 5, sizeof(wk_embedding_arguments), offsetof(wk_embedding_arguments, indices) + sizeof(((wk_embedding_arguments *)NULL)->indices)},
+        .infer = wk_infer_embedding, .composite = wk_composite_embedding,
+        .is_native = wk_is_native_embedding,
         .vjp = wk_vjp_embedding,
         .gradient_reads_inputs = 2, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_EMBEDDING_BAG] = {
         .name = "embedding_bag", .id = WK_OP_EMBEDDING_BAG, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_embedding_bag, .input_count = 4, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_embedding_bag, 3, sizeof(wk_embedding_bag_arguments), offsetof(wk_embedding_bag_arguments, indices) + sizeof(((wk_embedding_bag_arguments *)NULL)->indices)},
-        .infer = NULL, .composite = wk_composite_embedding_bag,
+        .settings = {attributes_embedding_bag, 7, sizeof(wk_embedding_bag_arguments), offsetof(wk_embedding_bag_arguments, indices) + sizeof(((wk_embedding_bag_arguments *)NULL)->indices)},
+        .infer = wk_infer_embedding_bag, .composite = wk_composite_embedding_bag,
+        .is_native = wk_is_native_embedding_bag,
+        .vjp = wk_vjp_embedding_bag,
+        .gradient_reads_inputs = 14, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_EMBEDDING_BAG_GRADIENT] = {
+        .name = "embedding_bag_gradient", .id = WK_OP_EMBEDDING_BAG_GRADIENT, .class = WK_CLASS_REDUCTION, .hidden = true,
+        .inputs = inputs_embedding_bag_gradient, .input_count = 4, .output_count = 1,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_embedding_bag_gradient, 5, sizeof(wk_embedding_bag_gradient_arguments), offsetof(wk_embedding_bag_gradient_arguments, rows) + sizeof(((wk_embedding_bag_gradient_arguments *)NULL)->rows)},
+        .infer = wk_infer_embedding_bag_gradient, .composite = wk_composite_embedding_bag_gradient,
         .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_EMBEDDING_BAG_MAX] = {
+        .name = "embedding_bag_max", .id = WK_OP_EMBEDDING_BAG_MAX, .class = WK_CLASS_REDUCTION, .hidden = true,
+        .inputs = inputs_embedding_bag_max, .input_count = 3, .output_count = 2,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {attributes_embedding_bag_max, 4, sizeof(wk_embedding_bag_max_arguments), offsetof(wk_embedding_bag_max_arguments, indices) + sizeof(((wk_embedding_bag_max_arguments *)NULL)->indices)},
+        .infer = wk_infer_embedding_bag_max, .composite = NULL,
+        .is_native = NULL,
+        .vjp = wk_vjp_embedding_bag_max,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 2, .random_key = 0},
     [WK_OP_SEGMENT_SUM] = {
         .name = "segment_sum", .id = WK_OP_SEGMENT_SUM, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_segment_sum, .input_count = 2, .output_count = 1,
@@ -8513,6 +8599,15 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .is_native = NULL,
         .vjp = NULL,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+    [WK_OP_PUT_ROWS_UPDATE] = {
+        .name = "put_rows_update", .id = WK_OP_PUT_ROWS_UPDATE, .class = WK_CLASS_UPDATE, .hidden = true,
+        .inputs = inputs_put_rows_update, .input_count = 3, .output_count = 0,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .settings = {NULL, 0, sizeof(wk_put_rows_update_arguments), offsetof(wk_put_rows_update_arguments, source) + sizeof(((wk_put_rows_update_arguments *)NULL)->source)},
+        .infer = wk_infer_put_rows_update, .composite = NULL,
+        .is_native = NULL,
+        .vjp = NULL,
+        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_MAX_POOL2D] = {
         .name = "max_pool2d", .id = WK_OP_MAX_POOL2D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_max_pool2d, .input_count = 1, .output_count = 1,
@@ -9249,6 +9344,12 @@ wk_tensor *wk_embedding_at(wk_place here, const wk_embedding_arguments *argument
 
 wk_tensor *wk_embedding_bag_at(wk_place here, const wk_embedding_bag_arguments *arguments) {
   return wk_op_run_in_scope(&wk_op_table[WK_OP_EMBEDDING_BAG], here, arguments);
+}
+
+wk_embedding_bag_max_result wk_embedding_bag_max_at(wk_place here, const wk_embedding_bag_max_arguments *arguments) {
+  wk_tensor *results[2];
+  wk_op_run_all_in_scope(&wk_op_table[WK_OP_EMBEDDING_BAG_MAX], here, arguments, results);
+  return (wk_embedding_bag_max_result){results[0], results[1]};
 }
 
 wk_tensor *wk_segment_sum_at(wk_place here, const wk_segment_sum_arguments *arguments) {

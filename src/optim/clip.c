@@ -11,57 +11,68 @@
 #include "ops/records.gen.h"
 #include "optim/optimizer.h"
 
-/* ---- the norm ---- */
+/* ---- every gradient of a set: runs of chunks, and the rows of row-sparse ones ---- */
 
-typedef struct sum {
+typedef wk_status (*visit_gradient)(void *context, wk_tensor *gradient);
+
+typedef struct walk {
   wk_parameters *set;
-  double squares;
-} sum;
+  visit_gradient visit;
+  void *context;
+} walk;
 
-static wk_status add_squares(void *context, uint32_t group, size_t chunk, int64_t start,
-                             int64_t count) {
+static wk_status visit_run(void *context, uint32_t group, size_t chunk, int64_t start,
+                           int64_t count) {
   (void)group;
   WK_SCOPE;
-  sum *s = context;
-  const wk_chunk *c = &s->set->chunks[chunk];
+  const walk *w = context;
+  const wk_chunk *c = &w->set->chunks[chunk];
   wk_tensor *gradient = wk_scope_add(wk_chunk_view(c, c->gradients, start, count));
-  const double squares = gradient ? wk_item(wk_square_sum(gradient)) : 0;
-  s->squares += squares;
+  return gradient ? w->visit(w->context, gradient) : wk_error_status();
+}
+
+static wk_status visit_rows(void *context, size_t segment) {
+  WK_SCOPE;
+  const walk *w = context;
+  return w->visit(w->context, w->set->segments[segment].tensor->leaf->row_values);
+}
+
+static wk_status each_gradient(wk_parameters *set, visit_gradient visit, void *context) {
+  WK_NO_GRADIENT;
+  walk w = {set, visit, context};
+  const wk_status status = wk_parameters_each_run(set, NULL, visit_run, &w);
+  return status < 0 ? status : wk_parameters_each_rows(set, visit_rows, &w);
+}
+
+/* ---- the norm ---- */
+
+static wk_status add_squares(void *context, wk_tensor *gradient) {
+  double *squares = context;
+  *squares += wk_item(wk_square_sum(gradient));
   return wk_error_status();
 }
 
 double wk_gradient_norm(wk_parameters *set) {
-  WK_NO_GRADIENT;
-  sum s = {.set = set};
-  const wk_status status = wk_parameters_each_run(set, NULL, add_squares, &s);
-  return status < 0 ? (double)NAN : sqrt(s.squares);
+  double squares = 0;
+  const wk_status status = each_gradient(set, add_squares, &squares);
+  return status < 0 ? (double)NAN : sqrt(squares);
 }
 
 /* ---- bounds ---- */
 
 typedef struct bounds {
-  wk_parameters *set;
   double scale, limit;
 } bounds;
 
-static wk_status bound_run(void *context, uint32_t group, size_t chunk, int64_t start,
-                           int64_t count) {
-  (void)group;
+static wk_status bound(void *context, wk_tensor *gradient) {
   const bounds *b = context;
-  const wk_chunk *c = &b->set->chunks[chunk];
-  wk_tensor *gradient = wk_chunk_view(c, c->gradients, start, count);
-  if (!gradient) return wk_error_status();
   const wk_bound_update_arguments arguments = {sizeof arguments, gradient, b->scale, b->limit};
-  const wk_status status =
-      wk_op_run(&wk_op_table[WK_OP_BOUND_UPDATE], (wk_place){0}, &arguments, NULL);
-  wk_tensor_release(gradient);
-  return status;
+  return wk_op_run(&wk_op_table[WK_OP_BOUND_UPDATE], (wk_place){0}, &arguments, NULL);
 }
 
 wk_status wk_gradient_bound(wk_parameters *set, double scale, double limit) {
-  WK_NO_GRADIENT;
-  bounds b = {set, scale, limit};
-  return wk_parameters_each_run(set, NULL, bound_run, &b);
+  bounds b = {scale, limit};
+  return each_gradient(set, bound, &b);
 }
 
 /* ---- for users ---- */

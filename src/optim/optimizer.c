@@ -110,8 +110,7 @@ typedef struct step {
   double norm; /* of the gradients as they are, or negative: not known */
 } step;
 
-/* Whether the settings use the slot. */
-static bool uses_slot(const wk_optimizer_type *type, int slot, const void *settings) {
+bool wk_optimizer_uses_slot(const wk_optimizer_type *type, int slot, const void *settings) {
   const uint32_t when = type->slots[slot].when;
   for (int i = 0; when && i < type->settings.count; i++) {
     const wk_attribute *setting = &type->settings.attributes[i];
@@ -126,7 +125,7 @@ static wk_status make_views(wk_optimizer *optimizer, size_t chunk_index, int64_t
   update->value = wk_chunk_view(chunk, chunk->values, start, count);
   update->gradient = wk_chunk_view(chunk, chunk->gradients, start, count);
   for (int i = 0; i < optimizer->type->slot_count; i++) {
-    if (!uses_slot(optimizer->type, i, update->settings)) continue;
+    if (!wk_optimizer_uses_slot(optimizer->type, i, update->settings)) continue;
     wk_storage *storage = get_slot(optimizer, i, chunk_index);
     if (storage) update->slots[i] = wk_chunk_view(chunk, storage, start, count);
   }
@@ -155,15 +154,22 @@ static wk_status update_run(void *context, uint32_t group, size_t chunk, int64_t
   return status;
 }
 
+/* Whether the step uses the segment, in a run or by some of its rows. */
+static bool has_gradient(const wk_segment *segment) {
+  const wk_tensor *tensor = segment->tensor;
+  return wk_segment_takes_part(segment) ||
+         (!tensor->frozen && tensor->leaf && tensor->leaf->valid && tensor->leaf->rows);
+}
+
 static bool anything_to_do(const wk_parameters *set) {
   for (size_t i = 0; i < set->segment_count; i++)
-    if (wk_segment_takes_part(&set->segments[i])) return true;
+    if (has_gradient(&set->segments[i])) return true;
   return false;
 }
 
 static void consume_gradients(wk_parameters *set) {
   for (size_t i = 0; i < set->segment_count; i++)
-    if (wk_segment_takes_part(&set->segments[i])) set->segments[i].tensor->leaf->valid = false;
+    if (has_gradient(&set->segments[i])) wk_tensor_clear_gradient(set->segments[i].tensor);
 }
 
 /* What the gradients are to be multiplied by, and the bound of their elements. */
@@ -201,6 +207,7 @@ static wk_status take_step(wk_optimizer *optimizer, double scale, double norm) {
   wk_status status = find_bounds(&s);
   optimizer->step_count++;
   if (status == WK_OK) status = wk_parameters_each_run(set, optimizer->groups, update_run, &s);
+  if (status >= 0) status = wk_optimizer_step_rows(optimizer, s.scale, s.limit);
   if (status < 0) {
     optimizer->step_count--;
     return status;

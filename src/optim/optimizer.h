@@ -91,6 +91,13 @@ void wk_optimizer_skip_step(wk_optimizer *optimizer);
 wk_tensor *wk_optimizer_slot(wk_optimizer *optimizer, int slot, size_t parameter);
 bool wk_optimizer_slot_exists(const wk_optimizer *optimizer, int slot);
 void wk_optimizer_forget_slot(wk_optimizer *optimizer, int slot);
+
+/* Whether the settings use the slot. */
+bool wk_optimizer_uses_slot(const wk_optimizer_type *type, int slot, const void *settings);
+
+/* The step of those parameters whose gradients are of some rows alone (rows.c). */
+wk_status wk_optimizer_step_rows(wk_optimizer *optimizer, double scale, double limit);
+
 const wk_optimizer_type *wk_optimizer_type_of(const wk_optimizer *optimizer);
 void wk_optimizer_set_step_count(wk_optimizer *optimizer, int64_t count);
 

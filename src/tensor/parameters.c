@@ -125,12 +125,14 @@ static wk_storage *create_zeroed(const wk_chunk *chunk) {
 static wk_chunk *find_chunk(wk_parameters *set, const wk_tensor *tensor) {
   wk_device *device = wk_tensor_device_of(tensor);
   for (size_t i = 0; i < set->chunk_count; i++)
-    if (set->chunks[i].device == device && set->chunks[i].dtype == tensor->layout.dtype)
+    if (set->chunks[i].device == device && set->chunks[i].dtype == tensor->layout.dtype &&
+        set->chunks[i].row_sparse == tensor->row_sparse)
       return &set->chunks[i];
   if (!wk_grow(&set->chunks, &set->chunk_capacity, set->chunk_count, sizeof *set->chunks))
     return NULL;
   wk_chunk *chunk = &set->chunks[set->chunk_count++];
-  *chunk = (wk_chunk){.device = device, .dtype = tensor->layout.dtype};
+  *chunk = (wk_chunk){
+      .device = device, .dtype = tensor->layout.dtype, .row_sparse = tensor->row_sparse};
   return chunk;
 }
 
@@ -188,6 +190,7 @@ static void move_segments(wk_parameters *set, wk_root **roots) {
     tensor->root = roots[i], tensor->offset = 0;
     wk_layout_set_strides(&tensor->layout);
     wk_tensor_release(tensor->leaf->gradient);
+    wk_leaf_forget_rows(tensor->leaf);
     *tensor->leaf = (wk_leaf){.set = set, .segment = i, .hooks = tensor->leaf->hooks};
   }
 }
@@ -233,7 +236,8 @@ wk_tensor *wk_leaf_gradient(wk_tensor *leaf) {
 
 bool wk_segment_takes_part(const wk_segment *segment) {
   const wk_tensor *tensor = segment->tensor;
-  return !tensor->frozen && tensor->leaf && tensor->leaf->gradient && tensor->leaf->valid;
+  const wk_leaf *leaf = tensor->leaf;
+  return !tensor->frozen && leaf && leaf->gradient && leaf->valid && !leaf->rows;
 }
 
 static wk_status each_run_of_chunk(wk_parameters *set, const uint32_t *groups, size_t chunk,
@@ -262,6 +266,17 @@ wk_status wk_parameters_each_run(wk_parameters *set, const uint32_t *groups, wk_
   if (wk_failed()) return wk_error_pending;
   for (size_t i = 0; i < set->chunk_count; i++) {
     const wk_status status = each_run_of_chunk(set, groups, i, run, context);
+    if (status < 0) return status;
+  }
+  return WK_OK;
+}
+
+wk_status wk_parameters_each_rows(wk_parameters *set, wk_row_visit visit, void *context) {
+  if (wk_failed()) return wk_error_pending;
+  for (size_t i = 0; i < set->segment_count; i++) {
+    const wk_tensor *tensor = set->segments[i].tensor;
+    if (tensor->frozen || !tensor->leaf->valid || !tensor->leaf->rows) continue;
+    const wk_status status = visit(context, i);
     if (status < 0) return status;
   }
   return WK_OK;

@@ -3,8 +3,8 @@
 #define WICK_TENSOR_PARAMETERS_H
 
 /* Parameter sets: the segment table over 64-byte-aligned chunks of design.md section 3. There is a
- * chunk per (device, dtype); each parameter is one segment of one chunk; gradients live in a second
- * chunk of the same shape, made at first need. An optimizer makes further chunks like it for its
+ * chunk per (device, dtype), and another for tables with row-sparse gradients; each parameter is
+ * one segment of one chunk; gradients live in a second chunk of the same shape, made at first need. An optimizer makes further chunks like it for its
  * slots and passes over runs of segments. */
 
 #include "tensor/tensor.h"
@@ -20,7 +20,8 @@ typedef struct wk_segment {
 typedef struct wk_chunk {
   wk_device *device;
   wk_dtype dtype;
-  int64_t count; /* elements */
+  bool row_sparse; /* holds tables whose gradients are of few rows */
+  int64_t count;   /* elements */
   wk_storage *values;
   wk_storage *gradients; /* NULL until some backward needs them */
 } wk_chunk;
@@ -50,7 +51,8 @@ wk_tensor *wk_leaf_gradient(wk_tensor *leaf);
 /* What the tensor knows of its gradient, made at first need; NULL without memory. */
 wk_leaf *wk_leaf_ensure(wk_tensor *tensor);
 
-/* Whether a pass uses the segment: it is not frozen and has a valid gradient. */
+/* Whether a run uses the segment: it is not frozen and has a valid gradient, which is not one of
+ * some rows alone. */
 bool wk_segment_takes_part(const wk_segment *segment);
 
 /* A run of neighbouring segments that an optimizer treats alike: [start, start + count) of a chunk.
@@ -60,6 +62,11 @@ typedef wk_status (*wk_segment_run)(void *context, uint32_t group, size_t chunk,
                                     int64_t count);
 wk_status wk_parameters_each_run(wk_parameters *set, const uint32_t *groups, wk_segment_run run,
                                  void *context);
+
+/* Calls `visit` for each segment that is not frozen and whose valid gradient is of some rows alone
+ * (tensor->leaf->rows, row_values); the runs above leave these out. */
+typedef wk_status (*wk_row_visit)(void *context, size_t segment);
+wk_status wk_parameters_each_rows(wk_parameters *set, wk_row_visit visit, void *context);
 
 /* To be called by whoever wrote elements [start, start + count) of a chunk's values through its
  * storage or a view of it: the parameters there count it as a write. */

@@ -46,6 +46,7 @@ static wk_tensor *create_handle(const wk_layout *layout, int64_t offset) {
   if (!tensor) return NULL;
   atomic_init(&tensor->references, 1);
   tensor->requires_gradient = tensor->frozen = tensor->buffer = tensor->weak = false;
+  tensor->row_sparse = false;
   tensor->output_index = 0;
   tensor->layout = *layout;
   tensor->offset = offset;
@@ -90,11 +91,18 @@ void wk_tensor_release(wk_tensor *tensor) {
   wk_link_release(tensor->link);
   if (tensor->leaf) {
     wk_tensor_release(tensor->leaf->gradient);
+    wk_leaf_forget_rows(tensor->leaf);
     if (tensor->leaf->hooks) tensor->leaf->hooks->destroy(tensor->leaf->hooks);
     wk_deallocate(tensor->leaf);
   }
   wk_root_release(tensor->root);
   wk_small_deallocate(tensor, sizeof *tensor);
+}
+
+void wk_leaf_forget_rows(wk_leaf *leaf) {
+  wk_tensor_release(leaf->rows);
+  wk_tensor_release(leaf->row_values);
+  leaf->rows = leaf->row_values = NULL;
 }
 
 void wk_link_release(wk_link *link) {

@@ -60,6 +60,8 @@ typedef struct wk_hooks {
 typedef struct wk_leaf {
   struct wk_tensor *gradient; /* owned; NULL until the first backward */
   bool valid;                 /* false: the next backward overwrites */
+  struct wk_tensor *rows;     /* if not NULL, the gradient is zero but for these rows, i64 [n], */
+  struct wk_tensor *row_values; /* which it is [n, ...] of, and not what is in `gradient`; owned */
   struct wk_parameters *set;  /* where its gradient's memory is, or NULL: on its own */
   size_t segment;             /* its place in the set */
   wk_hooks *hooks;            /* or NULL */
@@ -70,6 +72,7 @@ struct wk_tensor {
   bool requires_gradient; /* a leaf that collects a gradient, or the result of a recorded op */
   bool frozen;            /* a parameter that collects none for now */
   bool buffer;            /* a parameter that never does, and stays frozen */
+  bool row_sparse;        /* a parameter whose gradient is mostly of few rows: has its own chunk */
   bool weak;              /* a number written in the program: takes the dtype of what it meets */
   int output_index;       /* which output of `link` this is */
   wk_layout layout;
@@ -128,6 +131,9 @@ static inline wk_root *wk_root_retain(wk_root *root) {
 }
 
 void wk_link_release(wk_link *link);
+
+/* The leaf's gradient is no longer one of some rows: it is void, or in `gradient`. */
+void wk_leaf_forget_rows(wk_leaf *leaf);
 
 /* The first element's address; meaningful on the host for host devices only. */
 static inline char *wk_tensor_data(const wk_tensor *tensor) {

@@ -141,7 +141,9 @@ def input_rows(op):
 def infer_name(op):
     if not op.has_infer:
         return "NULL"
-    return {"pointwise": "wk_infer_pointwise", "update": "wk_infer_update"}.get(op.class_, f"wk_infer_{op.name}")
+    if not op.pointwise:
+        return f"wk_infer_{op.name}"
+    return "wk_infer_update" if op.steps else "wk_infer_pointwise"
 
 
 def op_row(op):

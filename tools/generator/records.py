@@ -104,7 +104,7 @@ class Op:
     @property
     def pointwise(self):
         """Has kernels printed from its maths."""
-        return self.class_ == "update" or (self.class_ == "pointwise" and self.has_infer)
+        return bool(self.steps) or (self.class_ == "pointwise" and self.has_infer)
 
     @property
     def has_vjp(self):

@@ -106,11 +106,16 @@ typedef struct wk_isa_softmax {
                                  double scale, void *logits_gradient, int64_t begin, int64_t end);
 } wk_isa_softmax;
 
-/* y[r][j] = sum over start[r] <= k < start[r + 1] of weight[k] * x[index[k] * columns + j], for
- * rows r and j < columns. */
+/* Sums of rows of `columns` elements. */
 typedef struct wk_isa_resample {
+  /* y[r][j] = sum over start[r] <= k < start[r + 1] of weight[k] * x[index[k] * columns + j], for
+   * rows r and j < columns. */
   void (*combine)(int64_t rows, const int64_t *start, const int64_t *index, const double *weight,
                   int64_t columns, const void *x, void *y);
+  /* y[j] = (y[j] + sum over k < terms of the same) / divisor; weight, of the rows' type, may be
+   * NULL: 1. `listed` indices may be read, those of rows that are wanted next behind the terms. */
+  void (*add)(int64_t terms, int64_t listed, const int64_t *index, const void *weight,
+              int64_t columns, const void *x, double divisor, void *y);
 } wk_isa_resample;
 
 /* Normalisation; a mean of 0 is used, and given, unless `centred`. By column of [rows, columns]: */

@@ -281,18 +281,3 @@ wk_status wk_reference_run_index_reduce(const wk_kernel_call *call) {
   r.rows = true;
   return run_reduction(&r);
 }
-
-/* ---- embedding: index_get along axis 0, without negative indices ---- */
-
-wk_status wk_reference_run_embedding(const wk_kernel_call *call) {
-  const wk_operand *weight = &call->inputs[0], *indices = &call->inputs[1];
-  const wk_status status = wk_indices_check(indices, weight->layout.dims[0], false);
-  const int64_t count = wk_layout_count(&indices->layout), width = weight->layout.dims[1];
-  for (int64_t i = 0; i < count && status == WK_OK; i++) {
-    const int64_t row = wk_element_integer(indices, wk_layout_position(&indices->layout, i));
-    for (int64_t k = 0; k < width; k++)
-      wk_element_copy(&call->outputs[0], i * width + k, weight,
-                      row * weight->layout.strides[0] + k * weight->layout.strides[1]);
-  }
-  return status;
-}

@@ -89,6 +89,10 @@ wk_status wk_reference_run_index_put(const wk_kernel_call *call);
 wk_status wk_reference_run_scatter_reduce(const wk_kernel_call *call);
 wk_status wk_reference_run_index_reduce(const wk_kernel_call *call);
 wk_status wk_reference_run_embedding(const wk_kernel_call *call);
+wk_status wk_reference_run_embedding_bag(const wk_kernel_call *call);
+wk_status wk_reference_run_embedding_bag_gradient(const wk_kernel_call *call);
+wk_status wk_reference_run_embedding_bag_max(const wk_kernel_call *call);
+wk_status wk_reference_run_put_rows_update(const wk_kernel_call *call);
 
 wk_status wk_reference_run_max_pool2d(const wk_kernel_call *call);
 wk_status wk_reference_run_max_pool2d_gradient(const wk_kernel_call *call);
