@@ -57,7 +57,7 @@ wk_status wk_bags_make(wk_bags *bags, const wk_operand *indices, const wk_operan
     bags->starts[b] = !has_offsets ? b * size : b < given ? integer_at(offsets, b) : all;
   const wk_status status = check_order(bags->starts, bags->count, all);
   if (bags->count == 0) bags->starts[0] = 0; /* what is in no bag is left out */
-  return status == WK_OK ? wk_indices_check(indices, rows, false) : status;
+  return status == WK_OK && rows >= 0 ? wk_indices_check(indices, rows, false) : status;
 }
 
 void wk_bags_free(wk_bags *bags) {

@@ -18,8 +18,8 @@ typedef struct wk_bags {
   int64_t *copy;   /* of the indices, where they do not lie row by row; or NULL */
 } wk_bags;
 
-/* Raises errors of offsets out of order and of indices that are not rows of the table. Offsets
- * without data are absent. wk_bags_free in any case. */
+/* Raises errors of offsets out of order and of indices that are not among the table's `rows` (-1:
+ * they are not looked at). Offsets without data are absent. wk_bags_free in any case. */
 wk_status wk_bags_make(wk_bags *bags, const wk_operand *indices, const wk_operand *offsets,
                        bool include_last, int64_t rows);
 void wk_bags_free(wk_bags *bags);

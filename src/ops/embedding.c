@@ -171,7 +171,7 @@ static wk_status flatten(wk_tensor *indices, wk_tensor *offsets, wk_tensor *weig
   flat->indices = wk_slice(wk_reshape(indices, WK_SHAPE(-1)), 0, 0, used);
   flat->weights = weights ? wk_slice(wk_reshape(weights, WK_SHAPE(-1)), 0, 0, used) : NULL;
   if (padding < 0 || wk_failed()) return wk_error_status();
-  wk_tensor *kept = wk_nonzero(wk_not_equal(flat->indices, wk_scalar((double)padding)));
+  wk_tensor *kept = wk_nonzero(wk_not_equal(flat->indices, wk_scalar(padding)));
   kept = wk_reshape(kept, WK_SHAPE(-1));
   flat->indices = wk_index_select(flat->indices, kept, 0);
   flat->bags = wk_index_select(flat->bags, kept, 0);
@@ -339,15 +339,18 @@ wk_status wk_vjp_embedding_bag_max(wk_vjp *vjp) {
   const wk_layout *weight = &vjp->input_layouts[0];
   wk_tensor *chosen = vjp->outputs[1], *g = vjp->output_gradients[0];
   if (!g) return WK_OK;
-  g = wk_where(wk_less(chosen, wk_scalar(0)), wk_scalar(0), g);
-  chosen = wk_maximum(chosen, wk_scalar(0));
-  if (weight->dims[0] == 0) return WK_OK;
+  wk_tensor *none = wk_less(chosen, wk_scalar(0));
+  const int64_t rows = weight->dims[0];
+  if (rows == 0) return WK_OK;
   if (!gives_rows(a->sparse)) {
+    g = wk_where(none, wk_scalar(0), g);
+    chosen = wk_maximum(chosen, wk_scalar(0));
     vjp->input_gradients[0] = wk_scatter_add(wk_zeros_shaped(weight, g), chosen, g, 0);
     return wk_error_status();
   }
-  wk_row_numbers used;
-  if (wk_rows_number(chosen, weight->dims[0], -1, &used) != WK_OK) return wk_error_status();
-  const wk_layout table = table_of(weight, used.count);
+  wk_row_numbers used; /* what came from no row is left out, as a row behind all others */
+  chosen = wk_where(none, wk_scalar(rows), chosen);
+  if (wk_rows_number(chosen, rows + 1, rows, &used) != WK_OK) return wk_error_status();
+  const wk_layout table = table_of(weight, used.count + 1);
   return give_rows(vjp, &used, wk_scatter_add(wk_zeros_shaped(&table, g), used.numbers, g, 0));
 }

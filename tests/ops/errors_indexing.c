@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <wick/autograd.h>
+
 #include "errors.h"
 
 static wk_tensor *slice_of_a_number(void) { return wk_slice(NUMBER, 0, 0, 1); }
@@ -87,6 +89,17 @@ static wk_tensor *embedding_index(void) { return wk_embedding(F32(3, 2), I64(-1,
 static wk_tensor *embedding_rank(void) { return wk_embedding(F32(3), I64(0, 4)); }
 static wk_tensor *embedding_padding(void) {
   return wk_embedding(F32(3, 2), I64(0, 4), .has_padding = true, .padding_index = 3);
+}
+static wk_tensor *embedding_norm(void) {
+  wk_tensor *w = F32(3, 2);
+  wk_tensor_set_requires_gradient(w, true);
+  return wk_embedding(wk_negative(w), I64(1, 1), .max_norm = 1);
+}
+static wk_tensor *embedding_bag_last(void) {
+  return wk_embedding_bag(F32(3, 2), I64(0, 2), .offsets = I64(0, 0), .include_last_offset = true);
+}
+static wk_tensor *embedding_bag_index(void) {
+  return wk_embedding_bag(F32(3, 2), I64(-1, 4), .offsets = I64(0, 1));
 }
 static wk_tensor *embedding_bag_offsets(void) {
   return wk_embedding_bag(F32(3, 2), I64(0, 4), .offsets = I64(1, 2));
@@ -193,6 +206,9 @@ static const wrong_call calls[] = {
      {"index -1 at [0]", "0 .. 2"}},
     {"embedding rank", embedding_rank, WK_ERROR_SHAPE, "embedding", {"[rows, width]"}},
     {"embedding padding", embedding_padding, WK_ERROR_INDEX, "embedding", {"padding_index 3"}},
+    {"embedding norm", embedding_norm, WK_ERROR_STATE, "embedding", {"in place", "negative"}},
+    {"embedding_bag last", embedding_bag_last, WK_ERROR_SHAPE, "embedding_bag", {"[bags + 1]"}},
+    {"embedding_bag index", embedding_bag_index, WK_ERROR_INDEX, "embedding_bag", {"-1"}},
     {"embedding_bag offsets",
      embedding_bag_offsets,
      WK_ERROR_INDEX,

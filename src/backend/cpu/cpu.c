@@ -14,6 +14,7 @@ const char *wk_cpu_refuse_unless_float(const wk_kernel_call *call) {
   { op, "cpu:" #function, false, wk_cpu_refuse_unless_float, wk_cpu_run_##function }
 
 const wk_kernel wk_cpu_kernels[] = {
+    {WK_OP_PUT_ROWS_UPDATE, "cpu:put_rows_update", false, NULL, wk_cpu_run_put_rows},
     {WK_EVERY_POINTWISE, "cpu:pointwise", true, wk_cpu_pointwise_refuse, wk_cpu_pointwise_run},
     {WK_OP_MATMUL, "cpu:matmul", true, wk_cpu_refuse_unless_float, wk_cpu_run_matmul},
     FLOATS(WK_OP_CONV2D, conv2d),
@@ -90,8 +91,8 @@ const wk_kernel wk_cpu_kernels[] = {
     {WK_OP_EMBEDDING, "cpu:embedding", false, NULL, wk_cpu_run_embedding},
     FLOATS(WK_OP_EMBEDDING_BAG, embedding_bag),
     FLOATS(WK_OP_EMBEDDING_BAG_GRADIENT, embedding_bag_gradient),
-    FLOATS(WK_OP_EMBEDDING_BAG_MAX, embedding_bag_max),
-    {WK_OP_PUT_ROWS_UPDATE, "cpu:put_rows_update", false, NULL, wk_cpu_run_put_rows},
+    {WK_OP_EMBEDDING_BAG_MAX, "cpu:embedding_bag_max", false, wk_cpu_refuse_embedding_bag_max,
+     wk_cpu_run_embedding_bag_max},
     {WK_OP_CONCATENATE, "cpu:concatenate", true, NULL, wk_cpu_run_concatenate},
     {WK_OP_PAD, "cpu:pad", true, wk_cpu_refuse_pad, wk_cpu_run_pad},
     {WK_OP_CAST, "cpu:cast", false, NULL, wk_cpu_run_cast},

@@ -88,6 +88,7 @@ wk_status wk_cpu_run_index_reduce(const wk_kernel_call *call);
 wk_status wk_cpu_run_embedding(const wk_kernel_call *call);
 wk_status wk_cpu_run_embedding_bag(const wk_kernel_call *call);
 wk_status wk_cpu_run_embedding_bag_gradient(const wk_kernel_call *call);
+const char *wk_cpu_refuse_embedding_bag_max(const wk_kernel_call *call);
 wk_status wk_cpu_run_embedding_bag_max(const wk_kernel_call *call);
 wk_status wk_cpu_run_put_rows(const wk_kernel_call *call);
 wk_status wk_cpu_run_concatenate(const wk_kernel_call *call);

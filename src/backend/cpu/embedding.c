@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bags of rows of a table. Bags are shared among threads, and rows of a gradient, which each thread
  * adds up in the order of the indices: the bits do not depend on the number of threads. */
+#include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "backend/cpu/cpu.h"
@@ -25,6 +27,8 @@ typedef struct bag_run {
   const char *weights; /* of rows in their bags; or NULL: 1 */
   char *y;
   int64_t *chosen;
+  int64_t rows;       /* of the table */
+  atomic_bool failed; /* an index is not one of them */
 } bag_run;
 
 static wk_status prepare(bag_run *r, const wk_kernel_call *call, int64_t rows, bool include_last) {
@@ -70,8 +74,20 @@ static void add_listed(const bag_run *r, const wk_isa_resample *isa, int64_t bag
   if (r->mean) isa->add(0, 0, list, NULL, r->width, r->x, (double)bag_size(r, bag), y);
 }
 
+/* Whether all in the bags are rows of the table. */
+static bool are_rows(const bag_run *r, int64_t begin, int64_t end) {
+  uint64_t most = 0;
+  for (int64_t i = r->bags.starts[begin]; i < r->bags.starts[end]; i++)
+    most = (uint64_t)r->bags.index[i] > most ? (uint64_t)r->bags.index[i] : most;
+  return most < (uint64_t)r->rows || r->bags.starts[begin] == r->bags.starts[end];
+}
+
 static void sum_range(void *context, int64_t begin, int64_t end) {
-  const bag_run *r = context;
+  bag_run *r = context;
+  if (!are_rows(r, begin, end)) {
+    r->failed = true;
+    return;
+  }
   const wk_isa_resample *isa = wk_cpu_isa_get()->resample[r->is_double ? WK_ISA_F64 : WK_ISA_F32];
   const int64_t last = r->bags.starts[r->bags.count];
   memset(r->y + (size_t)(begin * r->width) * r->size, 0,
@@ -93,9 +109,10 @@ wk_status wk_cpu_run_embedding_bag(const wk_kernel_call *call) {
   bag_run r = {.padding = a->has_padding ? a->padding_index : -1,
                .mean = a->mode == WK_BAG_MODE_MEAN,
                .weights = call->inputs[3].data};
-  const wk_status status =
-      prepare(&r, call, call->inputs[0].layout.dims[0], a->include_last_offset);
+  r.rows = call->inputs[0].layout.dims[0];
+  wk_status status = prepare(&r, call, -1, a->include_last_offset);
   if (status == WK_OK) wk_parallel_for(r.bags.count, block_of(&r), sum_range, &r);
+  if (r.failed) status = wk_indices_check(&call->inputs[1], r.rows, false);
   wk_bags_free(&r.bags);
   return status;
 }
@@ -159,48 +176,65 @@ wk_status wk_cpu_run_embedding_bag_gradient(const wk_kernel_call *call) {
 
 /* ---- the largest ---- */
 
-#define TAKE_LARGER(type)                                                                          \
+#define COLUMNS 64 /* at a time */
+
+/* What is larger than the largest so far, or the first NaN, with its place; these are as wide as the
+ * elements, and nothing is read twice, so that compilers make vectors of the loop. */
+#define DEFINE_TAKE_LARGER(name, type, integer)                                                    \
+  static void name(const type *restrict in, integer at, type *restrict most,                       \
+                   integer *restrict place) {                                                      \
+    for (int k = 0; k < COLUMNS; k++) {                                                            \
+      const type a = in[k], b = most[k];                                                           \
+      const integer stays = (a <= b ? 1 : 0) | (b != b ? 1 : 0);                                   \
+      most[k] = stays ? b : a;                                                                     \
+      place[k] = stays ? place[k] : at;                                                            \
+    }                                                                                              \
+  }
+DEFINE_TAKE_LARGER(take_larger_f32, float, int32_t)
+DEFINE_TAKE_LARGER(take_larger_f64, double, int64_t)
+
+/* Columns first .. first + count - 1 of one bag. */
+#define FIND_LARGEST(type, integer, take_larger)                                                   \
   do {                                                                                             \
-    type *most = (type *)(void *)y;                                                                \
-    const type *in = (const type *)(const void *)x;                                                \
-    for (int64_t k = 0; k < width; k++) {                                                          \
-      const bool larger = (in[k] > most[k]) | ((in[k] != in[k]) & (most[k] == most[k]));           \
-      most[k] = larger ? in[k] : most[k];                                                          \
-      chosen[k] = larger ? row : chosen[k];                                                        \
+    type most[COLUMNS], in[COLUMNS] = {0}, *out = (type *)(void *)r->y + bag * r->width + first;   \
+    integer place[COLUMNS];                                                                        \
+    int64_t start = 0; /* it is chosen if all are the least there is */                            \
+    while (start < size && index[start] == r->padding) start++;                                    \
+    for (int k = 0; k < COLUMNS; k++)                                                              \
+      most[k] = (type)-INFINITY, place[k] = start < size ? (integer)start : -1;                    \
+    for (int64_t i = start; i < size; i++) {                                                       \
+      if (index[i] == r->padding) continue;                                                        \
+      memcpy(in, r->x + (size_t)(index[i] * r->width + first) * sizeof(type),                      \
+             (size_t)count * sizeof(type));                                                        \
+      take_larger(in, (integer)i, most, place);                                                    \
+    }                                                                                              \
+    for (int64_t k = 0; k < count; k++) {                                                          \
+      out[k] = place[k] < 0 ? 0 : most[k];                                                         \
+      chosen[k] = place[k] < 0 ? -1 : index[place[k]];                                             \
     }                                                                                              \
   } while (0)
 
-static void take_larger(bool is_double, const char *x, int64_t row, int64_t width, char *y,
-                        int64_t *chosen) {
-  if (is_double)
-    TAKE_LARGER(double);
+static void find_largest(const bag_run *r, int64_t bag, int64_t first) {
+  const int64_t *index = r->bags.index + r->bags.starts[bag];
+  const int64_t size = r->bags.starts[bag + 1] - r->bags.starts[bag];
+  const int64_t left = r->width - first, count = left < COLUMNS ? left : COLUMNS;
+  int64_t *chosen = r->chosen + bag * r->width + first;
+  if (r->is_double)
+    FIND_LARGEST(double, int64_t, take_larger_f64);
   else
-    TAKE_LARGER(float);
+    FIND_LARGEST(float, int32_t, take_larger_f32);
 }
 
 static void find_range(void *context, int64_t begin, int64_t end) {
   const bag_run *r = context;
-  const size_t bytes = (size_t)r->width * r->size;
-  for (int64_t bag = begin; bag < end; bag++) {
-    char *y = r->y + (size_t)bag * bytes;
-    int64_t *chosen = r->chosen + bag * r->width;
-    bool found = false;
-    for (int64_t i = r->bags.starts[bag]; i < r->bags.starts[bag + 1]; i++) {
-      const int64_t row = r->bags.index[i];
-      if (row == r->padding) continue;
-      const char *x = r->x + (size_t)row * bytes;
-      if (found) {
-        take_larger(r->is_double, x, row, r->width, y, chosen);
-        continue;
-      }
-      memcpy(y, x, bytes);
-      for (int64_t k = 0; k < r->width; k++) chosen[k] = row;
-      found = true;
-    }
-    if (found) continue;
-    memset(y, 0, bytes);
-    for (int64_t k = 0; k < r->width; k++) chosen[k] = -1;
-  }
+  for (int64_t bag = begin; bag < end; bag++)
+    for (int64_t first = 0; first < r->width; first += COLUMNS) find_largest(r, bag, first);
+}
+
+/* Places in a bag of f32 are numbers of 32 bits. */
+const char *wk_cpu_refuse_embedding_bag_max(const wk_kernel_call *call) {
+  const bool many = wk_layout_count(&call->inputs[1].layout) > INT32_MAX;
+  return many ? "too many indices" : wk_cpu_refuse_unless_float(call);
 }
 
 wk_status wk_cpu_run_embedding_bag_max(const wk_kernel_call *call) {

@@ -8,6 +8,7 @@
   { WK_OP_##OP, "reference:" #name, true, NULL, wk_reference_run_##name }
 
 const wk_kernel wk_reference_kernels[] = {
+    ROW(PUT_ROWS_UPDATE, put_rows_update),
     {WK_EVERY_POINTWISE, "reference:pointwise", true, NULL, wk_reference_run_pointwise},
     ROW(FULL, creation),
     ROW(ARANGE, creation),
@@ -91,7 +92,6 @@ const wk_kernel wk_reference_kernels[] = {
     ROW(EMBEDDING_BAG, embedding_bag),
     ROW(EMBEDDING_BAG_GRADIENT, embedding_bag_gradient),
     ROW(EMBEDDING_BAG_MAX, embedding_bag_max),
-    ROW(PUT_ROWS_UPDATE, put_rows_update),
     ROW(MAX_POOL2D, max_pool2d),
     ROW(MAX_POOL2D_GRADIENT, max_pool2d_gradient),
     ROW(MAX_POOL2D_PICK, max_pool2d_pick),

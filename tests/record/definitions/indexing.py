@@ -111,7 +111,8 @@ def select_scatter(a, x, source):
 def embedding_bag(a, weight, indices, offsets=None, sample_weights=None):
     padding = a["padding_index"] if a.get("has_padding") else None
     return F.embedding_bag(indices, weight, offsets, mode=a.get("mode", "mean"), per_sample_weights=sample_weights,
-                           padding_idx=padding)
+                           padding_idx=padding, include_last_offset=a.get("include_last_offset", False),
+                           max_norm=a.get("max_norm"), norm_type=a.get("norm_type", 2.0))
 
 
 def segments(function):
@@ -150,7 +151,8 @@ OPS = {
     "scatter_nd_update": scatter_nd_update,
     "nonzero": lambda a, x: torch.nonzero(x), "masked_select": lambda a, x, mask: torch.masked_select(x, mask),
     "masked_scatter": lambda a, x, mask, source: torch.masked_scatter(x, mask, source),
-    "embedding": lambda a, weight, indices: F.embedding(indices, weight), "embedding_bag": embedding_bag,
+    "embedding": lambda a, weight, indices: F.embedding(
+        indices, weight, max_norm=a.get("max_norm"), norm_type=a.get("norm_type", 2.0)), "embedding_bag": embedding_bag,
     "segment_sum": segments(lambda r: r.sum(0)), "segment_mean": segments(lambda r: r.mean(0)),
     "segment_max": segments(lambda r: r.amax(0)), "segment_min": segments(lambda r: r.amin(0)),
     "segment_product": segments(lambda r: r.prod(0)),
