@@ -100,8 +100,8 @@ typedef struct wk_capture {
 /* Adds what wants a gradient among the inputs of something that is run, if that is noted. */
 wk_status wk_capture_inputs(wk_tensor *const *inputs, int count);
 
-/* Adds to a leaf's gradient in memory, or begins it: a tensor like the leaf, or values of some rows,
- * ascending and each once, which it keeps as such while nothing else is added. */
+/* Adds to a leaf's gradient in memory, or begins it: a tensor like the leaf, or values of some
+ * rows, ascending and each once, which it keeps as such while nothing else is added. */
 wk_status wk_leaf_add(wk_tensor *leaf, wk_tensor *g);
 wk_status wk_leaf_add_rows(wk_tensor *leaf, wk_tensor *rows, wk_tensor *values);
 

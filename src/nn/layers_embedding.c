@@ -56,6 +56,5 @@ wk_tensor *wk_layer_forward_embedding_bag(wk_module *self, wk_tensor *x) {
   }
   return wk_embedding_bag(wk_module_parameter(self, "weight"), x, .mode = a->mode,
                           .has_padding = a->has_padding, .padding_index = a->padding_index,
-                          .sparse = a->sparse, .max_norm = a->max_norm,
-                          .norm_type = a->norm_type);
+                          .sparse = a->sparse, .max_norm = a->max_norm, .norm_type = a->norm_type);
 }

@@ -199,8 +199,8 @@ wk_status wk_infer_embedding_bag(wk_call *call) {
   const wk_layout *weight = &call->inputs[0]->layout;
   wk_status status = check_weight(weight, a->has_padding, a->padding_index);
   if (status == WK_OK) status = check_sample_weights(call, a->mode);
-  const int64_t count = wk_bag_count(&call->inputs[1]->layout, layout_of(call->inputs[2]),
-                                     a->include_last_offset);
+  const int64_t count =
+      wk_bag_count(&call->inputs[1]->layout, layout_of(call->inputs[2]), a->include_last_offset);
   if (status != WK_OK || count < 0) return wk_error_status();
   return wk_infer_output(call, weight->dtype, 2, (const int64_t[2]){count, weight->dims[1]});
 }
@@ -249,13 +249,14 @@ static wk_tensor *from_rows(const wk_call *call, const wk_embedding_bag_argument
 wk_status wk_composite_embedding_bag(wk_call *call) {
   const wk_embedding_bag_arguments *a = call->arguments;
   if (a->max_norm != 0) {
-    const wk_status status = renormalise(call->inputs[0], call->inputs[1], a->max_norm, a->norm_type);
+    const wk_status status =
+        renormalise(call->inputs[0], call->inputs[1], a->max_norm, a->norm_type);
     if (status != WK_OK) return status;
-    call->outputs[0] = wk_embedding_bag(
-        call->inputs[0], call->inputs[1], .offsets = call->inputs[2],
-        .sample_weights = call->inputs[3], .mode = a->mode, .has_padding = a->has_padding,
-        .padding_index = a->padding_index, .include_last_offset = a->include_last_offset,
-        .sparse = a->sparse);
+    call->outputs[0] =
+        wk_embedding_bag(call->inputs[0], call->inputs[1], .offsets = call->inputs[2],
+                         .sample_weights = call->inputs[3], .mode = a->mode,
+                         .has_padding = a->has_padding, .padding_index = a->padding_index,
+                         .include_last_offset = a->include_last_offset, .sparse = a->sparse);
   } else if (a->mode == WK_BAG_MODE_MAX && !call->inputs[3] && is_wide(call->inputs[0])) {
     call->outputs[0] = largest(call, a);
   } else {
@@ -275,11 +276,11 @@ wk_status wk_vjp_embedding_bag(wk_vjp *vjp) {
     padding = used.count;
     rows = used.count + 1;
   }
-  wk_tensor *gradient = wk_embedding_bag_gradient(
-      vjp->output_gradients[0], used.numbers, .offsets = vjp->inputs[2],
-      .sample_weights = vjp->inputs[3], .rows = rows, .mode = a->mode,
-      .has_padding = a->has_padding, .padding_index = padding,
-      .include_last_offset = a->include_last_offset);
+  wk_tensor *gradient =
+      wk_embedding_bag_gradient(vjp->output_gradients[0], used.numbers, .offsets = vjp->inputs[2],
+                                .sample_weights = vjp->inputs[3], .rows = rows, .mode = a->mode,
+                                .has_padding = a->has_padding, .padding_index = padding,
+                                .include_last_offset = a->include_last_offset);
   if (sparse) return give_rows(vjp, &used, gradient);
   vjp->input_gradients[0] = gradient;
   return wk_error_status();
@@ -290,8 +291,8 @@ wk_status wk_vjp_embedding_bag(wk_vjp *vjp) {
 wk_status wk_infer_embedding_bag_gradient(wk_call *call) {
   const wk_embedding_bag_gradient_arguments *a = call->arguments;
   const wk_layout *g = &call->inputs[0]->layout;
-  const int64_t count = wk_bag_count(&call->inputs[1]->layout, layout_of(call->inputs[2]),
-                                     a->include_last_offset);
+  const int64_t count =
+      wk_bag_count(&call->inputs[1]->layout, layout_of(call->inputs[2]), a->include_last_offset);
   if (count < 0) return wk_error_status();
   if (g->rank != 2 || g->dims[0] != count)
     return wk_fail(WK_ERROR_SHAPE, "g must be [bags, width]");
@@ -325,8 +326,8 @@ wk_status wk_infer_embedding_bag_max(wk_call *call) {
   const wk_embedding_bag_max_arguments *a = call->arguments;
   const wk_layout *weight = &call->inputs[0]->layout;
   const wk_status status = check_weight(weight, a->has_padding, a->padding_index);
-  const int64_t count = wk_bag_count(&call->inputs[1]->layout, layout_of(call->inputs[2]),
-                                     a->include_last_offset);
+  const int64_t count =
+      wk_bag_count(&call->inputs[1]->layout, layout_of(call->inputs[2]), a->include_last_offset);
   if (status != WK_OK || count < 0) return wk_error_status();
   const int64_t dims[2] = {count, weight->dims[1]};
   wk_infer_output_at(call, 0, weight->dtype, 2, dims);

@@ -44,10 +44,10 @@ static wk_status number(used_rows *u, int64_t *values, const wk_layout *layout, 
   list(u, rows);
   for (int64_t i = 0; i < count; i++)
     values[i] = values[i] == left_out ? u->count : place_of(u, values[i]);
-  *result = (wk_row_numbers){
-      .count = u->count,
-      .rows = wk_tensor_from_data(WK_SHAPE(u->count), WK_I64, rows, device),
-      .numbers = wk_tensor_from_data(wk_layout_shape(layout), WK_I64, values, device)};
+  *result = (wk_row_numbers){.count = u->count,
+                             .rows = wk_tensor_from_data(WK_SHAPE(u->count), WK_I64, rows, device),
+                             .numbers = wk_tensor_from_data(wk_layout_shape(layout), WK_I64, values,
+                                                            device)};
   wk_deallocate(rows);
   return wk_error_status();
 }

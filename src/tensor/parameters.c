@@ -131,8 +131,8 @@ static wk_chunk *find_chunk(wk_parameters *set, const wk_tensor *tensor) {
   if (!wk_grow(&set->chunks, &set->chunk_capacity, set->chunk_count, sizeof *set->chunks))
     return NULL;
   wk_chunk *chunk = &set->chunks[set->chunk_count++];
-  *chunk = (wk_chunk){
-      .device = device, .dtype = tensor->layout.dtype, .row_sparse = tensor->row_sparse};
+  *chunk =
+      (wk_chunk){.device = device, .dtype = tensor->layout.dtype, .row_sparse = tensor->row_sparse};
   return chunk;
 }
 

@@ -4,8 +4,8 @@
 
 /* Parameter sets: the segment table over 64-byte-aligned chunks of design.md section 3. There is a
  * chunk per (device, dtype), and another for tables with row-sparse gradients; each parameter is
- * one segment of one chunk; gradients live in a second chunk of the same shape, made at first need. An optimizer makes further chunks like it for its
- * slots and passes over runs of segments. */
+ * one segment of one chunk; gradients live in a second chunk of the same shape, made at first need.
+ * An optimizer makes further chunks like it for its slots and passes over runs of segments. */
 
 #include "tensor/tensor.h"
 

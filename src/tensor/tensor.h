@@ -58,13 +58,13 @@ typedef struct wk_hooks {
 
 /* The gradient of a leaf: a tensor that requires one and was not made by a recorded op. */
 typedef struct wk_leaf {
-  struct wk_tensor *gradient; /* owned; NULL until the first backward */
-  bool valid;                 /* false: the next backward overwrites */
-  struct wk_tensor *rows;     /* if not NULL, the gradient is zero but for these rows, i64 [n], */
+  struct wk_tensor *gradient;   /* owned; NULL until the first backward */
+  bool valid;                   /* false: the next backward overwrites */
+  struct wk_tensor *rows;       /* if not NULL, the gradient is zero but for these rows, i64 [n], */
   struct wk_tensor *row_values; /* which it is [n, ...] of, and not what is in `gradient`; owned */
-  struct wk_parameters *set;  /* where its gradient's memory is, or NULL: on its own */
-  size_t segment;             /* its place in the set */
-  wk_hooks *hooks;            /* or NULL */
+  struct wk_parameters *set;    /* where its gradient's memory is, or NULL: on its own */
+  size_t segment;               /* its place in the set */
+  wk_hooks *hooks;              /* or NULL */
 } wk_leaf;
 
 struct wk_tensor {

@@ -137,8 +137,8 @@ static void test_adam_is_lazy(void **state) {
 /* ---- where rows become a gradient like the table ---- */
 
 static wk_tensor *leaf(void) {
-  wk_tensor *x = wk_add(wk_reshape(wk_arange(SIZE, .dtype = WK_F32), WK_SHAPE(ROWS, WIDTH)),
-                        wk_scalar(1));
+  wk_tensor *x =
+      wk_add(wk_reshape(wk_arange(SIZE, .dtype = WK_F32), WK_SHAPE(ROWS, WIDTH)), wk_scalar(1));
   wk_tensor_set_requires_gradient(x, true);
   return x;
 }
@@ -173,9 +173,10 @@ static void test_bags_give_rows(void **state) {
     wk_tensor *w[2] = {leaf(), leaf()};
     float x[SIZE], y[SIZE];
     for (int i = 0; i < 2; i++)
-      wk_backward(wk_sum(wk_square(wk_embedding_bag(
-          w[i], NUMBERS(3, 1, 3, 4, 8), .offsets = NUMBERS(0, 0, 3), .mode = (wk_bag_mode)mode,
-          .has_padding = true, .padding_index = 4, .sparse = i == 1))));
+      wk_backward(wk_sum(
+          wk_square(wk_embedding_bag(w[i], NUMBERS(3, 1, 3, 4, 8), .offsets = NUMBERS(0, 0, 3),
+                                     .mode = (wk_bag_mode)mode, .has_padding = true,
+                                     .padding_index = 4, .sparse = i == 1))));
     assert_int_equal(wk_tensor_count(wk_tensor_row_gradient(w[1]).rows), mode == 2 ? 2 : 3);
     read_all(wk_tensor_gradient(w[0]), x), read_all(wk_tensor_gradient(w[1]), y);
     assert_memory_equal(x, y, sizeof x);
@@ -190,8 +191,8 @@ static void test_last_offsets(void **state) {
     wk_tensor *w = leaf(), *v = leaf();
     wk_tensor *y = wk_embedding_bag(w, NUMBERS(3, 1, 2, 8), .offsets = NUMBERS(0, 2, 3),
                                     .mode = (wk_bag_mode)mode, .include_last_offset = true);
-    wk_tensor *z = wk_embedding_bag(v, NUMBERS(3, 1, 2), .offsets = NUMBERS(0, 2),
-                                    .mode = (wk_bag_mode)mode);
+    wk_tensor *z =
+        wk_embedding_bag(v, NUMBERS(3, 1, 2), .offsets = NUMBERS(0, 2), .mode = (wk_bag_mode)mode);
     float a[2 * WIDTH], b[2 * WIDTH], x[SIZE], x2[SIZE];
     wk_tensor_read(y, a, sizeof a), wk_tensor_read(z, b, sizeof b);
     assert_no_error();
@@ -208,8 +209,8 @@ static void test_a_step_takes_little_memory(void **state) {
   (void)state;
   enum { LARGE = 1000000, FEATURES = 64 };
   const size_t table_size = (size_t)LARGE * FEATURES * sizeof(float);
-  wk_module *network = wk_sequential(wk_embedding_layer(LARGE, FEATURES, .sparse = true),
-                                     wk_linear_layer(4));
+  wk_module *network =
+      wk_sequential(wk_embedding_layer(LARGE, FEATURES, .sparse = true), wk_linear_layer(4));
   wk_module_build_for(network, WK_SCALAR, WK_I64, NULL);
   wk_optimizer *sgd = wk_sgd_create(network, .learning_rate = 0.1);
   wk_memory_statistics before = {.struct_size = sizeof before}, after = before;
@@ -247,7 +248,8 @@ static void test_norms_of_rows(void **state) {
   assert_memory_equal(before, after, 3 * WIDTH * sizeof *before);
   assert_memory_equal(before + 6 * WIDTH, after + 6 * WIDTH, 3 * WIDTH * sizeof *before);
   const float factor = after[3 * WIDTH] / before[3 * WIDTH];
-  assert_true(factor < 0.2f && fabsf(after[3 * WIDTH + 1] - factor * before[3 * WIDTH + 1]) < 1e-5f);
+  assert_true(factor < 0.2f &&
+              fabsf(after[3 * WIDTH + 1] - factor * before[3 * WIDTH + 1]) < 1e-5f);
   wk_tensor *kept = wk_sum(wk_square(w)); /* needs the values as they are */
   wk_embedding(w, NUMBERS(8), .max_norm = 5);
   assert_int_equal(wk_backward(kept), WK_ERROR_STATE);

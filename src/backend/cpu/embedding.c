@@ -66,7 +66,8 @@ static void add_listed(const bag_run *r, const wk_isa_resample *isa, int64_t bag
       if (r->bags.index[i] == r->padding) continue;
       list[count] = r->bags.index[i];
       if (r->weights)
-        memcpy((char *)weights + (size_t)count * r->size, r->weights + (size_t)i * r->size, r->size);
+        memcpy((char *)weights + (size_t)count * r->size, r->weights + (size_t)i * r->size,
+               r->size);
       count++;
     }
     isa->add(count, count, list, r->weights ? weights : NULL, r->width, r->x, 1, y);
@@ -178,16 +179,20 @@ wk_status wk_cpu_run_embedding_bag_gradient(const wk_kernel_call *call) {
 
 #define COLUMNS 64 /* at a time */
 
-/* What is larger than the largest so far, or the first NaN, with its place; these are as wide as the
- * elements, and nothing is read twice, so that compilers make vectors of the loop. */
+/* What is larger than the largest so far, or the first NaN, with its place. In vectors of any
+ * processor by hand: compilers make branches of the loop over elements. */
 #define DEFINE_TAKE_LARGER(name, type, integer)                                                    \
-  static void name(const type *restrict in, integer at, type *restrict most,                       \
-                   integer *restrict place) {                                                      \
-    for (int k = 0; k < COLUMNS; k++) {                                                            \
-      const type a = in[k], b = most[k];                                                           \
-      const integer stays = (a <= b ? 1 : 0) | (b != b ? 1 : 0);                                   \
-      most[k] = stays ? b : a;                                                                     \
-      place[k] = stays ? place[k] : at;                                                            \
+  typedef type name##_vector __attribute__((vector_size(16), aligned(sizeof(type)), may_alias));   \
+  typedef integer name##_mask __attribute__((vector_size(16), aligned(sizeof(type)), may_alias));  \
+  static void name(const type *in, integer at, type *most, integer *place) {                       \
+    const name##_mask here = (name##_mask){0} + at;                                                \
+    for (int k = 0; k < COLUMNS; k += (int)(16 / sizeof(type))) {                                  \
+      const name##_vector a = *(const name##_vector *)(in + k);                                    \
+      const name##_vector b = *(const name##_vector *)(most + k);                                  \
+      const name##_mask takes = (name##_mask) ~(a <= b) & (name##_mask)(b == b);                   \
+      name##_mask *to = (name##_mask *)(place + k);                                                \
+      *to = (*to & ~takes) | (here & takes);                                                       \
+      *(name##_mask *)(most + k) = ((name##_mask)b & ~takes) | ((name##_mask)a & takes);           \
     }                                                                                              \
   }
 DEFINE_TAKE_LARGER(take_larger_f32, float, int32_t)
@@ -204,9 +209,9 @@ DEFINE_TAKE_LARGER(take_larger_f64, double, int64_t)
       most[k] = (type)-INFINITY, place[k] = start < size ? (integer)start : -1;                    \
     for (int64_t i = start; i < size; i++) {                                                       \
       if (index[i] == r->padding) continue;                                                        \
-      memcpy(in, r->x + (size_t)(index[i] * r->width + first) * sizeof(type),                      \
-             (size_t)count * sizeof(type));                                                        \
-      take_larger(in, (integer)i, most, place);                                                    \
+      const type *row = (const type *)(const void *)r->x + index[i] * r->width + first;            \
+      for (int64_t k = 0; k < count && count < COLUMNS; k++) in[k] = row[k];                       \
+      take_larger(count < COLUMNS ? in : row, (integer)i, most, place);                            \
     }                                                                                              \
     for (int64_t k = 0; k < count; k++) {                                                          \
       out[k] = place[k] < 0 ? 0 : most[k];                                                         \

@@ -110,6 +110,8 @@ def select_scatter(a, x, source):
 
 def embedding_bag(a, weight, indices, offsets=None, sample_weights=None):
     padding = a["padding_index"] if a.get("has_padding") else None
+    if a.get("include_last_offset"):  # in f64 PyTorch lets the last bag run to the end, unlike its manual
+        indices = indices[:int(offsets[-1])]
     return F.embedding_bag(indices, weight, offsets, mode=a.get("mode", "mean"), per_sample_weights=sample_weights,
                            padding_idx=padding, include_last_offset=a.get("include_last_offset", False),
                            max_norm=a.get("max_norm"), norm_type=a.get("norm_type", 2.0))
