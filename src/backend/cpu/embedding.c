@@ -198,6 +198,12 @@ wk_status wk_cpu_run_embedding_bag_gradient(const wk_kernel_call *call) {
 DEFINE_TAKE_LARGER(take_larger_f32, float, int32_t)
 DEFINE_TAKE_LARGER(take_larger_f64, double, int64_t)
 
+static void fetch_row(const bag_run *r, int64_t row) {
+  const size_t bytes = (size_t)r->width * r->size;
+  for (size_t at = 0; at < bytes && at < 512; at += 64)
+    __builtin_prefetch(r->x + (size_t)row * bytes + at);
+}
+
 /* Columns first .. first + count - 1 of one bag. */
 #define FIND_LARGEST(type, integer, take_larger)                                                   \
   do {                                                                                             \
@@ -208,6 +214,7 @@ DEFINE_TAKE_LARGER(take_larger_f64, double, int64_t)
     for (int k = 0; k < COLUMNS; k++)                                                              \
       most[k] = (type)-INFINITY, place[k] = start < size ? (integer)start : -1;                    \
     for (int64_t i = start; i < size; i++) {                                                       \
+      if (i + AHEAD < listed) fetch_row(r, index[i + AHEAD]);                                      \
       if (index[i] == r->padding) continue;                                                        \
       const type *row = (const type *)(const void *)r->x + index[i] * r->width + first;            \
       for (int64_t k = 0; k < count && count < COLUMNS; k++) in[k] = row[k];                       \
@@ -223,6 +230,7 @@ static void find_largest(const bag_run *r, int64_t bag, int64_t first) {
   const int64_t *index = r->bags.index + r->bags.starts[bag];
   const int64_t size = r->bags.starts[bag + 1] - r->bags.starts[bag];
   const int64_t left = r->width - first, count = left < COLUMNS ? left : COLUMNS;
+  const int64_t listed = first == 0 ? r->bags.starts[r->bags.count] - r->bags.starts[bag] : 0;
   int64_t *chosen = r->chosen + bag * r->width + first;
   if (r->is_double)
     FIND_LARGEST(double, int64_t, take_larger_f64);
