@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "ops/rows.h"
+#include "tensor/fields.h"
 #include "tensor/parameters.h"
 
 bool wk_set_gradients_recorded(bool recorded) {
@@ -53,6 +54,7 @@ static wk_status add_dense(wk_tensor *leaf, wk_tensor *g) {
   wk_tensor *gradient = wk_leaf_gradient(leaf);
   if (!gradient || !g) return wk_error_status();
   if (!wk_layout_is_contiguous(&g->layout)) g = wk_contiguous(g);
+  WK_NOTE_FIELD(leaf, leaf->leaf->valid);
   const wk_op *op = &wk_op_table[leaf->leaf->valid ? WK_OP_ADD_UPDATE : WK_OP_COPY_UPDATE];
   const wk_add_update_arguments arguments = {sizeof arguments, gradient, g};
   const wk_status status = wk_op_run(op, WK_HERE, &arguments, NULL);
@@ -128,6 +130,7 @@ wk_row_gradient wk_tensor_row_gradient(const wk_tensor *tensor) {
 
 void wk_tensor_clear_gradient(wk_tensor *tensor) {
   if (!tensor || !tensor->leaf) return;
+  WK_NOTE_FIELD(tensor, tensor->leaf->valid);
   tensor->leaf->valid = false;
   wk_leaf_forget_rows(tensor->leaf);
 }

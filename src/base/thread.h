@@ -20,6 +20,8 @@ typedef struct wk_thread {
   const wk_place *place_above;           /* ops/dispatch.h */
   const struct wk_dispatch_layer *const *layers; /* ops/dispatch.h */
   const char *module_path;               /* ops/dispatch.h: wk_current_module */
+  struct wk_tracer *tracing;             /* ops/trace.h */
+  struct wk_field_journal *fields_noted; /* tensor/fields.h */
   const struct wk_kernel *kernel_chosen; /* ops/kernel.h */
   struct wk_capture *capturing;          /* autograd/tape.h */
   struct wk_scope_stack {                /* tensor/scope.c */

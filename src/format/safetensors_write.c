@@ -175,6 +175,7 @@ static wk_status make_header(const wk_safetensors_writer *writer, const size_t *
 static wk_status write_values(wk_file_writer *out, const wk_tensor *tensor) {
   const size_t size = byte_count(tensor);
   if (size == 0) return WK_OK;
+  if (wk_tensor_check_values(tensor) != WK_OK) return wk_error_status();
   if (wk_tensor_device_of(tensor)->host_memory && wk_tensor_is_contiguous(tensor))
     return wk_file_write(out, wk_tensor_data(tensor), size);
   void *copy = wk_allocate(size);

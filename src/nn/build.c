@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "nn/module.h"
+#include "ops/trace.h"
 #include "tensor/parameters.h"
 
 /* Where parameters come from while this thread builds. */
@@ -205,6 +206,10 @@ wk_status wk_module_build_input(wk_module *root, const wk_model_input *input,
                                 wk_generator *generator, wk_parameter_maker make, void *context) {
   if (wk_failed()) return wk_error_pending;
   wk_status status = check_build(root, input);
+  if (status == WK_OK && wk_tracing) {
+    status = wk_fail(WK_ERROR_STATE, "a network cannot be built while a function is traced");
+    wk_error_add_hint("build it before the compiled function is called");
+  }
   if (status < 0) {
     wk_error_add_op("module_build");
     return status;

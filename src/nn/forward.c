@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "nn/module.h"
 #include "ops/dispatch.h"
+#include "tensor/fields.h"
 
 /* Errors of ops that a layer calls name the user's line, not the layer's. */
 static _Thread_local wk_place forward_place;
@@ -41,6 +42,7 @@ static void note_output(wk_module *module, const wk_tensor *y) {
 static wk_tensor *run(wk_module *module, wk_tensor *x) {
   wk_scope scope = wk_scope_open();
   wk_tensor *y = NULL;
+  WK_NOTE_FIELD(NULL, module->training);
   const bool first = module->state == WK_MODULE_BUILDING && !module->met;
   if (!first || build(module, x) == WK_OK) y = wk_tensor_retain(compute(module, x));
   if (y && module->state == WK_MODULE_BUILDING) note_output(module, y);

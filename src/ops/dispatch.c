@@ -12,6 +12,7 @@
 #include "ops/kernel.h"
 #include "ops/promote.h"
 #include "ops/records.gen.h"
+#include "ops/trace.h"
 
 /* ---- the kernel's end of dispatch ---- */
 
@@ -38,8 +39,7 @@ static wk_status draw_key(wk_call *call) {
   return wk_random_key_draw(key, wk_layout_count(&call->layouts[0]));
 }
 
-/* The device of the inputs; for ops without any, what the `device` attribute says. */
-static wk_device *call_device(const wk_call *call) {
+wk_device *wk_call_device(const wk_call *call) {
   for (int i = 0; i < call->input_count; i++) {
     if (call->inputs[i]) return wk_tensor_device_of(call->inputs[i]);
   }
@@ -57,6 +57,7 @@ static void begin_call(wk_call *call, const wk_op *op, wk_thread *thread, void *
   call->inputs = NULL, call->input_count = 0;
   call->arguments = arguments;
   call->view_offset = 0, call->view_of_copy = false;
+  call->late.run = NULL;
   for (int i = 0; i < WK_MAX_OUTPUTS; i++) call->outputs[i] = NULL;
 }
 
@@ -96,7 +97,7 @@ static wk_status check_writable(const wk_call *call) {
 static void mark_written(const wk_call *call) {
   for (int i = 0; i < call->input_count; i++) {
     if (wk_op_input_at(call->op, i)->written && call->inputs[i]) {
-      atomic_fetch_add(&call->inputs[i]->root->version, 1);
+      wk_tensor_mark_written(call->inputs[i]);
     }
   }
 }
@@ -124,7 +125,9 @@ static wk_status run_kernel(wk_call *call, wk_device *device, wk_operand *inputs
 }
 
 static wk_status execute_on_kernel(wk_call *call) {
-  wk_device *device = call_device(call);
+  wk_tracer *const tracer = call->thread->tracing;
+  if (tracer) return tracer->call(tracer, call);
+  wk_device *device = wk_call_device(call);
   bool nothing_to_do = call->op->output_count > 0;
   for (int i = 0; i < call->op->output_count; i++) {
     call->outputs[i] = wk_tensor_create(&call->layouts[i], device);
@@ -343,7 +346,7 @@ static bool is_recorded(const wk_call *call) {
 /* Whether a composite is to be run as what it stands for. */
 static bool is_taken_apart(const wk_call *call) {
   const wk_op *op = call->op;
-  if (!op->infer || !wk_kernel_exists(call_device(call), op->id)) return true;
+  if (!op->infer || !wk_kernel_exists(wk_call_device(call), op->id)) return true;
   if (op->is_native && !op->is_native(call)) return true;
   return !op->vjp && is_recorded(call);
 }
@@ -430,7 +433,8 @@ static int gather_inputs(const wk_op *op, const char *arguments, wk_tensor **few
   return count;
 }
 
-wk_status wk_op_run(const wk_op *op, wk_place here, const void *arguments, wk_tensor **outputs) {
+static wk_status run_op(const wk_op *op, wk_place here, const void *arguments, wk_late late,
+                        wk_tensor **outputs) {
   wk_thread *const thread = wk_thread_here();
   for (int i = 0; i < op->output_count; i++) outputs[i] = NULL;
   if (thread->error < 0) return thread->error;
@@ -439,6 +443,7 @@ wk_status wk_op_run(const wk_op *op, wk_place here, const void *arguments, wk_te
   wk_call call;
   begin_call(&call, op, thread, resolved);
   call.here = thread->place_above ? *thread->place_above : here;
+  call.late = late;
   wk_status status = wk_settings_resolve(&op->settings, op->name, arguments, resolved);
   if (status == WK_OK) {
     call.input_count = gather_inputs(op, resolved, few, &call.inputs);
@@ -463,6 +468,24 @@ wk_status wk_op_run(const wk_op *op, wk_place here, const void *arguments, wk_te
   for (int i = 0; i < op->output_count; i++) outputs[i] = call.outputs[i];
   return WK_OK;
 }
+
+wk_status wk_op_run(const wk_op *op, wk_place here, const void *arguments, wk_tensor **outputs) {
+  return run_op(op, here, arguments, (wk_late){.run = NULL}, outputs);
+}
+
+/* ---- while a function is traced ---- */
+
+wk_status wk_host_step(wk_late late) {
+  const wk_status status = wk_tracing ? wk_tracing->host(wk_tracing, late) : WK_OK;
+  if (status == WK_OK) late.run(late.object, late.detail, NULL);
+  return status;
+}
+
+wk_status wk_op_run_late(const wk_op *op, wk_place here, const void *arguments, wk_late late) {
+  return run_op(op, here, arguments, late, NULL);
+}
+
+/* ---- results in scopes, and calls by name ---- */
 
 wk_status wk_op_run_all_in_scope(const wk_op *op, wk_place here, const void *arguments,
                                  wk_tensor **results) {

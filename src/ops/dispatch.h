@@ -41,6 +41,9 @@ wk_tensor *wk_op_run_in_scope(const wk_op *op, wk_place here, const void *argume
  */
 size_t wk_call_describe_input(const wk_call *call, int index, char *buffer, size_t size);
 
+/* The device of a call's inputs; for ops without any, what the `device` attribute says. */
+wk_device *wk_call_device(const wk_call *call);
+
 /* The path of the module whose forward is running in this thread, interned, or NULL. nn/ sets it.
  */
 #define wk_current_module (wk_thread_here()->module_path)

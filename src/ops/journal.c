@@ -15,6 +15,14 @@ void wk_journal_open(wk_random_journal *journal, bool replays) {
 
 void wk_journal_close(wk_random_journal *journal) { innermost = journal->outer; }
 
+void wk_journal_undo(const wk_random_journal *journal) {
+  for (size_t i = journal->count; i-- > 0;) {
+    wk_generator *given = journal->entries[i].generator;
+    wk_generator *generator = given ? given : wk_generator_default();
+    generator->offset = journal->entries[i].offset;
+  }
+}
+
 void wk_journal_free(wk_random_journal *journal) {
   wk_deallocate(journal->entries);
   journal->entries = NULL;
@@ -37,9 +45,9 @@ static wk_status note(wk_random_journal *journal, const wk_journal_entry *entry)
   return WK_OK;
 }
 
-static wk_journal_entry draw(wk_generator *given, int64_t count) {
+wk_journal_entry wk_generator_draw(wk_generator *given, int64_t count) {
   wk_generator *generator = given ? given : wk_generator_default();
-  const wk_journal_entry entry = {generator->seed, generator->offset, count};
+  const wk_journal_entry entry = {generator->seed, generator->offset, count, given};
   generator->offset += (uint64_t)count;
   return entry;
 }
@@ -50,12 +58,12 @@ wk_status wk_random_key_draw(wk_random_key *key, int64_t count) {
   if (key->keyed) return WK_OK;
   wk_random_journal *source = innermost;
   while (source && !source->replays) source = source->outer;
-  wk_journal_entry entry = {0, 0, -1};
+  wk_journal_entry entry = {.count = -1};
   wk_status status = WK_OK;
   if (source)
     status = replay(source, count, &entry);
   else
-    entry = draw(key->generator, count);
+    entry = wk_generator_draw(key->generator, count);
   for (wk_random_journal *j = innermost; j != source && status == WK_OK; j = j->outer)
     status = note(j, &entry);
   if (status != WK_OK) return status;

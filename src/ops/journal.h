@@ -10,6 +10,7 @@
 typedef struct wk_journal_entry {
   uint64_t seed, offset;
   int64_t count;
+  wk_generator *generator; /* they are of; NULL: the thread's own */
 } wk_journal_entry;
 
 typedef struct wk_random_journal {
@@ -19,10 +20,14 @@ typedef struct wk_random_journal {
   bool replays;
 } wk_random_journal;
 
+/* Takes the next `count` numbers of a generator (NULL: the thread's own). */
+wk_journal_entry wk_generator_draw(wk_generator *generator, int64_t count);
+
 /* From here on the calling thread's random ops note their numbers, or, if it `replays`, take them
  * from the journal. Journals may lie in others. */
 void wk_journal_open(wk_random_journal *journal, bool replays);
 void wk_journal_close(wk_random_journal *journal);
+void wk_journal_undo(const wk_random_journal *journal); /* generators are as before they drew */
 void wk_journal_free(wk_random_journal *journal);
 
 #endif

@@ -88,6 +88,14 @@ typedef struct wk_random_key {
  * journal replays (journal.h; WK_ERROR_STATE if the journal has others next). */
 wk_status wk_random_key_draw(wk_random_key *key, int64_t count);
 
+/* Some work on the host that a traced function repeats at every call (trace.h): filling in an op's
+ * arguments from an object's fields, or, with `arguments` NULL, changing those fields. */
+typedef struct wk_late {
+  void (*run)(void *object, int64_t detail, void *arguments);
+  void *object;
+  int64_t detail;
+} wk_late;
+
 /* One call on its way through dispatch. */
 struct wk_call {
   const wk_op *op;
@@ -100,6 +108,7 @@ struct wk_call {
   int64_t view_offset;                /* and where the view begins in its input's root */
   bool view_of_copy;                  /* the strides do not allow a view: copy the input first */
   wk_tensor *outputs[WK_MAX_OUTPUTS]; /* owned references, once it has run */
+  wk_late late;                       /* fills in the arguments, if its run is not NULL */
 };
 
 /* What a gradient rule gets and gives. All tensors are borrowed; results belong to the scope that

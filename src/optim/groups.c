@@ -81,6 +81,7 @@ static wk_status add_rule(wk_optimizer *optimizer, const char *pattern, const ch
   }
   if (setting == optimizer->learning_rate) value /= wk_optimizer_setting(optimizer, setting);
   optimizer->rules[optimizer->rule_count++] = (wk_rule){kept, setting, value};
+  optimizer->version++;
   return WK_OK;
 }
 

@@ -9,8 +9,10 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "ops/op.h"
+#include "ops/records.gen.h"
+#include "ops/trace.h"
 #include "optim/clip.h"
+#include "tensor/fields.h"
 
 /* ---- making and freeing ---- */
 
@@ -138,6 +140,33 @@ static void release_views(wk_update *update) {
   for (int i = 0; i < WK_MAX_SLOTS; i++) wk_tensor_release(update->slots[i]);
 }
 
+static double gradient_limit(const wk_optimizer *optimizer) {
+  const double value = wk_optimizer_setting(optimizer, optimizer->clip_value);
+  return value > 0 ? value : (double)INFINITY;
+}
+
+/* What the step's settings and its number make of the arguments, where a compiled function takes
+ * the step again. Which slots there are decides which op it is, as it did then: any tensor will do. */
+static void fill_again(void *object, int64_t group, void *arguments) {
+  const wk_optimizer *optimizer = object;
+  alignas(16) char settings[WK_MAX_ARGUMENTS_SIZE];
+  wk_optimizer_group_settings(optimizer, (uint32_t)group, settings);
+  wk_update update = {.settings = settings,
+                      .step = (double)optimizer->step_count,
+                      .scale = 1,
+                      .limit = gradient_limit(optimizer)};
+  for (int i = 0; i < optimizer->type->slot_count; i++)
+    if (wk_optimizer_uses_slot(optimizer->type, i, settings))
+      update.slots[i] = optimizer->parameters->segments[0].tensor;
+  optimizer->type->fill(&update, arguments);
+}
+
+wk_status wk_optimizer_run(wk_optimizer *optimizer, uint32_t group, const wk_update *update) {
+  alignas(16) char arguments[WK_MAX_ARGUMENTS_SIZE];
+  const wk_op *op = &wk_op_table[optimizer->type->fill(update, arguments)];
+  return wk_op_run_late(op, (wk_place){0}, arguments, (wk_late){fill_again, optimizer, group});
+}
+
 static wk_status update_run(void *context, uint32_t group, size_t chunk, int64_t start,
                             int64_t count) {
   const step *s = context;
@@ -148,7 +177,7 @@ static wk_status update_run(void *context, uint32_t group, size_t chunk, int64_t
                       .scale = s->scale,
                       .limit = s->limit};
   wk_status status = make_views(optimizer, chunk, start, count, &update);
-  if (status == WK_OK) status = optimizer->type->step(&update);
+  if (status == WK_OK) status = wk_optimizer_run(optimizer, group, &update);
   release_views(&update);
   wk_parameters_mark_written(optimizer->parameters, chunk, start, count);
   return status;
@@ -177,7 +206,7 @@ static wk_status find_bounds(step *s) {
   const wk_optimizer *optimizer = s->optimizer;
   const double norm = wk_optimizer_setting(optimizer, optimizer->clip_norm),
                value = wk_optimizer_setting(optimizer, optimizer->clip_value);
-  s->limit = value > 0 ? value : INFINITY;
+  s->limit = gradient_limit(optimizer);
   if (norm == 0) return WK_OK;
   if (value > 0) {
     wk_fail(WK_ERROR_ARGUMENT, "clip_norm is %g and clip_value is %g, but only one can be set",
@@ -190,7 +219,13 @@ static wk_status find_bounds(step *s) {
   return wk_error_status();
 }
 
+static void count_step(void *optimizer, int64_t steps, void *arguments) {
+  (void)arguments;
+  ((wk_optimizer *)optimizer)->step_count += steps;
+}
+
 static void let_go(wk_optimizer *optimizer) {
+  WK_NOTE_CHANGE(NULL, optimizer->unscaled);
   optimizer->unscaled = false;
   if (wk_optimizer_setting(optimizer, optimizer->keep_gradients) == 0)
     consume_gradients(optimizer->parameters);
@@ -203,13 +238,16 @@ static wk_status take_step(wk_optimizer *optimizer, double scale, double norm) {
   if (!anything_to_do(set)) return WK_OK;
   WK_NO_GRADIENT;
   alignas(16) char settings[WK_MAX_ARGUMENTS_SIZE];
+  const int64_t before = optimizer->step_count;
   step s = {optimizer, settings, scale, 0, norm};
+  WK_NOTE_FIELD(NULL, optimizer->version);
+  WK_NOTE_CHANGE(NULL, optimizer->step_count);
   wk_status status = find_bounds(&s);
-  optimizer->step_count++;
+  if (status == WK_OK) status = wk_host_step((wk_late){count_step, optimizer, 1});
   if (status == WK_OK) status = wk_parameters_each_run(set, optimizer->groups, update_run, &s);
   if (status >= 0) status = wk_optimizer_step_rows(optimizer, s.scale, s.limit);
   if (status < 0) {
-    optimizer->step_count--;
+    optimizer->step_count = before;
     return status;
   }
   let_go(optimizer);
@@ -264,6 +302,7 @@ static wk_status set(wk_optimizer *optimizer, const char *name, double value) {
   if (!attribute) return wk_error_pending;
   if (wk_attribute_check(attribute, optimizer->type->name, value) < 0) return wk_error_pending;
   wk_attribute_set_number(attribute, optimizer->settings, value);
+  optimizer->version += attribute != optimizer->learning_rate;
   return WK_OK;
 }
 
@@ -285,6 +324,7 @@ wk_status wk_optimizer_set_settings(wk_optimizer *optimizer, const void *setting
   if (!checked) return wk_error_status();
   const wk_status status = wk_settings_resolve(table, optimizer->type->name, settings, checked);
   if (status == WK_OK) memcpy(optimizer->settings, checked, table->size);
+  optimizer->version++;
   wk_deallocate(checked);
   return status;
 }

@@ -35,7 +35,8 @@ typedef struct wk_optimizer_type {
   wk_settings settings;
   const wk_slot *slots;
   int slot_count;
-  wk_status (*step)(const wk_update *update);
+  /* Fills in the arguments of the op that updates the run; returns its number, WK_OP_... */
+  int (*fill)(const wk_update *update, void *arguments);
 } wk_optimizer_type;
 
 extern const wk_optimizer_type wk_optimizer_table[];
@@ -59,6 +60,7 @@ struct wk_optimizer {
   wk_rule rules[WK_MAX_RULES];
   int rule_count;
   uint32_t *groups; /* for each segment the rules that apply, a bit each; NULL: there are none */
+  int64_t version;  /* counts changes of settings that decide which ops run */
   bool unscaled;    /* a loss scaler has divided the gradients already */
 };
 
@@ -94,6 +96,9 @@ void wk_optimizer_forget_slot(wk_optimizer *optimizer, int slot);
 
 /* Whether the settings use the slot. */
 bool wk_optimizer_uses_slot(const wk_optimizer_type *type, int slot, const void *settings);
+
+/* Takes the step of one update, with the settings of its group. */
+wk_status wk_optimizer_run(wk_optimizer *optimizer, uint32_t group, const wk_update *update);
 
 /* The step of those parameters whose gradients are of some rows alone (rows.c). */
 wk_status wk_optimizer_step_rows(wk_optimizer *optimizer, double scale, double limit);

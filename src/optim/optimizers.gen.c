@@ -164,36 +164,36 @@ static const wk_attribute attributes_lion[] = {
      NULL},
 };
 static const wk_slot slots_sgd[] = {{"velocity", 2}};
-wk_status wk_optimizer_step_sgd(const wk_update *update);
+int wk_optimizer_fill_sgd(const wk_update *update, void *arguments);
 
 static const wk_slot slots_adam[] = {{"mean", 0}, {"square", 0}, {"largest", 64}};
-wk_status wk_optimizer_step_adam(const wk_update *update);
+int wk_optimizer_fill_adam(const wk_update *update, void *arguments);
 
 static const wk_slot slots_adamw[] = {{"mean", 0}, {"square", 0}, {"largest", 64}};
-wk_status wk_optimizer_step_adamw(const wk_update *update);
+int wk_optimizer_fill_adamw(const wk_update *update, void *arguments);
 
 static const wk_slot slots_rmsprop[] = {{"square", 0}, {"mean", 72}, {"velocity", 72}};
-wk_status wk_optimizer_step_rmsprop(const wk_update *update);
+int wk_optimizer_fill_rmsprop(const wk_update *update, void *arguments);
 
 static const wk_slot slots_adagrad[] = {{"square", 0}};
-wk_status wk_optimizer_step_adagrad(const wk_update *update);
+int wk_optimizer_fill_adagrad(const wk_update *update, void *arguments);
 
 static const wk_slot slots_lion[] = {{"mean", 0}};
-wk_status wk_optimizer_step_lion(const wk_update *update);
+int wk_optimizer_fill_lion(const wk_update *update, void *arguments);
 
 const wk_optimizer_type wk_optimizer_table[] = {
     {"sgd", {attributes_sgd, 8, sizeof(wk_sgd_arguments), offsetof(wk_sgd_arguments, module) + sizeof(((wk_sgd_arguments *)NULL)->module)},
-     slots_sgd, 1, wk_optimizer_step_sgd},
+     slots_sgd, 1, wk_optimizer_fill_sgd},
     {"adam", {attributes_adam, 9, sizeof(wk_adam_arguments), offsetof(wk_adam_arguments, module) + sizeof(((wk_adam_arguments *)NULL)->module)},
-     slots_adam, 3, wk_optimizer_step_adam},
+     slots_adam, 3, wk_optimizer_fill_adam},
     {"adamw", {attributes_adamw, 9, sizeof(wk_adamw_arguments), offsetof(wk_adamw_arguments, module) + sizeof(((wk_adamw_arguments *)NULL)->module)},
-     slots_adamw, 3, wk_optimizer_step_adamw},
+     slots_adamw, 3, wk_optimizer_fill_adamw},
     {"rmsprop", {attributes_rmsprop, 9, sizeof(wk_rmsprop_arguments), offsetof(wk_rmsprop_arguments, module) + sizeof(((wk_rmsprop_arguments *)NULL)->module)},
-     slots_rmsprop, 3, wk_optimizer_step_rmsprop},
+     slots_rmsprop, 3, wk_optimizer_fill_rmsprop},
     {"adagrad", {attributes_adagrad, 7, sizeof(wk_adagrad_arguments), offsetof(wk_adagrad_arguments, module) + sizeof(((wk_adagrad_arguments *)NULL)->module)},
-     slots_adagrad, 1, wk_optimizer_step_adagrad},
+     slots_adagrad, 1, wk_optimizer_fill_adagrad},
     {"lion", {attributes_lion, 7, sizeof(wk_lion_arguments), offsetof(wk_lion_arguments, module) + sizeof(((wk_lion_arguments *)NULL)->module)},
-     slots_lion, 1, wk_optimizer_step_lion},
+     slots_lion, 1, wk_optimizer_fill_lion},
 };
 
 const int wk_optimizer_table_count = 6;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ops/dispatch.h"
 #include "ops/records.gen.h"
 #include "optim/optimizer.h"
 
-static wk_status momentum_step(const wk_rmsprop_arguments *a, const wk_update *update) {
-  const wk_rmsprop_momentum_update_arguments arguments = {.struct_size = sizeof arguments,
+static int fill_momentum(const wk_rmsprop_arguments *a, const wk_update *update, void *arguments) {
+  *(wk_rmsprop_momentum_update_arguments *)arguments = (wk_rmsprop_momentum_update_arguments){.struct_size = sizeof(wk_rmsprop_momentum_update_arguments),
                                                           .value = update->value,
                                                           .gradient = update->gradient,
                                                           .square = update->slots[0],
@@ -18,13 +17,13 @@ static wk_status momentum_step(const wk_rmsprop_arguments *a, const wk_update *u
                                                           .centred = a->centred,
                                                           .scale = update->scale,
                                                           .limit = update->limit};
-  return wk_op_run(&wk_op_table[WK_OP_RMSPROP_MOMENTUM_UPDATE], (wk_place){0}, &arguments, NULL);
+  return WK_OP_RMSPROP_MOMENTUM_UPDATE;
 }
 
-wk_status wk_optimizer_step_rmsprop(const wk_update *update) {
+int wk_optimizer_fill_rmsprop(const wk_update *update, void *arguments) {
   const wk_rmsprop_arguments *a = update->settings;
-  if (update->slots[2]) return momentum_step(a, update);
-  const wk_rmsprop_update_arguments arguments = {.struct_size = sizeof arguments,
+  if (update->slots[2]) return fill_momentum(a, update, arguments);
+  *(wk_rmsprop_update_arguments *)arguments = (wk_rmsprop_update_arguments){.struct_size = sizeof(wk_rmsprop_update_arguments),
                                                  .value = update->value,
                                                  .gradient = update->gradient,
                                                  .square = update->slots[0],
@@ -34,5 +33,5 @@ wk_status wk_optimizer_step_rmsprop(const wk_update *update) {
                                                  .weight_decay = a->weight_decay,
                                                  .scale = update->scale,
                                                  .limit = update->limit};
-  return wk_op_run(&wk_op_table[WK_OP_RMSPROP_UPDATE], (wk_place){0}, &arguments, NULL);
+  return WK_OP_RMSPROP_UPDATE;
 }

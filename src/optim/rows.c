@@ -35,7 +35,7 @@ static wk_status step_rows(void *context, size_t segment) {
     slots[i] = wk_scope_add(wk_optimizer_slot(optimizer, i, segment));
     update.slots[i] = wk_index_select(slots[i], rows, 0);
   }
-  if (wk_failed() || type->step(&update) != WK_OK) return wk_error_status();
+  if (wk_failed() || wk_optimizer_run(optimizer, group, &update) != WK_OK) return wk_error_status();
   for (int i = 0; i < type->slot_count; i++)
     if (slots[i]) wk_rows_put(slots[i], rows, update.slots[i]);
   return wk_rows_put(table, rows, update.value);

@@ -60,6 +60,10 @@ wk_status wk_settings_resolve(const wk_settings *settings, const char *what, con
 /* Raises WK_ERROR_ARGUMENT unless the value is in the attribute's range. */
 wk_status wk_attribute_check(const wk_attribute *attribute, const char *what, double value);
 
+/* Whether two resolved structs have the same values in all attributes; what else is in them (the
+ * op's tensors) does not count. */
+bool wk_settings_equal(const wk_settings *settings, const void *a, const void *b);
+
 /* The attribute called `name`, or NULL. */
 const wk_attribute *wk_settings_find(const wk_settings *settings, const char *name);
 

@@ -35,6 +35,7 @@ static wk_status check_lendable(const wk_tensor *tensor) {
   if (!wk_tensor_device_of(tensor)->host_memory)
     return wk_fail(WK_ERROR_UNSUPPORTED, "the tensor is on %s, whose memory the host cannot reach",
                    wk_tensor_device_of(tensor)->name);
+  if (wk_tensor_check_values(tensor) != WK_OK) return wk_error_status();
   if (!tensor->requires_gradient) return WK_OK;
   wk_fail(WK_ERROR_STATE, "a tensor that requires a gradient cannot be handed out: the other "
                           "library's changes to it would not be recorded");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/parameters.h"
+#include "tensor/fields.h"
 
 #include <string.h>
 
@@ -235,8 +236,10 @@ wk_tensor *wk_leaf_gradient(wk_tensor *leaf) {
 /* ---- passes over segments ---- */
 
 bool wk_segment_takes_part(const wk_segment *segment) {
-  const wk_tensor *tensor = segment->tensor;
+  wk_tensor *tensor = segment->tensor;
   const wk_leaf *leaf = tensor->leaf;
+  WK_NOTE_FIELD(tensor, tensor->frozen);
+  if (leaf) WK_NOTE_FIELD(tensor, tensor->leaf->valid);
   return !tensor->frozen && leaf && leaf->gradient && leaf->valid && !leaf->rows;
 }
 

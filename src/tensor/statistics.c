@@ -54,7 +54,8 @@ static void scan_range(void *context, int64_t begin, int64_t end) {
 }
 
 bool wk_tensor_has_anomaly(const wk_tensor *tensor) {
-  if (!wk_dtype_is_float(tensor->layout.dtype) || !wk_tensor_device_of(tensor)->host_memory)
+  if (!wk_dtype_is_float(tensor->layout.dtype) || !wk_tensor_device_of(tensor)->host_memory ||
+      tensor->root->storage->traced)
     return false;
   if (!wk_layout_is_contiguous(&tensor->layout) || wk_dtype_size(tensor->layout.dtype) < 4) {
     wk_statistics s;
@@ -69,7 +70,9 @@ bool wk_tensor_has_anomaly(const wk_tensor *tensor) {
 
 bool wk_tensor_statistics(const wk_tensor *tensor, wk_statistics *statistics) {
   const wk_layout *layout = &tensor->layout;
-  if (!wk_dtype_is_float(layout->dtype) || !wk_tensor_device_of(tensor)->host_memory) return false;
+  if (!wk_dtype_is_float(layout->dtype) || !wk_tensor_device_of(tensor)->host_memory ||
+      tensor->root->storage->traced)
+    return false;
   const char *data = wk_tensor_data(tensor);
   wk_statistics s = {.count = wk_layout_count(layout), .least = INFINITY, .most = -INFINITY};
   double sum = 0;

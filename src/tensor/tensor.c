@@ -7,6 +7,7 @@
 #include "base/library.h"
 #include "base/memory.h"
 #include "base/small.h"
+#include "tensor/fields.h"
 
 /* ---- for debuggers ---- */
 
@@ -109,6 +110,16 @@ void wk_link_release(wk_link *link) {
   if (link && wk_drop_reference(&link->references)) link->destroy(link);
 }
 
+wk_status wk_tensor_check_values(const wk_tensor *tensor) {
+  if (!tensor->root->storage->traced) return WK_OK;
+  wk_fail(WK_ERROR_STATE, "%s%s has no values while the function is traced",
+          tensor->producer ? "the result of " : "an input",
+          tensor->producer ? tensor->producer : "");
+  wk_error_add_hint("what a compiled function decides by values is wk_where's, or is decided "
+                    "outside; wk_call's result has values");
+  return WK_ERROR_STATE;
+}
+
 wk_status wk_tensor_check_writable(const wk_tensor *tensor) {
   if (!tensor->root->storage->read_only) return WK_OK;
   wk_fail(WK_ERROR_STATE, "the memory, which another library lent, is read-only");
@@ -117,6 +128,7 @@ wk_status wk_tensor_check_writable(const wk_tensor *tensor) {
 }
 
 void wk_tensor_mark_written(wk_tensor *tensor) {
+  if (wk_fields_noted && !tensor->root->storage->traced) wk_written_add(tensor->root);
   atomic_fetch_add_explicit(&tensor->root->version, 1, memory_order_release);
 }
 

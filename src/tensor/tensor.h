@@ -20,6 +20,7 @@ typedef struct wk_storage {
   void (*destroy)(struct wk_storage *storage); /* NULL: the device's free */
   bool read_only;                              /* lent by others, who do not want it changed */
   bool in_ground;                              /* made with a root: storage.c */
+  bool traced; /* has no memory: stands for what a compiled function will make */
 } wk_storage;
 
 /* A range of storage that changes as one: views share a root, parameters each have their own even
@@ -151,6 +152,10 @@ static inline wk_device *wk_tensor_device_of(const wk_tensor *tensor) {
 /* Fills `to`, which is contiguous, from `from`: same dtype and count, whatever the devices. Counts
  * no write. */
 wk_status wk_tensor_copy_values(wk_tensor *to, const wk_tensor *from);
+
+/* Raises WK_ERROR_STATE if the tensor stands for what a compiled function will make, and so has no
+ * values to read. */
+wk_status wk_tensor_check_values(const wk_tensor *tensor);
 
 /* Raises WK_ERROR_STATE if the tensor's memory is read-only. */
 wk_status wk_tensor_check_writable(const wk_tensor *tensor);

@@ -82,6 +82,7 @@ static wk_status copy_through_host(const wk_tensor *tensor, char *dense, bool in
 
 static wk_status check_buffer(const wk_tensor *tensor, const void *buffer, size_t size) {
   if (!tensor) return wk_fail(WK_ERROR_ARGUMENT, "the tensor is NULL");
+  if (wk_tensor_check_values(tensor) != WK_OK) return wk_error_status();
   const size_t needed = (size_t)wk_tensor_count(tensor) * wk_dtype_size(tensor->layout.dtype);
   if (size == needed && (buffer || !size)) return WK_OK;
   char text[256];

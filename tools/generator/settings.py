@@ -104,11 +104,11 @@ def optimizers_table(optimizers):
     for s in optimizers:
         rows = ", ".join(f'{{"{slot["name"]}", {when(s, slot)}}}' for slot in s.slots)
         parts.append(f"static const wk_slot slots_{s.name}[] = {{{rows}}};\n")
-        parts.append(f"wk_status wk_optimizer_step_{s.name}(const wk_update *update);\n\n")
+        parts.append(f"int wk_optimizer_fill_{s.name}(const wk_update *update, void *arguments);\n\n")
     parts.append("const wk_optimizer_type wk_optimizer_table[] = {\n")
     for s in optimizers:
         parts.append(f'    {{"{s.name}", {settings_row(struct(s.name, "optimizer"), "attributes_" + s.name, s.attributes, "module")},\n'
-                     f"     slots_{s.name}, {len(s.slots)}, wk_optimizer_step_{s.name}}},\n")
+                     f"     slots_{s.name}, {len(s.slots)}, wk_optimizer_fill_{s.name}}},\n")
     parts.append(f"}};\n\nconst int wk_optimizer_table_count = {len(optimizers)};\n")
     return "".join(parts)
 

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_GRAPH_H
+#define WICK_GRAPH_H
+
+/* Compiled functions: the function that runs eagerly, as one graph whose memory is known beforehand.
+ *   wk_function *step = wk_compile(train_step, &trainer);
+ *   for (wk_tensors batch; wk_loader_next(batches, &batch) == WK_OK;) { WK_SCOPE; wk_call(step, batch); }
+ */
+
+#include <wick/autograd.h>
+#include <wick/tensor.h>
+
+WK_BEGIN_C
+
+/* What is compiled: any function of tensors, a whole training step included. Its result is a tensor
+ * that it made, or NULL after an error. When it is traced its tensors have sizes and no values:
+ * reading them is an error. What it does besides calling Wick (counting, printing) happens then
+ * only. Parameters, running statistics, an optimizer's settings and generators are read and changed
+ * at every call, as if it ran eagerly. */
+typedef wk_tensor *(*wk_function_body)(void *context, wk_tensors inputs);
+
+typedef struct wk_function wk_function;
+
+/* Settings of wk_compile. */
+typedef struct wk_compile_arguments {
+  size_t struct_size;
+  wk_function_body body;
+  void *context;      /* given to body; it and all that body uses must outlive the function */
+  int64_t plan_limit; /* bytes that plans for different inputs may take together; 0: 64 MiB */
+} wk_compile_arguments;
+
+/* A function that does what `body` does. Nothing is called yet. The caller frees it. [any thread] */
+WK_API wk_function *wk_compile_at(wk_place here, const wk_compile_arguments *arguments);
+#ifndef __cplusplus
+#define wk_compile(...)                                                                            \
+  wk_compile_at(WK_HERE, &(wk_compile_arguments){.struct_size = sizeof(wk_compile_arguments),      \
+                                                 __VA_ARGS__})
+#else
+extern "C++" inline wk_function *wk_compile(wk_function_body body, void *context = nullptr,
+                                            wk_compile_arguments arguments = {},
+                                            wk_place here = wk_place_of_caller()) {
+  arguments.struct_size = sizeof arguments;
+  arguments.body = body;
+  arguments.context = context;
+  return wk_compile_at(here, &arguments);
+}
+#endif
+WK_API void wk_function_free(wk_function *function); /* [any thread] */
+
+/* Runs it. Inputs of other sizes or dtypes than before, another training mode, freezing and the
+ * like trace it again, twice, and WK_ERROR_STATE names the first difference between the two: then
+ * the body keeps state of its own. The result is in the innermost scope and has no gradient.
+ * [one thread at a time per object] */
+WK_API wk_tensor *wk_call_at(wk_place here, wk_function *function, wk_tensors inputs);
+#define wk_call(...) wk_call_at(WK_HERE, __VA_ARGS__)
+
+/* What the plan of the last call does: steps, kernels and bytes; as snprintf.
+ * [one thread at a time per object] */
+WK_API size_t wk_function_describe(const wk_function *function, char *buffer, size_t size);
+
+/* How many plans there are, and how often the body was traced. [one thread at a time per object] */
+WK_API int64_t wk_function_plan_count(const wk_function *function);
+WK_API int64_t wk_function_trace_count(const wk_function *function);
+
+WK_END_C
+
+#endif

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "graph/capture.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "ops/dispatch.h"
+#include "ops/journal.h"
+
+/* Which buffer a storage is, by open addressing: storages stay alive while they are in here. */
+typedef struct known {
+  const wk_storage *storage;
+  int buffer;
+} known;
+
+typedef struct tracer {
+  wk_tracer tracer;
+  wk_trace *trace;
+  known *table; /* a power of two of them */
+  size_t table_size, known_count;
+  wk_storage **held; /* the local buffers' */
+  size_t held_count, held_capacity;
+  wk_random_journal random;
+} tracer;
+
+/* ---- buffers ---- */
+
+static known *find_slot(known *table, size_t size, const wk_storage *storage) {
+  size_t i = ((uintptr_t)storage >> 4) * 0x9E3779B97F4A7C15u >> 20;
+  while (table[i & (size - 1)].storage && table[i & (size - 1)].storage != storage) i++;
+  return &table[i & (size - 1)];
+}
+
+static wk_status enlarge_table(tracer *t) {
+  const size_t size = t->table_size ? 2 * t->table_size : 256;
+  known *table = wk_allocate_zeroed(size, sizeof *table);
+  if (!table) return wk_error_status();
+  for (size_t i = 0; i < t->table_size; i++)
+    if (t->table[i].storage) *find_slot(table, size, t->table[i].storage) = t->table[i];
+  wk_deallocate(t->table);
+  t->table = table, t->table_size = size;
+  return WK_OK;
+}
+
+/* Adds the storage as a buffer; returns its number, or -1. */
+static int add_buffer(tracer *t, wk_storage *storage, wk_buffer_kind kind, int input) {
+  wk_graph *g = &t->trace->graph;
+  if (2 * t->known_count >= t->table_size && enlarge_table(t) != WK_OK) return -1;
+  if (!wk_grow(&g->buffers, &g->buffer_capacity, g->buffer_count, sizeof *g->buffers)) return -1;
+  if (!wk_grow(&t->held, &t->held_capacity, t->held_count, sizeof *t->held)) return -1;
+  const int number = (int)g->buffer_count++;
+  g->buffers[number] = (wk_buffer){.kind = kind,
+                                   .device = storage->device,
+                                   .size = storage->size,
+                                   .input = input};
+  if (kind == WK_BUFFER_CELL)
+    g->buffers[number].storage = wk_storage_retain(storage);
+  else
+    t->held[t->held_count++] = wk_storage_retain(storage);
+  *find_slot(t->table, t->table_size, storage) = (known){storage, number};
+  t->known_count++;
+  return number;
+}
+
+static int buffer_of(tracer *t, wk_storage *storage) {
+  const known *found = find_slot(t->table, t->table_size, storage);
+  return found->storage ? found->buffer : add_buffer(t, storage, WK_BUFFER_CELL, -1);
+}
+
+/* Sizes without memory. */
+static wk_storage *create_traced(wk_device *device, size_t size) {
+  wk_storage *storage = wk_allocate(sizeof *storage);
+  if (storage)
+    *storage = (wk_storage){.references = 1, .device = device, .size = size, .traced = true};
+  return storage;
+}
+
+static wk_tensor *create_tensor(tracer *t, const wk_layout *layout, wk_device *device,
+                                wk_buffer_kind kind, int input) {
+  wk_layout dense = *layout;
+  wk_layout_set_strides(&dense);
+  wk_storage *storage =
+      create_traced(device, (size_t)wk_layout_count(&dense) * wk_dtype_size(dense.dtype));
+  if (!storage) return NULL;
+  wk_tensor *tensor = NULL;
+  if (add_buffer(t, storage, kind, input) >= 0)
+    tensor = wk_tensor_on_storage(storage, 0, &dense);
+  wk_storage_release(storage);
+  return tensor;
+}
+
+static wk_status refer(tracer *t, wk_tensor *tensor, wk_reference *reference) {
+  *reference = (wk_reference){.buffer = -1};
+  if (!tensor) return WK_OK;
+  wk_storage *storage = tensor->root->storage;
+  const int buffer = buffer_of(t, storage);
+  if (buffer < 0) return wk_error_status();
+  *reference = (wk_reference){
+      .buffer = buffer,
+      .version = t->trace->graph.buffers[buffer].version,
+      .start = tensor->root->offset + (size_t)tensor->offset * wk_dtype_size(tensor->layout.dtype),
+      .layout = tensor->layout};
+  if (!storage->traced && !tensor->link) { /* autograd looked at these */
+    WK_NOTE_FIELD(tensor, tensor->requires_gradient);
+    WK_NOTE_FIELD(tensor, tensor->frozen);
+  }
+  return WK_OK;
+}
+
+/* ---- nodes ---- */
+
+static wk_graph_node *add_node(tracer *t, const wk_call *call) {
+  wk_graph *g = &t->trace->graph;
+  if (!wk_grow(&g->nodes, &g->node_capacity, g->node_count, sizeof *g->nodes)) return NULL;
+  wk_graph_node *node = &g->nodes[g->node_count];
+  *node = (wk_graph_node){.op = call->op,
+                          .input_count = call->input_count,
+                          .draw = WK_NO_DRAW,
+                          .late = call->late,
+                          .here = call->here,
+                          .module_path = wk_current_module};
+  node->arguments = wk_allocate_zeroed(1, call->op->settings.size + 1);
+  node->inputs = wk_allocate_zeroed((size_t)call->input_count + 1, sizeof *node->inputs);
+  g->node_count++;
+  if (!node->arguments || !node->inputs) return NULL;
+  memcpy(node->arguments, call->arguments, call->op->settings.size);
+  return node;
+}
+
+/* Which of the numbers drawn so far the node uses: by seed and offset, whoever passed them on. */
+static int find_draw(tracer *t, const wk_graph_node *node) {
+  const wk_attribute *seed = wk_settings_find(&node->op->settings, "seed");
+  const wk_attribute *offset = wk_settings_find(&node->op->settings, "offset");
+  if (!seed || !offset || t->random.count == 0) return WK_NO_DRAW;
+  uint64_t s, o;
+  memcpy(&s, (char *)node->arguments + seed->offset, sizeof s);
+  memcpy(&o, (char *)node->arguments + offset->offset, sizeof o);
+  for (size_t i = t->random.count; i-- > 0;) {
+    const wk_journal_entry *entry = &t->random.entries[i];
+    if (entry->seed == s && entry->offset == o) return (int)i;
+  }
+  return WK_NO_DRAW;
+}
+
+static wk_status note_call(wk_tracer *self, wk_call *call) {
+  tracer *t = (tracer *)self;
+  wk_device *device = wk_call_device(call);
+  bool empty = call->op->output_count > 0;
+  for (int i = 0; i < call->op->output_count; i++) {
+    call->outputs[i] = create_tensor(t, &call->layouts[i], device, WK_BUFFER_LOCAL, -1);
+    if (!call->outputs[i]) return wk_error_status();
+    empty = empty && wk_layout_count(&call->layouts[i]) == 0;
+  }
+  if (empty) return WK_OK;
+  wk_graph_node *node = add_node(t, call);
+  if (!node) return wk_error_status();
+  for (int i = 0; i < call->input_count; i++)
+    if (refer(t, call->inputs[i], &node->inputs[i]) != WK_OK) return wk_error_status();
+  for (int i = 0; i < call->op->output_count; i++)
+    if (refer(t, call->outputs[i], &node->outputs[i]) != WK_OK) return wk_error_status();
+  node->draw = find_draw(t, node);
+  for (int i = 0; i < call->input_count; i++)
+    if (wk_op_input_at(call->op, i)->written && call->inputs[i])
+      t->trace->graph.buffers[node->inputs[i].buffer].version++;
+  return WK_OK;
+}
+
+static wk_status note_host(wk_tracer *self, wk_late late) {
+  wk_graph *g = &((tracer *)self)->trace->graph;
+  if (!wk_grow(&g->nodes, &g->node_capacity, g->node_count, sizeof *g->nodes))
+    return wk_error_status();
+  g->nodes[g->node_count++] = (wk_graph_node){.draw = WK_NO_DRAW, .late = late};
+  return WK_OK;
+}
+
+/* ---- one tracing ---- */
+
+static wk_status note_draws(tracer *t) {
+  wk_graph *g = &t->trace->graph;
+  for (size_t i = 0; i < t->random.count; i++) {
+    if (!wk_grow(&g->draws, &g->draw_capacity, g->draw_count, sizeof *g->draws))
+      return wk_error_status();
+    const wk_journal_entry *entry = &t->random.entries[i];
+    g->draws[g->draw_count++] = (wk_draw){entry->generator, entry->count};
+  }
+  return WK_OK;
+}
+
+static wk_status note_result(tracer *t, wk_tensor *result) {
+  wk_graph *g = &t->trace->graph;
+  if (!wk_grow(&g->results, &g->result_capacity, g->result_count, sizeof *g->results))
+    return wk_error_status();
+  return refer(t, result, &g->results[g->result_count++]);
+}
+
+static wk_status call_body(tracer *t, wk_function_body body, void *context, wk_tensors inputs) {
+  wk_tensor **traced = wk_allocate_zeroed(inputs.count + 1, sizeof *traced);
+  if (!traced) return wk_error_status();
+  for (size_t i = 0; i < inputs.count && !wk_failed(); i++) {
+    const wk_tensor *from = inputs.item[i];
+    traced[i] = wk_scope_add(create_tensor(t, &from->layout, wk_tensor_device_of(from),
+                                           WK_BUFFER_INPUT, (int)i));
+  }
+  if (!wk_failed()) {
+    wk_tensor *result = body(context, (wk_tensors){inputs.count, traced});
+    if (!result && !wk_failed())
+      wk_fail(WK_ERROR_CALLBACK, "the function that is compiled gave no result");
+    if (!wk_failed()) note_result(t, result);
+  }
+  wk_deallocate(traced);
+  return wk_error_status();
+}
+
+/* The op that makes the buffer. */
+static const char *maker_of(const wk_graph *g, int buffer) {
+  for (size_t n = 0; n < g->node_count; n++)
+    for (int i = 0; g->nodes[n].op && i < g->nodes[n].op->output_count; i++)
+      if (g->nodes[n].outputs[i].buffer == buffer) return g->nodes[n].op->name;
+  return NULL;
+}
+
+/* Nothing without values may outlive the trace. */
+static wk_status check_let_go(const tracer *t) {
+  for (size_t i = 0; i < t->held_count; i++) {
+    const wk_storage *storage = t->held[i];
+    if (atomic_load(&storage->references) == 1) continue;
+    const int buffer = find_slot(t->table, t->table_size, storage)->buffer;
+    const char *maker = maker_of(&t->trace->graph, buffer);
+    wk_fail(WK_ERROR_STATE, "the function keeps %s%s, which has values only while it runs",
+            maker ? "the result of " : "an input", maker ? maker : "");
+    wk_error_add_hint("return it, or write it into a tensor that is older than the function");
+    return WK_ERROR_STATE;
+  }
+  return WK_OK;
+}
+
+static void close(tracer *t) {
+  for (size_t i = 0; i < t->held_count; i++) wk_storage_release(t->held[i]);
+  wk_deallocate(t->held);
+  wk_deallocate(t->table);
+  wk_journal_free(&t->random);
+}
+
+wk_status wk_trace_function(wk_trace *trace, wk_function_body body, void *context,
+                            wk_tensors inputs) {
+  *trace = (wk_trace){.gradients_recorded = wk_gradients_recorded};
+  tracer t = {.tracer = {.call = note_call, .host = note_host}, .trace = trace};
+  if (wk_tracing) return wk_fail(WK_ERROR_STATE, "a compiled function is called while one is traced");
+  if (enlarge_table(&t) != WK_OK) return wk_error_status();
+  wk_scope scope = wk_scope_open();
+  wk_journal_open(&t.random, false);
+  wk_tracing = &t.tracer;
+  wk_fields_noted = &trace->fields;
+  wk_status status = call_body(&t, body, context, inputs);
+  wk_scope_close(&scope);
+  wk_fields_noted = NULL;
+  wk_tracing = NULL;
+  wk_journal_close(&t.random);
+  wk_fields_restore(&trace->fields);
+  wk_journal_undo(&t.random);
+  if (status == WK_OK && trace->fields.failed) status = wk_error_status();
+  if (status == WK_OK) status = check_let_go(&t);
+  if (status == WK_OK) status = note_draws(&t);
+  close(&t);
+  if (status != WK_OK) wk_trace_free(trace);
+  return status;
+}
+
+void wk_trace_free(wk_trace *trace) {
+  wk_graph_free(&trace->graph);
+  wk_fields_free(&trace->fields);
+  *trace = (wk_trace){0};
+}

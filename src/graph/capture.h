@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_GRAPH_CAPTURE_H
+#define WICK_GRAPH_CAPTURE_H
+
+/* Calling a function to see what it does. */
+
+#include <wick/graph.h>
+
+#include "graph/graph.h"
+#include "tensor/fields.h"
+
+/* What one tracing found: the graph, and what must hold for it to be the function's again. */
+typedef struct wk_trace {
+  wk_graph graph;
+  wk_field_journal fields;
+  bool gradients_recorded; /* as the thread had it */
+} wk_trace;
+
+/* Calls body(context, inputs) with tensors like `inputs` but without values. Nothing that it does
+ * lasts, also when it fails; then an error is pending and the trace is empty. */
+wk_status wk_trace_function(wk_trace *trace, wk_function_body body, void *context,
+                            wk_tensors inputs);
+void wk_trace_free(wk_trace *trace);
+
+#endif

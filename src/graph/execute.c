@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Running plans. */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "graph/plan.h"
+#include "ops/dispatch.h"
+#include "ops/journal.h"
+#include "ops/records.gen.h"
+
+typedef struct run {
+  const wk_plan *plan;
+  wk_plan_context *context;
+  wk_journal_entry *drawn;
+  wk_storage **results; /* of each result: its memory, where a node makes it */
+} run;
+
+/* ---- where buffers are ---- */
+
+static wk_status bind_arena(wk_plan_context *context, const wk_plan *plan) {
+  const wk_storage *arena = context->arena;
+  if (arena && arena->size >= plan->arena_size && arena->device == plan->device) return WK_OK;
+  wk_storage_release(context->arena);
+  context->arena = wk_storage_create(plan->device, plan->arena_size);
+  return wk_error_status();
+}
+
+static wk_status make_room(wk_plan_context *context, const wk_plan *plan) {
+  const size_t buffers = plan->graph.buffer_count;
+  size_t operands = 0;
+  for (size_t n = 0; n < plan->graph.node_count; n++) {
+    const size_t count = (size_t)plan->graph.nodes[n].input_count + WK_MAX_OUTPUTS;
+    if (count > operands) operands = count;
+  }
+  if (buffers > context->base_capacity) {
+    wk_deallocate(context->base);
+    context->base = wk_allocate_zeroed(buffers, sizeof *context->base);
+    context->base_capacity = context->base ? buffers : 0;
+  }
+  if (operands > context->operand_capacity) {
+    wk_deallocate(context->operands);
+    context->operands = wk_allocate_zeroed(operands, sizeof *context->operands);
+    context->operand_capacity = context->operands ? operands : 0;
+  }
+  return wk_error_status();
+}
+
+static wk_status bind_buffers(run *r, wk_tensors inputs) {
+  const wk_plan *plan = r->plan;
+  wk_plan_context *context = r->context;
+  if (make_room(context, plan) != WK_OK || bind_arena(context, plan) != WK_OK)
+    return wk_error_status();
+  for (size_t i = 0; i < plan->graph.buffer_count; i++) {
+    const wk_buffer *buffer = &plan->graph.buffers[i];
+    context->base[i] = buffer->kind == WK_BUFFER_INPUT  ? wk_tensor_data(inputs.item[buffer->input])
+                       : buffer->kind == WK_BUFFER_CELL ? buffer->storage->data
+                       : plan->in_arena[i]              ? context->arena->data + plan->place[i]
+                                                        : NULL;
+  }
+  for (size_t i = 0; i < plan->graph.result_count && !wk_failed(); i++) {
+    const int b = plan->graph.results[i].buffer;
+    const wk_buffer *buffer = &plan->graph.buffers[b];
+    if (buffer->kind != WK_BUFFER_LOCAL) continue;
+    r->results[i] = wk_storage_create(buffer->device, buffer->size);
+    if (r->results[i]) context->base[b] = r->results[i]->data;
+  }
+  return wk_error_status();
+}
+
+/* ---- steps ---- */
+
+static wk_operand operand_of(const run *r, const wk_reference *reference) {
+  if (reference->buffer < 0) return (wk_operand){.data = NULL};
+  return (wk_operand){.data = r->context->base[reference->buffer] + reference->start,
+                      .layout = reference->layout};
+}
+
+/* The node's arguments, where they change from call to call: in `changed`. */
+static const void *find_arguments(const run *r, const wk_graph_node *node, void *changed) {
+  if (!node->late.run && node->draw == WK_NO_DRAW) return node->arguments;
+  memcpy(changed, node->arguments, node->op->settings.size);
+  if (node->late.run) node->late.run(node->late.object, node->late.detail, changed);
+  if (node->draw == WK_NO_DRAW) return changed;
+  const wk_journal_entry *entry = &r->drawn[node->draw];
+  const wk_attribute *seed = wk_settings_find(&node->op->settings, "seed");
+  const wk_attribute *offset = wk_settings_find(&node->op->settings, "offset");
+  memcpy((char *)changed + seed->offset, &entry->seed, sizeof entry->seed);
+  memcpy((char *)changed + offset->offset, &entry->offset, sizeof entry->offset);
+  return changed;
+}
+
+static wk_status run_step(run *r, const wk_plan_step *step) {
+  const wk_graph_node *node = step->node;
+  if (!step->kernel) {
+    node->late.run(node->late.object, node->late.detail, NULL);
+    return WK_OK;
+  }
+  _Alignas(16) char changed[WK_MAX_ARGUMENTS_SIZE];
+  wk_operand *operands = r->context->operands, *outputs = operands + node->input_count;
+  for (int i = 0; i < node->input_count; i++) operands[i] = operand_of(r, &node->inputs[i]);
+  for (int i = 0; i < node->op->output_count; i++) outputs[i] = operand_of(r, &node->outputs[i]);
+  const wk_kernel_call call = {.op = node->op,
+                               .arguments = find_arguments(r, node, changed),
+                               .inputs = operands,
+                               .input_count = node->input_count,
+                               .outputs = outputs,
+                               .output_count = node->op->output_count,
+                               .stream = &r->plan->device->stream};
+  const wk_status status = step->kernel->run(&call);
+  if (status == WK_OK) return status;
+  wk_error_add_op(node->op->name);
+  if (node->module_path) wk_error_add_module(node->module_path);
+  wk_error_add_place(node->here);
+  return status;
+}
+
+static wk_status run_steps(run *r) {
+  const wk_graph *g = &r->plan->graph;
+  r->drawn = wk_allocate_zeroed(g->draw_count + 1, sizeof *r->drawn);
+  if (!r->drawn) return wk_error_status();
+  for (size_t i = 0; i < g->draw_count; i++)
+    r->drawn[i] = wk_generator_draw(g->draws[i].generator, g->draws[i].count);
+  wk_status status = WK_OK;
+  for (size_t i = 0; i < r->plan->step_count && status == WK_OK; i++)
+    status = run_step(r, &r->plan->steps[i]);
+  wk_deallocate(r->drawn);
+  return status;
+}
+
+/* ---- results ---- */
+
+/* What was there before the call is handed out as a copy. */
+static wk_tensor *make_result(const run *r, size_t i) {
+  const wk_reference *reference = &r->plan->graph.results[i];
+  if (r->results[i]) return wk_tensor_on_storage(r->results[i], reference->start, &reference->layout);
+  wk_device *device = r->plan->graph.buffers[reference->buffer].device;
+  wk_tensor *copy = wk_tensor_create(&reference->layout, device);
+  if (!copy) return NULL;
+  const wk_operand from = operand_of(r, reference);
+  const wk_contiguous_arguments arguments = {.struct_size = sizeof arguments};
+  wk_operand to = {.data = wk_tensor_data(copy), .layout = copy->layout};
+  const wk_kernel_call call = {.op = &wk_op_table[WK_OP_CONTIGUOUS],
+                               .arguments = &arguments,
+                               .inputs = &from,
+                               .input_count = 1,
+                               .outputs = &to,
+                               .output_count = 1,
+                               .stream = &device->stream};
+  const wk_kernel *kernel = wk_kernel_find(device, &call);
+  if (kernel && kernel->run(&call) == WK_OK) return copy;
+  wk_tensor_release(copy);
+  return NULL;
+}
+
+wk_status wk_plan_run(const wk_plan *plan, wk_plan_context *context, wk_tensors inputs,
+                      wk_tensor **results) {
+  const size_t count = plan->graph.result_count;
+  for (size_t i = 0; i < count; i++) results[i] = NULL;
+  run r = {.plan = plan,
+           .context = context,
+           .results = wk_allocate_zeroed(count + 1, sizeof(wk_storage *))};
+  if (!r.results) return wk_error_status();
+  wk_status status = bind_buffers(&r, inputs);
+  if (status == WK_OK) status = run_steps(&r);
+  for (size_t i = 0; i < count && status == WK_OK; i++) {
+    results[i] = make_result(&r, i);
+    status = wk_error_status();
+  }
+  for (size_t i = 0; i < count; i++) {
+    wk_storage_release(r.results[i]);
+    if (status == WK_OK) continue;
+    wk_tensor_release(results[i]);
+    results[i] = NULL;
+  }
+  wk_deallocate(r.results);
+  return status;
+}
+
+void wk_plan_context_free(wk_plan_context *context) {
+  wk_storage_release(context->arena);
+  wk_deallocate(context->base);
+  wk_deallocate(context->operands);
+  *context = (wk_plan_context){0};
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "graph/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "ops/records.gen.h"
+
+#define ALIGNMENT 64
+
+/* ---- kernels ---- */
+
+/* Kernels are asked with addresses that only say how operands are aligned. */
+static wk_operand stand_in(const wk_reference *r) {
+  if (r->buffer < 0) return (wk_operand){.data = NULL};
+  return (wk_operand){.data = (char *)(uintptr_t)(4096 + r->start % 4096), .layout = r->layout};
+}
+
+static const wk_kernel *choose_kernel(const wk_graph *g, const wk_graph_node *node) {
+  wk_operand outputs[WK_MAX_OUTPUTS];
+  wk_operand *inputs = wk_allocate_zeroed((size_t)node->input_count + 1, sizeof *inputs);
+  if (!inputs) return NULL;
+  for (int i = 0; i < node->input_count; i++) inputs[i] = stand_in(&node->inputs[i]);
+  for (int i = 0; i < node->op->output_count; i++) outputs[i] = stand_in(&node->outputs[i]);
+  const int first = node->op->output_count ? node->outputs[0].buffer : node->inputs[0].buffer;
+  wk_device *device = g->buffers[first].device;
+  const wk_kernel *kernel = wk_kernel_find(
+      device, &(wk_kernel_call){.op = node->op,
+                                .arguments = node->arguments,
+                                .inputs = inputs,
+                                .input_count = node->input_count,
+                                .outputs = outputs,
+                                .output_count = node->op->output_count,
+                                .stream = &device->stream});
+  wk_deallocate(inputs);
+  return kernel;
+}
+
+static wk_status add_step(wk_plan *plan, const wk_graph_node *node) {
+  if (!wk_grow(&plan->steps, &plan->step_capacity, plan->step_count, sizeof *plan->steps))
+    return wk_error_status();
+  const wk_kernel *kernel = node->op ? choose_kernel(&plan->graph, node) : NULL;
+  if (node->op && !kernel) return wk_error_status();
+  plan->steps[plan->step_count++] = (wk_plan_step){kernel, node};
+  return WK_OK;
+}
+
+/* ---- row-major copies for kernels that take no strides ---- */
+
+static bool needs_copy(const wk_kernel *kernel, const wk_reference *r) {
+  return r->buffer >= 0 && !kernel->strided && !wk_layout_is_contiguous(&r->layout);
+}
+
+static wk_status add_copy(wk_graph *g, wk_reference *r, wk_graph_node *copy) {
+  wk_reference dense = {.buffer = (int)g->buffer_count, .layout = r->layout};
+  wk_layout_set_strides(&dense.layout);
+  if (!wk_grow(&g->buffers, &g->buffer_capacity, g->buffer_count, sizeof *g->buffers))
+    return wk_error_status();
+  wk_device *device = g->buffers[r->buffer].device;
+  g->buffers[g->buffer_count++] = (wk_buffer){
+      .kind = WK_BUFFER_LOCAL,
+      .device = device,
+      .size = (size_t)wk_layout_count(&dense.layout) * wk_dtype_size(dense.layout.dtype)};
+  const wk_op *op = &wk_op_table[WK_OP_CONTIGUOUS];
+  *copy = (wk_graph_node){.op = op, .input_count = 1, .draw = WK_NO_DRAW, .outputs = {dense}};
+  copy->arguments = wk_allocate_zeroed(1, op->settings.size);
+  copy->inputs = wk_allocate_zeroed(1, sizeof *copy->inputs);
+  if (!copy->arguments || !copy->inputs) return wk_error_status();
+  memcpy(copy->arguments, &op->settings.size, sizeof op->settings.size);
+  copy->inputs[0] = *r;
+  *r = dense;
+  return WK_OK;
+}
+
+typedef struct node_list {
+  wk_graph_node *nodes;
+  size_t count, capacity;
+} node_list;
+
+static wk_status append(node_list *to, const wk_graph_node *node) {
+  if (!wk_grow(&to->nodes, &to->capacity, to->count, sizeof *to->nodes)) return wk_error_status();
+  to->nodes[to->count++] = *node;
+  return WK_OK;
+}
+
+static wk_status append_copies(wk_graph *g, wk_graph_node *node, node_list *to) {
+  const wk_kernel *kernel = node->op ? choose_kernel(g, node) : NULL;
+  if (node->op && !kernel) return wk_error_status();
+  for (int i = 0; i < node->input_count; i++) {
+    if (!needs_copy(kernel, &node->inputs[i])) continue;
+    wk_graph_node copy = {0};
+    if (append(to, &copy) != WK_OK) return wk_error_status();
+    if (add_copy(g, &node->inputs[i], &to->nodes[to->count - 1]) != WK_OK)
+      return wk_error_status();
+  }
+  return WK_OK;
+}
+
+/* The graph's nodes once more, with a copy in front of each operand whose kernel needs one. */
+static wk_status insert_copies(wk_graph *g) {
+  node_list all = {0};
+  size_t done = 0;
+  wk_status status = WK_OK;
+  for (; done < g->node_count && status == WK_OK; done++) {
+    status = append_copies(g, &g->nodes[done], &all);
+    if (status == WK_OK) status = append(&all, &g->nodes[done]);
+    if (status != WK_OK) break;
+  }
+  for (; done < g->node_count; done++) { /* after a failure: what has not moved yet */
+    wk_deallocate(g->nodes[done].arguments);
+    wk_deallocate(g->nodes[done].inputs);
+  }
+  wk_deallocate(g->nodes);
+  g->nodes = all.nodes, g->node_count = all.count, g->node_capacity = all.capacity;
+  return status;
+}
+
+/* ---- placing buffers ---- */
+
+typedef struct life {
+  int buffer;
+  size_t size;
+  size_t first, last; /* nodes */
+} life;
+
+static void live_at(life *lives, const wk_reference *r, size_t node) {
+  if (r->buffer < 0) return;
+  life *l = &lives[r->buffer];
+  if (l->first == SIZE_MAX) l->first = node;
+  l->last = node;
+}
+
+/* ---- results in place of operands ---- */
+
+static bool covers(const wk_graph *g, const wk_reference *r) {
+  return r->start == 0 && wk_layout_is_contiguous(&r->layout) &&
+         g->buffers[r->buffer].size ==
+             (size_t)wk_layout_count(&r->layout) * wk_dtype_size(r->layout.dtype);
+}
+
+/* Whether a pointwise node may put its result over its operand `i`: element k comes of elements k
+ * alone, the operand is read no more, and its other operands are not other parts of it. */
+static bool may_replace(const wk_plan *plan, const life *lives, size_t n, int i) {
+  const wk_graph *g = &plan->graph;
+  const wk_graph_node *node = &g->nodes[n];
+  const wk_reference *from = &node->inputs[i], *to = &node->outputs[0];
+  if (from->buffer < 0 || !plan->in_arena[from->buffer] || !plan->in_arena[to->buffer]) return false;
+  if (lives[from->buffer].last != n || lives[to->buffer].first != n) return false;
+  if (!covers(g, from) || !covers(g, to) || !wk_layout_same_dims(&from->layout, &to->layout))
+    return false;
+  if (wk_dtype_size(from->layout.dtype) != wk_dtype_size(to->layout.dtype)) return false;
+  for (int k = 0; k < node->input_count; k++)
+    if (k != i && node->inputs[k].buffer == from->buffer && !covers(g, &node->inputs[k]))
+      return false;
+  return true;
+}
+
+/* Makes results live where operands do: both then share a place, and the first one's life goes on.
+ * `first_of` says for each buffer which one it follows in the end. */
+static void join_in_place(wk_plan *plan, life *lives) {
+  for (size_t n = 0; n < plan->graph.node_count; n++) {
+    const wk_graph_node *node = &plan->graph.nodes[n];
+    if (!node->op || node->op->class != WK_CLASS_POINTWISE || node->op->output_count != 1) continue;
+    for (int i = 0; i < node->input_count; i++) {
+      if (!may_replace(plan, lives, n, i)) continue;
+      const int from = node->inputs[i].buffer, to = node->outputs[0].buffer;
+      const int first = plan->first_of[from];
+      plan->first_of[to] = first;
+      lives[first].last = lives[to].last;
+      plan->in_place_count++;
+      break;
+    }
+  }
+}
+
+static int larger_first(const void *a, const void *b) {
+  const life *x = a, *y = b;
+  if (x->size != y->size) return x->size < y->size ? 1 : -1;
+  return x->buffer - y->buffer;
+}
+
+/* The lowest place where the buffer meets none that is placed and alive at the same time. */
+static size_t find_place(const life *lives, size_t placed, const size_t *place, const life *l) {
+  size_t at = 0;
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (size_t i = 0; i < placed; i++) {
+      const life *other = &lives[i];
+      if (other->last < l->first || l->last < other->first) continue;
+      const size_t start = place[other->buffer], end = start + other->size;
+      if (at >= end || at + l->size <= start) continue;
+      at = end;
+      moved = true;
+    }
+  }
+  return at;
+}
+
+/* Largest first, each where it fits lowest. */
+static void place_all(wk_plan *plan, life *lives, size_t count) {
+  size_t kept = 0;
+  for (size_t i = 0; i < count; i++)
+    if (plan->in_arena[i] && lives[i].first != SIZE_MAX) plan->total_size += lives[i].size;
+  for (size_t i = 0; i < count; i++)
+    if (plan->in_arena[i] && lives[i].first != SIZE_MAX && plan->first_of[i] == (int)i)
+      lives[kept++] = lives[i];
+  qsort(lives, kept, sizeof *lives, larger_first);
+  for (size_t i = 0; i < kept; i++) {
+    const size_t at = find_place(lives, i, plan->place, &lives[i]);
+    plan->place[lives[i].buffer] = at;
+    if (at + lives[i].size > plan->arena_size) plan->arena_size = at + lives[i].size;
+  }
+  for (size_t i = 0; i < count; i++) plan->place[i] = plan->place[plan->first_of[i]];
+}
+
+static wk_status place_buffers(wk_plan *plan) {
+  const wk_graph *g = &plan->graph;
+  const size_t count = g->buffer_count;
+  plan->place = wk_allocate_zeroed(count + 1, sizeof *plan->place);
+  plan->in_arena = wk_allocate_zeroed(count + 1, sizeof *plan->in_arena);
+  plan->first_of = wk_allocate_zeroed(count + 1, sizeof *plan->first_of);
+  life *lives = wk_allocate_zeroed(count + 1, sizeof *lives);
+  if (!plan->place || !plan->in_arena || !plan->first_of || !lives) {
+    wk_deallocate(lives);
+    return wk_error_status();
+  }
+  for (size_t i = 0; i < count; i++) {
+    const size_t size = (g->buffers[i].size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    lives[i] = (life){(int)i, size ? size : ALIGNMENT, SIZE_MAX, 0};
+    plan->in_arena[i] = g->buffers[i].kind == WK_BUFFER_LOCAL;
+    plan->first_of[i] = (int)i;
+  }
+  for (size_t i = 0; i < g->result_count; i++) plan->in_arena[g->results[i].buffer] = false;
+  for (size_t n = 0; n < g->node_count; n++) {
+    const wk_graph_node *node = &g->nodes[n];
+    for (int i = 0; i < node->input_count; i++) live_at(lives, &node->inputs[i], n);
+    for (int i = 0; node->op && i < node->op->output_count; i++)
+      live_at(lives, &node->outputs[i], n);
+  }
+  join_in_place(plan, lives);
+  place_all(plan, lives, count);
+  wk_deallocate(lives);
+  return WK_OK;
+}
+
+/* ---- the whole ---- */
+
+wk_status wk_plan_create(wk_plan *plan, wk_graph *graph) {
+  *plan = (wk_plan){.graph = *graph};
+  *graph = (wk_graph){0};
+  wk_graph *g = &plan->graph;
+  wk_status status = insert_copies(g);
+  for (size_t n = 0; n < g->node_count && status == WK_OK; n++)
+    status = add_step(plan, &g->nodes[n]);
+  if (status == WK_OK) status = place_buffers(plan);
+  plan->device = g->buffer_count ? g->buffers[0].device : wk_device_or_default(NULL);
+  if (status != WK_OK) wk_plan_free(plan);
+  return status;
+}
+
+void wk_plan_free(wk_plan *plan) {
+  wk_graph_free(&plan->graph);
+  wk_deallocate(plan->steps);
+  wk_deallocate(plan->place);
+  wk_deallocate(plan->in_arena);
+  wk_deallocate(plan->first_of);
+  *plan = (wk_plan){0};
+}

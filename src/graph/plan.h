@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_GRAPH_PLAN_H
+#define WICK_GRAPH_PLAN_H
+
+/* A graph made ready to run: kernels chosen, buffers placed in one arena. A plan does not change
+ * and owns no memory but its tables; each thread that runs it brings a context. */
+
+#include "graph/graph.h"
+#include "ops/kernel.h"
+
+typedef struct wk_plan_step {
+  const wk_kernel *kernel; /* NULL: a step on the host */
+  const wk_graph_node *node;
+} wk_plan_step;
+
+typedef struct wk_plan {
+  wk_graph graph; /* taken */
+  wk_plan_step *steps;
+  size_t step_count, step_capacity;
+  size_t *place;     /* of each buffer, in the arena, if it is there */
+  bool *in_arena;    /* local buffers that are no results */
+  int *first_of;     /* of each buffer, the one in whose place it is, or itself */
+  int in_place_count;
+  size_t arena_size; /* bytes: what a call needs besides cells, inputs and results */
+  size_t total_size; /* of all the buffers in it, had each its own memory */
+  wk_device *device;
+} wk_plan;
+
+/* Takes the graph, which becomes empty, also on failure. */
+wk_status wk_plan_create(wk_plan *plan, wk_graph *graph);
+void wk_plan_free(wk_plan *plan);
+
+/* What one thread runs plans with. Zeroed at first. */
+typedef struct wk_plan_context {
+  wk_storage *arena;
+  char **base;          /* of each buffer */
+  wk_operand *operands; /* of the step that runs */
+  size_t base_capacity, operand_capacity;
+} wk_plan_context;
+
+/* Runs all steps. `results` become owned tensors; all NULL on failure. */
+wk_status wk_plan_run(const wk_plan *plan, wk_plan_context *context, wk_tensors inputs,
+                      wk_tensor **results);
+void wk_plan_context_free(wk_plan_context *context);
+
+#endif

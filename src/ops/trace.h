@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_OPS_TRACE_H
+#define WICK_OPS_TRACE_H
+
+/* Where a thread's ops go while a function is traced: to a tracer, which notes them, instead of to
+ * kernels. Everything above (autograd, composites, shape rules) runs as ever, over tensors that
+ * have sizes and no values. */
+
+#include "ops/op.h"
+
+typedef struct wk_tracer {
+  /* In place of a kernel: the call's inputs are checked, its layouts are set, its random numbers
+   * drawn. Sets outputs to owned tensors. */
+  wk_status (*call)(struct wk_tracer *self, wk_call *call);
+  wk_status (*host)(struct wk_tracer *self, wk_late late);
+} wk_tracer;
+
+/* The calling thread's; NULL: ops run. */
+#define wk_tracing (wk_thread_here()->tracing)
+
+/* Runs the step, now, and when traced at every call of the function. */
+wk_status wk_host_step(wk_late late);
+
+/* Runs an op without outputs. Where the call is traced, `late` fills its arguments in again before
+ * each run; tensors in them do not count then. */
+wk_status wk_op_run_late(const wk_op *op, wk_place here, const void *arguments, wk_late late);
+
+#endif

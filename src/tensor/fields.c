@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tensor/fields.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+
+static uint64_t read(const wk_field *field) {
+  uint64_t value = 0;
+  memcpy(&value, field->address, field->size);
+  return value;
+}
+
+void wk_field_add(wk_tensor *owner, void *address, size_t size, bool guarded) {
+  wk_field_journal *j = wk_fields_noted;
+  for (size_t i = 0; i < j->count; i++)
+    if (j->fields[i].address == address) return;
+  if (!wk_grow(&j->fields, &j->capacity, j->count, sizeof *j->fields)) {
+    j->failed = true; /* the error is pending */
+    return;
+  }
+  wk_field *field = &j->fields[j->count++];
+  *field = (wk_field){.address = address,
+                      .size = size,
+                      .owner = wk_tensor_retain(owner),
+                      .guarded = guarded};
+  field->before = field->after = read(field);
+}
+
+void wk_written_add(wk_root *root) {
+  wk_field_journal *j = wk_fields_noted;
+  for (size_t i = 0; i < j->written_count; i++)
+    if (j->written[i].root == root) return;
+  if (!wk_grow(&j->written, &j->written_capacity, j->written_count, sizeof *j->written)) {
+    j->failed = true;
+    return;
+  }
+  j->written[j->written_count++] = (wk_written){wk_root_retain(root), atomic_load(&root->version)};
+}
+
+void wk_fields_restore(wk_field_journal *j) {
+  for (size_t i = 0; i < j->count; i++) {
+    j->fields[i].after = read(&j->fields[i]);
+    memcpy(j->fields[i].address, &j->fields[i].before, j->fields[i].size);
+  }
+  for (size_t i = 0; i < j->written_count; i++)
+    atomic_store(&j->written[i].root->version, j->written[i].version_before);
+}
+
+bool wk_fields_hold(const wk_field_journal *j) {
+  for (size_t i = 0; i < j->count; i++)
+    if (j->fields[i].guarded && read(&j->fields[i]) != j->fields[i].before) return false;
+  return true;
+}
+
+void wk_fields_apply(const wk_field_journal *j) {
+  for (size_t i = 0; i < j->count; i++) {
+    const wk_field *field = &j->fields[i];
+    if (field->guarded && field->after != field->before)
+      memcpy(field->address, &field->after, field->size);
+  }
+  for (size_t i = 0; i < j->written_count; i++)
+    atomic_fetch_add_explicit(&j->written[i].root->version, 1, memory_order_release);
+}
+
+void wk_fields_free(wk_field_journal *j) {
+  for (size_t i = 0; i < j->written_count; i++) wk_root_release(j->written[i].root);
+  for (size_t i = 0; i < j->count; i++) wk_tensor_release(j->fields[i].owner);
+  wk_deallocate(j->written);
+  wk_deallocate(j->fields);
+  *j = (wk_field_journal){0};
+}

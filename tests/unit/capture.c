@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Compiled functions: the bits of eager mode, whatever changes between calls, and what is refused. */
+#include "support/unit.h"
+
+#include <string.h>
+
+#include <wick/graph.h>
+#include <wick/wick.h>
+
+#include "graph/capture.h"
+
+enum { STEPS = 8, BATCH = 6 };
+
+typedef struct trainer {
+  wk_module *network;
+  wk_optimizer *optimizer;
+  int steps_between; /* gradients of so many calls add up */
+} trainer;
+
+static wk_tensor *train_step(void *context, wk_tensors in) {
+  trainer *t = context;
+  wk_tensor *loss = wk_cross_entropy(wk_forward(t->network, in.item[0]), in.item[1]);
+  wk_backward(loss);
+  wk_optimizer_step(t->optimizer);
+  return loss;
+}
+
+static wk_tensor *backward_only(void *context, wk_tensors in) {
+  trainer *t = context;
+  wk_tensor *loss = wk_cross_entropy(wk_forward(t->network, in.item[0]), in.item[1]);
+  wk_backward(loss);
+  return loss;
+}
+
+static wk_tensor *step_only(void *context, wk_tensors in) {
+  wk_optimizer_step(((trainer *)context)->optimizer);
+  return wk_sum(in.item[0]);
+}
+
+static wk_tensor *predict(void *context, wk_tensors in) {
+  WK_NO_GRADIENT;
+  return wk_forward(((trainer *)context)->network, in.item[0]);
+}
+
+static trainer create_trainer(void) {
+  wk_generator_set(wk_generator_default(), 7, 0);
+  trainer t = {.network = wk_sequential(wk_conv2d_layer(4, 3), wk_batch_norm_layer(), wk_relu_layer(),
+                                        wk_max_pool2d_layer(2), wk_flatten_layer(),
+                                        wk_dropout_layer(0.3), wk_linear_layer(8), wk_relu_layer(),
+                                        wk_linear_layer(5))};
+  wk_module_build_for(t.network, WK_SHAPE(8, 8, 2), WK_F32, NULL);
+  t.optimizer = wk_adam_create(t.network, .learning_rate = 1e-2);
+  return t;
+}
+
+static void free_trainer(trainer *t) {
+  wk_optimizer_free(t->optimizer);
+  wk_module_free(t->network);
+}
+
+static void make_batch(int step, int64_t size, wk_tensor **batch) {
+  batch[0] = wk_uniform(WK_SHAPE(size, 8, 8, 2), -1, 1, .keyed = true, .seed = 3,
+                        .offset = (uint64_t)(step * 10000));
+  batch[1] = wk_random_integers(WK_SHAPE(size), 5, .keyed = true, .seed = 4,
+                                .offset = (uint64_t)(step * 100));
+}
+
+/* What step `i` of a run does, eagerly or with functions. */
+typedef struct runner {
+  trainer trainer;
+  wk_function *step, *backward, *update, *predict;
+} runner;
+
+typedef wk_tensor *(*act)(runner *r, bool compiled, int i, wk_tensors batch);
+
+static wk_tensor *do_call(wk_function *f, wk_function_body body, runner *r, bool compiled,
+                          wk_tensors batch) {
+  return compiled ? wk_call(f, batch) : body(&r->trainer, batch);
+}
+
+/* Runs STEPS steps; the results' first elements, and at the end all parameters, are put into
+ * `values`. Returns how many. */
+static size_t run(act action, bool compiled, float *values, size_t most, int64_t *traces) {
+  WK_SCOPE;
+  runner r = {.trainer = create_trainer()};
+  r.step = wk_compile(train_step, &r.trainer);
+  r.backward = wk_compile(backward_only, &r.trainer);
+  r.update = wk_compile(step_only, &r.trainer);
+  r.predict = wk_compile(predict, &r.trainer);
+  size_t count = 0;
+  for (int i = 0; i < STEPS; i++) {
+    WK_SCOPE;
+    wk_tensor *batch[2];
+    make_batch(i, BATCH, batch);
+    values[count++] = (float)wk_item(wk_sum(action(&r, compiled, i, (wk_tensors){2, batch})));
+    assert_no_error();
+  }
+  wk_parameters *parameters = wk_module_parameters(r.trainer.network);
+  for (size_t i = 0; i < wk_parameters_count(parameters); i++) {
+    const wk_tensor *p = wk_parameters_get(parameters, i);
+    const size_t n = (size_t)wk_tensor_count(p);
+    assert_true(count + n <= most);
+    wk_tensor_read(p, values + count, n * sizeof *values);
+    count += n;
+  }
+  if (traces) *traces = wk_function_trace_count(r.step);
+  wk_function *all[] = {r.step, r.backward, r.update, r.predict};
+  for (size_t i = 0; i < 4; i++) wk_function_free(all[i]);
+  free_trainer(&r.trainer);
+  assert_no_error();
+  return count;
+}
+
+enum { MOST = 4096 };
+static float eager[MOST], compiled[MOST];
+
+static int64_t assert_same_bits(act action) {
+  int64_t traces = 0;
+  const size_t count = run(action, false, eager, MOST, NULL);
+  assert_int_equal(run(action, true, compiled, MOST, &traces), count);
+  for (size_t i = 0; i < count; i++)
+    if (memcmp(&eager[i], &compiled[i], sizeof *eager) != 0)
+      fail_msg("value %zu: %.9g, but eagerly %.9g", i, (double)compiled[i], (double)eager[i]);
+  return traces;
+}
+
+static wk_tensor *plain(runner *r, bool c, int i, wk_tensors batch) {
+  (void)i;
+  return do_call(r->step, train_step, r, c, batch);
+}
+
+static void a_training_step_gives_eager_bits(void **state) {
+  (void)state;
+  assert_int_equal(assert_same_bits(plain), 1);
+}
+
+static wk_tensor *change_rate(runner *r, bool c, int i, wk_tensors batch) {
+  if (i == 3) wk_optimizer_set(r->trainer.optimizer, "learning_rate", 1e-3);
+  return do_call(r->step, train_step, r, c, batch);
+}
+
+static void the_learning_rate_may_change(void **state) {
+  (void)state;
+  assert_int_equal(assert_same_bits(change_rate), 1); /* and needs no new trace */
+}
+
+static wk_tensor *evaluate_between(runner *r, bool c, int i, wk_tensors batch) {
+  wk_module_set_training(r->trainer.network, i % 2 == 0);
+  return i % 2 == 0 ? do_call(r->step, train_step, r, c, batch)
+                    : do_call(r->predict, predict, r, c, batch);
+}
+
+static void evaluation_between_steps(void **state) {
+  (void)state;
+  assert_int_equal(assert_same_bits(evaluate_between), 1);
+}
+
+static wk_tensor *train_in_evaluation_mode(runner *r, bool c, int i, wk_tensors batch) {
+  wk_module_set_training(r->trainer.network, i < 4);
+  return do_call(r->step, train_step, r, c, batch);
+}
+
+static void another_mode_is_traced_anew(void **state) {
+  (void)state;
+  assert_int_equal(assert_same_bits(train_in_evaluation_mode), 2);
+}
+
+static wk_tensor *freeze(runner *r, bool c, int i, wk_tensors batch) {
+  if (i == 2) wk_parameters_freeze(wk_module_parameters(r->trainer.network), 0, true);
+  if (i == 5) wk_parameters_freeze(wk_module_parameters(r->trainer.network), 0, false);
+  return do_call(r->step, train_step, r, c, batch);
+}
+
+static void layers_may_be_frozen_and_freed(void **state) {
+  (void)state;
+  assert_int_equal(assert_same_bits(freeze), 2);
+}
+
+static wk_tensor *accumulate(runner *r, bool c, int i, wk_tensors batch) {
+  wk_tensor *loss = do_call(r->backward, backward_only, r, c, batch);
+  if (i % 3 == 2) do_call(r->update, step_only, r, c, batch);
+  return loss;
+}
+
+static void gradients_of_several_calls_add_up(void **state) {
+  (void)state;
+  assert_same_bits(accumulate);
+}
+
+static wk_tensor *mixed(runner *r, bool c, int i, wk_tensors batch) {
+  return do_call(r->step, train_step, r, c && i % 2, batch);
+}
+
+static void eager_and_compiled_steps_may_alternate(void **state) {
+  (void)state;
+  assert_same_bits(mixed);
+}
+
+/* ---- what is refused ---- */
+
+static wk_tensor *count_in_c(void *context, wk_tensors in) {
+  int *calls = context;
+  return wk_multiply(in.item[0], wk_full(WK_SCALAR, ++*calls));
+}
+
+static wk_tensor *count_in_tensor(void *context, wk_tensors in) {
+  int *calls = context;
+  const float value = (float)++*calls;
+  return wk_multiply(in.item[0], wk_tensor_from_data(WK_SCALAR, WK_F32, &value, NULL));
+}
+
+static wk_tensor *kept;
+static wk_tensor *keep(void *context, wk_tensors in) {
+  (void)context;
+  kept = wk_tensor_retain(wk_exp(in.item[0]));
+  return wk_sum(kept);
+}
+
+static wk_tensor *read(void *context, wk_tensors in) {
+  (void)context;
+  return wk_item(wk_sum(in.item[0])) > 0 ? wk_exp(in.item[0]) : wk_log(in.item[0]);
+}
+
+static void assert_refused(wk_function_body body, void *context, const char *text) {
+  WK_SCOPE;
+  wk_function *f = wk_compile(body, context);
+  wk_tensor *x = wk_uniform(WK_SHAPE(4), 0, 1);
+  assert_null(wk_call(f, WK_TENSORS(x)));
+  assert_int_equal(wk_error_status(), WK_ERROR_STATE);
+  wk_error error = {.struct_size = sizeof error};
+  wk_error_take(&error);
+  if (!strstr(error.message, text)) fail_msg("%s", error.message);
+  wk_function_free(f);
+}
+
+static void state_of_their_own_is_refused(void **state) {
+  (void)state;
+  int calls = 0;
+  assert_refused(count_in_c, &calls, "not do the same twice");
+  assert_refused(count_in_tensor, &calls, "not do the same twice");
+  assert_refused(keep, NULL, "keeps the result of exp");
+  wk_tensor_release(kept);
+  assert_refused(read, NULL, "the result of sum has no values");
+}
+
+static wk_tensor *fail_half_way(void *context, wk_tensors in) {
+  train_step(context, in);
+  return wk_matmul(in.item[0], in.item[1]);
+}
+
+static void a_failure_half_way_changes_nothing(void **state) {
+  (void)state;
+  WK_SCOPE;
+  trainer t = create_trainer();
+  wk_tensor *batch[2], *p = wk_parameters_get(wk_module_parameters(t.network), 0);
+  make_batch(0, BATCH, batch);
+  uint64_t offset_before, offset_after;
+  wk_generator_get(wk_generator_default(), NULL, &offset_before);
+  float before[72], after[72];
+  assert_int_equal(wk_tensor_count(p), 72);
+  wk_tensor_read(p, before, sizeof before);
+  wk_function *f = wk_compile(fail_half_way, &t);
+  assert_null(wk_call(f, (wk_tensors){2, batch}));
+  assert_int_not_equal(wk_error_status(), WK_OK);
+  wk_error_clear();
+  wk_tensor_read(p, after, sizeof after);
+  assert_memory_equal(before, after, sizeof before);
+  wk_generator_get(wk_generator_default(), NULL, &offset_after);
+  assert_int_equal(offset_before, offset_after);
+  assert_int_equal(wk_optimizer_step_count(t.optimizer), 0);
+  assert_null(wk_tensor_gradient(p));
+  wk_function_free(f);
+  free_trainer(&t);
+}
+
+/* ---- shapes and the graph itself ---- */
+
+static void new_sizes_are_traced_once(void **state) {
+  (void)state;
+  WK_SCOPE;
+  trainer t = create_trainer();
+  wk_function *f = wk_compile(predict, &t);
+  wk_module_set_training(t.network, false);
+  for (int i = 0; i < 12; i++) {
+    WK_SCOPE;
+    wk_tensor *batch[2];
+    make_batch(i, 1 + i % 3, batch);
+    wk_tensor *y = wk_call(f, (wk_tensors){1, batch}), *z = predict(&t, (wk_tensors){1, batch});
+    assert_int_equal(wk_tensor_dim(y, 0), 1 + i % 3);
+    assert_true(wk_item(wk_all(wk_equal(y, z))) == 1);
+    assert_no_error();
+  }
+  assert_int_equal(wk_function_trace_count(f), 3);
+  assert_int_equal(wk_function_plan_count(f), 3);
+  wk_function_free(f);
+  free_trainer(&t);
+}
+
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_training_step_gives_eager_bits),
+      cmocka_unit_test(the_learning_rate_may_change),
+      cmocka_unit_test(evaluation_between_steps),
+      cmocka_unit_test(another_mode_is_traced_anew),
+      cmocka_unit_test(layers_may_be_frozen_and_freed),
+      cmocka_unit_test(gradients_of_several_calls_add_up),
+      cmocka_unit_test(eager_and_compiled_steps_may_alternate),
+      cmocka_unit_test(state_of_their_own_is_refused),
+      cmocka_unit_test(a_failure_half_way_changes_nothing),
+      cmocka_unit_test(new_sizes_are_traced_once),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
