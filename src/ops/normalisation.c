@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "ops/records.gen.h"
+#include "ops/build.h"
 
 /* ---- the hidden op ---- */
 
@@ -286,12 +286,12 @@ wk_status wk_composite_batch_norm(wk_call *call) {
 
 wk_status wk_composite_l2_normalize(wk_call *call) {
   const wk_l2_normalize_arguments *a = call->arguments;
-  wk_tensor *x = call->inputs[0];
+  wk_tensor *given = call->inputs[0], *x = wk_to_accumulate(given); /* f16 has no such squares */
   const int axis = wk_axis_resolve(a->axis, x->layout.rank);
   if (axis < 0) return wk_error_status();
   wk_tensor *squares = wk_sum(wk_multiply(x, x), .axes = WK_AXES(axis), .keep_dims = true);
   /* The square of epsilon is inside the root, which then has a slope where x is 0. */
   wk_tensor *least = wk_maximum(squares, wk_scalar(a->epsilon * a->epsilon));
-  call->outputs[0] = wk_divide(x, wk_sqrt(least));
+  call->outputs[0] = wk_cast_if_other(wk_divide(x, wk_sqrt(least)), given->layout.dtype);
   return wk_error_status();
 }

@@ -306,9 +306,10 @@ def lanes(case, gradient):
     """The gradient of input 0 where an op picks elements: that of equal ones along the axis, or in a channel of an
     image, is added up, as another one of them may have been picked."""
     x, name = case.inputs[0], case.op.name
-    if name not in ALONG_AXIS | IN_WINDOWS or x.dim() == 0 or gradient.numel() == 0:
+    largest = name == "embedding_bag" and case.settings.get("mode") == "max"
+    if not (largest or name in ALONG_AXIS | IN_WINDOWS) or x.dim() == 0 or gradient.numel() == 0:
         return gradient
-    axes = [case.settings["axis"] % x.dim()] if name in ALONG_AXIS else list(range(1, x.dim() - 1))
+    axes = [0] if largest else [case.settings["axis"] % x.dim()] if name in ALONG_AXIS else list(range(1, x.dim() - 1))
     lane = torch.arange(x.numel()).reshape(x.shape)
     for axis in axes:
         lane = lane.narrow(axis, 0, 1).expand(x.shape)

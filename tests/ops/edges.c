@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What records promise about gradients where there is no slope: at ties and kinks; and gradients that
- * are finite though something on the way to them could overflow or be 0 / 0. */
+/* What records promise about gradients where there is no slope: at ties and kinks; and gradients
+ * that are finite though something on the way to them could overflow or be 0 / 0. */
 #include <math.h>
 
 #include <wick/autograd.h>
@@ -39,6 +39,9 @@ static wk_tensor *half_logaddexp2(wk_tensor *x) {
 static wk_tensor *half_determinant(wk_tensor *x) {
   return wk_determinant(wk_reshape(wk_cast(x, WK_F16), WK_SHAPE(2, 2)));
 }
+static wk_tensor *half_l2_normalize(wk_tensor *x) {
+  return wk_l2_normalize(wk_reshape(wk_cast(x, WK_F16), WK_SHAPE(LENGTH, 1)), .axis = 1);
+}
 static wk_tensor *half_polygamma(wk_tensor *x) {
   return wk_multiply(wk_polygamma(wk_cast(x, WK_F16), 3), wk_scalar(0.25));
 }
@@ -58,9 +61,16 @@ static const struct edge {
     {"divide_no_nan of 0", zero_by, {1e-30f, 0, -1e-30f, 2}, {0, 0, 0, 0}},
     {"copysign", made_negative, {1e-40f, INFINITY, -3, 0}, {-1, -1, 1, 0}},
     {"mish in f16", half_mish, {12, 20, 300, -300}, {1, 1, 1, 0}},
-    {"logaddexp2 in f16", half_logaddexp2, {600, 600, 602, 602}, {THIRD, THIRD, 2 * THIRD, 2 * THIRD}},
+    {"logaddexp2 in f16",
+     half_logaddexp2,
+     {600, 600, 602, 602},
+     {THIRD, THIRD, 2 * THIRD, 2 * THIRD}},
     {"determinant in f16", half_determinant, {300, 0, 0, 300}, {300, 0, 0, 300}},
-    {"polygamma in f16", half_polygamma, {0.1875f, 1, 1, 1}, {-25893.5f, -6.221566f, -6.221566f, -6.221566f}},
+    {"l2_normalize in f16", half_l2_normalize, {1e-3f, -2e-3f, 0.25f, 1}, {0, 0, 0, 0}},
+    {"polygamma in f16",
+     half_polygamma,
+     {0.1875f, 1, 1, 1},
+     {-25893.5f, -6.221566f, -6.221566f, -6.221566f}},
     {"where not chosen", not_used, {1, 2, 3, 4}, {0, 0, 0, 0}},
 };
 
