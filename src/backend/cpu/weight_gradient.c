@@ -29,6 +29,7 @@
 #define WHOLE_VECTOR 16          /* channels: what every instruction set's vectors divide */
 #define MOST_LINE 64             /* elements of a line of taps */
 #define COPY_BYTES (64 << 20)    /* of x with its padding */
+#define SERIAL_WORK 4e5          /* multiply-adds; more are worth waking threads for */
 #define PARTIAL_BYTES (16 << 20) /* of all sums over some of the images */
 
 typedef struct plan {
@@ -78,7 +79,8 @@ bool wk_weight_gradient_fits(wk_dtype dtype, const wk_cpu_conv2d_shape *s) {
     return false;
   if (!is_narrow(s)) return true;
   const wk_cpu_conv2d_shape lines = shape_of_lines(s);
-  return s->dilation_width == 1 && s->kernel_width * s->channels <= MOST_LINE &&
+  const int64_t used = s->kernel_width * s->channels;
+  return s->dilation_width == 1 && used <= MOST_LINE && 2 * used >= lines.channels &&
          copied_count(s, &lines) * (int64_t)sizeof(float) <= COPY_BYTES;
 }
 
@@ -213,7 +215,11 @@ static int64_t partial_count(const plan *p) {
 }
 
 static void run_plan(plan *p) {
-  wk_parallel_for(p->image_parts * p->out_parts * p->in_parts * p->tap_parts, 1, run_items, p);
+  const wk_cpu_conv2d_shape *s = p->shape;
+  const int64_t items = p->image_parts * p->out_parts * p->in_parts * p->tap_parts;
+  const int64_t pixels = s->batch * s->out_height * s->out_width;
+  const double work = (double)pixels * (double)s->out_channels * (double)p->row;
+  wk_parallel_for(items, work < SERIAL_WORK ? items : 1, run_items, p);
   if (p->image_parts > 1) wk_parallel_for(p->shape->out_channels, 16, add_partials, p);
 }
 

@@ -7,7 +7,6 @@
 #ifdef WICK_HAVE_ONEDNN
 #include <stdbool.h>
 
-#include "backend/cpu/kernels.h"
 #include "backend/onednn/primitive.h"
 #include "ops/matmul.h"
 #include "ops/records.gen.h"
@@ -86,26 +85,40 @@ static const char *matmul_key(const wk_kernel_call *call, wk_dnnl_key *key) {
 
 /* ---- the entries ---- */
 
-typedef const char *(*key_function)(const wk_kernel_call *call, wk_dnnl_key *key);
-
-static const char *refuse(const wk_kernel_call *call, key_function find_key) {
-  wk_dnnl_key key;
-  const char *why = find_key(call, &key);
-  if (why) return why;
-  wk_dnnl_primitive *primitive = wk_dnnl_primitive_take(&key, &why);
+/* Why oneDNN has no primitive of this key, or NULL. */
+static const char *check(const wk_dnnl_key *key) {
+  const char *why;
+  wk_dnnl_primitive *primitive = wk_dnnl_primitive_take(key, &why);
   if (primitive) wk_dnnl_primitive_give_back(primitive);
   return primitive ? NULL : why;
 }
 
-static const char *refuse_forward(const wk_kernel_call *call) { return refuse(call, forward_key); }
-static const char *refuse_data(const wk_kernel_call *call) { return refuse(call, data_key); }
-static const char *refuse_matmul(const wk_kernel_call *call) { return refuse(call, matmul_key); }
-
-/* Runs a call that was not refused. */
-static wk_status run(const wk_kernel_call *call, key_function find_key, wk_dnnl_call *pieces) {
+static const char *refuse_forward(const wk_kernel_call *call) {
   wk_dnnl_key key;
-  const char *why = find_key(call, &key);
-  wk_dnnl_primitive *primitive = why ? NULL : wk_dnnl_primitive_take(&key, &why);
+  const char *why = forward_key(call, &key);
+  return why ? why : check(&key);
+}
+
+static const char *refuse_data(const wk_kernel_call *call) {
+  wk_dnnl_key key;
+  const char *why = data_key(call, &key);
+  return why ? why : check(&key);
+}
+
+/* Rows left over by blocks of equal size are a piece of their own. */
+static const char *refuse_matmul(const wk_kernel_call *call) {
+  wk_dnnl_key key = {0};
+  const char *why = matmul_key(call, &key);
+  if (!why) why = check(&key);
+  const int64_t rest = why ? 0 : call->inputs[0].layout.dims[0] % key.matmul.rows;
+  key.matmul.rows = rest;
+  return rest ? check(&key) : why;
+}
+
+/* Runs pieces of a call that was not refused. */
+static wk_status run(const wk_dnnl_key *key, wk_dnnl_call *pieces) {
+  const char *why;
+  wk_dnnl_primitive *primitive = wk_dnnl_primitive_take(key, &why);
   if (!primitive) return wk_fail(WK_ERROR_DEVICE, "oneDNN: %s", why);
   pieces->primitive = primitive;
   const wk_status status = wk_dnnl_run(pieces);
@@ -115,49 +128,48 @@ static wk_status run(const wk_kernel_call *call, key_function find_key, wk_dnnl_
 
 static int64_t image_bytes(const wk_layout *images) { return images->strides[0] * 4; }
 
-static wk_status run_conv2d(const wk_kernel_call *call, key_function find_key, const void *bias) {
+static wk_status run_conv2d(const wk_kernel_call *call, const wk_dnnl_key *key, const void *bias) {
   const wk_operand *from = &call->inputs[0], *to = &call->outputs[0];
-  wk_dnnl_call pieces = {.count = from->layout.dims[0],
+  wk_dnnl_call pieces = {.stream = call->stream,
+                         .count = from->layout.dims[0],
                          .from = from->data,
                          .weights = call->inputs[1].data,
                          .bias = bias,
                          .to = to->data,
                          .from_step = image_bytes(&from->layout),
                          .to_step = image_bytes(&to->layout)};
-  return run(call, find_key, &pieces);
+  return run(key, &pieces);
 }
 
 static wk_status run_forward(const wk_kernel_call *call) {
-  return run_conv2d(call, forward_key, call->inputs[2].data);
+  wk_dnnl_key key;
+  forward_key(call, &key);
+  return run_conv2d(call, &key, call->inputs[2].data);
 }
 
-static wk_status run_data(const wk_kernel_call *call) { return run_conv2d(call, data_key, NULL); }
+static wk_status run_data(const wk_kernel_call *call) {
+  wk_dnnl_key key;
+  data_key(call, &key);
+  return run_conv2d(call, &key, NULL);
+}
 
-/* Rows left over by blocks of equal size are our own kernel's. */
 static wk_status run_matmul(const wk_kernel_call *call) {
-  const wk_operand *a = &call->inputs[0], *b = &call->inputs[1], *c = &call->outputs[0];
-  const int64_t m = a->layout.dims[0], n = b->layout.dims[1], rows = rows_of_block(m);
-  wk_dnnl_call pieces = {.count = m / rows,
+  wk_dnnl_key key = {0};
+  matmul_key(call, &key);
+  const wk_operand *a = &call->inputs[0], *c = &call->outputs[0];
+  const int64_t m = a->layout.dims[0], rows = key.matmul.rows;
+  wk_dnnl_call pieces = {.stream = call->stream,
+                         .count = m / rows,
                          .from = a->data,
-                         .weights = b->data,
+                         .weights = call->inputs[1].data,
                          .to = c->data,
                          .from_step = rows * a->layout.strides[0] * 4,
-                         .to_step = rows * n * 4};
-  const wk_status status = run(call, matmul_key, &pieces);
-  const int64_t done = pieces.count * rows;
-  if (status != WK_OK || done == m) return status;
-  const wk_cpu_gemm_operands rest = {.m = m - done,
-                                     .n = n,
-                                     .k = a->layout.dims[1],
-                                     .a = a->data + done * a->layout.strides[0] * 4,
-                                     .a_row_stride = a->layout.strides[0],
-                                     .a_column_stride = a->layout.strides[1],
-                                     .b = b->data,
-                                     .b_row_stride = b->layout.strides[0],
-                                     .b_column_stride = b->layout.strides[1],
-                                     .c = c->data + done * n * 4,
-                                     .c_row_stride = n};
-  return wk_cpu_gemm(WK_F32, &rest);
+                         .to_step = rows * key.matmul.n * 4};
+  const wk_status status = run(&key, &pieces);
+  if (status != WK_OK || m % rows == 0) return status;
+  pieces.from += pieces.count * pieces.from_step, pieces.to += pieces.count * pieces.to_step;
+  pieces.count = 1, key.matmul.rows = m % rows;
+  return run(&key, &pieces);
 }
 
 const wk_kernel wk_onednn_kernels[] = {

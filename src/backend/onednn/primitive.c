@@ -7,7 +7,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "backend/cpu/scratch.h"
 #include "backend/onednn/library.h"
 #include "base/error.h"
 #include "base/library.h"
@@ -42,6 +41,9 @@ static const struct {
                              dnnl_query_diff_src_md},
     [WK_DNNL_MATMUL] = {DNNL_ARG_SRC, DNNL_ARG_DST, dnnl_query_src_md, dnnl_query_dst_md},
 };
+
+/* So that what follows in memory is aligned too. */
+static size_t round_up(size_t size) { return (size + 63) & ~(size_t)63; }
 
 /* ---- making one ---- */
 
@@ -196,8 +198,8 @@ static const char *make_from_description(const wk_dnnl *dnnl, wk_dnnl_primitive 
       dnnl->primitive_desc_query_md(p->description, dnnl_query_weights_md, 0);
   const_dnnl_memory_desc_t scratch =
       dnnl->primitive_desc_query_md(p->description, dnnl_query_scratchpad_md, 0);
-  p->scratch_bytes = wk_scratch_round(scratch ? dnnl->memory_desc_get_size(scratch) : 0);
-  p->packed_bytes = wk_scratch_round(dnnl->memory_desc_get_size(packed));
+  p->scratch_bytes = round_up(scratch ? dnnl->memory_desc_get_size(scratch) : 0);
+  p->packed_bytes = round_up(dnnl->memory_desc_get_size(packed));
   if (!dnnl->memory_desc_equal(packed, l->plain) && !make_packs(dnnl, p, l))
     return "oneDNN cannot pack its weights";
   if (dnnl->primitive_create(&p->run, p->description) != dnnl_success)
@@ -368,15 +370,18 @@ static void run_pieces(void *context, int64_t begin, int64_t end) {
 wk_status wk_dnnl_run(const wk_dnnl_call *call) {
   const wk_dnnl_primitive *p = call->primitive;
   const size_t packed = p->pack_count ? p->packed_bytes : 0;
-  char *memory = wk_cpu_scratch(packed + p->scratch_bytes * (size_t)wk_thread_count() + 64);
+  const size_t size = packed + p->scratch_bytes * (size_t)wk_thread_count() + 64;
+  wk_device *device = call->stream->device;
+  char *memory = device->functions->allocate(device, size, call->stream);
   if (!memory) return WK_ERROR_MEMORY;
   job j = {.dnnl = wk_dnnl_get(NULL), .call = call, .packed = memory, .scratch = memory + packed};
   wk_parallel_for(p->pack_count, 1, pack, &j);
   wk_parallel_for(call->count, 1, run_pieces, &j);
+  device->functions->free(device, memory, size, call->stream);
   const int status = atomic_load(&j.status);
   if (status == dnnl_success) return WK_OK;
   if (status == dnnl_out_of_memory) {
-    wk_fail_memory(packed + p->scratch_bytes);
+    wk_fail_memory(size);
     return WK_ERROR_MEMORY;
   }
   return wk_fail(WK_ERROR_DEVICE, "oneDNN's %s failed with its status %d",

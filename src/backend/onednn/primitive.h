@@ -10,6 +10,8 @@
 
 #include <wick/base.h>
 
+#include "device/device.h"
+
 typedef enum wk_dnnl_kind {
   WK_DNNL_CONV2D,      /* from x to y */
   WK_DNNL_CONV2D_DATA, /* from y's gradient to x's */
@@ -44,6 +46,7 @@ const char *wk_dnnl_primitive_name(const wk_dnnl_primitive *primitive);
  * are packed on the way. Fails with WK_ERROR_MEMORY or WK_ERROR_DEVICE. */
 typedef struct wk_dnnl_call {
   const wk_dnnl_primitive *primitive;
+  wk_stream *stream; /* of the device whose memory packed weights and scratch take */
   int64_t count;
   const char *from;
   const void *weights, *bias;
