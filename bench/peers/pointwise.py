@@ -247,8 +247,9 @@ def minimum_in_turns(runs, seconds):
     turn = 0
     while turn < 3 or time.perf_counter() - start < seconds:
         for i, run in enumerate(runs):
-            run()  # the other's threads may still be looking for work
-            for _ in range(3):
+            time.sleep(0.01)  # the other's threads look for work for a while, and would be in the way
+            run()
+            for _ in range(5):
                 before = time.perf_counter()
                 run()
                 best[i] = min(best[i], time.perf_counter() - before)
@@ -321,6 +322,7 @@ def main():
     parser.add_argument("--size", default="both", choices=["large", "mid", "both"])
     parser.add_argument("--seconds", type=float, default=0.15, help="for each case")
     parser.add_argument("--part", default="1/1", help="i/k: every k-th case from the i-th on")
+    parser.add_argument("--bar", action="store_true", help="say which cases fall short, and fail if any do")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -346,11 +348,18 @@ def main():
                       "gb_s": rate, "share": share, "streams": case.streams})
         print(f"{case.name:32} {case.size:5} {ours * 1e6:10.1f} {theirs * 1e6:10.1f} us  {theirs / ours:6.2f}x  {rate:6.1f} GB/s"
               + (f"  {100 * share:4.0f}%" if share else "") + ("  streams" if case.streams and share else ""), flush=True)
+    short = [r for r in rows_ if r["ratio"] < 1 or (r["streams"] and r["share"] and r["share"] < 0.7)]
+    if options.bar:
+        for row in sorted(short, key=lambda r: r["ratio"]):
+            share = f", {100 * row['share']:.0f}% of the memory's rate" if row["streams"] and row["share"] else ""
+            print(f"short: {row['case']} ({row['size']}) {row['ratio']:.2f}x{share}")
+        print(f"{len(short)} of {len(rows_)} cases fall short")
     if options.json:
         with open(options.json, "a", encoding="utf-8") as file:
             for row in rows_:
                 file.write(json.dumps(row) + "\n")
+    return 1 if options.bar and short else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

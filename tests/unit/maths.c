@@ -7,6 +7,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 
 #include "backend/cpu/isa/maths.h"
 #include "backend/cpu/isa/maths_wide.h"

@@ -61,6 +61,12 @@ WK_DEFINE_LANES(wk_i64x16, WK_LANES, int64_t, wk_i64x16_mask)
 typedef int32_t wk_i32xn_mask __attribute__((vector_size(WK_VECTOR_BYTES)));
 WK_DEFINE_LANES(wk_f32xn, WK_REGISTER_LANES, float, wk_i32xn_mask)
 WK_DEFINE_LANES(wk_i32xn, WK_REGISTER_LANES, int32_t, wk_i32xn_mask)
+
+/* Half as many, for what is worked out in double: those fill a register then. */
+#define WK_HALF_LANES (WK_REGISTER_LANES / 2)
+typedef int32_t wk_i32xh_mask __attribute__((vector_size(WK_VECTOR_BYTES / 2)));
+WK_DEFINE_LANES(wk_f32xh, WK_HALF_LANES, float, wk_i32xh_mask)
+WK_DEFINE_LANES(wk_i32xh, WK_HALF_LANES, int32_t, wk_i32xh_mask)
 #undef WK_DEFINE_LANES
 
 #if defined(__AVX512F__)

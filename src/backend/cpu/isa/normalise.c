@@ -18,9 +18,7 @@
 #undef TYPE
 #undef ROOT
 
-#ifndef WICK_ISA_F32_ONLY
 #define KIND f64
 #define TYPE double
 #define ROOT sqrt
 #include "backend/cpu/isa/normalise_kind.h"
-#endif

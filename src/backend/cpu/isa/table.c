@@ -14,7 +14,6 @@
 extern const wk_isa_pool wk_isa_pool_f64_baseline;
 extern const wk_isa_softmax wk_isa_softmax_f64_baseline;
 extern const wk_isa_resample wk_isa_resample_f64_baseline;
-extern const wk_isa_normalise wk_isa_normalise_f64_baseline;
 extern const wk_isa_attention wk_isa_attention_f64_baseline;
 extern const wk_isa_recurrent wk_isa_recurrent_f64_baseline;
 #else
@@ -28,7 +27,7 @@ const wk_cpu_isa WK_ISA_NAME(wk_cpu_isa) = {
     .pool = {&WK_ISA_NAME(wk_isa_pool_f32), &OTHER_NAME(wk_isa_pool_f64)},
     .softmax = {&WK_ISA_NAME(wk_isa_softmax_f32), &OTHER_NAME(wk_isa_softmax_f64)},
     .resample = {&WK_ISA_NAME(wk_isa_resample_f32), &OTHER_NAME(wk_isa_resample_f64)},
-    .normalise = {&WK_ISA_NAME(wk_isa_normalise_f32), &OTHER_NAME(wk_isa_normalise_f64)},
+    .normalise = {&WK_ISA_NAME(wk_isa_normalise_f32), &WK_ISA_NAME(wk_isa_normalise_f64)},
     .attention = {&WK_ISA_NAME(wk_isa_attention_f32), &OTHER_NAME(wk_isa_attention_f64)},
     .recurrent = {&WK_ISA_NAME(wk_isa_recurrent_f32), &OTHER_NAME(wk_isa_recurrent_f64)},
     .convert = &WK_ISA_NAME(wk_isa_convert),
