@@ -161,6 +161,36 @@ static void test_recomputation(void **state) {
   assert_no_error();
 }
 
+/* What f16 rounds to zero comes through a loss scaler. */
+static void test_small_gradients(void **state) {
+  (void)state;
+  WK_SCOPE;
+  wk_module *network = wk_sequential(wk_linear_layer(3));
+  wk_module_build_for(network, WK_SHAPE(4), WK_F32, NULL);
+  wk_optimizer *sgd = wk_sgd_create(network, .learning_rate = 1);
+  wk_loss_scaler *scaler = wk_loss_scaler_create();
+  wk_tensor *weight = wk_parameters_get(wk_module_parameters(network), 0), *loss;
+  wk_tensor *x = ramp(WK_SHAPE(3, 4), WK_F32);
+  for (int with = 0; with < 2; with++) {
+    {
+      WK_AUTOCAST(WK_F16);
+      loss = wk_multiply(wk_mean(wk_forward(network, x)), wk_scalar(1e-7));
+    }
+    wk_backward(with ? wk_loss_scaler_scale(scaler, loss) : loss);
+    if (with) wk_loss_scaler_unscale(scaler, sgd);
+    const double largest = wk_item(wk_max(wk_abs(wk_tensor_gradient(weight))));
+    if (with)
+      assert_true(largest > 1e-8 && largest < 1e-7);
+    else
+      assert_true(largest == 0);
+    wk_tensor_clear_gradient(weight);
+  }
+  assert_no_error();
+  wk_loss_scaler_free(scaler);
+  wk_optimizer_free(sgd);
+  wk_module_free(network);
+}
+
 /* The share of the library's own digits that a network gets right after two epochs. */
 static double trained(wk_dtype precision) {
   wk_dataset *train_set = wk_dataset_open("glyphs", .count = 6000);
@@ -248,6 +278,7 @@ int main(void) {
       cmocka_unit_test(test_weights_are_cast_once),
       cmocka_unit_test(test_nesting),
       cmocka_unit_test(test_recomputation),
+      cmocka_unit_test(test_small_gradients),
       cmocka_unit_test(test_training),
       cmocka_unit_test(test_resuming),
       cmocka_unit_test(test_wrong_precision),
