@@ -24,8 +24,8 @@ demo: ## Install what is missing, build, train a network on Fashion-MNIST and us
 test: ## Install what tests need, then run every check and test
 	@scripts/test
 
-bench: all ## Measure matrix products, convolutions and ops on this machine
-	@for what in gemm conv ops; do $(BUILD)/wick bench $$what || exit 1; done
+bench: all ## Measure kernels and training steps on this machine
+	@for what in gemm conv ops mlp lenet cifar; do $(BUILD)/wick bench $$what || exit 1; done
 
 ops: ## Write the generated files (*.gen.*) again from schema/*.toml
 	@python3 tools/generate.py

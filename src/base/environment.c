@@ -34,6 +34,8 @@ const wk_variable_record wk_variable_table[WK_VARIABLE_COUNT] = {
                                  "which runs give the same bits: default those with as many "
                                  "threads, threads those with any number, machine those with any "
                                  "instruction set too"},
+    [WK_VARIABLE_PEERS] = {"WICK_PEERS", "build/peers", "",
+                           "folder of what bench/peers/setup made, for wick bench --peers"},
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

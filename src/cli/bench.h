@@ -2,11 +2,14 @@
 #ifndef WICK_CLI_BENCH_H
 #define WICK_CLI_BENCH_H
 
-#include <stdbool.h>
+#include "cli/bench_table.h"
 
-/* The parts of `wick bench`; each prints its table, of the rows whose names contain `only` (NULL: all). An error is left pending. */
-void wk_bench_gemm(bool json, const char *only);
-void wk_bench_conv(bool json, const char *only);
-void wk_bench_ops(bool json, const char *only);
+/* The parts of `wick bench`; each adds its rows. An error is left pending. */
+void wk_bench_gemm(wk_bench_table *table);
+void wk_bench_conv(wk_bench_table *table);
+void wk_bench_ops(wk_bench_table *table);
+void wk_bench_mlp(wk_bench_table *table);
+void wk_bench_lenet(wk_bench_table *table);
+void wk_bench_cifar(wk_bench_table *table);
 
 #endif

@@ -1,98 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Matrix products and convolutions against the processor's multiply-add peak. Bursts of the peak's
- * measurement stand between the repeats, so both meet the same clock and the same neighbours; best
- * of several is taken on both sides. */
-
-#include <math.h>
-#include <stdio.h>
-#include <string.h>
+/* Matrix products and convolutions. */
 
 #include <wick/autograd.h>
 #include <wick/ops.h>
 
-#include "base/error.h"
-#include "base/file.h"
+#include "base/text.h"
 #include "cli/bench.h"
-#include "cli/command.h"
-#include "device/benchmark.h"
 #include "ops/dispatch.h"
 #include "ops/records.gen.h"
-
-enum { ROUNDS = 5, ROWS = 128 };
-static const double round_seconds = 0.06, peak_seconds = 0.02;
-
-typedef struct row {
-  char name[64];
-  double rate; /* GFLOP/s */
-} row;
-
-typedef struct table {
-  const char *what; /* "gemm" */
-  bool json;
-  const char *only; /* NULL, or what a row's name must contain */
-  row rows[ROWS];
-  int count;
-  double peak; /* the best of all bursts, GFLOP/s */
-} table;
-
-static void measure_peak(table *t) {
-  const double rate = wk_cpu_benchmark.fma_peak(WK_F32, wk_thread_count(), peak_seconds);
-  if (rate > t->peak) t->peak = rate;
-}
-
-/* Seconds of the fastest call. */
-static double time_best(table *t, void (*call)(void *context), void *context) {
-  double best = INFINITY;
-  call(context); /* once to warm up */
-  for (int round = 0; round < ROUNDS && !wk_failed(); round++) {
-    measure_peak(t);
-    const double start = wk_seconds();
-    double now = start;
-    do {
-      const double before = now;
-      call(context);
-      now = wk_seconds();
-      if (now - before < best) best = now - before;
-    } while (now - start < round_seconds && !wk_failed());
-  }
-  return best;
-}
-
-static void add_row(table *t, const char *name, double operations, void (*call)(void *context),
-                    void *context) {
-  if (wk_failed() || t->count == ROWS || (t->only && !strstr(name, t->only))) return;
-  const double seconds = time_best(t, call, context);
-  if (wk_failed()) return;
-  row *r = &t->rows[t->count++];
-  r->rate = operations / seconds * 1e-9;
-  wk_print_into(r->name, sizeof r->name, 0, "%s", name);
-  if (t->json) return;
-  printf("%-44s %9.1f GFLOP/s %6.1f%%\n", name, r->rate, 100 * r->rate / t->peak);
-  fflush(stdout);
-}
-
-/* Shares in the end are of the best peak, which the first rows may not have known. */
-static void print_end(const table *t) {
-  if (wk_failed() || t->count == 0) return;
-  double sum = 0;
-  for (int i = 0; i < t->count; i++) {
-    const double share = 100 * t->rows[i].rate / t->peak;
-    sum += log(share);
-    if (t->json)
-      wk_print_json(json_pack("{s:s, s:s, s:f, s:f}", "bench", t->what, "name", t->rows[i].name,
-                              "gflops", t->rows[i].rate, "percent_of_peak", share));
-  }
-  const double mean = exp(sum / t->count);
-  if (t->json) {
-    wk_print_json(json_pack("{s:s, s:f, s:i, s:f}", "bench", t->what, "peak_gflops", t->peak,
-                            "threads", wk_thread_count(), "percent_of_peak", mean));
-    return;
-  }
-  printf("FMA peak %.1f GFLOP/s on %d threads (%s)\n", t->peak, wk_thread_count(),
-         wk_cpu_benchmark.instruction_set());
-  printf("%s: %.1f%% of FMA peak\n", t->what, mean);
-}
 
 /* ---- products ---- */
 
@@ -106,9 +22,8 @@ static void multiply(void *context) {
   wk_matmul(p->a, p->b);
 }
 
-void wk_bench_gemm(bool json, const char *only) {
+void wk_bench_gemm(wk_bench_table *t) {
   static const int64_t sizes[] = {256, 384, 512, 768, 1024, 1536, 2048};
-  table t = {.what = "gemm", .json = json, .only = only};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     WK_SCOPE;
     const int64_t n = sizes[i];
@@ -116,9 +31,9 @@ void wk_bench_gemm(bool json, const char *only) {
     char name[64];
     wk_print_into(name, sizeof name, 0, "[%lld, %lld] x [%lld, %lld]", (long long)n, (long long)n,
                   (long long)n, (long long)n);
-    add_row(&t, name, 2 * (double)n * (double)n * (double)n, multiply, &p);
+    wk_bench_add(t, name, 2 * (double)n * (double)n * (double)n, 0, multiply, &p,
+                 json_pack("{s:s, s:I}", "what", "gemm", "size", (json_int_t)n));
   }
-  print_end(&t);
 }
 
 /* ---- convolutions ---- */
@@ -171,7 +86,7 @@ static void weight_gradient(void *context) {
                             .padding = {p, p});
 }
 
-static void bench_layer(table *t, layer l) {
+static void bench_layer(wk_bench_table *t, layer l) {
   static const struct {
     const char *name;
     void (*call)(void *context);
@@ -191,12 +106,14 @@ static void bench_layer(table *t, layer l) {
                   (long long)l.batch, (long long)l.size, (long long)l.size, (long long)l.channels,
                   (long long)l.kernel, (long long)l.kernel, (long long)l.stride,
                   (long long)l.filters, passes[i].name);
-    add_row(t, name, operations, passes[i].call, &c);
+    json_t *question =
+        json_pack("{s:s, s:s, s:[IIIIII]}", "what", "conv", "pass", passes[i].name, "layer",
+                  (json_int_t)l.batch, (json_int_t)l.size, (json_int_t)l.channels,
+                  (json_int_t)l.filters, (json_int_t)l.kernel, (json_int_t)l.stride);
+    wk_bench_add(t, name, operations, 0, passes[i].call, &c, question);
   }
 }
 
-void wk_bench_conv(bool json, const char *only) {
-  table t = {.what = "conv", .json = json, .only = only};
-  for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) bench_layer(&t, layers[i]);
-  print_end(&t);
+void wk_bench_conv(wk_bench_table *t) {
+  for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) bench_layer(t, layers[i]);
 }

@@ -39,7 +39,7 @@ says no-model 2 'it is one of convnet, lenet, cifar, mlp' train glyphs --model r
 says no-data 2 'it needs DATA' train
 says two-data 2 "'mnist' is one argument too many" train glyphs mnist
 says no-file 2 'it needs MODEL FILE' predict model
-says no-bench 2 'gemm, conv or ops' bench conf
+says no-bench 2 'gemm, conv, ops, mlp, lenet or cifar' bench conf
 says out-and-resume 2 'its own folder' train --resume a --out b
 says missing-data 1 'hint: ' train --out x "$folder/nowhere"
 says missing-model 1 'cannot open nowhere.safetensors' eval nowhere.safetensors
