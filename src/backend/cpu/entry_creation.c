@@ -4,6 +4,7 @@
 
 #include "backend/cpu/convert.h"
 #include "backend/cpu/cpu.h"
+#include "backend/cpu/isa.h"
 #include "base/parallel.h"
 #include "ops/creation.h"
 #include "ops/random.h"
@@ -57,10 +58,12 @@ wk_status wk_cpu_run_random_real(const wk_kernel_call *call) {
   return WK_OK;
 }
 
-/* Word `index` of the stream; `block` holds the one of the word before it. */
-static uint32_t next_word(uint64_t seed, uint64_t index, bool first, wk_philox_block *block) {
-  if (first || (index & 3) == 0) *block = wk_philox(seed, index >> 2, 0);
-  return block->word[index & 3];
+/* Words [index, index + WORDS) of the stream, less up to three in front that come with them; where
+ * the first one lies. The numbers are those of wk_random_word. */
+#define WORDS 480
+static const uint32_t *next_words(uint64_t seed, uint64_t index, uint32_t words[WORDS + 32]) {
+  wk_cpu_isa_get()->random_words(seed, index >> 2, (WORDS + 32) / 4, words);
+  return words + (index & 3);
 }
 
 static void uniform_range(void *context, int64_t begin, int64_t end) {
@@ -68,14 +71,17 @@ static void uniform_range(void *context, int64_t begin, int64_t end) {
   const wk_uniform_arguments *a = call->arguments;
   float *f32 = (float *)(void *)call->outputs[0].data;
   double *f64 = (double *)(void *)call->outputs[0].data;
-  const bool single = call->outputs[0].layout.dtype == WK_F32;
-  wk_philox_block block;
-  for (int64_t i = begin; i < end; i++) {
-    const uint64_t index = a->offset + (uint64_t)i;
-    if (single)
-      f32[i] = wk_uniform_from_word(next_word(a->seed, index, i == begin, &block), a->low, a->high);
-    else
-      f64[i] = wk_random_uniform_f64(a->seed, index, a->low, a->high);
+  if (call->outputs[0].layout.dtype == WK_F64) {
+    for (int64_t i = begin; i < end; i++)
+      f64[i] = wk_random_uniform_f64(a->seed, a->offset + (uint64_t)i, a->low, a->high);
+    return;
+  }
+  uint32_t words[WORDS + 32];
+  for (int64_t at = begin; at < end; at += WORDS) {
+    const uint32_t *word = next_words(a->seed, a->offset + (uint64_t)at, words);
+    const int64_t count = end - at < WORDS ? end - at : WORDS;
+    for (int64_t i = 0; i < count; i++)
+      f32[at + i] = wk_uniform_from_word(word[i], a->low, a->high);
   }
 }
 
@@ -91,17 +97,19 @@ static void dropout_range(void *context, int64_t begin, int64_t end) {
   const double scale = wk_random_keep_scale(a->rate);
   const bool single = call->outputs[0].layout.dtype == WK_F32;
   const float *x32 = (const float *)(const void *)call->inputs[0].data;
-  float *y32 = (float *)(void *)call->outputs[0].data;
+  float *y32 = (float *)(void *)call->outputs[0].data, scale32 = (float)scale;
   const double *x64 = (const double *)(const void *)call->inputs[0].data;
   double *y64 = (double *)(void *)call->outputs[0].data;
-  wk_philox_block block;
-  for (int64_t i = begin; i < end; i++) {
-    const uint32_t word = next_word(a->seed, a->offset + (uint64_t)i, i == begin, &block);
-    const bool keep = wk_keep_by_word(word, a->rate);
+  uint32_t words[WORDS + 32];
+  for (int64_t at = begin; at < end; at += WORDS) {
+    const uint32_t *word = next_words(a->seed, a->offset + (uint64_t)at, words);
+    const int64_t count = end - at < WORDS ? end - at : WORDS;
     if (single)
-      y32[i] = keep ? x32[i] * (float)scale : 0;
+      for (int64_t i = 0; i < count; i++)
+        y32[at + i] = wk_keep_by_word(word[i], a->rate) ? x32[at + i] * scale32 : 0;
     else
-      y64[i] = keep ? x64[i] * scale : 0;
+      for (int64_t i = 0; i < count; i++)
+        y64[at + i] = wk_keep_by_word(word[i], a->rate) ? x64[at + i] * scale : 0;
   }
 }
 

@@ -4,6 +4,7 @@
  * the bits of the other sets. Slow, and only for WK_DETERMINISM_MACHINE. */
 
 #include "backend/cpu/isa.h"
+#include "backend/cpu/isa/parts.h"
 #include "backend/cpu/isa/vector.h"
 
 #if WK_VECTOR_BYTES == 16 && !defined(__aarch64__)

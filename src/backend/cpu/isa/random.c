@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The random words of base/random.h, eight blocks at a time for one instruction set. */
+
+#include "base/random.h"
+#include "backend/cpu/isa.h"
+#include "backend/cpu/isa/parts.h"
+#include "backend/cpu/isa/vector.h"
+
+enum { BLOCKS = 8 };
+typedef uint64_t many __attribute__((vector_size(8 * BLOCKS)));
+typedef uint64_t many_anywhere __attribute__((vector_size(8 * BLOCKS), aligned(4), may_alias));
+
+/* wk_philox of `counter`, two words in each element. */
+WK_INLINE void eight_blocks(uint64_t seed, many counter, uint32_t *to) {
+  const many low = (many){0} + 0xFFFFFFFFu;
+  many c0 = counter & low, c1 = counter >> 32, c2 = {0}, c3 = {0};
+  uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
+  for (int round = 0; round < 10; round++) {
+    const many p0 = c0 * 0xD2511F53u, p1 = c2 * 0xCD9E8D57u;
+    c0 = (p1 >> 32) ^ c1 ^ k0, c2 = (p0 >> 32) ^ c3 ^ k1;
+    c1 = p1 & low, c3 = p0 & low;
+    k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
+  }
+  const many a = c0 | c1 << 32, b = c2 | c3 << 32;
+  ((many_anywhere *)to)[0] = __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+  ((many_anywhere *)to)[1] = __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+
+void WK_ISA_NAME(wk_isa_random_words)(uint64_t seed, uint64_t block, int64_t blocks, uint32_t *to) {
+  const many step = {0, 1, 2, 3, 4, 5, 6, 7};
+  for (int64_t i = 0; i < blocks; i += BLOCKS, to += 4 * BLOCKS)
+    eight_blocks(seed, block + (uint64_t)i + step, to);
+}
