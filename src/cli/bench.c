@@ -27,12 +27,12 @@ static const part parts[] = {
      .run = wk_bench_lenet,
      .peers = {"torch", "torch-tuned"},
      .median = true,
-     .budget = 0.4},
+     .budget = 0.25},
     {.name = "cifar",
      .run = wk_bench_cifar,
      .peers = {"torch", "torch-tuned"},
      .median = true,
-     .budget = 0.4},
+     .budget = 0.25},
 };
 enum { PARTS = sizeof parts / sizeof *parts };
 

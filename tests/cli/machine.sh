@@ -14,9 +14,9 @@ done
 is info-json "$("$WICK" info --json | grep -c '^{"version":.*"environment":{.*}}$')" 1
 is info-threads "$(WICK_THREADS=1 "$WICK" info | sed -n 's/^threads *//p')" 1
 
-"$WICK" bench ops >ops || bad bench-ops $?
+"$WICK" bench ops 16] >ops || bad bench-ops $?
 number_is bench-ops "$(grep -c ' ns$' ops)" '>=' 5 ' rows'
-is bench-ops-json "$("$WICK" bench ops --json | grep -c -v '^{"bench":"ops",".*}$')" 0
+is bench-ops-json "$("$WICK" bench ops 16] --json | grep -c -v '^{"bench":"ops",".*}$')" 0
 "$WICK" bench gemm >gemm || bad bench-gemm $?
 is bench-gemm "$(tail -n 1 gemm | grep -c -E '^gemm: [0-9.]+% of FMA peak$')" 1
 finish
