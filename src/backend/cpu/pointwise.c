@@ -237,7 +237,6 @@ static bool lies_in_order(const wk_layout *layout, const wk_layout *joint) {
 
 /* Most small calls need no plan: all operands lie in order, and one thread does it all. */
 static bool run_in_place(pointwise_run *r, const wk_layout *joint) {
-  const wk_kernel_call *call = r->call;
   const int64_t elements = wk_layout_count(joint);
   if (elements > BLOCK) return false;
   char *operand[MAX_OPERANDS];
