@@ -21,7 +21,7 @@
 
 #define STEP 64 /* bytes from one size to the next */
 #define SIZE_COUNT 16
-#define KEPT_BYTES ((size_t)64 << 10) /* most that is kept of each size */
+#define KEPT_BYTES ((size_t)16 << 10) /* most that is kept of each size */
 
 typedef struct object {
   struct object *next;

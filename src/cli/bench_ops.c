@@ -10,7 +10,7 @@
 #include "cli/bench.h"
 
 typedef struct operands {
-  wk_tensor *x, *y, *weight, *images, *filters, *leaf, *row, *square;
+  wk_tensor *x, *y, *weight, *images, *filters, *leaf, *row, *square, *bias;
 } operands;
 
 static void add(const operands *o) { wk_add(o->x, o->y); }
@@ -19,11 +19,12 @@ static void relu(const operands *o) { wk_relu(o->x); }
 static void exponential(const operands *o) { wk_exp(o->x); }
 static void sum(const operands *o) { wk_sum(o->x); }
 static void reshape(const operands *o) { wk_reshape(o->x, WK_SHAPE(4, 4, 4)); }
+static void permute(const operands *o) { wk_permute(o->x, WK_AXES(1, 0)); }
 static void matmul(const operands *o) { wk_matmul(o->x, o->weight); }
 static void conv2d(const operands *o) { wk_conv2d(o->images, o->filters); }
 static void forward_backward(const operands *o) { wk_backward(wk_sum(wk_relu(o->leaf))); }
 static void dense_layer(const operands *o) {
-  wk_backward(wk_sum(wk_relu(wk_linear(o->row, o->square))));
+  wk_backward(wk_sum(wk_relu(wk_linear(o->row, o->square, o->bias))));
 }
 static void softmax(const operands *o) { wk_softmax(o->x); }
 static void layer_norm(const operands *o) { wk_layer_norm(o->x); }
@@ -41,6 +42,7 @@ static const ops_row small[] = {
     {"exp [4, 16]", "exp", exponential, 0},
     {"sum [4, 16]", "sum", sum, 0},
     {"reshape [4, 16]", "reshape", reshape, 0},
+    {"permute [4, 16]", "permute", permute, 0},
     {"matmul [4, 16] x [16, 16]", "matmul", matmul, 0},
     {"conv2d [1, 6, 6, 4], 8 of 3x3", "conv2d", conv2d, 0},
     {"sum(relu [4, 16]) and backward", "forward_backward", forward_backward, 0},
@@ -75,10 +77,12 @@ static void bench_rows(wk_bench_table *t, const ops_row *rows, size_t count, wk_
                       .filters = wk_uniform(WK_SHAPE(8, 3, 3, 4)),
                       .leaf = wk_uniform(WK_SHAPE(4, 16)),
                       .row = wk_uniform(WK_SHAPE(1, 64)),
-                      .square = wk_uniform(WK_SHAPE(64, 64))};
+                      .square = wk_uniform(WK_SHAPE(64, 64)),
+                      .bias = wk_uniform(WK_SHAPE(64))};
   if (wk_failed()) return;
   wk_tensor_set_requires_gradient(o.leaf, true);
   wk_tensor_set_requires_gradient(o.square, true);
+  wk_tensor_set_requires_gradient(o.bias, true);
   for (size_t i = 0; i < count; i++) {
     running r = {&rows[i], &o};
     const double elements = (double)(shape.dims[0] * shape.dims[1]);

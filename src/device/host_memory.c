@@ -45,8 +45,8 @@
 #define WHILE 1024     /* requests and frees after which small blocks not needed go back */
 #define LARGE_LOOKS 16 /* times that, for large ones */
 #define LARGE ((size_t)2 << 20)
-#define FRONT_BUCKETS 33               /* the first of them: blocks of up to 16 KiB */
-#define FRONT_BYTES ((size_t)64 << 10) /* that a thread keeps in each */
+#define FRONT_BUCKETS 25               /* the first of them: blocks of up to 4 KiB */
+#define FRONT_BYTES ((size_t)16 << 10) /* that a thread keeps in each */
 #define GUARD_SIZE 64
 #define GUARD_BYTE 0xA5
 #define FRESH_BYTE 0xFF /* NaN in every float type: shows who reads what was never written */
