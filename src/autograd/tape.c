@@ -162,14 +162,16 @@ static wk_node *allocate_node(const wk_call *call) {
   const size_t arguments = (outputs_end + 15) / 16 * 16, size = arguments + op->settings.size;
   wk_node *node = wk_small_allocate(size);
   if (!node) return NULL;
-  *node = (wk_node){.link = {.references = differentiable_outputs(call),
-                             .destroy = destroy_node,
-                             .visit = visit_nodes},
-                    .op = op,
-                    .here = call->here,
-                    .module_path = wk_current_module,
-                    .input_count = call->input_count,
-                    .size = size};
+  atomic_init(&node->link.references, differentiable_outputs(call));
+  node->link.destroy = destroy_node, node->link.visit = visit_nodes;
+  node->op = op;
+  node->here = call->here;
+  node->module_path = wk_current_module;
+  node->sequence = node->visit = 0;
+  node->next_visited = NULL, node->companion = NULL;
+  node->walked = node->wanted = node->spent = false;
+  node->input_count = call->input_count;
+  node->size = size;
   node->outputs = (wk_node_output *)(void *)((char *)node + outputs);
   node->arguments = (char *)node + arguments;
   memcpy(node->arguments, call->arguments, op->settings.size);

@@ -50,7 +50,8 @@ wk_status wk_infer_matmul(wk_call *call) {
   wk_status status = check_matrices(x, y);
   if (status != WK_OK) return status;
   /* The axes in front broadcast: join the shapes with the matrix axes taken off. */
-  wk_tensor front_x = {.layout = *x}, front_y = {.layout = *y};
+  wk_tensor front_x, front_y;
+  front_x.layout = *x, front_y.layout = *y;
   front_x.layout.rank = x->rank > 2 ? x->rank - 2 : 0;
   front_y.layout.rank = y->rank > 2 ? y->rank - 2 : 0;
   wk_layout joint;
