@@ -50,6 +50,7 @@ def op(question):
     weight = torch.rand(16, 16)
     images, filters = torch.rand(1, 4, 6, 6), torch.rand(8, 4, 3, 3)
     row, square = torch.rand(1, 64), torch.rand(64, 64).requires_grad_()
+    bias = torch.rand(64).requires_grad_()
 
     def forward_backward():
         leaf.grad = None
