@@ -18,7 +18,9 @@
 #undef TYPE
 #undef ROOT
 
+#ifdef WK_OWN_F64_NORMALISE
 #define KIND f64
 #define TYPE double
 #define ROOT sqrt
 #include "backend/cpu/isa/normalise_kind.h"
+#endif

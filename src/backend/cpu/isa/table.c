@@ -20,6 +20,13 @@ extern const wk_isa_recurrent wk_isa_recurrent_f64_baseline;
 #define OTHER_NAME(name) WK_ISA_NAME(name)
 #endif
 
+#ifdef WK_OWN_F64_NORMALISE
+#define NORMALISE_F64 WK_ISA_NAME(wk_isa_normalise_f64)
+#else
+#define NORMALISE_F64 wk_isa_normalise_f64_baseline
+extern const wk_isa_normalise wk_isa_normalise_f64_baseline;
+#endif
+
 const wk_cpu_isa WK_ISA_NAME(wk_cpu_isa) = {
     .name = TEXT(WICK_ISA),
     .product = {&WK_ISA_NAME(wk_isa_product_f32), &WK_ISA_NAME(wk_isa_product_f64)},
@@ -27,7 +34,7 @@ const wk_cpu_isa WK_ISA_NAME(wk_cpu_isa) = {
     .pool = {&WK_ISA_NAME(wk_isa_pool_f32), &OTHER_NAME(wk_isa_pool_f64)},
     .softmax = {&WK_ISA_NAME(wk_isa_softmax_f32), &OTHER_NAME(wk_isa_softmax_f64)},
     .resample = {&WK_ISA_NAME(wk_isa_resample_f32), &OTHER_NAME(wk_isa_resample_f64)},
-    .normalise = {&WK_ISA_NAME(wk_isa_normalise_f32), &WK_ISA_NAME(wk_isa_normalise_f64)},
+    .normalise = {&WK_ISA_NAME(wk_isa_normalise_f32), &NORMALISE_F64},
     .attention = {&WK_ISA_NAME(wk_isa_attention_f32), &OTHER_NAME(wk_isa_attention_f64)},
     .recurrent = {&WK_ISA_NAME(wk_isa_recurrent_f32), &OTHER_NAME(wk_isa_recurrent_f64)},
     .convert = &WK_ISA_NAME(wk_isa_convert),
