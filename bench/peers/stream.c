@@ -2,8 +2,9 @@
 
 /* What the machine's memory gives to `threads` threads, in GB/s of what a loop must read and write
  * (lines that the processor fetches only to overwrite them are not counted): a triad
- * a[i] = b[i] + s * c[i], once with common stores and once past the caches, and a sum. Arrays lie in
- * huge pages where the system has them. The best of `rounds` rounds; 0 without memory. Built by pointwise.py as a shared library. */
+ * a[i] = b[i] + s * c[i], once with common stores and once past the caches, and a sum. Arrays lie
+ * in huge pages where the system has them. The best of `rounds` rounds; 0 without memory. Built by
+ * pointwise.py as a shared library. */
 
 #include <pthread.h>
 #include <stdint.h>
