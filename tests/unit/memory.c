@@ -2,6 +2,10 @@
 #include "support/unit.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/small.h"
 
 static void requests_are_served(void **state) {
   (void)state;
@@ -84,11 +88,46 @@ static void the_chosen_allocation_fails(void **state) {
   assert_int_equal(wk_memory_fail_after(-1), 4);
 }
 
+static const size_t small_sizes[] = {1, 64, 65, 300, 1024, 1025, 5000};
+
+static void *use_small(void *given) {
+  void **objects = given;
+  for (size_t i = 0; i < COUNT_OF(small_sizes); i++) {
+    wk_small_deallocate(objects[i], small_sizes[i]); /* another thread's */
+    void *object = wk_small_allocate(small_sizes[i]);
+    if (object) memset(object, 1, small_sizes[i]);
+    wk_small_deallocate(object, small_sizes[i]);
+    objects[i] = wk_small_allocate(small_sizes[i]);
+  }
+  return NULL;
+}
+
+static void small_objects_go_from_thread_to_thread(void **state) {
+  (void)state;
+  void *objects[COUNT_OF(small_sizes)];
+  for (size_t i = 0; i < COUNT_OF(small_sizes); i++) objects[i] = wk_small_allocate(small_sizes[i]);
+  pthread_t thread;
+  assert_int_equal(pthread_create(&thread, NULL, use_small, objects), 0);
+  pthread_join(thread, NULL);
+  for (size_t i = 0; i < COUNT_OF(small_sizes); i++) {
+    assert_non_null(objects[i]);
+    wk_small_deallocate(objects[i], small_sizes[i]);
+    wk_memory_fail_after(0); /* also when one is kept */
+    assert_null(wk_small_allocate(small_sizes[i]));
+    assert_true(wk_memory_fail_after(-1) < 0);
+    assert_error(WK_ERROR_MEMORY);
+  }
+  wk_small_deallocate(NULL, 64);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(requests_are_served),         cmocka_unit_test(blocks_are_aligned),
-      cmocka_unit_test(overflow_is_refused),         cmocka_unit_test(arrays_grow),
+      cmocka_unit_test(requests_are_served),
+      cmocka_unit_test(blocks_are_aligned),
+      cmocka_unit_test(overflow_is_refused),
+      cmocka_unit_test(arrays_grow),
       cmocka_unit_test(the_chosen_allocation_fails),
+      cmocka_unit_test(small_objects_go_from_thread_to_thread),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
