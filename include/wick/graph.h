@@ -2,9 +2,9 @@
 #ifndef WICK_GRAPH_H
 #define WICK_GRAPH_H
 
-/* Compiled functions: the function that runs eagerly, as one graph whose memory is known beforehand.
- *   wk_function *step = wk_compile(train_step, &trainer);
- *   for (wk_tensors batch; wk_loader_next(batches, &batch) == WK_OK;) { WK_SCOPE; wk_call(step, batch); }
+/* Compiled functions: the function that runs eagerly, as one graph whose memory is known
+ * beforehand. wk_function *step = wk_compile(train_step, &trainer); for (wk_tensors batch;
+ * wk_loader_next(batches, &batch) == WK_OK;) { WK_SCOPE; wk_call(step, batch); }
  */
 
 #include <wick/autograd.h>
@@ -29,12 +29,13 @@ typedef struct wk_compile_arguments {
   int64_t plan_limit; /* bytes that plans for different inputs may take together; 0: 64 MiB */
 } wk_compile_arguments;
 
-/* A function that does what `body` does. Nothing is called yet. The caller frees it. [any thread] */
+/* A function that does what `body` does. Nothing is called yet. The caller frees it. [any thread]
+ */
 WK_API wk_function *wk_compile_at(wk_place here, const wk_compile_arguments *arguments);
 #ifndef __cplusplus
 #define wk_compile(...)                                                                            \
-  wk_compile_at(WK_HERE, &(wk_compile_arguments){.struct_size = sizeof(wk_compile_arguments),      \
-                                                 __VA_ARGS__})
+  wk_compile_at(WK_HERE,                                                                           \
+                &(wk_compile_arguments){.struct_size = sizeof(wk_compile_arguments), __VA_ARGS__})
 #else
 extern "C++" inline wk_function *wk_compile(wk_function_body body, void *context = nullptr,
                                             wk_compile_arguments arguments = {},

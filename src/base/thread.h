@@ -12,19 +12,19 @@
 #include <wick/base.h>
 
 typedef struct wk_thread {
-  wk_status error;                       /* base/error.h */
-  bool gradients_recorded;               /* tensor/tensor.h */
-  bool in_composite;                     /* ops/dispatch.c */
-  uint8_t anomaly_detection;             /* autograd/anomaly.c */
-  int autocasting;                       /* ops/autocast.h */
-  const wk_place *place_above;           /* ops/dispatch.h */
+  wk_status error;                               /* base/error.h */
+  bool gradients_recorded;                       /* tensor/tensor.h */
+  bool in_composite;                             /* ops/dispatch.c */
+  uint8_t anomaly_detection;                     /* autograd/anomaly.c */
+  int autocasting;                               /* ops/autocast.h */
+  const wk_place *place_above;                   /* ops/dispatch.h */
   const struct wk_dispatch_layer *const *layers; /* ops/dispatch.h */
-  const char *module_path;               /* ops/dispatch.h: wk_current_module */
-  struct wk_tracer *tracing;             /* ops/trace.h */
-  struct wk_field_journal *fields_noted; /* tensor/fields.h */
-  const struct wk_kernel *kernel_chosen; /* ops/kernel.h */
-  struct wk_capture *capturing;          /* autograd/tape.h */
-  struct wk_scope_stack {                /* tensor/scope.c */
+  const char *module_path;                       /* ops/dispatch.h: wk_current_module */
+  struct wk_tracer *tracing;                     /* ops/trace.h */
+  struct wk_field_journal *fields_noted;         /* tensor/fields.h */
+  const struct wk_kernel *kernel_chosen;         /* ops/kernel.h */
+  struct wk_capture *capturing;                  /* autograd/tape.h */
+  struct wk_scope_stack {                        /* tensor/scope.c */
     uintptr_t *entries;
     size_t count, capacity;
     size_t *starts; /* of each open scope, its first entry */

@@ -100,9 +100,9 @@ static void print_object(const char *processor) {
                         json_string(wk_variable_get((wk_variable)i)));
   wk_print_json(json_pack("{s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o}", "version", wk_version(),
                           "processor", processor, "instruction_set",
-                          wk_cpu_benchmark.instruction_set(), "onednn", onednn, "threads", wk_thread_count(),
-                          "devices", devices, "datasets", datasets_to_json(), "environment",
-                          variables));
+                          wk_cpu_benchmark.instruction_set(), "onednn", onednn, "threads",
+                          wk_thread_count(), "devices", devices, "datasets", datasets_to_json(),
+                          "environment", variables));
 }
 
 int wk_command_info(int argc, char **argv) {

@@ -50,10 +50,8 @@ static int add_buffer(tracer *t, wk_storage *storage, wk_buffer_kind kind, int i
   if (!wk_grow(&g->buffers, &g->buffer_capacity, g->buffer_count, sizeof *g->buffers)) return -1;
   if (!wk_grow(&t->held, &t->held_capacity, t->held_count, sizeof *t->held)) return -1;
   const int number = (int)g->buffer_count++;
-  g->buffers[number] = (wk_buffer){.kind = kind,
-                                   .device = storage->device,
-                                   .size = storage->size,
-                                   .input = input};
+  g->buffers[number] =
+      (wk_buffer){.kind = kind, .device = storage->device, .size = storage->size, .input = input};
   if (kind == WK_BUFFER_CELL)
     g->buffers[number].storage = wk_storage_retain(storage);
   else
@@ -84,8 +82,7 @@ static wk_tensor *create_tensor(tracer *t, const wk_layout *layout, wk_device *d
       create_traced(device, (size_t)wk_layout_count(&dense) * wk_dtype_size(dense.dtype));
   if (!storage) return NULL;
   wk_tensor *tensor = NULL;
-  if (add_buffer(t, storage, kind, input) >= 0)
-    tensor = wk_tensor_on_storage(storage, 0, &dense);
+  if (add_buffer(t, storage, kind, input) >= 0) tensor = wk_tensor_on_storage(storage, 0, &dense);
   wk_storage_release(storage);
   return tensor;
 }
@@ -96,11 +93,11 @@ static wk_status refer(tracer *t, wk_tensor *tensor, wk_reference *reference) {
   wk_storage *storage = tensor->root->storage;
   const int buffer = buffer_of(t, storage);
   if (buffer < 0) return wk_error_status();
-  *reference = (wk_reference){
-      .buffer = buffer,
-      .version = t->trace->graph.buffers[buffer].version,
-      .start = tensor->root->offset + (size_t)tensor->offset * wk_dtype_size(tensor->layout.dtype),
-      .layout = tensor->layout};
+  *reference = (wk_reference){.buffer = buffer,
+                              .version = t->trace->graph.buffers[buffer].version,
+                              .start = tensor->root->offset +
+                                       (size_t)tensor->offset * wk_dtype_size(tensor->layout.dtype),
+                              .layout = tensor->layout};
   if (!storage->traced && !tensor->link) { /* autograd looked at these */
     WK_NOTE_FIELD(tensor, tensor->requires_gradient);
     WK_NOTE_FIELD(tensor, tensor->frozen);
@@ -199,8 +196,8 @@ static wk_status call_body(tracer *t, wk_function_body body, void *context, wk_t
   if (!traced) return wk_error_status();
   for (size_t i = 0; i < inputs.count && !wk_failed(); i++) {
     const wk_tensor *from = inputs.item[i];
-    traced[i] = wk_scope_add(create_tensor(t, &from->layout, wk_tensor_device_of(from),
-                                           WK_BUFFER_INPUT, (int)i));
+    traced[i] = wk_scope_add(
+        create_tensor(t, &from->layout, wk_tensor_device_of(from), WK_BUFFER_INPUT, (int)i));
   }
   if (!wk_failed()) {
     wk_tensor *result = body(context, (wk_tensors){inputs.count, traced});
@@ -246,7 +243,8 @@ wk_status wk_trace_function(wk_trace *trace, wk_function_body body, void *contex
                             wk_tensors inputs) {
   *trace = (wk_trace){.gradients_recorded = wk_gradients_recorded};
   tracer t = {.tracer = {.call = note_call, .host = note_host}, .trace = trace};
-  if (wk_tracing) return wk_fail(WK_ERROR_STATE, "a compiled function is called while one is traced");
+  if (wk_tracing)
+    return wk_fail(WK_ERROR_STATE, "a compiled function is called while one is traced");
   if (enlarge_table(&t) != WK_OK) return wk_error_status();
   wk_scope scope = wk_scope_open();
   wk_journal_open(&t.random, false);

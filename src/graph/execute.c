@@ -133,7 +133,8 @@ static wk_status run_steps(run *r) {
 /* What was there before the call is handed out as a copy. */
 static wk_tensor *make_result(const run *r, size_t i) {
   const wk_reference *reference = &r->plan->graph.results[i];
-  if (r->results[i]) return wk_tensor_on_storage(r->results[i], reference->start, &reference->layout);
+  if (r->results[i])
+    return wk_tensor_on_storage(r->results[i], reference->start, &reference->layout);
   wk_device *device = r->plan->graph.buffers[reference->buffer].device;
   wk_tensor *copy = wk_tensor_create(&reference->layout, device);
   if (!copy) return NULL;

@@ -41,8 +41,8 @@ struct wk_function {
 wk_function *wk_compile_at(wk_place here, const wk_compile_arguments *arguments) {
   if (wk_failed()) return NULL;
   wk_compile_arguments a;
-  wk_status status = wk_settings_copy("compile", arguments, offsetof(wk_compile_arguments, context),
-                                      sizeof a, &a);
+  wk_status status =
+      wk_settings_copy("compile", arguments, offsetof(wk_compile_arguments, context), sizeof a, &a);
   if (status == WK_OK && !a.body)
     status = wk_fail(WK_ERROR_ARGUMENT, "the function to compile is NULL");
   if (status == WK_OK && a.plan_limit < 0)
@@ -75,7 +75,8 @@ void wk_function_free(wk_function *function) {
 /* ---- finding a plan ---- */
 
 static bool serves(const version *v, wk_tensors inputs) {
-  if (v->input_count != inputs.count || v->gradients_recorded != wk_gradients_recorded) return false;
+  if (v->input_count != inputs.count || v->gradients_recorded != wk_gradients_recorded)
+    return false;
   if (v->threads != wk_thread_count()) return false;
   for (size_t i = 0; i < inputs.count; i++) {
     const wk_layout *layout = &inputs.item[i]->layout;
@@ -193,8 +194,8 @@ static wk_tensor *call_with_rows(wk_function *f, wk_tensors inputs) {
   if (!rows) return NULL;
   wk_scope scope = wk_scope_open();
   for (size_t i = 0; i < inputs.count; i++)
-    rows[i] = wk_tensor_is_contiguous(inputs.item[i]) ? inputs.item[i]
-                                                      : wk_contiguous(inputs.item[i]);
+    rows[i] =
+        wk_tensor_is_contiguous(inputs.item[i]) ? inputs.item[i] : wk_contiguous(inputs.item[i]);
   wk_tensor *result = wk_failed() ? NULL : call(f, (wk_tensors){inputs.count, rows});
   wk_scope_close(&scope);
   wk_deallocate(rows);
@@ -213,7 +214,8 @@ wk_tensor *wk_call_at(wk_place here, wk_function *function, wk_tensors inputs) {
 /* ---- asking ---- */
 
 size_t wk_function_describe(const wk_function *function, char *buffer, size_t size) {
-  if (!function || function->last >= function->count) return wk_print_into(buffer, size, 0, "not called yet");
+  if (!function || function->last >= function->count)
+    return wk_print_into(buffer, size, 0, "not called yet");
   const wk_plan *plan = &function->versions[function->last].plan;
   char arena[32], total[32];
   wk_format_bytes(arena, sizeof arena, plan->arena_size);

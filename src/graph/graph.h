@@ -42,9 +42,9 @@ typedef struct wk_graph_node {
   int input_count;
   wk_reference *inputs; /* owned; written ones name the version before */
   wk_reference outputs[WK_MAX_OUTPUTS];
-  int draw;                /* index into the graph's draws, or WK_NO_DRAW */
-  wk_late late;            /* fills in the arguments before each run; run NULL: they are as they are */
-  wk_place here;           /* where it was called, */
+  int draw;      /* index into the graph's draws, or WK_NO_DRAW */
+  wk_late late;  /* fills in the arguments before each run; run NULL: they are as they are */
+  wk_place here; /* where it was called, */
   const char *module_path; /* and in which module */
 } wk_graph_node;
 

@@ -26,14 +26,14 @@ static const wk_kernel *choose_kernel(const wk_graph *g, const wk_graph_node *no
   for (int i = 0; i < node->op->output_count; i++) outputs[i] = stand_in(&node->outputs[i]);
   const int first = node->op->output_count ? node->outputs[0].buffer : node->inputs[0].buffer;
   wk_device *device = g->buffers[first].device;
-  const wk_kernel *kernel = wk_kernel_find(
-      device, &(wk_kernel_call){.op = node->op,
-                                .arguments = node->arguments,
-                                .inputs = inputs,
-                                .input_count = node->input_count,
-                                .outputs = outputs,
-                                .output_count = node->op->output_count,
-                                .stream = &device->stream});
+  const wk_kernel *kernel =
+      wk_kernel_find(device, &(wk_kernel_call){.op = node->op,
+                                               .arguments = node->arguments,
+                                               .inputs = inputs,
+                                               .input_count = node->input_count,
+                                               .outputs = outputs,
+                                               .output_count = node->op->output_count,
+                                               .stream = &device->stream});
   wk_deallocate(inputs);
   return kernel;
 }
@@ -59,10 +59,10 @@ static wk_status add_copy(wk_graph *g, wk_reference *r, wk_graph_node *copy) {
   if (!wk_grow(&g->buffers, &g->buffer_capacity, g->buffer_count, sizeof *g->buffers))
     return wk_error_status();
   wk_device *device = g->buffers[r->buffer].device;
-  g->buffers[g->buffer_count++] = (wk_buffer){
-      .kind = WK_BUFFER_LOCAL,
-      .device = device,
-      .size = (size_t)wk_layout_count(&dense.layout) * wk_dtype_size(dense.layout.dtype)};
+  g->buffers[g->buffer_count++] = (wk_buffer){.kind = WK_BUFFER_LOCAL,
+                                              .device = device,
+                                              .size = (size_t)wk_layout_count(&dense.layout) *
+                                                      wk_dtype_size(dense.layout.dtype)};
   const wk_op *op = &wk_op_table[WK_OP_CONTIGUOUS];
   *copy = (wk_graph_node){.op = op, .input_count = 1, .draw = WK_NO_DRAW, .outputs = {dense}};
   copy->arguments = wk_allocate_zeroed(1, op->settings.size);
@@ -92,8 +92,7 @@ static wk_status append_copies(wk_graph *g, wk_graph_node *node, node_list *to) 
     if (!needs_copy(kernel, &node->inputs[i])) continue;
     wk_graph_node copy = {0};
     if (append(to, &copy) != WK_OK) return wk_error_status();
-    if (add_copy(g, &node->inputs[i], &to->nodes[to->count - 1]) != WK_OK)
-      return wk_error_status();
+    if (add_copy(g, &node->inputs[i], &to->nodes[to->count - 1]) != WK_OK) return wk_error_status();
   }
   return WK_OK;
 }
@@ -146,7 +145,8 @@ static bool may_replace(const wk_plan *plan, const life *lives, size_t n, int i)
   const wk_graph *g = &plan->graph;
   const wk_graph_node *node = &g->nodes[n];
   const wk_reference *from = &node->inputs[i], *to = &node->outputs[0];
-  if (from->buffer < 0 || !plan->in_arena[from->buffer] || !plan->in_arena[to->buffer]) return false;
+  if (from->buffer < 0 || !plan->in_arena[from->buffer] || !plan->in_arena[to->buffer])
+    return false;
   if (lives[from->buffer].last != n || lives[to->buffer].first != n) return false;
   if (!covers(g, from) || !covers(g, to) || !wk_layout_same_dims(&from->layout, &to->layout))
     return false;

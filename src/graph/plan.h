@@ -17,9 +17,9 @@ typedef struct wk_plan {
   wk_graph graph; /* taken */
   wk_plan_step *steps;
   size_t step_count, step_capacity;
-  size_t *place;     /* of each buffer, in the arena, if it is there */
-  bool *in_arena;    /* local buffers that are no results */
-  int *first_of;     /* of each buffer, the one in whose place it is, or itself */
+  size_t *place;  /* of each buffer, in the arena, if it is there */
+  bool *in_arena; /* local buffers that are no results */
+  int *first_of;  /* of each buffer, the one in whose place it is, or itself */
   int in_place_count;
   size_t arena_size; /* bytes: what a call needs besides cells, inputs and results */
   size_t total_size; /* of all the buffers in it, had each its own memory */

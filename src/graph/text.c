@@ -7,7 +7,8 @@
 
 static wk_status write_reference(const wk_graph *g, const wk_reference *r, wk_text *text) {
   if (r->buffer < 0) return wk_text_append(text, "none");
-  static const char sigils[] = {[WK_BUFFER_INPUT] = '@', [WK_BUFFER_CELL] = '$', [WK_BUFFER_LOCAL] = '%'};
+  static const char sigils[] = {
+      [WK_BUFFER_INPUT] = '@', [WK_BUFFER_CELL] = '$', [WK_BUFFER_LOCAL] = '%'};
   char sizes[128];
   wk_layout_describe(&r->layout, sizes, sizeof sizes);
   wk_text_append(text, "%c%d", sigils[g->buffers[r->buffer].kind], r->buffer);

@@ -38,8 +38,7 @@ static wk_status check_reference(const verifier *v, const wk_reference *r) {
     return fail(v, "no dtype or rank in a use", r->buffer);
   int64_t first, end;
   find_reach(r, &first, &end);
-  if (wk_layout_count(&r->layout) > 0 &&
-      (first < 0 || end > (int64_t)g->buffers[r->buffer].size))
+  if (wk_layout_count(&r->layout) > 0 && (first < 0 || end > (int64_t)g->buffers[r->buffer].size))
     return fail(v, "elements outside", r->buffer);
   return WK_OK;
 }
@@ -49,7 +48,8 @@ static wk_status check_input(const verifier *v, const wk_reference *r, const wk_
   if (status != WK_OK) return status;
   if (r->buffer < 0)
     return input->optional ? WK_OK : fail(v, "a missing operand instead", r->buffer);
-  if (!(input->dtypes >> r->layout.dtype & 1)) return fail(v, "a dtype that the op refuses", r->buffer);
+  if (!(input->dtypes >> r->layout.dtype & 1))
+    return fail(v, "a dtype that the op refuses", r->buffer);
   if (!v->made[r->buffer]) return fail(v, "a use before the making", r->buffer);
   if (r->version != v->versions[r->buffer]) return fail(v, "a stale version", r->buffer);
   return WK_OK;
@@ -67,8 +67,7 @@ static wk_status check_node(const verifier *v, const wk_graph_node *node) {
   if (!node->op)
     return node->late.run ? WK_OK : fail(v, "neither an op nor a host step in the place", -1);
   wk_status status = WK_OK;
-  if (node->draw != WK_NO_DRAW &&
-      (node->draw < 0 || (size_t)node->draw >= v->graph->draw_count))
+  if (node->draw != WK_NO_DRAW && (node->draw < 0 || (size_t)node->draw >= v->graph->draw_count))
     return fail(v, "random numbers that nothing draws instead", -1);
   for (int i = 0; i < node->input_count && status == WK_OK; i++)
     status = check_input(v, &node->inputs[i], wk_op_input_at(node->op, i));
@@ -78,7 +77,8 @@ static wk_status check_node(const verifier *v, const wk_graph_node *node) {
 }
 
 static void take_effect(verifier *v, const wk_graph_node *node) {
-  for (int i = 0; node->op && i < node->op->output_count; i++) v->made[node->outputs[i].buffer] = true;
+  for (int i = 0; node->op && i < node->op->output_count; i++)
+    v->made[node->outputs[i].buffer] = true;
   for (int i = 0; node->op && i < node->input_count; i++)
     if (wk_op_input_at(node->op, i)->written && node->inputs[i].buffer >= 0)
       v->versions[node->inputs[i].buffer]++;

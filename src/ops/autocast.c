@@ -5,7 +5,6 @@
 #include "base/memory.h"
 #include "ops/records.gen.h"
 
-
 /* ---- which inputs are cast ---- */
 
 static bool is_castable(const wk_op *op, const wk_tensor *input, int index) {

@@ -12,21 +12,21 @@ _Static_assert(offsetof(wk_adam_arguments, amsgrad) == offsetof(wk_adamw_argumen
 
 static int fill(const wk_update *update, double weight_decay, double shrink, void *arguments) {
   const wk_adam_arguments *a = update->settings;
-  const wk_adam_update_arguments plain = {
-      .struct_size = sizeof plain,
-      .value = update->value,
-      .gradient = update->gradient,
-      .mean = update->slots[0],
-      .square = update->slots[1],
-      .step_size = a->learning_rate / (1 - pow(a->beta1, update->step)),
-      .correction = 1 / sqrt(1 - pow(a->beta2, update->step)),
-      .beta1 = a->beta1,
-      .beta2 = a->beta2,
-      .epsilon = a->epsilon,
-      .weight_decay = weight_decay,
-      .shrink = shrink,
-      .scale = update->scale,
-      .limit = update->limit};
+  const wk_adam_update_arguments plain = {.struct_size = sizeof plain,
+                                          .value = update->value,
+                                          .gradient = update->gradient,
+                                          .mean = update->slots[0],
+                                          .square = update->slots[1],
+                                          .step_size =
+                                              a->learning_rate / (1 - pow(a->beta1, update->step)),
+                                          .correction = 1 / sqrt(1 - pow(a->beta2, update->step)),
+                                          .beta1 = a->beta1,
+                                          .beta2 = a->beta2,
+                                          .epsilon = a->epsilon,
+                                          .weight_decay = weight_decay,
+                                          .shrink = shrink,
+                                          .scale = update->scale,
+                                          .limit = update->limit};
   if (!update->slots[2]) {
     *(wk_adam_update_arguments *)arguments = plain;
     return WK_OP_ADAM_UPDATE;

@@ -146,7 +146,8 @@ static double gradient_limit(const wk_optimizer *optimizer) {
 }
 
 /* What the step's settings and its number make of the arguments, where a compiled function takes
- * the step again. Which slots there are decides which op it is, as it did then: any tensor will do. */
+ * the step again. Which slots there are decides which op it is, as it did then: any tensor will do.
+ */
 static void fill_again(void *object, int64_t group, void *arguments) {
   const wk_optimizer *optimizer = object;
   alignas(16) char settings[WK_MAX_ARGUMENTS_SIZE];

@@ -163,8 +163,7 @@ wk_status wk_settings_resolve(const wk_settings *settings, const char *what, con
 }
 
 static bool same_axes(const wk_axes *a, const wk_axes *b) {
-  return a->count == b->count &&
-         memcmp(a->axis, b->axis, (size_t)a->count * sizeof *a->axis) == 0;
+  return a->count == b->count && memcmp(a->axis, b->axis, (size_t)a->count * sizeof *a->axis) == 0;
 }
 
 static bool same_shape(const wk_shape *a, const wk_shape *b) {
@@ -173,12 +172,12 @@ static bool same_shape(const wk_shape *a, const wk_shape *b) {
 
 static bool same_value(const wk_attribute *attribute, const void *a, const void *b) {
   static const size_t sizes[] = {
-      [WK_ATTRIBUTE_INT] = sizeof(int64_t),           [WK_ATTRIBUTE_AXIS] = sizeof(int),
-      [WK_ATTRIBUTE_DOUBLE] = sizeof(double),         [WK_ATTRIBUTE_BOOL] = sizeof(bool),
-      [WK_ATTRIBUTE_UINT] = sizeof(uint64_t),         [WK_ATTRIBUTE_PAIR] = sizeof(int64_t[2]),
-      [WK_ATTRIBUTE_TRIPLE] = sizeof(int64_t[3]),     [WK_ATTRIBUTE_DTYPE] = sizeof(wk_dtype),
-      [WK_ATTRIBUTE_DEVICE] = sizeof(wk_device *),    [WK_ATTRIBUTE_GENERATOR] = sizeof(void *),
-      [WK_ATTRIBUTE_ENUM] = sizeof(int),              [WK_ATTRIBUTE_TEXT] = sizeof(char *),
+      [WK_ATTRIBUTE_INT] = sizeof(int64_t),        [WK_ATTRIBUTE_AXIS] = sizeof(int),
+      [WK_ATTRIBUTE_DOUBLE] = sizeof(double),      [WK_ATTRIBUTE_BOOL] = sizeof(bool),
+      [WK_ATTRIBUTE_UINT] = sizeof(uint64_t),      [WK_ATTRIBUTE_PAIR] = sizeof(int64_t[2]),
+      [WK_ATTRIBUTE_TRIPLE] = sizeof(int64_t[3]),  [WK_ATTRIBUTE_DTYPE] = sizeof(wk_dtype),
+      [WK_ATTRIBUTE_DEVICE] = sizeof(wk_device *), [WK_ATTRIBUTE_GENERATOR] = sizeof(void *),
+      [WK_ATTRIBUTE_ENUM] = sizeof(int),           [WK_ATTRIBUTE_TEXT] = sizeof(char *),
   };
   const void *x = field(attribute, a), *y = field(attribute, b);
   if (attribute->type == WK_ATTRIBUTE_AXES) return same_axes(x, y);

@@ -5,7 +5,8 @@
 /* Fields of objects that a traced function reads to decide what it does, or changes. Nothing that
  * happens while a function is traced may last, so whoever changes such a field notes it first: the
  * tracer puts it back, expects to find it so when the function is called, and then gives it the
- * value that it had in the end. Outside of a trace a note costs a look at a thread-local pointer. */
+ * value that it had in the end. Outside of a trace a note costs a look at a thread-local pointer.
+ */
 
 #include "tensor/tensor.h"
 
@@ -39,15 +40,15 @@ void wk_written_add(wk_root *root);
 
 /* Notes a field of at most 8 bytes before it is read for a decision or changed. It is a part of
  * `owner`, or, if that is NULL, of something that outlives the function. */
-#define WK_NOTE_FIELD(owner, field)                                                                       \
+#define WK_NOTE_FIELD(owner, field)                                                                \
   do {                                                                                             \
-    if (wk_fields_noted) wk_field_add(owner, &(field), sizeof(field), true);                             \
+    if (wk_fields_noted) wk_field_add(owner, &(field), sizeof(field), true);                       \
   } while (0)
 
 /* The same for one on which nothing depends but late arguments. */
-#define WK_NOTE_CHANGE(owner, field)                                                                      \
+#define WK_NOTE_CHANGE(owner, field)                                                               \
   do {                                                                                             \
-    if (wk_fields_noted) wk_field_add(owner, &(field), sizeof(field), false);                             \
+    if (wk_fields_noted) wk_field_add(owner, &(field), sizeof(field), false);                      \
   } while (0)
 
 /* Puts all fields back, having kept what they were in the end. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Compiled functions: the bits of eager mode, whatever changes between calls, and what is refused. */
+/* Compiled functions: the bits of eager mode, whatever changes between calls, and what is refused.
+ */
 #include "support/unit.h"
 
 #include <string.h>
@@ -44,10 +45,10 @@ static wk_tensor *predict(void *context, wk_tensors in) {
 
 static trainer create_trainer(void) {
   wk_generator_set(wk_generator_default(), 7, 0);
-  trainer t = {.network = wk_sequential(wk_conv2d_layer(4, 3), wk_batch_norm_layer(), wk_relu_layer(),
-                                        wk_max_pool2d_layer(2), wk_flatten_layer(),
-                                        wk_dropout_layer(0.3), wk_linear_layer(8), wk_relu_layer(),
-                                        wk_linear_layer(5))};
+  trainer t = {.network =
+                   wk_sequential(wk_conv2d_layer(4, 3), wk_batch_norm_layer(), wk_relu_layer(),
+                                 wk_max_pool2d_layer(2), wk_flatten_layer(), wk_dropout_layer(0.3),
+                                 wk_linear_layer(8), wk_relu_layer(), wk_linear_layer(5))};
   wk_module_build_for(t.network, WK_SHAPE(8, 8, 2), WK_F32, NULL);
   t.optimizer = wk_adam_create(t.network, .learning_rate = 1e-2);
   return t;
@@ -295,7 +296,6 @@ static void new_sizes_are_traced_once(void **state) {
   wk_function_free(f);
   free_trainer(&t);
 }
-
 
 int main(void) {
   const struct CMUnitTest tests[] = {

@@ -234,7 +234,7 @@ typedef struct wk_cpu_isa {
   const wk_isa_attention *attention[WK_ISA_REALS];
   const wk_isa_recurrent *recurrent[WK_ISA_REALS];
   const wk_isa_convert *convert;
-  const wk_isa_reduce *reduce[4];                   /* f32, f64, i64, i32 */
+  const wk_isa_reduce *reduce[4]; /* f32, f64, i64, i32 */
   /* Blocks [block, block + blocks) of wk_philox(seed, .., 0), four words each; blocks is a multiple
    * of 8. */
   void (*random_words)(uint64_t seed, uint64_t block, int64_t blocks, uint32_t *to);
