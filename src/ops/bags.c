@@ -36,6 +36,17 @@ static wk_status check_order(const int64_t *starts, int64_t count, int64_t index
   return WK_OK;
 }
 
+/* Those in a bag; the others are not looked at. */
+static wk_status check_indices(const wk_bags *bags, const wk_operand *indices, int64_t rows) {
+  const int64_t end = bags->starts[bags->count];
+  if (end == wk_layout_count(&indices->layout)) return wk_indices_check(indices, rows, false);
+  const wk_operand inside = {
+      .data = (char *)(uintptr_t)bags->index,
+      .layout = {.dtype = WK_I64, .rank = 1, .dims = {end}, .strides = {1}},
+  };
+  return wk_indices_check(&inside, rows, false);
+}
+
 wk_status wk_bags_make(wk_bags *bags, const wk_operand *indices, const wk_operand *offsets,
                        bool include_last, int64_t rows) {
   const bool has_offsets = offsets->data != NULL;
@@ -57,7 +68,7 @@ wk_status wk_bags_make(wk_bags *bags, const wk_operand *indices, const wk_operan
     bags->starts[b] = !has_offsets ? b * size : b < given ? integer_at(offsets, b) : all;
   const wk_status status = check_order(bags->starts, bags->count, all);
   if (bags->count == 0) bags->starts[0] = 0; /* what is in no bag is left out */
-  return status == WK_OK && rows >= 0 ? wk_indices_check(indices, rows, false) : status;
+  return status == WK_OK && rows >= 0 ? check_indices(bags, indices, rows) : status;
 }
 
 void wk_bags_free(wk_bags *bags) {

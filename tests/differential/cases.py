@@ -103,7 +103,7 @@ class Case:
         generator = torch.Generator().manual_seed(number)
         inputs = self.widened()
         for i in floats(self.inputs):
-            way = torch.randint(0, 2, inputs[i].shape, generator=generator) * 2 - 1
+            way = torch.randint(0, 2, inputs[i].shape, generator=generator).double() * 2 - 1
             inputs[i] = inputs[i] * (1 + way * torch.finfo(self.inputs[i].dtype).eps)
         return inputs
 

@@ -154,7 +154,7 @@ OPS = {
     "nonzero": lambda a, x: torch.nonzero(x), "masked_select": lambda a, x, mask: torch.masked_select(x, mask),
     "masked_scatter": lambda a, x, mask, source: torch.masked_scatter(x, mask, source),
     "embedding": lambda a, weight, indices: F.embedding(
-        indices, weight, max_norm=a.get("max_norm"), norm_type=a.get("norm_type", 2.0)), "embedding_bag": embedding_bag,
+        indices, weight, padding_idx=a["padding_index"] if a.get("has_padding") else None, max_norm=a.get("max_norm"), norm_type=a.get("norm_type", 2.0)), "embedding_bag": embedding_bag,
     "segment_sum": segments(lambda r: r.sum(0)), "segment_mean": segments(lambda r: r.mean(0)),
     "segment_max": segments(lambda r: r.amax(0)), "segment_min": segments(lambda r: r.amin(0)),
     "segment_product": segments(lambda r: r.prod(0)),

@@ -16,7 +16,7 @@
 #pragma GCC diagnostic ignored "-Wpsabi"
 
 #define WK_LANES 16
-#if defined(__AVX2__) || !defined(__x86_64__)
+#if defined(__AVX2__) || !defined(__x86_64__) || !defined(WICK_ISA)
 #define WK_LANES_INLINE static inline __attribute__((always_inline, unused))
 #else /* the plain set for x86 is kept small, and the compiler knows when a call is smaller */
 #define WK_LANES_INLINE static inline __attribute__((unused))
