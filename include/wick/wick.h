@@ -10,6 +10,7 @@
 #include <wick/device.h>
 #include <wick/dlpack.h>
 #include <wick/format.h>
+#include <wick/graph.h>
 #include <wick/indexing.h>
 #include <wick/nn.h>
 #include <wick/ops.h>

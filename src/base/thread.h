@@ -16,7 +16,7 @@ typedef struct wk_thread {
   bool gradients_recorded;                       /* tensor/tensor.h */
   bool in_composite;                             /* ops/dispatch.c */
   uint8_t anomaly_detection;                     /* autograd/anomaly.c */
-  int autocasting;                               /* ops/autocast.h */
+  unsigned autocasting;                          /* ops/autocast.h */
   const wk_place *place_above;                   /* ops/dispatch.h */
   const struct wk_dispatch_layer *const *layers; /* ops/dispatch.h */
   const char *module_path;                       /* ops/dispatch.h: wk_current_module */

@@ -369,7 +369,7 @@ static wk_status run_cast(wk_call *call, wk_tensor **cast) {
   const wk_op *op = call->op;
   wk_thread *const thread = call->thread;
   const wk_place *const place_before = thread->place_above;
-  const int autocast = thread->autocasting;
+  const unsigned autocast = thread->autocasting;
   memcpy(cast, call->inputs, (size_t)call->input_count * sizeof *cast);
   thread->place_above = &call->here;
   wk_status status = autocast ? wk_autocast_inputs(op, cast, call->input_count) : WK_OK;

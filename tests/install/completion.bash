@@ -27,12 +27,12 @@ offers version "--version" --v
 offers help "train" help t
 offers data "glasses glyphs" train gl
 offers options "--learning-rate --limit" train --l
-offers bench-options "--help --json --threads" bench gemm --
+offers bench-options "--help --json --peers --threads" bench gemm --
 offers choice "adagrad adam adamw lion rmsprop sgd" train glyphs --optimizer ""
 offers choice-equals "sgd" train glyphs --optimizer = s
 offers option-data "fashion-mnist" eval model --data f
 offers folder "glasses" train mnist --out gl
 offers number "" train mnist --epochs ""
 offers file "shoe.png" predict model.safetensors sh
-offers parts "conv" bench c
+offers parts "cifar conv" bench c
 finish

@@ -112,8 +112,8 @@ WK_INLINE void wk_f16_store(uint16_t *to, wk_f32_vector x) {
       _mm512_mask_mov_epi32((__m512i)x, _mm512_cmp_ps_mask((__m512)x, (__m512)x, _CMP_UNORD_Q),
                             _mm512_or_si512(plain, _mm512_set1_epi32(0x00400000)));
   _mm256_storeu_si256((__m256i *)(void *)to,
-                      _mm512_cvtps_ph((__m512)value,
-                                      _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+                      _mm512_maskz_cvtps_ph(UINT16_MAX, (__m512)value,
+                                            _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 #elif WK_VECTOR_BYTES == 32 && defined(__F16C__)
 #define WK_HAS_F16
