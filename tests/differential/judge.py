@@ -10,7 +10,8 @@ from plain import OPS, lanes
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 5e-6, torch.float16: 8e-3, torch.bfloat16: 6e-2}
 FLOOR = 0.05  # of sums of gradients that cancel: their terms are as large as their seeds, which are from -1 to 1
 MOST = 200  # elements of a difference that are looked at
-REFUSALS = (RuntimeError, IndexError, ValueError, TypeError, NotImplementedError, KeyError, np.exceptions.AxisError)
+REFUSALS = (RuntimeError, IndexError, ValueError, TypeError, NotImplementedError, KeyError, AssertionError,
+            np.exceptions.AxisError)
 
 
 def seeds(shape, number, dtype):
