@@ -161,8 +161,9 @@ static void list_range(void *context, int64_t begin, int64_t end) {
   row_listing *l = context;
   while (begin < end) { /* piece by piece, so that rows stay near */
     const int64_t stop = end - begin < BLOCK ? end : begin + BLOCK;
-    for (int k = 0; k < l->plan->count; k++)
-      if (!list_axis(l, k, begin, stop)) l->wrong = true;
+    bool right = true;
+    for (int k = 0; k < l->plan->count && right; k++) right = list_axis(l, k, begin, stop);
+    if (!right) l->wrong = true;
     begin = stop;
   }
 }
