@@ -9,6 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WK_WITH_ADDRESS_SANITIZER 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define WK_WITH_ADDRESS_SANITIZER 1
+#endif
+
 void *wk_allocate(size_t size); /* uninitialised */
 void *wk_allocate_zeroed(size_t count, size_t size);
 void *wk_reallocate(void *old, size_t count, size_t size); /* old stays valid on failure */

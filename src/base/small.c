@@ -10,15 +10,6 @@
 #include "base/library.h"
 #include "base/memory.h"
 
-/* Under the address sanitizer nothing is kept, so that it sees who uses what was freed. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_ADDRESS_SANITIZER 1
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define WITH_ADDRESS_SANITIZER 1
-#endif
-
 #define STEP 64 /* bytes from one size to the next */
 #define SIZE_COUNT 16
 #define KEPT_BYTES ((size_t)16 << 10) /* most that is kept of each size */
@@ -48,7 +39,7 @@ static void end(void) {
 static void begin(void) {
   kept.begun = true;
   wk_at_thread_exit(end);
-#ifndef WITH_ADDRESS_SANITIZER
+#ifndef WK_WITH_ADDRESS_SANITIZER /* which sees who uses what was freed if nothing is kept */
   if (strcmp(wk_variable_get(WK_VARIABLE_ALLOCATOR), "pool") != 0) return;
   for (size_t i = 0; i < SIZE_COUNT; i++) kept.room[i] = (uint16_t)(KEPT_BYTES / ((i + 1) * STEP));
 #endif

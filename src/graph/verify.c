@@ -20,16 +20,6 @@ static wk_status fail(const verifier *v, const char *what, int buffer) {
                  what, buffer);
 }
 
-/* First and last byte that the reference reaches, from the buffer's start. */
-static void find_reach(const wk_reference *r, int64_t *first, int64_t *end) {
-  const int64_t size = (int64_t)wk_dtype_size(r->layout.dtype);
-  *first = (int64_t)r->start, *end = *first + size;
-  for (int i = 0; i < r->layout.rank; i++) {
-    const int64_t reach = (r->layout.dims[i] - 1) * r->layout.strides[i] * size;
-    *(reach < 0 ? first : end) += reach;
-  }
-}
-
 static wk_status check_reference(const verifier *v, const wk_reference *r) {
   const wk_graph *g = v->graph;
   if (r->buffer < 0) return WK_OK;
@@ -37,7 +27,8 @@ static wk_status check_reference(const verifier *v, const wk_reference *r) {
   if (!wk_dtype_size(r->layout.dtype) || r->layout.rank < 0 || r->layout.rank > WK_MAX_RANK)
     return fail(v, "no dtype or rank in a use", r->buffer);
   int64_t first, end;
-  find_reach(r, &first, &end);
+  wk_layout_reach(&r->layout, &first, &end);
+  first += (int64_t)r->start, end += (int64_t)r->start;
   if (wk_layout_count(&r->layout) > 0 && (first < 0 || end > (int64_t)g->buffers[r->buffer].size))
     return fail(v, "elements outside", r->buffer);
   return WK_OK;

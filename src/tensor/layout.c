@@ -75,6 +75,15 @@ bool wk_layout_same_dims(const wk_layout *a, const wk_layout *b) {
   return a->rank == b->rank && !memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims);
 }
 
+void wk_layout_reach(const wk_layout *layout, int64_t *first, int64_t *end) {
+  const int64_t size = (int64_t)wk_dtype_size(layout->dtype);
+  *first = 0, *end = size;
+  for (int i = 0; i < layout->rank; i++) {
+    const int64_t reach = (layout->dims[i] - 1) * layout->strides[i] * size;
+    *(reach < 0 ? first : end) += reach;
+  }
+}
+
 size_t wk_layout_describe(const wk_layout *layout, char *buffer, size_t size) {
   size_t used = wk_print_into(buffer, size, 0, "%s [", wk_dtype_name(layout->dtype));
   for (int i = 0; i < layout->rank; i++)

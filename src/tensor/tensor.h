@@ -103,6 +103,8 @@ bool wk_layout_make(wk_layout *layout, wk_dtype dtype, int rank, const int64_t *
 void wk_layout_set_strides(wk_layout *layout); /* row-major strides for its dims */
 bool wk_layout_is_contiguous(const wk_layout *layout);
 bool wk_layout_same_dims(const wk_layout *a, const wk_layout *b);
+/* The bytes that its elements reach, from the first element on: [*first, *end). */
+void wk_layout_reach(const wk_layout *layout, int64_t *first, int64_t *end);
 size_t wk_layout_describe(const wk_layout *layout, char *buffer, size_t size);
 wk_shape wk_layout_shape(const wk_layout *layout);
 

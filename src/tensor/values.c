@@ -51,21 +51,11 @@ static void copy_strided(const wk_layout *layout, char *strided, char *dense, bo
   }
 }
 
-/* First and last byte offset, from the tensor's data, that its elements reach. */
-static void find_reach(const wk_layout *layout, int64_t *first, int64_t *end) {
-  const int64_t size = (int64_t)wk_dtype_size(layout->dtype);
-  *first = 0, *end = size;
-  for (int i = 0; i < layout->rank; i++) {
-    const int64_t reach = (layout->dims[i] - 1) * layout->strides[i] * size;
-    *(reach < 0 ? first : end) += reach;
-  }
-}
-
 /* Strided elements of a device whose memory the host cannot touch: all bytes they reach travel. */
 static wk_status copy_through_host(const wk_tensor *tensor, char *dense, bool into_dense) {
   wk_device *device = wk_tensor_device_of(tensor);
   int64_t first, end;
-  find_reach(&tensor->layout, &first, &end);
+  wk_layout_reach(&tensor->layout, &first, &end);
   char *staging = wk_allocate((size_t)(end - first)), *data = wk_tensor_data(tensor) + first;
   if (!staging) return WK_ERROR_MEMORY;
   wk_status status =
