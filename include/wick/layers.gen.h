@@ -265,8 +265,8 @@ typedef struct wk_embedding_layer_arguments {
   double norm_type; /* the norm's exponent */
 } wk_embedding_layer_arguments;
 /* Rows of a table by number: i64 [N, ...] becomes [N, ..., features]. Parameter weight [rows,
- * features], f32, whose first values are even over -sqrt(3) .. sqrt(3), of variance 1. Freed with
- * wk_module_free unless something takes it. [any thread] */
+ * features], f32, whose first values are drawn from the standard normal distribution; the padding
+ * row starts at zero. Freed with wk_module_free unless something takes it. [any thread] */
 WK_API wk_module *wk_embedding_layer_at(wk_place here, const wk_embedding_layer_arguments *arguments);
 
 typedef struct wk_embedding_bag_layer_arguments {

@@ -50,8 +50,10 @@ static wk_tensor *make_parameter(const char *name, wk_shape shape, wk_dtype dtyp
   return wk_layout_contiguous(&layout, dtype, &shape) ? wk_tensor_create(&layout, NULL) : NULL;
 }
 
-static wk_status add_parameter(wk_module *self, const char *name, wk_shape shape, wk_dtype dtype,
-                               double bound, double value) {
+/* `parameter` says its name and its first values. */
+static wk_status add_parameter(wk_module *self, wk_shape shape, wk_dtype dtype,
+                               wk_own_parameter parameter) {
+  const char *name = parameter.name;
   if (dtype == WK_DTYPE_DEFAULT) dtype = WK_F32;
   if (check_parameter(self, name, dtype) < 0) return wk_error_pending;
   if (!wk_grow(&self->parameters, &self->parameter_capacity, self->parameter_count,
@@ -64,28 +66,37 @@ static wk_status add_parameter(wk_module *self, const char *name, wk_shape shape
   wk_tensor *tensor = make_parameter(full_name, shape, dtype);
   if (!tensor) return wk_error_pending;
   tensor->name = wk_intern(full_name);
-  const char *own_name = wk_intern(name);
-  if (!tensor->name || !own_name) {
+  parameter.name = wk_intern(name);
+  parameter.tensor = tensor;
+  if (!tensor->name || !parameter.name) {
     wk_tensor_release(tensor);
     return wk_error_pending;
   }
-  self->parameters[self->parameter_count++] = (wk_own_parameter){own_name, tensor, bound, value};
+  self->parameters[self->parameter_count++] = parameter;
   return WK_OK;
 }
 
 wk_status wk_module_add_filled(wk_module *self, const char *name, wk_shape shape, wk_dtype dtype,
                                double value, bool buffer) {
-  const wk_status status = add_parameter(self, name, shape, dtype, 0, value);
+  const wk_own_parameter parameter = {.name = name, .value = value, .zero_row = -1};
+  const wk_status status = add_parameter(self, shape, dtype, parameter);
   if (status < 0) return status;
   wk_tensor *tensor = self->parameters[self->parameter_count - 1].tensor;
   tensor->buffer = tensor->frozen = buffer;
   return WK_OK;
 }
 
+wk_status wk_module_add_table(wk_module *self, const char *name, int64_t rows, int64_t features,
+                              int64_t zero_row) {
+  const wk_own_parameter parameter = {.name = name, .deviation = 1, .zero_row = zero_row};
+  return add_parameter(self, WK_SHAPE(rows, features), WK_F32, parameter);
+}
+
 wk_status wk_module_add_parameter_at(wk_place here, wk_module *self, const char *name,
                                      wk_shape shape, wk_dtype dtype, double bound) {
   if (wk_failed()) return wk_error_pending;
-  const wk_status status = add_parameter(self, name, shape, dtype, bound, 0);
+  const wk_own_parameter parameter = {.name = name, .bound = bound, .zero_row = -1};
+  const wk_status status = add_parameter(self, shape, dtype, parameter);
   wk_error_add_call("module_add_parameter", here);
   return status;
 }
@@ -129,20 +140,32 @@ static wk_status collect(wk_module *module, void *set) {
   return WK_OK;
 }
 
-/* Draws one parameter's first values. */
+static wk_tensor *first_values(const wk_own_parameter *parameter, wk_generator *generator) {
+  const wk_shape shape = wk_tensor_shape(parameter->tensor);
+  const wk_dtype dtype = wk_tensor_dtype(parameter->tensor);
+  if (parameter->bound > 0)
+    return wk_uniform(shape, .low = -parameter->bound, .high = parameter->bound, .dtype = dtype,
+                      .generator = generator);
+  if (parameter->deviation > 0)
+    return wk_normal(shape, .deviation = parameter->deviation, .dtype = dtype,
+                     .generator = generator);
+  return wk_full(shape, parameter->value, .dtype = dtype);
+}
+
 static wk_status initialise_parameter(const wk_own_parameter *parameter, wk_generator *generator) {
   WK_SCOPE;
   const wk_tensor *tensor = parameter->tensor;
-  const wk_shape shape = wk_tensor_shape(tensor);
   const wk_dtype dtype = wk_tensor_dtype(tensor);
-  wk_tensor *values = parameter->bound > 0
-                          ? wk_uniform(shape, .low = -parameter->bound, .high = parameter->bound,
-                                       .dtype = dtype, .generator = generator)
-                          : wk_full(shape, parameter->value, .dtype = dtype);
+  wk_tensor *values = first_values(parameter, generator);
   const size_t size = (size_t)wk_tensor_count(tensor) * wk_dtype_size(dtype);
   void *bytes = wk_failed() ? NULL : wk_allocate(size);
   if (!bytes) return wk_error_status();
-  if (wk_tensor_read(values, bytes, size) == WK_OK) wk_tensor_write(parameter->tensor, bytes, size);
+  const int64_t zero_row = parameter->zero_row;
+  if (wk_tensor_read(values, bytes, size) == WK_OK) {
+    const size_t row = zero_row < 0 ? 0 : size / (size_t)tensor->layout.dims[0];
+    if (row > 0) memset((char *)bytes + (size_t)zero_row * row, 0, row);
+    wk_tensor_write(parameter->tensor, bytes, size);
+  }
   wk_deallocate(bytes);
   return wk_error_status();
 }

@@ -2,8 +2,6 @@
 
 /* Layers that look rows of a table up; layers.c says how layers are made. */
 
-#include <math.h>
-
 #include <wick/ops.h>
 
 #include "base/error.h"
@@ -16,7 +14,7 @@
 #define WK_HERE wk_forward_place()
 
 static wk_status build(wk_module *self, const wk_tensor *x, int64_t rows, int64_t features,
-                       bool sparse) {
+                       int64_t zero_row, bool sparse) {
   if (wk_tensor_dtype(x) != WK_I64) {
     char text[128];
     wk_tensor_describe(x, text, sizeof text);
@@ -25,15 +23,19 @@ static wk_status build(wk_module *self, const wk_tensor *x, int64_t rows, int64_
                       "NULL)");
     return WK_ERROR_DTYPE;
   }
-  const wk_status status =
-      wk_module_add_parameter(self, "weight", WK_SHAPE(rows, features), WK_F32, sqrt(3));
+  if (zero_row >= rows) {
+    wk_fail(WK_ERROR_ARGUMENT, "padding_index is %lld, but the table has rows 0 to %lld",
+            (long long)zero_row, (long long)rows - 1);
+    return WK_ERROR_ARGUMENT;
+  }
+  const wk_status status = wk_module_add_table(self, "weight", rows, features, zero_row);
   if (status >= 0) wk_module_parameter(self, "weight")->row_sparse = sparse;
   return status;
 }
 
 wk_status wk_layer_build_embedding(wk_module *self, wk_tensor *x) {
   const wk_embedding_layer_arguments *a = wk_layer_settings(self);
-  return build(self, x, a->rows, a->features, a->sparse);
+  return build(self, x, a->rows, a->features, a->has_padding ? a->padding_index : -1, a->sparse);
 }
 
 wk_tensor *wk_layer_forward_embedding(wk_module *self, wk_tensor *x) {
@@ -45,7 +47,7 @@ wk_tensor *wk_layer_forward_embedding(wk_module *self, wk_tensor *x) {
 
 wk_status wk_layer_build_embedding_bag(wk_module *self, wk_tensor *x) {
   const wk_embedding_bag_layer_arguments *a = wk_layer_settings(self);
-  return build(self, x, a->rows, a->features, a->sparse);
+  return build(self, x, a->rows, a->features, a->has_padding ? a->padding_index : -1, a->sparse);
 }
 
 wk_tensor *wk_layer_forward_embedding_bag(wk_module *self, wk_tensor *x) {

@@ -25,8 +25,10 @@ typedef struct wk_child {
 typedef struct wk_own_parameter {
   const char *name;  /* interned, "weight" */
   wk_tensor *tensor; /* owned */
-  double bound;      /* its first values are drawn from [-bound, bound); */
-  double value;      /* or they are all this, where bound is 0 */
+  /* Its first values: drawn evenly from [-bound, bound), or normally with this deviation, or, where
+   * both are 0, all `value`. */
+  double bound, deviation, value;
+  int64_t zero_row; /* but this row, unless it is -1, is zero */
 } wk_own_parameter;
 
 struct wk_module {
@@ -88,6 +90,11 @@ size_t wk_module_parameter_name(const wk_module *module, const char *name, char 
  * trained, such as a running mean: model files keep it, and to unfreeze it does nothing. */
 wk_status wk_module_add_filled(wk_module *self, const char *name, wk_shape shape, wk_dtype dtype,
                                double value, bool buffer);
+
+/* As wk_module_add_parameter, [rows, features] drawn from the normal distribution but for
+ * `zero_row`, unless that is -1. */
+wk_status wk_module_add_table(wk_module *self, const char *name, int64_t rows, int64_t features,
+                              int64_t zero_row);
 
 /* What a root takes as input, for preprocessing and class names. Replacing copies. */
 const wk_model_input *wk_module_input(const wk_module *root);

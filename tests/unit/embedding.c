@@ -264,6 +264,33 @@ static void test_norms_of_rows(void **state) {
   wk_error_clear();
 }
 
+static void test_first_values(void **state) {
+  (void)state;
+  WK_SCOPE;
+  enum { MANY = 4000, FEATURES = 4 };
+  static float values[MANY][FEATURES];
+  wk_module *network =
+      wk_sequential(wk_embedding_layer(MANY, FEATURES, .has_padding = true, .padding_index = 3));
+  wk_module_build_for(network, WK_SCALAR, WK_I64, NULL);
+  wk_tensor_read(weight_of(network), values, sizeof values);
+  assert_no_error();
+  double squares = 0, largest = 0;
+  for (int i = 0; i < MANY * FEATURES; i++) {
+    const double value = values[i / FEATURES][i % FEATURES];
+    squares += value * value;
+    largest = fmax(largest, fabs(value));
+  }
+  assert_true(fabs(squares / (MANY * FEATURES) - 1) < 0.05);
+  assert_true(largest > 3); /* no even distribution of variance 1 goes so far */
+  for (int i = 0; i < FEATURES; i++) assert_true(values[3][i] == 0);
+  wk_module_free(network);
+
+  network = wk_sequential(wk_embedding_layer(3, 2, .has_padding = true, .padding_index = 3));
+  assert_int_equal(wk_module_build_for(network, WK_SCALAR, WK_I64, NULL), WK_ERROR_ARGUMENT);
+  wk_error_clear();
+  wk_module_free(network);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_rows_are_the_gradient),
@@ -274,6 +301,7 @@ int main(void) {
       cmocka_unit_test(test_last_offsets),
       cmocka_unit_test(test_a_step_takes_little_memory),
       cmocka_unit_test(test_norms_of_rows),
+      cmocka_unit_test(test_first_values),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
