@@ -9,22 +9,12 @@
 #include "backend/cpu/kernels.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "ops/matrices.h"
 #include "ops/records.gen.h"
 
 #define BLOCK 48
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
-/* Over the last two axes; `count` of them. */
-typedef struct matrices {
-  int64_t count, rows, columns;
-} matrices;
-
-static matrices measure(const wk_layout *x) {
-  matrices m = {1, x->dims[x->rank - 2], x->dims[x->rank - 1]};
-  for (int i = 0; i < x->rank - 2; i++) m.count *= x->dims[i];
-  return m;
-}
 
 static double *load(const wk_operand *x) {
   const int64_t count = wk_layout_count(&x->layout);
@@ -121,7 +111,7 @@ static wk_status cholesky(double *x, int64_t n, double *space) {
 }
 
 wk_status wk_cpu_run_cholesky(const wk_kernel_call *call) {
-  const matrices m = measure(&call->inputs[0].layout);
+  const wk_matrices m = wk_matrices_of(&call->inputs[0].layout);
   double *x = load(&call->inputs[0]);
   double *space = wk_allocate((size_t)(m.rows * BLOCK) * sizeof *space + 1);
   wk_status status = x && space ? WK_OK : wk_error_status();
@@ -233,7 +223,7 @@ const char *wk_cpu_refuse_equations(const wk_kernel_call *call) {
 
 static wk_status run_equations(const wk_kernel_call *call,
                                const wk_triangular_solve_arguments *triangle) {
-  const matrices m = measure(&call->inputs[0].layout);
+  const wk_matrices m = wk_matrices_of(&call->inputs[0].layout);
   const wk_layout *right = &call->inputs[1].layout;
   const int64_t columns = right->rank == 1 ? 1 : right->dims[right->rank - 1], n = m.rows;
   double *a = load(&call->inputs[0]), *b = load(&call->inputs[1]);
@@ -259,7 +249,7 @@ wk_status wk_cpu_run_triangular_solve(const wk_kernel_call *call) {
 }
 
 wk_status wk_cpu_run_determinant(const wk_kernel_call *call) {
-  const matrices m = measure(&call->inputs[0].layout);
+  const wk_matrices m = wk_matrices_of(&call->inputs[0].layout);
   const wk_operand *y = &call->outputs[0];
   const int64_t n = m.rows;
   double *x = load(&call->inputs[0]);
@@ -293,7 +283,7 @@ static void reflect(double *x, int64_t rows, int64_t columns, int64_t first, int
     take_off(x + i * columns + first, from[i * from_stride + k], dots, count);
 }
 
-static void reflect_columns(double *x, const matrices *m, double *factors, double *dots) {
+static void reflect_columns(double *x, const wk_matrices *m, double *factors, double *dots) {
   const int64_t columns = m->columns;
   for (int64_t k = 0; k < smaller(m->rows, columns); k++) {
     double below = 0;
@@ -310,7 +300,7 @@ static void reflect_columns(double *x, const matrices *m, double *factors, doubl
 }
 
 /* Of one matrix, into rows of q and r. */
-static void run_qr(double *x, const matrices *m, double *q, double *r, double *factors,
+static void run_qr(double *x, const wk_matrices *m, double *q, double *r, double *factors,
                    double *dots) {
   const int64_t less = smaller(m->rows, m->columns);
   reflect_columns(x, m, factors, dots);
@@ -324,7 +314,7 @@ static void run_qr(double *x, const matrices *m, double *q, double *r, double *f
 }
 
 wk_status wk_cpu_run_qr(const wk_kernel_call *call) {
-  const matrices m = measure(&call->inputs[0].layout);
+  const wk_matrices m = wk_matrices_of(&call->inputs[0].layout);
   const int64_t less = smaller(m.rows, m.columns), q_size = m.rows * less,
                 r_size = less * m.columns;
   double *x = load(&call->inputs[0]);

@@ -5,18 +5,8 @@
 #include "backend/reference/element.h"
 #include "backend/reference/kernels.h"
 #include "base/error.h"
+#include "ops/matrices.h"
 #include "ops/records.gen.h"
-
-/* Sizes of the matrices over the last two axes, and how many there are. */
-typedef struct matrices {
-  int64_t count, rows, columns;
-} matrices;
-
-static matrices measure(const wk_layout *x) {
-  matrices m = {1, x->dims[x->rank - 2], x->dims[x->rank - 1]};
-  for (int i = 0; i < x->rank - 2; i++) m.count *= x->dims[i];
-  return m;
-}
 
 /* Elements [i][j] and [j][i] both become their mean. */
 static void make_symmetric(double *x, int64_t n) {
@@ -50,7 +40,7 @@ static wk_status cholesky(double *x, int64_t n) {
 }
 
 wk_status wk_reference_run_cholesky(const wk_kernel_call *call) {
-  const matrices m = measure(&call->inputs[0].layout);
+  const wk_matrices m = wk_matrices_of(&call->inputs[0].layout);
   WK_REALS x = wk_reals_load(&call->inputs[0]);
   if (!x) return wk_error_status();
   for (int64_t i = 0; i < m.count; i++) {
@@ -105,7 +95,7 @@ static void build_q(const double *x, int64_t rows, int64_t columns, const double
 }
 
 wk_status wk_reference_run_qr(const wk_kernel_call *call) {
-  const matrices m = measure(&call->inputs[0].layout);
+  const wk_matrices m = wk_matrices_of(&call->inputs[0].layout);
   const int64_t less = m.rows < m.columns ? m.rows : m.columns;
   WK_REALS x = wk_reals_load(&call->inputs[0]);
   WK_REALS q = wk_reals_zeroed(m.count * m.rows * less);
@@ -206,7 +196,7 @@ static void find_eigen(double *x, int64_t n, double *values, double *vectors) {
 }
 
 wk_status wk_reference_run_symmetric_eigen(const wk_kernel_call *call) {
-  const matrices m = measure(&call->inputs[0].layout);
+  const wk_matrices m = wk_matrices_of(&call->inputs[0].layout);
   const int64_t n = m.rows;
   WK_REALS x = wk_reals_load(&call->inputs[0]);
   WK_REALS values = wk_reals_zeroed(m.count * n);
@@ -289,7 +279,7 @@ static void transpose(const double *x, int64_t rows, int64_t columns, double *y)
 }
 
 wk_status wk_reference_run_svd(const wk_kernel_call *call) {
-  const matrices m = measure(&call->inputs[0].layout);
+  const wk_matrices m = wk_matrices_of(&call->inputs[0].layout);
   const bool wide = m.rows < m.columns;
   const int64_t less = wide ? m.rows : m.columns, more = wide ? m.columns : m.rows;
   WK_REALS x = wk_reals_load(&call->inputs[0]);
