@@ -146,13 +146,21 @@ typedef struct wk_debug_field {
 /* "0.1.0"; static storage. [any thread] */
 WK_API const char *wk_version(void);
 
-/* Number of threads that kernels use: at first the CPUs in this process's affinity mask, at most
- * its cgroup quota, or $WICK_THREADS. [any thread] */
+/* Number of threads that kernels called from this thread use: at first the CPUs in the process's
+ * affinity mask, at most its cgroup quota, or $WICK_THREADS; at most this thread's budget.
+ * [any thread] */
 WK_API int wk_thread_count(void);
 
 /* Sets it, from 1 to 256. WK_ERROR_STATE while a kernel runs. [one thread at a time] */
 WK_API wk_status wk_set_thread_count_at(wk_place here, int count);
 #define wk_set_thread_count(...) wk_set_thread_count_at(WK_HERE, __VA_ARGS__)
+
+/* At most so many of them for kernels called from this thread, itself included; 0, as at first: no
+ * less than all. A server whose request threads each have a budget keeps their sum at the number of
+ * CPUs. A budget of one never waits for or wakes another thread. [any thread] */
+WK_API int wk_thread_budget(void);
+WK_API wk_status wk_set_thread_budget_at(wk_place here, int count);
+#define wk_set_thread_budget(...) wk_set_thread_budget_at(WK_HERE, __VA_ARGS__)
 
 /* Which runs of the same program on the same data give the same bits. Append only. */
 typedef enum wk_determinism {

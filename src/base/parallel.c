@@ -37,6 +37,7 @@ static struct {
   void (*run)(void *context, int64_t begin, int64_t end);
   void *context;
   int64_t count, piece, piece_count;
+  int limit; /* threads with this index or a higher one stay out */
 
   _Alignas(64) atomic_int_fast64_t next_piece;
   _Alignas(64) atomic_uint_fast64_t state;
@@ -60,6 +61,7 @@ static struct {
 
 static _Thread_local int thread_index;
 static _Thread_local bool inside_job;
+static _Thread_local int thread_budget; /* 0: as many as there are */
 
 int wk_parallel_index(void) { return thread_index; }
 
@@ -128,7 +130,7 @@ static void *work(void *index) {
     /* Fails when another thread entered or the job closed meanwhile: look again. */
     if (!atomic_compare_exchange_strong(&pool.state, &state, state + 1)) continue;
     seen = state / JOB_UNIT;
-    run_pieces();
+    if (thread_index < pool.limit) run_pieces();
     leave_job();
   }
 }
@@ -216,7 +218,8 @@ static void run_job(int threads) {
   atomic_store_explicit(&pool.next_piece, 0, memory_order_relaxed);
   const uint64_t closed = atomic_load(&pool.state);
   atomic_store(&pool.state, (closed + JOB_UNIT) | OPEN_BIT);
-  wake_workers(threads - 1);
+  /* Where not all may join, sleepers are told apart only when they look. */
+  wake_workers(pool.limit <= pool.worker_count ? pool.worker_count : threads - 1);
   run_pieces();
   atomic_fetch_and(&pool.state, ~(uint_fast64_t)OPEN_BIT);
   wait_for_workers();
@@ -233,10 +236,10 @@ void wk_parallel_for(int64_t count, int64_t block,
   }
   const int available = wk_thread_count();
   const int threads = block_count < available ? (int)block_count : available;
-  if (!pool.started) start_workers(available - 1);
+  if (!pool.started) start_workers(atomic_load(&pool.thread_count) - 1);
   const int64_t per_piece = block_count / ((int64_t)threads * PIECES_PER_THREAD);
   const int64_t piece_blocks = per_piece > 1 ? per_piece : 1;
-  pool.run = run, pool.context = context, pool.count = count;
+  pool.run = run, pool.context = context, pool.count = count, pool.limit = available;
   pool.piece = piece_blocks * block;
   pool.piece_count = (block_count - 1) / piece_blocks + 1;
   run_job(threads);
@@ -253,12 +256,29 @@ static int default_thread_count(void) {
   return processors < MAX_THREADS ? processors : MAX_THREADS;
 }
 
-int wk_thread_count(void) {
+static int pool_size(void) {
   const int count = atomic_load_explicit(&pool.thread_count, memory_order_relaxed);
   if (count) return count;
   int expected = 0;
   const int found = default_thread_count();
   return atomic_compare_exchange_strong(&pool.thread_count, &expected, found) ? found : expected;
+}
+
+int wk_thread_count(void) {
+  const int count = pool_size();
+  return thread_budget && thread_budget < count ? thread_budget : count;
+}
+
+int wk_thread_budget(void) { return thread_budget; }
+
+wk_status wk_set_thread_budget_at(wk_place here, int count) {
+  if (wk_failed()) return wk_error_pending;
+  if (count >= 0)
+    thread_budget = count;
+  else
+    wk_fail(WK_ERROR_ARGUMENT, "a thread budget of %d is negative; 0 means no budget", count);
+  wk_error_add_call("set_thread_budget", here);
+  return wk_error_status();
 }
 
 static wk_status set_thread_count(int count) {
@@ -267,7 +287,7 @@ static wk_status set_thread_count(int count) {
                    MAX_THREADS);
   if (!take_pool())
     return wk_fail(WK_ERROR_STATE, "the thread count cannot change while a kernel runs");
-  if (count != wk_thread_count()) stop_workers();
+  if (count != pool_size()) stop_workers();
   atomic_store(&pool.thread_count, count);
   give_pool();
   return WK_OK;

@@ -130,6 +130,54 @@ static void several_callers_at_once(void **state) {
   for (int i = 0; i < 3; i++) assert_int_equal(sums[i], 60000);
 }
 
+typedef struct share {
+  pthread_t caller;
+  atomic_int elsewhere, highest;
+} share;
+
+static void note_thread(void *context, int64_t begin, int64_t end) {
+  share *s = context;
+  (void)begin, (void)end;
+  if (!pthread_equal(pthread_self(), s->caller)) atomic_fetch_add(&s->elsewhere, 1);
+  int highest = s->highest;
+  const int index = wk_parallel_index();
+  while (index > highest && !atomic_compare_exchange_weak(&s->highest, &highest, index)) {
+  }
+  usleep(100);
+}
+
+static void *call_with_budget_of_one(void *context) {
+  share *s = context;
+  s->caller = pthread_self();
+  wk_set_thread_budget(1);
+  if (wk_thread_count() != 1) return NULL;
+  for (int i = 0; i < 20; i++) wk_parallel_for(64, 1, note_thread, s);
+  return s;
+}
+
+static void a_thread_keeps_its_budget(void **state) {
+  (void)state;
+  wk_set_thread_count(4);
+  share own = {.caller = pthread_self()}, other = {0};
+  pthread_t thread;
+  pthread_create(&thread, NULL, call_with_budget_of_one, &other);
+  void *done;
+  pthread_join(thread, &done);
+  assert_true(done == &other && other.elsewhere == 0);
+  assert_int_equal(wk_thread_budget(), 0);
+  assert_int_equal(wk_thread_count(), 4);
+  assert_int_equal(wk_set_thread_budget(2), WK_OK);
+  assert_int_equal(wk_thread_count(), 2);
+  for (int i = 0; i < 20; i++) wk_parallel_for(64, 1, note_thread, &own);
+  assert_true(own.highest <= 1);
+  assert_true(own.elsewhere > 0);
+  assert_int_equal(wk_set_thread_budget(-1), WK_ERROR_ARGUMENT);
+  assert_error(WK_ERROR_ARGUMENT);
+  wk_set_thread_budget(100);
+  assert_int_equal(wk_thread_count(), 4);
+  wk_set_thread_budget(0);
+}
+
 static void try_to_resize(void *context, int64_t begin, int64_t end) {
   (void)begin, (void)end;
   if (wk_set_thread_count(5) == WK_ERROR_STATE) atomic_fetch_add((atomic_int *)context, 1);
@@ -206,6 +254,7 @@ int main(void) {
       cmocka_unit_test(the_caller_waits_for_slow_workers),
       cmocka_unit_test(nested_calls_run_as_one_piece),
       cmocka_unit_test(several_callers_at_once),
+      cmocka_unit_test(a_thread_keeps_its_budget),
       cmocka_unit_test(the_thread_count_has_rules),
       cmocka_unit_test(workers_take_no_signals),
       cmocka_unit_test(a_shut_down_pool_starts_again),
