@@ -8,6 +8,7 @@
 #include <wick/base.h>
 
 #include "cli/command.h"
+#include "models/models.h"
 
 static const wk_command commands[] = {
     {"train", "train a network on a data set and save it", wk_command_train},
@@ -70,6 +71,7 @@ static int run(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+  wk_models_register();
   int status = run(argc, argv);
   /* Output that went nowhere (a full disk, a closed pipe) is a failure too. */
   if (fflush(stdout) != 0 || ferror(stdout)) {

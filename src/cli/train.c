@@ -128,9 +128,7 @@ static wk_module *create_network(const training *t) {
     wk_fail(WK_ERROR_ARGUMENT, "%s has no classes to tell apart", t->s.data);
     return NULL;
   }
-  for (int i = 0; i < wk_model_count; i++)
-    if (strcmp(wk_models[i].name, t->s.model) == 0) return wk_models[i].create(classes);
-  return NULL; /* options allow only names in the table */
+  return wk_model_find(t->s.model)->create(classes); /* options allow only names in the table */
 }
 
 static wk_status begin_network(training *t) {

@@ -29,9 +29,11 @@ static bool contains(const char *const *names, const char *name) {
   return false;
 }
 
+/* Of those for pictures. */
 static const char *const *model_names(void) {
   static const char *names[32];
-  for (int i = 0; i < wk_model_count && i < 31; i++) names[i] = wk_models[i].name;
+  for (int i = 0, count = 0; i < wk_model_count && count < 31; i++)
+    if (wk_models[i].dtype == WK_F32) names[count++] = wk_models[i].name;
   return names;
 }
 
@@ -41,7 +43,7 @@ static void list_options(wk_train_settings *s, wk_option *options) {
        .type = WK_OPTION_TEXT,
        .to = &s->model,
        .value = "NAME",
-       .doc = "the network: convnet, lenet, cifar or mlp",
+       .doc = "the network: convnet, lenet, cifar, mlp, alexnet, vgg19, resnet50 or mobilenet",
        .choices = model_names()},
       {.name = "epochs",
        .type = WK_OPTION_INTEGER,
