@@ -39,6 +39,30 @@ TILE(double, row_2_f64, WK_LEFT_BY_ROW, 2, fma)
 TILE(double, depth_1_f64, WK_LEFT_BY_DEPTH, 1, fma)
 TILE(double, depth_2_f64, WK_LEFT_BY_DEPTH, 2, fma)
 
+static void outer(int64_t columns, const wk_outer_walk *w, const float *a, const float *b, float *c,
+                  int64_t c_stride) {
+  for (int64_t i = 0; i < ROWS; i++)
+    for (int64_t j = 0; j < columns; j++) {
+      float sum = 0;
+      for (int64_t plane = 0; plane < w->planes; plane++)
+        for (int64_t line = 0; line < w->lines; line++)
+          for (int64_t k = 0; k < w->columns; k++)
+            sum = fmaf(a[plane * w->a_plane + line * w->a_line + k * w->a_step + i],
+                       b[plane * w->b_plane + line * w->b_line + k * w->b_step + j], sum);
+      c[i * c_stride + j] += sum;
+    }
+}
+
+static void outer_1(const wk_outer_walk *walk, const void *a, const void *b, void *c,
+                    int64_t c_stride) {
+  outer(4, walk, a, b, c, c_stride);
+}
+
+static void outer_2(const wk_outer_walk *walk, const void *a, const void *b, void *c,
+                    int64_t c_stride) {
+  outer(8, walk, a, b, c, c_stride);
+}
+
 static void use_fused(wk_isa_product *product, const wk_tile_function tiles[2][2]) {
   product->row_step = ROWS, product->row_steps = 1;
   for (int order = 0; order < 2; order++)
@@ -52,6 +76,7 @@ bool WK_ISA_NAME(wk_isa_fuse)(wk_isa_product *f32, wk_isa_product *f64) {
                                                    {depth_1_f64, depth_2_f64}};
   use_fused(f32, tiles_f32);
   use_fused(f64, tiles_f64);
+  f32->outer[0][0] = outer_1, f32->outer[0][1] = outer_2;
   return true;
 }
 
