@@ -44,8 +44,9 @@ WK_API int64_t wk_optimizer_step_count(const wk_optimizer *optimizer); /* [any t
 /* ---- gradients of a whole parameter set ---- */
 
 /* Scales all gradients so that their norm, that of one vector of them all, is at most `most`;
- * returns what it was, NaN on failure. INFINITY only measures. Between wk_backward and
- * wk_optimizer_step; an optimizer's .clip_norm does the same without writing the gradients.
+ * returns what it was, NaN on failure and while a function is compiled. INFINITY only measures.
+ * Between wk_backward and wk_optimizer_step; an optimizer's .clip_norm does the same without
+ * writing the gradients.
  *   const double norm = wk_clip_gradient_norm(wk_module_parameters(network), 1);
  * [one thread at a time per object] */
 WK_API double wk_clip_gradient_norm_at(wk_place here, wk_parameters *parameters, double most);

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "ops/autocast.h"
 #include "ops/dispatch.h"
 #include "ops/journal.h"
 
@@ -163,15 +164,29 @@ static wk_status note_call(wk_tracer *self, wk_call *call) {
   return WK_OK;
 }
 
-static wk_status note_host(wk_tracer *self, wk_late late) {
-  wk_graph *g = &((tracer *)self)->trace->graph;
+static wk_status note_host(wk_tracer *self, wk_late late, wk_tensor *read) {
+  tracer *t = (tracer *)self;
+  wk_graph *g = &t->trace->graph;
   if (!wk_grow(&g->nodes, &g->node_capacity, g->node_count, sizeof *g->nodes))
     return wk_error_status();
-  g->nodes[g->node_count++] = (wk_graph_node){.draw = WK_NO_DRAW, .late = late};
-  return WK_OK;
+  wk_graph_node *node = &g->nodes[g->node_count++];
+  *node = (wk_graph_node){.draw = WK_NO_DRAW, .late = late};
+  if (!read) return WK_OK;
+  node->inputs = wk_allocate_zeroed(1, sizeof *node->inputs);
+  node->input_count = node->inputs != NULL;
+  return node->inputs ? refer(t, read, node->inputs) : wk_error_status();
 }
 
 /* ---- one tracing ---- */
+
+wk_modes wk_modes_now(void) {
+  return (wk_modes){wk_gradients_recorded, wk_autocasting, wk_determinism_get(), wk_thread_count()};
+}
+
+bool wk_modes_equal(const wk_modes *a, const wk_modes *b) {
+  return a->gradients_recorded == b->gradients_recorded && a->autocast == b->autocast &&
+         a->determinism == b->determinism && a->threads == b->threads;
+}
 
 static wk_status note_draws(tracer *t) {
   wk_graph *g = &t->trace->graph;
@@ -241,16 +256,18 @@ static void close(tracer *t) {
 
 wk_status wk_trace_function(wk_trace *trace, wk_function_body body, void *context,
                             wk_tensors inputs) {
-  *trace = (wk_trace){.gradients_recorded = wk_gradients_recorded};
+  *trace = (wk_trace){.modes = wk_modes_now()};
   tracer t = {.tracer = {.call = note_call, .host = note_host}, .trace = trace};
   if (wk_tracing)
     return wk_fail(WK_ERROR_STATE, "a compiled function is called while one is traced");
   if (enlarge_table(&t) != WK_OK) return wk_error_status();
   wk_scope scope = wk_scope_open();
+  wk_autocast_forget(); /* a weight is cast at every call */
   wk_journal_open(&t.random, false);
   wk_tracing = &t.tracer;
   wk_fields_noted = &trace->fields;
   wk_status status = call_body(&t, body, context, inputs);
+  wk_autocast_forget();
   wk_scope_close(&scope);
   wk_fields_noted = NULL;
   wk_tracing = NULL;

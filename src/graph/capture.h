@@ -9,11 +9,22 @@
 #include "graph/graph.h"
 #include "tensor/fields.h"
 
+/* What of a thread decides which ops a function calls, and which kernels run them. */
+typedef struct wk_modes {
+  bool gradients_recorded;
+  wk_dtype autocast;
+  wk_determinism determinism;
+  int threads;
+} wk_modes;
+
+wk_modes wk_modes_now(void);
+bool wk_modes_equal(const wk_modes *a, const wk_modes *b);
+
 /* What one tracing found: the graph, and what must hold for it to be the function's again. */
 typedef struct wk_trace {
   wk_graph graph;
   wk_field_journal fields;
-  bool gradients_recorded; /* as the thread had it */
+  wk_modes modes;
 } wk_trace;
 
 /* Calls body(context, inputs) with tensors like `inputs` but without values. Nothing that it does

@@ -76,11 +76,27 @@ static wk_operand operand_of(const run *r, const wk_reference *reference) {
                       .layout = reference->layout};
 }
 
-/* The node's arguments, where they change from call to call: in `changed`. */
+/* A step on the host, with the value that it reads. */
+static wk_status run_host_step(const run *r, const wk_graph_node *node) {
+  double value = 0;
+  if (node->input_count) {
+    wk_device *device = r->plan->device;
+    const wk_operand from = operand_of(r, &node->inputs[0]);
+    wk_status status = device->functions->synchronise(device, &device->stream);
+    if (status == WK_OK)
+      status = device->functions->to_host(device, &value, from.data, sizeof value, &device->stream);
+    if (status != WK_OK) return status;
+  }
+  node->late.run(node->late.object, node->late.detail, node->input_count ? &value : NULL);
+  return WK_OK;
+}
+
+/* The node's arguments, where they change from call to call: in `changed`. NULL: it does not run.
+ */
 static const void *find_arguments(const run *r, const wk_graph_node *node, void *changed) {
   if (!node->late.run && node->draw == WK_NO_DRAW) return node->arguments;
   memcpy(changed, node->arguments, node->op->settings.size);
-  if (node->late.run) node->late.run(node->late.object, node->late.detail, changed);
+  if (node->late.run && !node->late.run(node->late.object, node->late.detail, changed)) return NULL;
   if (node->draw == WK_NO_DRAW) return changed;
   const wk_journal_entry *entry = &r->drawn[node->draw];
   const wk_attribute *seed = wk_settings_find(&node->op->settings, "seed");
@@ -92,16 +108,15 @@ static const void *find_arguments(const run *r, const wk_graph_node *node, void 
 
 static wk_status run_step(run *r, const wk_plan_step *step) {
   const wk_graph_node *node = step->node;
-  if (!step->kernel) {
-    node->late.run(node->late.object, node->late.detail, NULL);
-    return WK_OK;
-  }
+  if (!step->kernel) return run_host_step(r, node);
   _Alignas(16) char changed[WK_MAX_ARGUMENTS_SIZE];
+  const void *arguments = find_arguments(r, node, changed);
+  if (!arguments) return WK_OK;
   wk_operand *operands = r->context->operands, *outputs = operands + node->input_count;
   for (int i = 0; i < node->input_count; i++) operands[i] = operand_of(r, &node->inputs[i]);
   for (int i = 0; i < node->op->output_count; i++) outputs[i] = operand_of(r, &node->outputs[i]);
   const wk_kernel_call call = {.op = node->op,
-                               .arguments = find_arguments(r, node, changed),
+                               .arguments = arguments,
                                .inputs = operands,
                                .input_count = node->input_count,
                                .outputs = outputs,

@@ -20,8 +20,7 @@ typedef struct version {
   wk_field_journal fields;
   wk_layout *inputs;
   size_t input_count;
-  bool gradients_recorded;
-  int threads;
+  wk_modes modes;
   size_t bytes; /* its tables take */
   uint64_t last_use;
 } version;
@@ -75,9 +74,8 @@ void wk_function_free(wk_function *function) {
 /* ---- finding a plan ---- */
 
 static bool serves(const version *v, wk_tensors inputs) {
-  if (v->input_count != inputs.count || v->gradients_recorded != wk_gradients_recorded)
-    return false;
-  if (v->threads != wk_thread_count()) return false;
+  const wk_modes modes = wk_modes_now();
+  if (v->input_count != inputs.count || !wk_modes_equal(&v->modes, &modes)) return false;
   for (size_t i = 0; i < inputs.count; i++) {
     const wk_layout *layout = &inputs.item[i]->layout;
     if (layout->dtype != v->inputs[i].dtype || !wk_layout_same_dims(layout, &v->inputs[i]))
@@ -148,8 +146,7 @@ static version *add_version(wk_function *f, wk_tensors inputs) {
   version v = {.fields = found.fields,
                .inputs = wk_allocate_zeroed(inputs.count + 1, sizeof(wk_layout)),
                .input_count = inputs.count,
-               .gradients_recorded = found.gradients_recorded,
-               .threads = wk_thread_count()};
+               .modes = found.modes};
   found.fields = (wk_field_journal){0};
   for (size_t i = 0; v.inputs && i < inputs.count; i++) v.inputs[i] = inputs.item[i]->layout;
   if (v.inputs && wk_passes_run(&found.graph) == WK_OK) wk_plan_create(&v.plan, &found.graph);

@@ -37,13 +37,14 @@ typedef struct wk_reference {
 #define WK_NO_DRAW (-1)
 
 typedef struct wk_graph_node {
-  const wk_op *op; /* NULL: a step on the host, `late` */
+  const wk_op *op; /* NULL: a step on the host, `late`, of the value of an input, if it has one */
   void *arguments; /* resolved; owned */
   int input_count;
   wk_reference *inputs; /* owned; written ones name the version before */
   wk_reference outputs[WK_MAX_OUTPUTS];
   int draw;      /* index into the graph's draws, or WK_NO_DRAW */
-  wk_late late;  /* fills in the arguments before each run; run NULL: they are as they are */
+  wk_late late;  /* fills in the arguments before each run, or says that there is none to be; run
+                  * NULL: they are as they are. Such nodes and host steps keep their order */
   wk_place here; /* where it was called, */
   const char *module_path; /* and in which module */
 } wk_graph_node;

@@ -88,7 +88,7 @@ static wk_status append(node_list *to, const wk_graph_node *node) {
 static wk_status append_copies(wk_graph *g, wk_graph_node *node, node_list *to) {
   const wk_kernel *kernel = node->op ? choose_kernel(g, node) : NULL;
   if (node->op && !kernel) return wk_error_status();
-  for (int i = 0; i < node->input_count; i++) {
+  for (int i = 0; kernel && i < node->input_count; i++) {
     if (!needs_copy(kernel, &node->inputs[i])) continue;
     wk_graph_node copy = {0};
     if (append(to, &copy) != WK_OK) return wk_error_status();

@@ -51,7 +51,11 @@ static wk_status write_settings(const wk_graph_node *node, wk_text *text) {
 }
 
 static wk_status write_node(const wk_graph *g, const wk_graph_node *node, wk_text *text) {
-  if (!node->op) return wk_text_append(text, "host\n");
+  if (!node->op) {
+    wk_text_append(text, node->input_count ? "host(" : "host");
+    for (int i = 0; i < node->input_count; i++) write_reference(g, &node->inputs[i], text);
+    return wk_text_append(text, node->input_count ? ")\n" : "\n");
+  }
   for (int i = 0; i < node->op->output_count; i++) {
     if (i) wk_text_append(text, ", ");
     write_reference(g, &node->outputs[i], text);

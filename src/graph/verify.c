@@ -38,8 +38,9 @@ static wk_status check_input(const verifier *v, const wk_reference *r, const wk_
   wk_status status = check_reference(v, r);
   if (status != WK_OK) return status;
   if (r->buffer < 0)
-    return input->optional ? WK_OK : fail(v, "a missing operand instead", r->buffer);
-  if (!(input->dtypes >> r->layout.dtype & 1))
+    return input && input->optional ? WK_OK : fail(v, "a missing operand instead", r->buffer);
+  if (input ? !(input->dtypes >> r->layout.dtype & 1)
+            : r->layout.dtype != WK_F64 || wk_layout_count(&r->layout) != 1)
     return fail(v, "a dtype that the op refuses", r->buffer);
   if (!v->made[r->buffer]) return fail(v, "a use before the making", r->buffer);
   if (r->version != v->versions[r->buffer]) return fail(v, "a stale version", r->buffer);
@@ -55,14 +56,14 @@ static wk_status check_output(const verifier *v, const wk_reference *r) {
 }
 
 static wk_status check_node(const verifier *v, const wk_graph_node *node) {
-  if (!node->op)
-    return node->late.run ? WK_OK : fail(v, "neither an op nor a host step in the place", -1);
+  if (!node->op && (!node->late.run || node->input_count > 1))
+    return fail(v, "neither an op nor a host step in the place", -1);
   wk_status status = WK_OK;
   if (node->draw != WK_NO_DRAW && (node->draw < 0 || (size_t)node->draw >= v->graph->draw_count))
     return fail(v, "random numbers that nothing draws instead", -1);
   for (int i = 0; i < node->input_count && status == WK_OK; i++)
-    status = check_input(v, &node->inputs[i], wk_op_input_at(node->op, i));
-  for (int i = 0; i < node->op->output_count && status == WK_OK; i++)
+    status = check_input(v, &node->inputs[i], node->op ? wk_op_input_at(node->op, i) : NULL);
+  for (int i = 0; node->op && i < node->op->output_count && status == WK_OK; i++)
     status = check_output(v, &node->outputs[i]);
   return status;
 }

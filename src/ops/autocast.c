@@ -75,7 +75,7 @@ static void clear(kept *k) {
   *k = (kept){0};
 }
 
-static void clear_cache(void) {
+void wk_autocast_forget(void) {
   for (int i = 0; cache && i < PLACES; i++) clear(&cache[i]);
   wk_deallocate(cache);
   cache = NULL;
@@ -129,7 +129,7 @@ wk_dtype wk_set_autocast_at(wk_place here, wk_dtype dtype) {
     return before;
   }
   wk_autocasting = dtype;
-  if (dtype == WK_DTYPE_DEFAULT) clear_cache();
+  if (dtype == WK_DTYPE_DEFAULT) wk_autocast_forget();
   return before;
 }
 
@@ -137,5 +137,5 @@ wk_dtype wk_autocast_dtype(void) { return wk_autocasting; }
 
 void wk_autocast_end(const wk_dtype *before) {
   wk_autocasting = *before;
-  if (*before == WK_DTYPE_DEFAULT) clear_cache();
+  if (*before == WK_DTYPE_DEFAULT) wk_autocast_forget();
 }

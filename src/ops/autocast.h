@@ -16,6 +16,9 @@ bool wk_autocast_applies(const wk_op *op, wk_tensor *const *inputs, int count);
 /* Replaces inputs by what they are cast to, recorded, in the innermost scope. */
 wk_status wk_autocast_inputs(const wk_op *op, wk_tensor **inputs, int count);
 
+/* Forgets the casts of weights that are kept. */
+void wk_autocast_forget(void);
+
 /* The layers beneath which autocast's own casts run, and the one of them that keeps the casts of
  * weights until autocast ends or the weight is written. src/wick.c lists them. */
 extern const wk_dispatch_layer *const wk_autocast_layers[];

@@ -475,10 +475,13 @@ wk_status wk_op_run(const wk_op *op, wk_place here, const void *arguments, wk_te
 
 /* ---- while a function is traced ---- */
 
-wk_status wk_host_step(wk_late late) {
-  const wk_status status = wk_tracing ? wk_tracing->host(wk_tracing, late) : WK_OK;
-  if (status == WK_OK) late.run(late.object, late.detail, NULL);
-  return status;
+wk_status wk_host_step(wk_late late, wk_tensor *read) {
+  if (wk_failed()) return wk_error_status();
+  if (wk_tracing && (wk_tracing->host(wk_tracing, late, read) != WK_OK || read))
+    return wk_error_status();
+  double value = read ? wk_item(read) : 0;
+  if (!wk_failed()) late.run(late.object, late.detail, read ? &value : NULL);
+  return wk_error_status();
 }
 
 wk_status wk_op_run_late(const wk_op *op, wk_place here, const void *arguments, wk_late late) {

@@ -89,9 +89,10 @@ typedef struct wk_random_key {
 wk_status wk_random_key_draw(wk_random_key *key, int64_t count);
 
 /* Some work on the host that a traced function repeats at every call (trace.h): filling in an op's
- * arguments from an object's fields, or, with `arguments` NULL, changing those fields. */
+ * arguments from an object's fields and saying whether it is to run at all, or changing those
+ * fields. */
 typedef struct wk_late {
-  void (*run)(void *object, int64_t detail, void *arguments);
+  bool (*run)(void *object, int64_t detail, void *arguments);
   void *object;
   int64_t detail;
 } wk_late;

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "ops/dispatch.h"
 #include "ops/position.h"
+#include "ops/trace.h"
 
 /* ---- numbering ---- */
 
@@ -56,6 +57,12 @@ wk_status wk_rows_number(wk_tensor *indices, int64_t table, int64_t left_out,
                          wk_row_numbers *result) {
   *result = (wk_row_numbers){0, NULL, NULL};
   if (!indices) return wk_error_status();
+  if (wk_tracing) {
+    wk_fail(WK_ERROR_UNSUPPORTED, "how many rows a sparse gradient has is known by its values "
+                                  "alone, which a function has not while it is compiled");
+    wk_error_add_hint(".sparse = false keeps the gradient of all rows; or run this step eagerly");
+    return WK_ERROR_UNSUPPORTED;
+  }
   const size_t size = (size_t)wk_tensor_count(indices) * sizeof(int64_t);
   used_rows u = {.words = table / 64 + 1};
   wk_operand values = {.data = wk_allocate(size + 1), .layout = indices->layout};

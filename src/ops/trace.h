@@ -12,17 +12,19 @@ typedef struct wk_tracer {
   /* In place of a kernel: the call's inputs are checked, its layouts are set, its random numbers
    * drawn. Sets outputs to owned tensors. */
   wk_status (*call)(struct wk_tracer *self, wk_call *call);
-  wk_status (*host)(struct wk_tracer *self, wk_late late);
+  wk_status (*host)(struct wk_tracer *self, wk_late late, wk_tensor *read);
 } wk_tracer;
 
 /* The calling thread's; NULL: ops run. */
 #define wk_tracing (wk_thread_here()->tracing)
 
-/* Runs the step, now, and when traced at every call of the function. */
-wk_status wk_host_step(wk_late late);
+/* Runs the step, now, and when traced at every call of the function. Its `arguments` are the value
+ * of `read`, an f64 scalar, for which a device is waited for; NULL: there is none. While there are
+ * no values a step that reads one runs at the calls only. */
+wk_status wk_host_step(wk_late late, wk_tensor *read);
 
 /* Runs an op without outputs. Where the call is traced, `late` fills its arguments in again before
- * each run; tensors in them do not count then. */
+ * each run, and the op is left out where it says no; tensors in them do not count then. */
 wk_status wk_op_run_late(const wk_op *op, wk_place here, const void *arguments, wk_late late);
 
 #endif

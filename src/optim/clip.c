@@ -3,12 +3,14 @@
 #include "optim/clip.h"
 
 #include <math.h>
+#include <string.h>
 
 #include <wick/autograd.h>
 
 #include "base/error.h"
 #include "ops/dispatch.h"
 #include "ops/records.gen.h"
+#include "ops/trace.h"
 #include "optim/optimizer.h"
 
 /* ---- every gradient of a set: runs of chunks, and the rows of row-sparse ones ---- */
@@ -46,32 +48,39 @@ static wk_status each_gradient(wk_parameters *set, visit_gradient visit, void *c
 
 /* ---- the norm ---- */
 
+/* *total is an owned reference. */
 static wk_status add_squares(void *context, wk_tensor *gradient) {
-  double *squares = context;
-  *squares += wk_item(wk_square_sum(gradient));
+  wk_tensor **total = context, *squares = wk_cast(wk_square_sum(gradient), WK_F64);
+  if (*total) squares = wk_add(*total, squares);
+  wk_tensor_release(*total);
+  *total = wk_tensor_retain(squares);
   return wk_error_status();
 }
 
-double wk_gradient_norm(wk_parameters *set) {
-  double squares = 0;
-  const wk_status status = each_gradient(set, add_squares, &squares);
-  return status < 0 ? (double)NAN : sqrt(squares);
+wk_status wk_gradient_measure(wk_parameters *set, wk_late late) {
+  wk_tensor *total = NULL;
+  each_gradient(set, add_squares, &total);
+  if (!total) total = wk_tensor_retain(wk_full(WK_SCALAR, 0, .dtype = WK_F64));
+  if (total && !wk_failed()) wk_host_step(late, total);
+  wk_tensor_release(total);
+  return wk_error_status();
 }
 
 /* ---- bounds ---- */
 
 typedef struct bounds {
   double scale, limit;
+  wk_late late;
 } bounds;
 
 static wk_status bound(void *context, wk_tensor *gradient) {
   const bounds *b = context;
   const wk_bound_update_arguments arguments = {sizeof arguments, gradient, b->scale, b->limit};
-  return wk_op_run(&wk_op_table[WK_OP_BOUND_UPDATE], (wk_place){0}, &arguments, NULL);
+  return wk_op_run_late(&wk_op_table[WK_OP_BOUND_UPDATE], (wk_place){0}, &arguments, b->late);
 }
 
-wk_status wk_gradient_bound(wk_parameters *set, double scale, double limit) {
-  bounds b = {scale, limit};
+wk_status wk_gradient_bound(wk_parameters *set, double scale, double limit, wk_late late) {
+  bounds b = {scale, limit, late};
   return each_gradient(set, bound, &b);
 }
 
@@ -85,12 +94,36 @@ static wk_status check(const wk_parameters *set, const char *what, double most) 
   return WK_ERROR_ARGUMENT;
 }
 
+static bool keep_norm(void *set, int64_t detail, void *squares) {
+  (void)detail;
+  ((wk_parameters *)set)->norm = sqrt(*(const double *)squares);
+  return true;
+}
+
+/* `detail` holds the bits of the largest norm. */
+static bool fill_bound(void *set, int64_t detail, void *arguments) {
+  double most;
+  memcpy(&most, &detail, sizeof most);
+  ((wk_bound_update_arguments *)arguments)->scale =
+      wk_clip_factor(((const wk_parameters *)set)->norm, most);
+  return true;
+}
+
 static double clip_norm(wk_parameters *set, double most) {
   if (check(set, "the largest norm", most) < 0) return (double)NAN;
-  const double norm = wk_gradient_norm(set);
-  if (wk_failed() || most == (double)INFINITY) return norm;
-  wk_gradient_bound(set, wk_clip_factor(norm, most), INFINITY);
-  return wk_failed() ? (double)NAN : norm;
+  set->norm = (double)NAN;
+  if (wk_tracing && most == (double)INFINITY) {
+    wk_fail(WK_ERROR_STATE, "the norm has no value while a function is compiled");
+    wk_error_add_hint("measure it outside of the function, which may clip to a finite norm");
+    return (double)NAN;
+  }
+  if (wk_gradient_measure(set, (wk_late){keep_norm, set, 0}) < 0) return (double)NAN;
+  if (most == (double)INFINITY) return set->norm;
+  int64_t detail;
+  memcpy(&detail, &most, sizeof detail);
+  wk_gradient_bound(set, wk_clip_factor(set->norm, most), INFINITY,
+                    (wk_late){fill_bound, set, detail});
+  return wk_failed() ? (double)NAN : set->norm;
 }
 
 double wk_clip_gradient_norm_at(wk_place here, wk_parameters *parameters, double most) {
@@ -102,7 +135,8 @@ double wk_clip_gradient_norm_at(wk_place here, wk_parameters *parameters, double
 
 wk_status wk_clip_gradient_value_at(wk_place here, wk_parameters *parameters, double most) {
   if (wk_failed()) return wk_error_pending;
-  if (check(parameters, "the largest value", most) == WK_OK) wk_gradient_bound(parameters, 1, most);
+  if (check(parameters, "the largest value", most) == WK_OK)
+    wk_gradient_bound(parameters, 1, most, (wk_late){NULL, NULL, 0});
   wk_error_add_call("clip_gradient_value", here);
   return wk_error_status();
 }

@@ -9,12 +9,16 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "ops/records.gen.h"
+#include "ops/trace.h"
 #include "optim/optimizer.h"
+#include "tensor/fields.h"
 
 struct wk_loss_scaler {
   double scale, growth, backoff;
   int64_t interval, good_steps, skipped;
-  bool found; /* a gradient that is not finite, since the last update */
+  bool found;        /* a gradient that is not finite, since the last update */
+  wk_tensor *factor; /* the scale once more, as an operand */
 };
 
 static wk_status check_one(const char *name, double value, bool good, const char *range) {
@@ -32,6 +36,11 @@ static wk_status check(const wk_loss_scaler_arguments *a) {
   return wk_error_status();
 }
 
+static void set_scale(wk_loss_scaler *scaler, double scale) {
+  scaler->scale = scale;
+  if (scaler->factor) wk_tensor_write(scaler->factor, &scale, sizeof scale);
+}
+
 wk_loss_scaler *wk_loss_scaler_create_at(wk_place here, const wk_loss_scaler_arguments *arguments) {
   if (wk_failed()) return NULL;
   wk_loss_scaler_arguments a = {0};
@@ -42,22 +51,30 @@ wk_loss_scaler *wk_loss_scaler_create_at(wk_place here, const wk_loss_scaler_arg
   if (a.interval == 0) a.interval = 2000;
   wk_loss_scaler *scaler = NULL;
   if (!wk_failed() && check(&a) == WK_OK) scaler = wk_allocate_zeroed(1, sizeof *scaler);
-  if (scaler)
-    *scaler = (wk_loss_scaler){.scale = a.scale,
-                               .growth = a.growth,
-                               .backoff = a.backoff,
-                               .interval = a.interval};
+  if (scaler) {
+    *scaler = (wk_loss_scaler){.growth = a.growth, .backoff = a.backoff, .interval = a.interval};
+    scaler->factor = wk_tensor_create(&(wk_layout){.dtype = WK_F64}, NULL);
+    if (scaler->factor) scaler->factor->weak = true;
+    set_scale(scaler, a.scale);
+  }
+  if (wk_failed()) {
+    wk_loss_scaler_free(scaler);
+    scaler = NULL;
+  }
   wk_error_add_call("loss_scaler_create", here);
   return scaler;
 }
 
-void wk_loss_scaler_free(wk_loss_scaler *scaler) { wk_deallocate(scaler); }
+void wk_loss_scaler_free(wk_loss_scaler *scaler) {
+  if (scaler) wk_tensor_release(scaler->factor);
+  wk_deallocate(scaler);
+}
 
 wk_tensor *wk_loss_scaler_scale_at(wk_place here, wk_loss_scaler *scaler, wk_tensor *loss) {
   if (wk_failed()) return NULL;
   wk_tensor *scaled = NULL;
   if (scaler)
-    scaled = wk_multiply(loss, wk_scalar(scaler->scale));
+    scaled = wk_multiply(loss, scaler->factor);
   else
     wk_fail(WK_ERROR_ARGUMENT, "the loss scaler is NULL");
   wk_error_add_call("loss_scaler_scale", here);
@@ -69,15 +86,23 @@ static wk_status check_both(const wk_loss_scaler *scaler, const wk_optimizer *op
   return wk_fail(WK_ERROR_ARGUMENT, "the %s is NULL", scaler ? "optimizer" : "loss scaler");
 }
 
+static bool fill_unscaling(void *scaler, int64_t detail, void *arguments) {
+  (void)detail;
+  ((wk_bound_update_arguments *)arguments)->scale = 1 / ((const wk_loss_scaler *)scaler)->scale;
+  return true;
+}
+
 static wk_status unscale(wk_loss_scaler *scaler, wk_optimizer *optimizer) {
   if (check_both(scaler, optimizer) < 0) return wk_error_pending;
+  WK_NOTE_FIELD(NULL, optimizer->unscaled);
   if (optimizer->unscaled) {
     wk_fail(WK_ERROR_STATE, "the gradients of this %s are unscaled already", optimizer->type->name);
     wk_error_add_hint("once between a backward and wk_loss_scaler_step");
     return WK_ERROR_STATE;
   }
   const wk_status status =
-      wk_gradient_bound(optimizer->parameters, 1 / scaler->scale, (double)INFINITY);
+      wk_gradient_bound(optimizer->parameters, 1 / scaler->scale, (double)INFINITY,
+                        (wk_late){fill_unscaling, scaler, 0});
   if (status == WK_OK) optimizer->unscaled = true;
   return status;
 }
@@ -90,15 +115,32 @@ wk_status wk_loss_scaler_unscale_at(wk_place here, wk_loss_scaler *scaler,
   return status;
 }
 
+/* Sets what the step depends on. `detail` is the optimizer. */
+static bool judge(void *object, int64_t detail, void *squares) {
+  wk_loss_scaler *scaler = object;
+  wk_optimizer *optimizer = (wk_optimizer *)(intptr_t)detail;
+  optimizer->scale = 1 / scaler->scale;
+  optimizer->norm = sqrt(*(const double *)squares);
+  optimizer->skipped = !isfinite(optimizer->norm);
+  scaler->found |= optimizer->skipped;
+  scaler->skipped += optimizer->skipped;
+  return true;
+}
+
+static bool judge_unscaled(void *object, int64_t detail, void *squares) {
+  judge(object, detail, squares);
+  ((wk_optimizer *)(intptr_t)detail)->scale = 1;
+  return true;
+}
+
 static wk_status step(wk_loss_scaler *scaler, wk_optimizer *optimizer) {
   if (check_both(scaler, optimizer) < 0) return wk_error_pending;
-  const double norm = wk_gradient_norm(optimizer->parameters);
-  if (wk_failed()) return wk_error_pending;
-  if (isfinite(norm))
-    return wk_optimizer_step_scaled(optimizer, optimizer->unscaled ? 1 : 1 / scaler->scale, norm);
+  WK_NOTE_FIELD(NULL, optimizer->unscaled);
+  const wk_late late = {optimizer->unscaled ? judge_unscaled : judge, scaler,
+                        (int64_t)(intptr_t)optimizer};
+  if (wk_gradient_measure(optimizer->parameters, late) < 0) return wk_error_pending;
+  if (wk_tracing || !optimizer->skipped) return wk_optimizer_take_step(optimizer, true);
   wk_optimizer_skip_step(optimizer);
-  scaler->found = true;
-  scaler->skipped++;
   return WK_OK;
 }
 
@@ -109,21 +151,26 @@ wk_status wk_loss_scaler_step_at(wk_place here, wk_loss_scaler *scaler, wk_optim
   return status;
 }
 
-static void update(wk_loss_scaler *scaler) {
+/* Nothing of it happens while there are no values. */
+static bool update(void *object, int64_t detail, void *arguments) {
+  wk_loss_scaler *scaler = object;
+  (void)detail, (void)arguments;
+  if (wk_tracing) return true;
   if (scaler->found) {
-    scaler->scale *= scaler->backoff;
+    set_scale(scaler, scaler->scale * scaler->backoff);
     scaler->good_steps = 0;
   } else if (++scaler->good_steps >= scaler->interval) {
-    if (isfinite(scaler->scale * scaler->growth)) scaler->scale *= scaler->growth;
+    if (isfinite(scaler->scale * scaler->growth)) set_scale(scaler, scaler->scale * scaler->growth);
     scaler->good_steps = 0;
   }
   scaler->found = false;
+  return true;
 }
 
 wk_status wk_loss_scaler_update_at(wk_place here, wk_loss_scaler *scaler) {
   if (wk_failed()) return wk_error_pending;
   if (scaler)
-    update(scaler);
+    wk_host_step((wk_late){update, scaler, 0}, NULL);
   else
     wk_fail(WK_ERROR_ARGUMENT, "the loss scaler is NULL");
   wk_error_add_call("loss_scaler_update", here);
@@ -144,6 +191,6 @@ void wk_loss_scaler_get_state(const wk_loss_scaler *scaler, double *scale, int64
 }
 
 void wk_loss_scaler_set_state(wk_loss_scaler *scaler, double scale, int64_t good_steps) {
-  scaler->scale = scale;
+  set_scale(scaler, scale);
   scaler->good_steps = good_steps;
 }

@@ -108,8 +108,6 @@ void wk_optimizer_forget_slot(wk_optimizer *optimizer, int slot) {
 typedef struct step {
   wk_optimizer *optimizer;
   void *settings; /* of the run's group */
-  double scale, limit;
-  double norm; /* of the gradients as they are, or negative: not known */
 } step;
 
 bool wk_optimizer_uses_slot(const wk_optimizer_type *type, int slot, const void *settings) {
@@ -145,21 +143,30 @@ static double gradient_limit(const wk_optimizer *optimizer) {
   return value > 0 ? value : (double)INFINITY;
 }
 
+/* What the gradients are multiplied by. */
+static double gradient_scale(const wk_optimizer *optimizer) {
+  const double most = wk_optimizer_setting(optimizer, optimizer->clip_norm);
+  const double scale = optimizer->scale;
+  return most > 0 ? scale * wk_clip_factor(optimizer->norm * scale, most) : scale;
+}
+
 /* What the step's settings and its number make of the arguments, where a compiled function takes
  * the step again. Which slots there are decides which op it is, as it did then: any tensor will do.
  */
-static void fill_again(void *object, int64_t group, void *arguments) {
+static bool fill_again(void *object, int64_t group, void *arguments) {
   const wk_optimizer *optimizer = object;
+  if (optimizer->skipped) return false;
   alignas(16) char settings[WK_MAX_ARGUMENTS_SIZE];
   wk_optimizer_group_settings(optimizer, (uint32_t)group, settings);
   wk_update update = {.settings = settings,
                       .step = (double)optimizer->step_count,
-                      .scale = 1,
+                      .scale = gradient_scale(optimizer),
                       .limit = gradient_limit(optimizer)};
   for (int i = 0; i < optimizer->type->slot_count; i++)
     if (wk_optimizer_uses_slot(optimizer->type, i, settings))
       update.slots[i] = optimizer->parameters->segments[0].tensor;
   optimizer->type->fill(&update, arguments);
+  return true;
 }
 
 wk_status wk_optimizer_run(wk_optimizer *optimizer, uint32_t group, const wk_update *update) {
@@ -175,8 +182,8 @@ static wk_status update_run(void *context, uint32_t group, size_t chunk, int64_t
   wk_optimizer_group_settings(optimizer, group, s->settings);
   wk_update update = {.settings = s->settings,
                       .step = (double)optimizer->step_count,
-                      .scale = s->scale,
-                      .limit = s->limit};
+                      .scale = gradient_scale(optimizer),
+                      .limit = gradient_limit(optimizer)};
   wk_status status = make_views(optimizer, chunk, start, count, &update);
   if (status == WK_OK) status = wk_optimizer_run(optimizer, group, &update);
   release_views(&update);
@@ -202,37 +209,47 @@ static void consume_gradients(wk_parameters *set) {
     if (has_gradient(&set->segments[i])) wk_tensor_clear_gradient(set->segments[i].tensor);
 }
 
-/* What the gradients are to be multiplied by, and the bound of their elements. */
-static wk_status find_bounds(step *s) {
-  const wk_optimizer *optimizer = s->optimizer;
+static wk_status check_bounds(const wk_optimizer *optimizer) {
   const double norm = wk_optimizer_setting(optimizer, optimizer->clip_norm),
                value = wk_optimizer_setting(optimizer, optimizer->clip_value);
-  s->limit = gradient_limit(optimizer);
-  if (norm == 0) return WK_OK;
-  if (value > 0) {
-    wk_fail(WK_ERROR_ARGUMENT, "clip_norm is %g and clip_value is %g, but only one can be set",
-            norm, value);
-    wk_error_add_hint("wk_clip_gradient_value before the step does the other");
-    return WK_ERROR_ARGUMENT;
-  }
-  if (s->norm < 0) s->norm = wk_gradient_norm(optimizer->parameters);
-  s->scale *= wk_clip_factor(s->norm * s->scale, norm);
-  return wk_error_status();
+  if (norm == 0 || value == 0) return WK_OK;
+  wk_fail(WK_ERROR_ARGUMENT, "clip_norm is %g and clip_value is %g, but only one can be set", norm,
+          value);
+  wk_error_add_hint("wk_clip_gradient_value before the step does the other");
+  return WK_ERROR_ARGUMENT;
 }
 
-static void count_step(void *optimizer, int64_t steps, void *arguments) {
+/* ---- what a compiled function does on the host at every call, too ---- */
+
+static bool begin_step(void *object, int64_t detail, void *arguments) {
+  wk_optimizer *optimizer = object;
+  (void)detail, (void)arguments;
+  optimizer->scale = 1;
+  optimizer->skipped = false;
+  return true;
+}
+
+static bool keep_norm(void *object, int64_t detail, void *squares) {
+  (void)detail;
+  ((wk_optimizer *)object)->norm = sqrt(*(const double *)squares);
+  return true;
+}
+
+static bool count_step(void *object, int64_t steps, void *arguments) {
+  wk_optimizer *optimizer = object;
   (void)arguments;
-  ((wk_optimizer *)optimizer)->step_count += steps;
+  if (!optimizer->skipped) optimizer->step_count += steps;
+  return true;
 }
 
 static void let_go(wk_optimizer *optimizer) {
-  WK_NOTE_CHANGE(NULL, optimizer->unscaled);
+  WK_NOTE_FIELD(NULL, optimizer->unscaled);
   optimizer->unscaled = false;
   if (wk_optimizer_setting(optimizer, optimizer->keep_gradients) == 0)
     consume_gradients(optimizer->parameters);
 }
 
-static wk_status take_step(wk_optimizer *optimizer, double scale, double norm) {
+wk_status wk_optimizer_take_step(wk_optimizer *optimizer, bool scaled) {
   if (!optimizer) return wk_fail(WK_ERROR_ARGUMENT, "there is no optimizer to take a step");
   wk_parameters *set = optimizer->parameters;
   /* A step without gradients changes nothing, so it must not age a bias correction either. */
@@ -240,13 +257,20 @@ static wk_status take_step(wk_optimizer *optimizer, double scale, double norm) {
   WK_NO_GRADIENT;
   alignas(16) char settings[WK_MAX_ARGUMENTS_SIZE];
   const int64_t before = optimizer->step_count;
-  step s = {optimizer, settings, scale, 0, norm};
+  step s = {optimizer, settings};
   WK_NOTE_FIELD(NULL, optimizer->version);
   WK_NOTE_CHANGE(NULL, optimizer->step_count);
-  wk_status status = find_bounds(&s);
-  if (status == WK_OK) status = wk_host_step((wk_late){count_step, optimizer, 1});
+  wk_status status = check_bounds(optimizer);
+  if (status == WK_OK && !scaled) {
+    status = wk_host_step((wk_late){begin_step, optimizer, 0}, NULL);
+    if (status == WK_OK && wk_optimizer_setting(optimizer, optimizer->clip_norm) > 0)
+      status = wk_gradient_measure(set, (wk_late){keep_norm, optimizer, 0});
+  }
+  if (status == WK_OK) status = wk_host_step((wk_late){count_step, optimizer, 1}, NULL);
   if (status == WK_OK) status = wk_parameters_each_run(set, optimizer->groups, update_run, &s);
-  if (status >= 0) status = wk_optimizer_step_rows(optimizer, s.scale, s.limit);
+  if (status >= 0)
+    status =
+        wk_optimizer_step_rows(optimizer, gradient_scale(optimizer), gradient_limit(optimizer));
   if (status < 0) {
     optimizer->step_count = before;
     return status;
@@ -255,15 +279,11 @@ static wk_status take_step(wk_optimizer *optimizer, double scale, double norm) {
   return WK_OK;
 }
 
-wk_status wk_optimizer_step_scaled(wk_optimizer *optimizer, double scale, double norm) {
-  return take_step(optimizer, scale, norm);
-}
-
 void wk_optimizer_skip_step(wk_optimizer *optimizer) { let_go(optimizer); }
 
 wk_status wk_optimizer_step_at(wk_place here, wk_optimizer *optimizer) {
   if (wk_failed()) return wk_error_pending;
-  const wk_status status = take_step(optimizer, 1, -1);
+  const wk_status status = wk_optimizer_take_step(optimizer, false);
   wk_error_add_call("optimizer_step", here);
   return status;
 }

@@ -7,6 +7,7 @@
 
 #include <wick/optim.h>
 
+#include "ops/op.h"
 #include "tensor/attribute.h"
 #include "tensor/parameters.h"
 
@@ -62,6 +63,11 @@ struct wk_optimizer {
   uint32_t *groups; /* for each segment the rules that apply, a bit each; NULL: there are none */
   int64_t version;  /* counts changes of settings that decide which ops run */
   bool unscaled;    /* a loss scaler has divided the gradients already */
+
+  /* Of the step that is taken: */
+  double scale; /* of the gradients, by a loss scaler; */
+  double norm;  /* theirs as they are, if that is to be known; */
+  bool skipped; /* and whether one of them is not finite, so that there is none */
 };
 
 /* An optimizer over a laid-out set (NULL with an error pending: fails). */
@@ -83,9 +89,9 @@ const wk_attribute *wk_optimizer_find_setting(const wk_optimizer *optimizer, con
 /* Writes to `settings` those that hold for the segments of a group. */
 void wk_optimizer_group_settings(const wk_optimizer *optimizer, uint32_t group, void *settings);
 
-/* Takes a step with the gradients times `scale`; `norm` is that of the gradients as they are, or
- * negative: not known. And takes none, but lets go of the gradients. */
-wk_status wk_optimizer_step_scaled(wk_optimizer *optimizer, double scale, double norm);
+/* Takes a step. `scaled`: a loss scaler's host step has set scale, norm and skipped. And takes
+ * none, but lets go of the gradients. */
+wk_status wk_optimizer_take_step(wk_optimizer *optimizer, bool scaled);
 void wk_optimizer_skip_step(wk_optimizer *optimizer);
 
 /* For checkpoints: the slot's part that belongs to parameter i, shaped like it; owned reference.
@@ -106,11 +112,12 @@ wk_status wk_optimizer_step_rows(wk_optimizer *optimizer, double scale, double l
 const wk_optimizer_type *wk_optimizer_type_of(const wk_optimizer *optimizer);
 void wk_optimizer_set_step_count(wk_optimizer *optimizer, int64_t count);
 
-/* The norm of all gradients that a step over the set would use, as one vector; NaN with an error
- * pending. Infinite or NaN if and only if one of their elements is, unless they are f64. */
-double wk_gradient_norm(wk_parameters *set);
+/* Gives a host step the sum of the squares of all gradients that a step over the set would use.
+ * Infinite or NaN if and only if one of their elements is, unless they are f64. */
+wk_status wk_gradient_measure(wk_parameters *set, wk_late late);
 
-/* Writes scale * gradient, brought to -limit .. limit, to all of them. */
-wk_status wk_gradient_bound(wk_parameters *set, double scale, double limit);
+/* Writes scale * gradient, brought to -limit .. limit, to all of them. `late` fills in the
+ * arguments of bound_update again, unless its run is NULL. */
+wk_status wk_gradient_bound(wk_parameters *set, double scale, double limit, wk_late late);
 
 #endif

@@ -31,6 +31,7 @@ struct wk_parameters {
   size_t segment_count, segment_capacity;
   wk_chunk *chunks;
   size_t chunk_count, chunk_capacity;
+  double norm; /* of the gradients, when they were clipped last */
 };
 
 /* An empty set; freed with wk_parameters_free. */

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "tensor/element.h"
+#include "tensor/fields.h"
 #include "tensor/tensor.h"
 
 /* ---- strided copies on the host ---- */
@@ -84,8 +85,26 @@ static wk_status check_buffer(const wk_tensor *tensor, const void *buffer, size_
   return WK_ERROR_ARGUMENT;
 }
 
+/* What a traced function reads decides what it does, so it is traced anew when that has been
+ * written; what it writes itself is not there yet. */
+static wk_status note_reading(const wk_tensor *tensor) {
+  wk_root *root = tensor->root;
+  for (size_t i = 0; i < wk_fields_noted->written_count; i++)
+    if (wk_fields_noted->written[i].root == root) {
+      wk_fail(WK_ERROR_STATE,
+              "%s%shas no values that a compiled function could read: it is written "
+              "in it",
+              wk_tensor_name(tensor), *wk_tensor_name(tensor) ? " " : "the tensor ");
+      wk_error_add_hint("read it before or after the call");
+      return WK_ERROR_STATE;
+    }
+  WK_NOTE_FIELD((wk_tensor *)(uintptr_t)tensor, root->version);
+  return WK_OK;
+}
+
 static wk_status read_values(const wk_tensor *tensor, void *buffer, size_t size) {
   wk_status status = check_buffer(tensor, buffer, size);
+  if (!status && wk_fields_noted) status = note_reading(tensor);
   if (status || !size) return status;
   wk_device *device = wk_tensor_device_of(tensor);
   if ((status = device->functions->synchronise(device, &device->stream))) return status;
@@ -116,6 +135,10 @@ static wk_status write_values(wk_tensor *tensor, const void *data, size_t size) 
   wk_status status = check_buffer(tensor, data, size);
   if (!status) status = check_writable(tensor);
   if (!status) status = wk_tensor_check_writable(tensor);
+  if (!status && wk_fields_noted) {
+    status = wk_fail(WK_ERROR_STATE, "a compiled function cannot write values from the host");
+    wk_error_add_hint("give them to it as an input, and wk_assign them");
+  }
   if (status || !size) return status;
   wk_device *device = wk_tensor_device_of(tensor);
   if ((status = device->functions->synchronise(device, &device->stream))) return status;
