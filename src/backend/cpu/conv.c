@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "backend/cpu/depthwise.h"
+#include "backend/cpu/direct.h"
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/patches.h"
 #include "backend/cpu/product.h"
@@ -56,6 +57,7 @@ static bool is_pointwise(const wk_cpu_conv2d_shape *s) {
 wk_status wk_cpu_conv2d(wk_dtype dtype, const wk_cpu_conv2d_shape *s, const void *x,
                         const void *weight, const void *bias, void *y) {
   if (wk_is_depthwise(s)) return wk_cpu_depthwise(dtype, s, x, weight, bias, y);
+  if (wk_direct_fits(dtype, s)) return wk_direct_run(s, x, weight, bias, y);
   const wk_isa_real real = wk_isa_real_of(dtype);
   const int64_t element = (int64_t)wk_isa_real_size(real);
   const int64_t group_channels = s->channels / s->groups, group_out = s->out_channels / s->groups;
@@ -281,6 +283,8 @@ wk_status wk_cpu_conv2d_data_gradient(wk_dtype dtype, const wk_cpu_conv2d_shape 
                                       void *x_gradient) {
   if (wk_is_depthwise(s))
     return wk_cpu_depthwise_data_gradient(dtype, s, y_gradient, weight, x_gradient);
+  if (wk_direct_data_gradient_fits(dtype, s))
+    return wk_direct_data_gradient_run(s, y_gradient, weight, x_gradient);
   const wk_isa_real real = wk_isa_real_of(dtype);
   const int64_t element = (int64_t)wk_isa_real_size(real);
   const int64_t group_channels = s->channels / s->groups, group_out = s->out_channels / s->groups;

@@ -41,17 +41,19 @@ typedef void (*wk_tile_function)(int64_t depth, const void *a, const void *b, in
 typedef void (*wk_move_function)(void *to, int64_t to_stride, const void *from, int64_t from_stride,
                                  int64_t rows, int64_t columns);
 
-/* Pairs of rows, one of a and one of b, that lie in lines of `columns`, `lines` of them in each of
- * `planes`; steps in elements. */
+/* Pairs of a column of a, its elements a_row apart, and a row of b, side by side: `columns` of them
+ * in each of `lines` in each of `planes`. Steps are in elements. */
 typedef struct wk_outer_walk {
   int64_t planes, lines, columns;
-  int64_t a_plane, a_line, a_step;
+  int64_t a_row, a_plane, a_line, a_step;
   int64_t b_plane, b_line, b_step;
+  int64_t base_row, c_row;
 } wk_outer_walk;
 
-/* c[i][j] += the sum over all pairs of a[i] * b[j], for one tile of c. */
-typedef void (*wk_outer_function)(const wk_outer_walk *walk, const void *a, const void *b, void *c,
-                                  int64_t c_stride);
+/* c[i][j] = base[i][j] + the sum over all pairs of a[i] * b[j], for one tile of c, rows in order.
+ */
+typedef void (*wk_outer_function)(const wk_outer_walk *walk, const void *a, const void *b,
+                                  const void *base, void *c);
 
 typedef struct wk_isa_product {
   int row_step; /* tiles have row_step * (1 .. row_steps) rows */

@@ -11,7 +11,8 @@
  *
  * With few channels, as colours, a line of taps stands for one tap: its KW * C elements lie side by
  * side in x, whose lines are copied with their padding for that, and what fills the vectors up is
- * computed and left out. */
+ * computed and left out. With few channels of the result too, they are the vectors and elements of
+ * a line of taps the rows. */
 
 #include "backend/cpu/weight_gradient.h"
 
@@ -26,7 +27,8 @@
 #define MOST_IN 512
 #define SLICE_BYTES (256 << 10)  /* of the result, for an item: stays in the second cache */
 #define ITEMS 16                 /* enough to share out evenly */
-#define WHOLE_VECTOR 16          /* channels: what every instruction set's vectors divide */
+#define WHOLE_VECTOR 16          /* channels: what every instruction set's vectors divide, */
+#define ROW_STEP 4               /* and rows: the same of steps of rows */
 #define MOST_LINE 64             /* elements of a line of taps */
 #define COPY_BYTES (64 << 20)    /* of x with its padding */
 #define SERIAL_WORK 4e5          /* multiply-adds; more are worth waking threads for */
@@ -73,15 +75,23 @@ static int64_t copied_count(const wk_cpu_conv2d_shape *s, const wk_cpu_conv2d_sh
 
 static bool is_narrow(const wk_cpu_conv2d_shape *s) { return s->channels % WHOLE_VECTOR != 0; }
 
-bool wk_weight_gradient_fits(wk_dtype dtype, const wk_cpu_conv2d_shape *s) {
-  if (dtype != WK_F32 || s->groups != 1 || s->out_channels % 4 != 0 ||
-      s->batch * s->out_height * s->out_width < BLOCK_PIXELS)
-    return false;
-  if (!is_narrow(s)) return true;
+typedef enum way { NONE, WHOLE, NARROW, THIN } way;
+
+static way way_of(const wk_cpu_conv2d_shape *s) {
+  const bool whole_rows = s->out_channels % ROW_STEP == 0;
+  if (s->batch * s->out_height * s->out_width < BLOCK_PIXELS) return NONE;
+  if (!is_narrow(s) && whole_rows) return WHOLE;
   const wk_cpu_conv2d_shape lines = shape_of_lines(s);
   const int64_t used = s->kernel_width * s->channels;
-  return s->dilation_width == 1 && used <= MOST_LINE && 2 * used >= lines.channels &&
-         copied_count(s, &lines) * (int64_t)sizeof(float) <= COPY_BYTES;
+  if (s->dilation_width != 1 || used > MOST_LINE ||
+      copied_count(s, &lines) * (int64_t)sizeof(float) > COPY_BYTES)
+    return NONE;
+  if (whole_rows && 2 * used >= lines.channels) return NARROW;
+  return s->out_channels <= 2 * WHOLE_VECTOR ? THIN : NONE;
+}
+
+bool wk_weight_gradient_fits(wk_dtype dtype, const wk_cpu_conv2d_shape *s) {
+  return dtype == WK_F32 && s->groups == 1 && way_of(s) != NONE;
 }
 
 static plan make_plan(const wk_cpu_conv2d_shape *s) {
@@ -128,8 +138,8 @@ static void run_tiles(const plan *p, const item *it, const wk_outer_walk *walk, 
     width = smaller(2 * lanes, it->in_end - in);
     for (int64_t out = it->out, rows; out < it->out_end; out += rows) {
       rows = smaller(step * p->isa->row_steps, it->out_end - out);
-      p->isa->outer[rows / step - 1][width / lanes - 1](
-          walk, a + out, b + in, it->result + out * p->row + tap * p->shape->channels + in, p->row);
+      float *c = it->result + out * p->row + tap * p->shape->channels + in;
+      p->isa->outer[rows / step - 1][width / lanes - 1](walk, a + out, b + in, c, c);
     }
   }
 }
@@ -146,12 +156,15 @@ static void run_tap(const plan *p, const item *it, const block *at, int64_t tap)
   wk_outer_walk walk = {.planes = at->images,
                         .lines = row_end - row,
                         .columns = column_end - column,
+                        .a_row = 1,
                         .a_plane = s->out_height * s->out_width * s->out_channels,
                         .a_line = s->out_width * s->out_channels,
                         .a_step = s->out_channels,
                         .b_plane = s->height * s->width * p->pixel,
                         .b_line = s->stride_height * s->width * p->pixel,
-                        .b_step = s->stride_width * p->pixel};
+                        .b_step = s->stride_width * p->pixel,
+                        .base_row = p->row,
+                        .c_row = p->row};
   const float *a =
       p->y_gradient + at->image * walk.a_plane + row * walk.a_line + column * walk.a_step;
   const int64_t first = (row * s->stride_height + down) * s->width + column * s->stride_width;
@@ -265,9 +278,109 @@ static wk_status run_narrow(const wk_cpu_conv2d_shape *s, const float *x, const 
   return WK_OK;
 }
 
+/* ---- few channels on both sides ---- */
+
+typedef struct thin {
+  const wk_cpu_conv2d_shape *shape;
+  const wk_isa_product *isa;
+  const float *x, *y_gradient, *last_line; /* lines of x with padding; y's last line, copied: */
+  int64_t width;                           /* a vector reads on behind it */
+  int64_t line, rows, columns;             /* elements of a line of taps; rounded up; channels */
+  int64_t count, image_step, parts;        /* elements of a sum over some images */
+  float *partials;                         /* [parts, KH, rows, columns] */
+} thin;
+
+/* Lines [row, row_end) of one image, seen through one line of taps. */
+static void run_thin_lines(const thin *t, int64_t image, int64_t row, int64_t row_end, int64_t tap,
+                           const float *gradient, float *sums) {
+  const wk_cpu_conv2d_shape *s = t->shape;
+  const int64_t down = tap * s->dilation_height - s->padding_top;
+  int64_t first, last;
+  find_inside(s->out_height, s->height, s->stride_height, down, &first, &last);
+  first = larger(first, row), last = smaller(last, row_end);
+  if (first >= last) return;
+  const wk_outer_walk walk = {.planes = 1,
+                              .lines = last - first,
+                              .columns = s->out_width,
+                              .a_row = 1,
+                              .a_line = s->stride_height * t->width * s->channels,
+                              .a_step = s->stride_width * s->channels,
+                              .b_line = s->out_width * s->out_channels,
+                              .b_step = s->out_channels,
+                              .base_row = t->columns,
+                              .c_row = t->columns};
+  const int64_t at = image * s->height + first * s->stride_height + down;
+  const float *a = t->x + at * t->width * s->channels;
+  const float *b = gradient + (first - row) * walk.b_line;
+  const int64_t lanes = t->isa->vector_columns, step = t->isa->row_step;
+  sums += tap * t->rows * t->columns;
+  for (int64_t j = 0, width; j < t->columns; j += width) {
+    width = smaller(2 * lanes, t->columns - j);
+    for (int64_t i = 0, rows; i < t->rows; i += rows) {
+      rows = smaller(step * t->isa->row_steps, t->rows - i);
+      float *c = sums + i * t->columns + j;
+      t->isa->outer[rows / step - 1][width / lanes - 1](&walk, a + i, b + j, c, c);
+    }
+  }
+}
+
+static void run_thin_parts(void *context, int64_t begin, int64_t end) {
+  const thin *t = context;
+  const wk_cpu_conv2d_shape *s = t->shape;
+  const int64_t line = s->out_width * s->out_channels;
+  const int64_t step = larger(1, BLOCK_PIXELS / s->out_width);
+  for (int64_t part = begin; part < end; part++) {
+    float *sums = t->partials + part * t->count;
+    memset(sums, 0, (size_t)t->count * sizeof(float));
+    const int64_t image_end = smaller(s->batch, (part + 1) * t->image_step);
+    for (int64_t image = part * t->image_step; image < image_end; image++) {
+      const int64_t rows = s->out_height - (image == s->batch - 1); /* the last line is apart */
+      const float *gradient = t->y_gradient + image * s->out_height * line;
+      for (int64_t row = 0; row < rows; row += step)
+        for (int64_t tap = 0; tap < s->kernel_height; tap++)
+          run_thin_lines(t, image, row, smaller(row + step, rows), tap, gradient + row * line,
+                         sums);
+      for (int64_t tap = 0; rows < s->out_height && tap < s->kernel_height; tap++)
+        run_thin_lines(t, image, rows, rows + 1, tap, t->last_line, sums);
+    }
+  }
+}
+
+static wk_status run_thin(const wk_cpu_conv2d_shape *s, const float *x, const float *y_gradient,
+                          float *weight_gradient) {
+  const wk_cpu_conv2d_shape lines = shape_of_lines(s);
+  thin t = {.shape = s, .isa = wk_cpu_isa_get()->product[WK_ISA_F32], .width = lines.width};
+  t.y_gradient = y_gradient, t.line = s->kernel_width * s->channels;
+  t.rows = divide_up(t.line, ROW_STEP) * ROW_STEP;
+  t.columns = divide_up(s->out_channels, WHOLE_VECTOR) * WHOLE_VECTOR;
+  t.count = s->kernel_height * t.rows * t.columns;
+  t.image_step = divide_up(s->batch, ITEMS), t.parts = divide_up(s->batch, t.image_step);
+  const int64_t copied = copied_count(s, &lines), last = s->out_width * s->out_channels;
+  const int64_t count = copied + t.parts * t.count + last + t.columns;
+  float *memory = wk_cpu_scratch((size_t)count * sizeof(float));
+  if (!memory) return WK_ERROR_MEMORY;
+  line_copy copy = {s, lines.width, x, memory};
+  memset(memory + copied - lines.channels, 0, (size_t)lines.channels * sizeof(float));
+  wk_parallel_for(s->batch * s->height, 16, copy_lines, &copy);
+  t.x = memory, t.partials = memory + copied;
+  float *last_line = t.partials + t.parts * t.count;
+  memcpy(last_line, y_gradient + (s->batch * s->out_height - 1) * last,
+         (size_t)last * sizeof(float));
+  memset(last_line + last, 0, (size_t)t.columns * sizeof(float));
+  t.last_line = last_line;
+  wk_parallel_for(t.parts, 1, run_thin_parts, &t);
+  for (int64_t i = 1; i < t.parts; i++) t.isa->add(t.partials, t.partials + i * t.count, t.count);
+  for (int64_t tap = 0; tap < s->kernel_height; tap++)
+    t.isa->transpose(weight_gradient + tap * t.line, s->kernel_height * t.line,
+                     t.partials + tap * t.rows * t.columns, t.columns, t.line, s->out_channels);
+  return WK_OK;
+}
+
 wk_status wk_weight_gradient_run(const wk_cpu_conv2d_shape *shape, const float *x,
                                  const float *y_gradient, float *weight_gradient) {
-  if (is_narrow(shape)) return run_narrow(shape, x, y_gradient, weight_gradient);
+  const way how = way_of(shape);
+  if (how == NARROW) return run_narrow(shape, x, y_gradient, weight_gradient);
+  if (how == THIN) return run_thin(shape, x, y_gradient, weight_gradient);
   plan p = make_plan(shape);
   p.x = x, p.y_gradient = y_gradient, p.result = weight_gradient;
   if (p.image_parts > 1) {

@@ -39,28 +39,28 @@ TILE(double, row_2_f64, WK_LEFT_BY_ROW, 2, fma)
 TILE(double, depth_1_f64, WK_LEFT_BY_DEPTH, 1, fma)
 TILE(double, depth_2_f64, WK_LEFT_BY_DEPTH, 2, fma)
 
-static void outer(int64_t columns, const wk_outer_walk *w, const float *a, const float *b, float *c,
-                  int64_t c_stride) {
+static void outer(int64_t columns, const wk_outer_walk *w, const float *a, const float *b,
+                  const float *base, float *c) {
   for (int64_t i = 0; i < ROWS; i++)
     for (int64_t j = 0; j < columns; j++) {
       float sum = 0;
       for (int64_t plane = 0; plane < w->planes; plane++)
         for (int64_t line = 0; line < w->lines; line++)
           for (int64_t k = 0; k < w->columns; k++)
-            sum = fmaf(a[plane * w->a_plane + line * w->a_line + k * w->a_step + i],
+            sum = fmaf(a[plane * w->a_plane + line * w->a_line + k * w->a_step + i * w->a_row],
                        b[plane * w->b_plane + line * w->b_line + k * w->b_step + j], sum);
-      c[i * c_stride + j] += sum;
+      c[i * w->c_row + j] = base[i * w->base_row + j] + sum;
     }
 }
 
-static void outer_1(const wk_outer_walk *walk, const void *a, const void *b, void *c,
-                    int64_t c_stride) {
-  outer(4, walk, a, b, c, c_stride);
+static void outer_1(const wk_outer_walk *walk, const void *a, const void *b, const void *base,
+                    void *c) {
+  outer(4, walk, a, b, base, c);
 }
 
-static void outer_2(const wk_outer_walk *walk, const void *a, const void *b, void *c,
-                    int64_t c_stride) {
-  outer(8, walk, a, b, c, c_stride);
+static void outer_2(const wk_outer_walk *walk, const void *a, const void *b, const void *base,
+                    void *c) {
+  outer(8, walk, a, b, base, c);
 }
 
 static void use_fused(wk_isa_product *product, const wk_tile_function tiles[2][2]) {

@@ -14,6 +14,7 @@
 #define tile_sums OF_REAL(tile_sums)
 #define tile OF_REAL(tile)
 #define outer OF_REAL(outer)
+#define outer_line OF_REAL(outer_line)
 #define copy OF_REAL(copy)
 #define four OF_REAL(four)
 #define four_anywhere OF_REAL(four_anywhere)
@@ -92,40 +93,58 @@ TILES(3)
 #define PREFETCH_ROWS 8
 
 #ifdef WITH_OUTER
-WK_INLINE void outer(int rows, int vectors, const wk_outer_walk *walk, const REAL *a, const REAL *b,
-                     REAL *c, int64_t c_stride) {
+/* Keeps the compiler from working out all addresses ahead: there are too few registers for them. */
+#define HIDE(x) __asm__("" : "+r"(x))
+
+WK_INLINE void outer_line(int steps, int vectors, const wk_outer_walk *walk, const REAL *a,
+                          const REAL *b, vector sums[WK_PRODUCT_MAX_TILE_ROWS][2]) {
+  int64_t row = walk->a_row, a_step = walk->a_step, b_step = walk->b_step;
+  const REAL *left[3];
+  HIDE(a_step);
+  WK_UNROLL
+  for (int s = 0; s < steps; s++) {
+    left[s] = a + s * ROW_STEP * row;
+    HIDE(left[s]);
+  }
+  for (int64_t k = walk->columns; k > 0; k--, b += b_step) {
+    vector right[2];
+    WK_UNROLL
+    for (int v = 0; v < vectors; v++) right[v] = vector_load(b + v * LANES);
+    WK_UNROLL
+    for (int s = 0; s < steps; s++) {
+      WK_UNROLL
+      for (int i = 0; i < ROW_STEP; i++) {
+        const vector factor = vector_broadcast(left[s][i * row]);
+        vector *sum = sums[s * ROW_STEP + i];
+        WK_UNROLL
+        for (int v = 0; v < vectors; v++) sum[v] = vector_fma(factor, right[v], sum[v]);
+      }
+      left[s] += a_step;
+    }
+  }
+}
+
+WK_INLINE void outer(int steps, int vectors, const wk_outer_walk *walk, const REAL *a,
+                     const REAL *b, const REAL *base, REAL *c) {
   vector sums[WK_PRODUCT_MAX_TILE_ROWS][2];
   WK_UNROLL
-  for (int i = 0; i < rows; i++)
+  for (int i = 0; i < steps * ROW_STEP; i++)
     for (int v = 0; v < vectors; v++) sums[i][v] = (vector){0};
   for (int64_t plane = 0; plane < walk->planes; plane++)
-    for (int64_t line = 0; line < walk->lines; line++) {
-      const REAL *left = a + plane * walk->a_plane + line * walk->a_line;
-      const REAL *row = b + plane * walk->b_plane + line * walk->b_line;
-      for (int64_t k = walk->columns; k > 0; k--, left += walk->a_step, row += walk->b_step) {
-        vector right[2];
-        WK_UNROLL
-        for (int v = 0; v < vectors; v++) right[v] = vector_load(row + v * LANES);
-        WK_UNROLL
-        for (int i = 0; i < rows; i++) {
-          const vector factor = vector_broadcast(left[i]);
-          WK_UNROLL
-          for (int v = 0; v < vectors; v++) sums[i][v] = vector_fma(factor, right[v], sums[i][v]);
-        }
-      }
-    }
+    for (int64_t line = 0; line < walk->lines; line++)
+      outer_line(steps, vectors, walk, a + plane * walk->a_plane + line * walk->a_line,
+                 b + plane * walk->b_plane + line * walk->b_line, sums);
   WK_UNROLL
-  for (int i = 0; i < rows; i++)
-    for (int v = 0; v < vectors; v++) {
-      REAL *to = c + i * c_stride + v * LANES;
-      vector_store(to, vector_load(to) + sums[i][v]);
-    }
+  for (int i = 0; i < steps * ROW_STEP; i++)
+    for (int v = 0; v < vectors; v++)
+      vector_store(c + i * walk->c_row + v * LANES,
+                   vector_load(base + i * walk->base_row + v * LANES) + sums[i][v]);
 }
 
 #define OUTER(steps, vectors)                                                                      \
   static void outer_##steps##_##vectors(const wk_outer_walk *walk, const void *a, const void *b,   \
-                                        void *c, int64_t c_stride) {                               \
-    outer((steps)*ROW_STEP, vectors, walk, a, b, c, c_stride);                                     \
+                                        const void *base, void *c) {                               \
+    outer(steps, vectors, walk, a, b, base, c);                                                    \
   }
 OUTER(1, 1)
 OUTER(1, 2)
@@ -136,6 +155,7 @@ OUTER(3, 1)
 OUTER(3, 2)
 #endif
 #undef OUTER
+#undef HIDE
 #endif
 
 static void copy(void *to_, int64_t to_stride, const void *from_, int64_t from_stride, int64_t rows,

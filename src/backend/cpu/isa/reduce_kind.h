@@ -100,9 +100,10 @@ WK_LANES_INLINE part smaller(part best, part x) {
     for (; j < columns; j += WIDTH) {                                                              \
       const TYPE *x = (const TYPE *)x_ + j;                                                        \
       const int64_t some = columns - j < WIDTH ? columns - j : WIDTH;                              \
-      part all = (part){0} + (start), row = all;                                                   \
+      const int64_t whole = count - (WIDTH - some + stride - 1) / stride; /* inside x, if only */  \
+      part all = (part){0} + (start), row = all; /* because other rows follow */                   \
       for (int64_t i = 0; i < count; i++, x += stride) {                                           \
-        if (some == WIDTH)                                                                         \
+        if (i < whole)                                                                             \
           row = load_part(x);                                                                      \
         else                                                                                       \
           memcpy(&row, x, (size_t)some * sizeof(TYPE));                                            \
