@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "graph/plan.h"
+#include "graph/undo.h"
 #include "ops/dispatch.h"
 #include "ops/journal.h"
 #include "ops/records.gen.h"
@@ -13,6 +13,7 @@ typedef struct run {
   const wk_plan *plan;
   wk_plan_context *context;
   wk_journal_entry *drawn;
+  wk_undo undo;
   wk_storage **results; /* of each result: its memory, where a node makes it */
 } run;
 
@@ -106,7 +107,8 @@ static const void *find_arguments(const run *r, const wk_graph_node *node, void 
   return changed;
 }
 
-static wk_status run_step(run *r, const wk_plan_step *step) {
+static wk_status run_step(run *r, size_t index) {
+  const wk_plan_step *step = &r->plan->steps[index];
   const wk_graph_node *node = step->node;
   if (!step->kernel) return run_host_step(r, node);
   _Alignas(16) char changed[WK_MAX_ARGUMENTS_SIZE];
@@ -122,7 +124,9 @@ static wk_status run_step(run *r, const wk_plan_step *step) {
                                .outputs = outputs,
                                .output_count = node->op->output_count,
                                .stream = &r->plan->device->stream};
-  const wk_status status = step->kernel->run(&call);
+  wk_status status = WK_OK;
+  if (index < r->plan->fallible) status = wk_undo_keep(&r->undo, &r->plan->graph, node, operands);
+  if (status == WK_OK) status = step->kernel->run(&call);
   if (status == WK_OK) return status;
   wk_error_add_op(node->op->name);
   if (node->module_path) wk_error_add_module(node->module_path);
@@ -137,8 +141,10 @@ static wk_status run_steps(run *r) {
   for (size_t i = 0; i < g->draw_count; i++)
     r->drawn[i] = wk_generator_draw(g->draws[i].generator, g->draws[i].count);
   wk_status status = WK_OK;
-  for (size_t i = 0; i < r->plan->step_count && status == WK_OK; i++)
-    status = run_step(r, &r->plan->steps[i]);
+  for (size_t i = 0; i < r->plan->step_count && status == WK_OK; i++) status = run_step(r, i);
+  if (status != WK_OK)
+    wk_journal_undo(&(wk_random_journal){.entries = r->drawn, .count = g->draw_count});
+  wk_undo_end(&r->undo, status != WK_OK);
   wk_deallocate(r->drawn);
   return status;
 }

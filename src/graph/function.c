@@ -181,7 +181,11 @@ static wk_tensor *call(wk_function *f, wk_tensors inputs) {
   f->last = (size_t)(v - f->versions);
   v->last_use = ++f->calls;
   wk_tensor *result = NULL;
-  if (wk_plan_run(&v->plan, &f->running, inputs, &result) == WK_OK) wk_fields_apply(&v->fields);
+  wk_fields_begin(&v->fields);
+  if (wk_plan_run(&v->plan, &f->running, inputs, &result) == WK_OK)
+    wk_fields_apply(&v->fields);
+  else
+    wk_fields_undo(&v->fields);
   return result;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "graph/undo.h"
 #include "ops/records.gen.h"
 
 #define ALIGNMENT 64
@@ -254,6 +255,7 @@ wk_status wk_plan_create(wk_plan *plan, wk_graph *graph) {
   wk_status status = insert_copies(g);
   for (size_t n = 0; n < g->node_count && status == WK_OK; n++)
     status = add_step(plan, &g->nodes[n]);
+  plan->fallible = wk_plan_count_fallible(plan);
   if (status == WK_OK) status = place_buffers(plan);
   plan->device = g->buffer_count ? g->buffers[0].device : wk_device_or_default(NULL);
   if (status != WK_OK) wk_plan_free(plan);

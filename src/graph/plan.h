@@ -21,6 +21,7 @@ typedef struct wk_plan {
   bool *in_arena; /* local buffers that are no results */
   int *first_of;  /* of each buffer, the one in whose place it is, or itself */
   int in_place_count;
+  size_t fallible;   /* steps up to the last that may fail for its values' sake: undo.h */
   size_t arena_size; /* bytes: what a call needs besides cells, inputs and results */
   size_t total_size; /* of all the buffers in it, had each its own memory */
   wk_device *device;

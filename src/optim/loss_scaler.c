@@ -136,6 +136,8 @@ static bool judge_unscaled(void *object, int64_t detail, void *squares) {
 static wk_status step(wk_loss_scaler *scaler, wk_optimizer *optimizer) {
   if (check_both(scaler, optimizer) < 0) return wk_error_pending;
   WK_NOTE_FIELD(NULL, optimizer->unscaled);
+  WK_NOTE_CHANGE(NULL, scaler->found);
+  WK_NOTE_CHANGE(NULL, scaler->skipped);
   const wk_late late = {optimizer->unscaled ? judge_unscaled : judge, scaler,
                         (int64_t)(intptr_t)optimizer};
   if (wk_gradient_measure(optimizer->parameters, late) < 0) return wk_error_pending;
@@ -167,8 +169,16 @@ static bool update(void *object, int64_t detail, void *arguments) {
   return true;
 }
 
+static void note_changes(wk_loss_scaler *scaler) {
+  WK_NOTE_CHANGE(NULL, scaler->found);
+  WK_NOTE_CHANGE(NULL, scaler->scale);
+  WK_NOTE_CHANGE(NULL, scaler->good_steps);
+  WK_NOTE_CHANGE(scaler->factor, *(double *)(void *)wk_tensor_data(scaler->factor));
+}
+
 wk_status wk_loss_scaler_update_at(wk_place here, wk_loss_scaler *scaler) {
   if (wk_failed()) return wk_error_pending;
+  if (scaler) note_changes(scaler);
   if (scaler)
     wk_host_step((wk_late){update, scaler, 0}, NULL);
   else

@@ -47,6 +47,16 @@ void wk_fields_restore(wk_field_journal *j) {
     atomic_store(&j->written[i].root->version, j->written[i].version_before);
 }
 
+void wk_fields_begin(wk_field_journal *j) {
+  for (size_t i = 0; i < j->count; i++)
+    if (!j->fields[i].guarded) j->fields[i].before = read(&j->fields[i]);
+}
+
+void wk_fields_undo(const wk_field_journal *j) {
+  for (size_t i = 0; i < j->count; i++)
+    memcpy(j->fields[i].address, &j->fields[i].before, j->fields[i].size);
+}
+
 bool wk_fields_hold(const wk_field_journal *j) {
   for (size_t i = 0; i < j->count; i++)
     if (j->fields[i].guarded && read(&j->fields[i]) != j->fields[i].before) return false;

@@ -51,6 +51,11 @@ void wk_written_add(wk_root *root);
     if (wk_fields_noted) wk_field_add(owner, &(field), sizeof(field), false);                      \
   } while (0)
 
+/* Before a call: notes what fields hold that it may change on its way. After one that failed: puts
+ * them back. */
+void wk_fields_begin(wk_field_journal *journal);
+void wk_fields_undo(const wk_field_journal *journal);
+
 /* Puts all fields back, having kept what they were in the end. */
 void wk_fields_restore(wk_field_journal *journal);
 bool wk_fields_hold(const wk_field_journal *journal);  /* whether all are as they were found */

@@ -9,6 +9,7 @@
 #include <wick/wick.h>
 
 #include "graph/capture.h"
+#include "optim/optimizer.h"
 
 enum { STEPS = 8, BATCH = 6 };
 
@@ -66,10 +67,12 @@ static void make_batch(int step, int64_t size, wk_tensor **batch) {
                                 .offset = (uint64_t)(step * 100));
 }
 
+static wk_tensor *three_steps(void *context, wk_tensors in);
+
 /* What step `i` of a run does, eagerly or with functions. */
 typedef struct runner {
   trainer trainer;
-  wk_function *step, *backward, *update, *predict;
+  wk_function *step, *backward, *update, *predict, *three;
 } runner;
 
 typedef wk_tensor *(*act)(runner *r, bool compiled, int i, wk_tensors batch);
@@ -88,6 +91,7 @@ static size_t run(act action, bool compiled, float *values, size_t most, int64_t
   r.backward = wk_compile(backward_only, &r.trainer);
   r.update = wk_compile(step_only, &r.trainer);
   r.predict = wk_compile(predict, &r.trainer);
+  r.three = wk_compile(three_steps, &r.trainer);
   size_t count = 0;
   for (int i = 0; i < STEPS; i++) {
     WK_SCOPE;
@@ -105,8 +109,8 @@ static size_t run(act action, bool compiled, float *values, size_t most, int64_t
     count += n;
   }
   if (traces) *traces = wk_function_trace_count(r.step);
-  wk_function *all[] = {r.step, r.backward, r.update, r.predict};
-  for (size_t i = 0; i < 4; i++) wk_function_free(all[i]);
+  wk_function *all[] = {r.step, r.backward, r.update, r.predict, r.three};
+  for (size_t i = 0; i < COUNT_OF(all); i++) wk_function_free(all[i]);
   free_trainer(&r.trainer);
   assert_no_error();
   return count;
@@ -197,6 +201,102 @@ static void eager_and_compiled_steps_may_alternate(void **state) {
   assert_same_bits(mixed);
 }
 
+static wk_tensor *three_steps(void *context, wk_tensors in) {
+  train_step(context, in);
+  train_step(context, in);
+  return train_step(context, in);
+}
+
+static wk_tensor *three_at_once(runner *r, bool c, int i, wk_tensors batch) {
+  if (i == 4) wk_optimizer_set(r->trainer.optimizer, "learning_rate", 1e-3);
+  return do_call(r->three, three_steps, r, c, batch);
+}
+
+static void three_adam_steps_in_one_function(void **state) {
+  (void)state;
+  assert_same_bits(three_at_once);
+}
+
+/* ---- one weight in two places ---- */
+
+static wk_status build_tied(wk_module *self, void *context, wk_tensor *x) {
+  (void)context;
+  return wk_module_add_parameter(self, "weight", WK_SHAPE(6, wk_tensor_dim(x, -1)), WK_F32, 0.3);
+}
+
+static wk_tensor *forward_tied(wk_module *self, void *context, wk_tensor *x) {
+  (void)context;
+  wk_tensor *weight = wk_module_parameter(self, "weight");
+  return wk_linear(wk_relu(wk_linear(x, weight)), wk_permute(weight, WK_AXES(1, 0)));
+}
+
+static const wk_module_type tied_type = {.struct_size = sizeof(wk_module_type),
+                                         .name = "tied",
+                                         .build = build_tied,
+                                         .forward = forward_tied};
+
+static void run_tied(bool compiled_too, float *losses, float *weight) {
+  WK_SCOPE;
+  wk_generator_set(wk_generator_default(), 9, 0);
+  trainer t = {.network = wk_module_create(&tied_type, NULL)};
+  wk_module_build_for(t.network, WK_SHAPE(4), WK_F32, NULL);
+  t.optimizer = wk_adam_create(t.network, .learning_rate = 1e-2);
+  wk_function *f = wk_compile(train_step, &t);
+  wk_tensor *x = wk_uniform(WK_SHAPE(5, 4), -1, 1), *y = wk_random_integers(WK_SHAPE(5), 4);
+  const wk_tensors in = WK_TENSORS(x, y);
+  for (int i = 0; i < STEPS; i++)
+    losses[i] = (float)wk_item(compiled_too ? wk_call(f, in) : train_step(&t, in));
+  wk_tensor_read(wk_module_parameter(t.network, "weight"), weight, 24 * sizeof *weight);
+  assert_no_error();
+  wk_function_free(f);
+  free_trainer(&t);
+}
+
+static void tied_weights(void **state) {
+  (void)state;
+  float losses[2][STEPS], weights[2][24];
+  for (int i = 0; i < 2; i++) run_tied(i, losses[i], weights[i]);
+  assert_memory_equal(losses[0], losses[1], sizeof *losses);
+  assert_memory_equal(weights[0], weights[1], sizeof *weights);
+  assert_true(losses[0][STEPS - 1] < losses[0][0]);
+}
+
+/* ---- assignments ---- */
+
+static wk_tensor *average; /* of the first parameter, moving */
+
+static wk_tensor *step_and_average(void *context, wk_tensors in) {
+  trainer *t = context;
+  wk_tensor *loss = train_step(context, in);
+  WK_NO_GRADIENT;
+  const wk_tensor *p = wk_parameters_get(wk_module_parameters(t->network), 0);
+  wk_assign(average, wk_add(wk_multiply(average, wk_scalar(0.9)),
+                            wk_multiply((wk_tensor *)(uintptr_t)p, wk_scalar(0.1))));
+  return loss;
+}
+
+static void a_moving_average_is_assigned(void **state) {
+  (void)state;
+  float values[2][72];
+  for (int i = 0; i < 2; i++) {
+    WK_SCOPE;
+    trainer t = create_trainer();
+    average = wk_zeros(WK_SHAPE(4, 3, 3, 2));
+    wk_function *f = wk_compile(step_and_average, &t);
+    for (int step = 0; step < STEPS; step++) {
+      wk_tensor *batch[2];
+      make_batch(step, BATCH, batch);
+      const wk_tensors in = {2, batch};
+      i ? wk_call(f, in) : step_and_average(&t, in);
+    }
+    wk_tensor_read(average, values[i], sizeof values[i]);
+    assert_no_error();
+    wk_function_free(f);
+    free_trainer(&t);
+  }
+  assert_memory_equal(values[0], values[1], sizeof *values);
+}
+
 /* ---- what is refused ---- */
 
 static wk_tensor *count_in_c(void *context, wk_tensors in) {
@@ -244,34 +344,92 @@ static void state_of_their_own_is_refused(void **state) {
   assert_refused(read, NULL, "the result of sum has no values");
 }
 
+/* All parameters, running statistics and optimizer slots. */
+static size_t read_all(const trainer *t, float *values) {
+  wk_parameters *set = wk_module_parameters(t->network);
+  size_t count = 0;
+  for (int slot = -1; slot < 2; slot++)
+    for (size_t i = 0; i < wk_parameters_count(set); i++) {
+      wk_tensor *x = slot < 0 ? wk_tensor_retain(wk_parameters_get(set, i))
+                              : wk_optimizer_slot(t->optimizer, slot, i);
+      const size_t n = (size_t)wk_tensor_count(x);
+      assert_true(count + n <= MOST);
+      wk_tensor_read(x, values + count, n * sizeof *values);
+      wk_tensor_release(x);
+      count += n;
+    }
+  return count;
+}
+
 static wk_tensor *fail_half_way(void *context, wk_tensors in) {
   train_step(context, in);
   return wk_matmul(in.item[0], in.item[1]);
 }
 
-static void a_failure_half_way_changes_nothing(void **state) {
-  (void)state;
+static wk_tensor *give_up_half_way(void *context, wk_tensors in) {
+  wk_forward(((trainer *)context)->network, in.item[0]);
+  train_step(context, in);
+  return NULL;
+}
+
+static wk_tensor *write_from_host(void *context, wk_tensors in) {
+  wk_tensor *loss = train_step(context, in);
+  WK_NO_GRADIENT;
+  static const float zeros[72];
+  wk_tensor *p = wk_parameters_get(wk_module_parameters(((trainer *)context)->network), 0);
+  wk_tensor_write(p, zeros, sizeof zeros);
+  return loss;
+}
+
+static wk_tensor *read_what_it_writes(void *context, wk_tensors in) {
+  wk_tensor *loss = train_step(context, in);
+  static float values[72];
+  const trainer *t = context;
+  wk_tensor_read(wk_parameters_get(wk_module_parameters(t->network), 0), values, sizeof values);
+  return loss;
+}
+
+/* What the labels are is found out at a call, in the middle of the plan. */
+static wk_tensor *look_up_labels(void *context, wk_tensors in) {
+  wk_tensor *loss = train_step(context, in);
+  return wk_add(loss, wk_sum(wk_index_select(in.item[0], in.item[2], 0)));
+}
+
+static void assert_nothing_changed(wk_function_body body, int64_t label, const char *text) {
   WK_SCOPE;
   trainer t = create_trainer();
-  wk_tensor *batch[2], *p = wk_parameters_get(wk_module_parameters(t.network), 0);
+  wk_tensor *batch[3], *p = wk_parameters_get(wk_module_parameters(t.network), 0);
   make_batch(0, BATCH, batch);
+  batch[2] = wk_full(WK_SHAPE(2), (double)label, .dtype = WK_I64);
+  train_step(&t, (wk_tensors){2, batch}); /* so that there are slots */
   uint64_t offset_before, offset_after;
   wk_generator_get(wk_generator_default(), NULL, &offset_before);
-  float before[72], after[72];
-  assert_int_equal(wk_tensor_count(p), 72);
-  wk_tensor_read(p, before, sizeof before);
-  wk_function *f = wk_compile(fail_half_way, &t);
-  assert_null(wk_call(f, (wk_tensors){2, batch}));
+  const size_t count = read_all(&t, eager);
+  wk_function *f = wk_compile(body, &t);
+  assert_null(wk_call(f, (wk_tensors){3, batch}));
   assert_int_not_equal(wk_error_status(), WK_OK);
-  wk_error_clear();
-  wk_tensor_read(p, after, sizeof after);
-  assert_memory_equal(before, after, sizeof before);
+  assert_error_says(wk_error_status(), text);
+  assert_int_equal(read_all(&t, compiled), count);
+  assert_memory_equal(eager, compiled, count * sizeof *eager);
   wk_generator_get(wk_generator_default(), NULL, &offset_after);
   assert_int_equal(offset_before, offset_after);
-  assert_int_equal(wk_optimizer_step_count(t.optimizer), 0);
+  assert_int_equal(wk_optimizer_step_count(t.optimizer), 1);
   assert_null(wk_tensor_gradient(p));
   wk_function_free(f);
   free_trainer(&t);
+}
+
+static void a_failure_half_way_changes_nothing(void **state) {
+  (void)state;
+  assert_nothing_changed(fail_half_way, 0, "matmul");
+  assert_nothing_changed(give_up_half_way, 0, "gave no result");
+  assert_nothing_changed(write_from_host, 0, "cannot write values from the host");
+  assert_nothing_changed(read_what_it_writes, 0, "it is written in it");
+}
+
+static void a_failure_in_a_plan_changes_nothing(void **state) {
+  (void)state;
+  assert_nothing_changed(look_up_labels, BATCH, "index 6");
 }
 
 /* ---- shapes and the graph itself ---- */
@@ -306,8 +464,12 @@ int main(void) {
       cmocka_unit_test(layers_may_be_frozen_and_freed),
       cmocka_unit_test(gradients_of_several_calls_add_up),
       cmocka_unit_test(eager_and_compiled_steps_may_alternate),
+      cmocka_unit_test(three_adam_steps_in_one_function),
+      cmocka_unit_test(tied_weights),
+      cmocka_unit_test(a_moving_average_is_assigned),
       cmocka_unit_test(state_of_their_own_is_refused),
       cmocka_unit_test(a_failure_half_way_changes_nothing),
+      cmocka_unit_test(a_failure_in_a_plan_changes_nothing),
       cmocka_unit_test(new_sizes_are_traced_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
