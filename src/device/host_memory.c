@@ -29,7 +29,9 @@
  * in pages of their own late, since getting pages anew is slow.
  *
  * In front of a device's pool each thread has a few small blocks of its own, so that most requests
- * of small ops take no lock. A block belongs to the thread that freed it. */
+ * of small ops take no lock. A block belongs to the thread that freed it. What is active is counted
+ * by the thread, too, and added to the pool's count in steps: exact as long as one thread works,
+ * the peak of several may be off by a step of each. */
 
 #define MAX_DEVICES 16
 #define SMALLEST 64 /* bytes; also what every block is aligned to */
@@ -40,6 +42,8 @@
 #define LARGE ((size_t)2 << 20)
 #define FRONT_BUCKETS 25               /* the first of them: blocks of up to 4 KiB */
 #define FRONT_BYTES ((size_t)16 << 10) /* that a thread keeps in each */
+#define FRONT_STEP ((int64_t)64 << 10) /* bytes that a thread's count may differ from the pool's   \
+                                        */
 #define GUARD_SIZE 64
 #define GUARD_BYTE 0xA5
 #define FRESH_BYTE 0xFF /* NaN in every float type: shows who reads what was never written */
@@ -57,7 +61,7 @@ typedef struct bucket {
 } bucket;
 
 typedef struct host_pool {
-  atomic_size_t active, peak; /* of all requests; the rest is guarded by the lock */
+  _Atomic int64_t active, peak; /* but for what fronts count; the rest is guarded by the lock */
   size_t cached;
   size_t highest; /* the most that was ever active, before a reset of peak: bounds what is cached */
   uint64_t allocations;
@@ -68,8 +72,8 @@ typedef struct host_pool {
 /* What one thread keeps of a pool's. Only the thread touches the blocks; others read the counts. */
 typedef struct front {
   block *blocks[FRONT_BUCKETS];
-  uint16_t room[FRONT_BUCKETS]; /* how many more blocks it would keep */
-  atomic_size_t cached;
+  _Atomic uint16_t room[FRONT_BUCKETS]; /* how many more blocks it would keep */
+  _Atomic int64_t active, most; /* bytes handed out less those taken back; the most this was */
   _Atomic uint64_t allocations;
   host_pool *pool;
   struct front *next, **link; /* in the list of all, guarded by the lock */
@@ -153,7 +157,7 @@ static void release_all(host_pool *pool) {
 
 /* What was ever active, also before a reset of the peak. */
 static size_t update_highest(host_pool *pool) {
-  const size_t peak = atomic_load_explicit(&pool->peak, memory_order_relaxed);
+  const size_t peak = (size_t)atomic_load_explicit(&pool->peak, memory_order_relaxed);
   if (peak > pool->highest) pool->highest = peak;
   return pool->highest;
 }
@@ -192,39 +196,66 @@ static void keep_block(host_pool *pool, void *memory, int index, size_t block_si
 
 /* ---- fronts ---- */
 
-/* Counts of a front are written by its thread alone: that needs no atomic addition. */
-static void add_cached(front *f, size_t bytes) {
-  const size_t now = atomic_load_explicit(&f->cached, memory_order_relaxed);
-  atomic_store_explicit(&f->cached, now + bytes, memory_order_relaxed);
-}
+/* A front is written by its thread alone: that needs no atomic additions. */
+#define OWN(count) atomic_load_explicit(&(count), memory_order_relaxed)
+#define SET_OWN(count, value) atomic_store_explicit(&(count), (value), memory_order_relaxed)
 
 static void *take_from_front(front *f, size_t size) {
   size_t block_size;
   const int index = find_bucket(size, &block_size);
   if (index >= FRONT_BUCKETS || !f->blocks[index]) return NULL;
-  f->room[index]++;
-  add_cached(f, 0 - block_size);
+  SET_OWN(f->room[index], (uint16_t)(OWN(f->room[index]) + 1));
   return pop(&f->blocks[index], size);
 }
 
 static bool give_to_front(front *f, void *memory, size_t size) {
   size_t block_size;
   const int index = find_bucket(size, &block_size);
-  if (index >= FRONT_BUCKETS || !f->room[index]) return false;
-  f->room[index]--;
-  add_cached(f, block_size);
+  if (index >= FRONT_BUCKETS || !OWN(f->room[index])) return false;
+  SET_OWN(f->room[index], (uint16_t)(OWN(f->room[index]) - 1));
   push(&f->blocks[index], memory, block_size);
   return true;
+}
+
+static uint16_t most_room(int index) { return (uint16_t)(FRONT_BYTES / bucket_size(index)); }
+
+static size_t cached_in_front(const front *f) {
+  size_t bytes = 0;
+  for (int i = 0; i < FRONT_BUCKETS; i++)
+    bytes += (size_t)(most_room(i) - OWN(f->room[i])) * bucket_size(i);
+  return bytes;
+}
+
+static void raise_peak(host_pool *pool, int64_t active) {
+  int64_t peak = atomic_load_explicit(&pool->peak, memory_order_relaxed);
+  while (active > peak && !atomic_compare_exchange_weak(&pool->peak, &peak, active)) {
+  }
+}
+
+static void count_active(host_pool *pool, int64_t change, int64_t most) {
+  raise_peak(pool, atomic_fetch_add_explicit(&pool->active, change, memory_order_relaxed) + most);
+}
+
+/* Adds what the calling thread's front has counted to the pool's. */
+static void settle(front *f) {
+  if (!f) return;
+  count_active(f->pool, OWN(f->active), OWN(f->most));
+  SET_OWN(f->active, 0);
+  SET_OWN(f->most, 0);
+}
+
+static void count_in_front(front *f, int64_t change) {
+  const int64_t active = OWN(f->active) + change;
+  SET_OWN(f->active, active);
+  if (active > OWN(f->most)) SET_OWN(f->most, active);
+  if (active > FRONT_STEP || active < -FRONT_STEP) settle(f);
 }
 
 /* Hands all blocks of the front to its pool; the caller holds the lock. */
 static void empty_front(front *f) {
   for (int i = 0; f && i < FRONT_BUCKETS; i++) {
-    for (; f->blocks[i]; f->room[i]++) {
-      const size_t block_size = bucket_size(i);
-      keep_block(f->pool, pop(&f->blocks[i], sizeof(block)), i, block_size);
-      add_cached(f, 0 - block_size);
-    }
+    while (f->blocks[i]) keep_block(f->pool, pop(&f->blocks[i], sizeof(block)), i, bucket_size(i));
+    SET_OWN(f->room[i], most_room(i));
   }
 }
 
@@ -234,6 +265,7 @@ static void end_fronts(void) {
     front *f = fronts[i];
     if (!f) continue;
     empty_front(f);
+    settle(f);
     f->pool->allocations += f->allocations;
     *f->link = f->next;
     if (f->next) f->next->link = f->link;
@@ -249,7 +281,7 @@ static void begin_front(int index) {
   if (!f) return;
   wk_at_thread_exit(end_fronts);
   memset(f, 0, sizeof *f);
-  for (int i = 0; i < FRONT_BUCKETS; i++) f->room[i] = (uint16_t)(FRONT_BYTES / bucket_size(i));
+  for (int i = 0; i < FRONT_BUCKETS; i++) f->room[i] = most_room(i);
   f->pool = &pools[index];
   pthread_mutex_lock(&lock);
   f->next = all_fronts, f->link = &all_fronts;
@@ -338,19 +370,19 @@ static void end_pools(void) {
   pthread_mutex_unlock(&lock);
 }
 
-/* What is kept for reuse; the caller holds the lock. */
+/* What is kept for reuse, and what is in use; the caller holds the lock. */
 static size_t cached_bytes(const host_pool *pool) {
   size_t bytes = pool->cached;
   for (const front *f = all_fronts; f; f = f->next)
-    if (f->pool == pool) bytes += atomic_load_explicit(&f->cached, memory_order_relaxed);
+    if (f->pool == pool) bytes += cached_in_front(f);
   return bytes;
 }
 
-static void count_active(host_pool *pool, size_t size) {
-  const size_t active = atomic_fetch_add_explicit(&pool->active, size, memory_order_relaxed) + size;
-  size_t peak = atomic_load_explicit(&pool->peak, memory_order_relaxed);
-  while (active > peak && !atomic_compare_exchange_weak(&pool->peak, &peak, active)) {
-  }
+static size_t active_bytes(const host_pool *pool) {
+  int64_t bytes = pool->active;
+  for (const front *f = all_fronts; f; f = f->next)
+    if (f->pool == pool) bytes += OWN(f->active);
+  return bytes > 0 ? (size_t)bytes : 0;
 }
 
 /* What the front could not serve, or is not asked to. */
@@ -361,8 +393,9 @@ static void *allocate_locked(wk_device *device, size_t size, bool refused) {
   if (!ends_registered) wk_at_shutdown(end_pools);
   ends_registered = true;
   pool->allocations++;
-  const wk_memory_statistics before = {.active = pool->active,
-                                       .peak = pool->peak,
+  settle(*front_of(device));
+  const wk_memory_statistics before = {.active = active_bytes(pool),
+                                       .peak = (size_t)pool->peak,
                                        .cached = cached_bytes(pool)};
   void *memory = refused ? NULL : try_allocate(pool, how, size);
   if (!memory && !refused) { /* what is kept for reuse may be what is missing */
@@ -370,7 +403,7 @@ static void *allocate_locked(wk_device *device, size_t size, bool refused) {
     release_all(pool);
     memory = try_allocate(pool, how, size);
   }
-  if (memory) count_active(pool, size);
+  if (memory) count_active(pool, (int64_t)size, (int64_t)size);
   pthread_mutex_unlock(&lock);
   if (!memory) fail_allocation(device, size, &before);
   return memory;
@@ -387,9 +420,9 @@ static void *allocate(wk_device *device, size_t size, wk_stream *stream) {
   }
   void *memory = take_from_front(f, size);
   if (!memory) return allocate_locked(device, size, false);
-  const uint64_t allocations = atomic_load_explicit(&f->allocations, memory_order_relaxed) + 1;
-  atomic_store_explicit(&f->allocations, allocations, memory_order_relaxed);
-  count_active(f->pool, size);
+  const uint64_t allocations = OWN(f->allocations) + 1;
+  SET_OWN(f->allocations, allocations);
+  count_in_front(f, (int64_t)size);
   if (allocations % WHILE == 0) look_at_pool(f->pool);
   return memory;
 }
@@ -400,8 +433,11 @@ static void free_memory(wk_device *device, void *memory, size_t size, wk_stream 
   host_pool *pool = pool_of(device);
   front *f = *front_of(device);
   const wk_host_allocator how = wk_host_allocator_get();
-  atomic_fetch_sub_explicit(&pool->active, size, memory_order_relaxed);
-  if (f && how == WK_HOST_POOL && give_to_front(f, memory, size)) return;
+  if (f && how == WK_HOST_POOL && give_to_front(f, memory, size)) {
+    count_in_front(f, -(int64_t)size);
+    return;
+  }
+  atomic_fetch_sub_explicit(&pool->active, (int64_t)size, memory_order_relaxed);
   pthread_mutex_lock(&lock);
   if (how == WK_HOST_POOL) {
     size_t block_size;
@@ -418,7 +454,7 @@ wk_status wk_host_allocator_set(wk_host_allocator wanted) {
   size_t active = 0;
   wk_at_fork_lock(&lock);
   pthread_mutex_lock(&lock);
-  for (int i = 0; i < MAX_DEVICES; i++) active += pools[i].active;
+  for (int i = 0; i < MAX_DEVICES; i++) active += active_bytes(&pools[i]);
   for (int i = 0; i < MAX_DEVICES && !active; i++) {
     empty_front(fronts[i]);
     release_all(&pools[i]);
@@ -447,7 +483,10 @@ static wk_status synchronise(wk_device *device, wk_stream *stream) {
 static void statistics(const wk_device *device, wk_memory_statistics *result) {
   host_pool *pool = pool_of(device);
   pthread_mutex_lock(&lock);
-  result->active = pool->active, result->peak = pool->peak, result->cached = cached_bytes(pool);
+  settle(*front_of(device));
+  result->active = active_bytes(pool), result->cached = cached_bytes(pool);
+  raise_peak(pool, (int64_t)result->active);
+  result->peak = (size_t)pool->peak;
   result->allocations = pool->allocations;
   for (front *f = all_fronts; f; f = f->next)
     if (f->pool == pool) result->allocations += f->allocations;
@@ -457,8 +496,9 @@ static void statistics(const wk_device *device, wk_memory_statistics *result) {
 static void peak_reset(wk_device *device) {
   host_pool *pool = pool_of(device);
   pthread_mutex_lock(&lock);
+  settle(*front_of(device));
   update_highest(pool);
-  atomic_store(&pool->peak, atomic_load(&pool->active));
+  atomic_store(&pool->peak, (int64_t)active_bytes(pool));
   pthread_mutex_unlock(&lock);
 }
 
