@@ -61,7 +61,7 @@ typedef enum wk_status {
 typedef struct wk_place {
   const char *file; /* NULL: not known, and left to a call around this one */
   const char *function;
-  int line;
+  int64_t line; /* of 64 bits, since what is passed on right after only half of it was set waits */
 } wk_place;
 
 #ifdef __cplusplus

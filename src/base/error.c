@@ -160,7 +160,7 @@ void wk_error_add_place(wk_place place) {
   print_field(pending.file, sizeof pending.file, "%s", place.file);
   print_field(pending.function, sizeof pending.function, "%s",
               place.function ? place.function : "");
-  pending.line = place.line;
+  pending.line = (int)place.line;
 }
 
 void wk_error_add_call(const char *op, wk_place here) {

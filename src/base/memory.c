@@ -2,7 +2,6 @@
 #include "base/memory.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,16 +11,10 @@
 #define HUGE_PAGE ((size_t)2 << 20)
 #define BLOCK_ALIGNMENT 64
 
-/* Successful allocations left before the one that is to fail; negative: none is. */
-static _Atomic int64_t successes_left = -1;
+_Atomic int64_t wk_memory_successes_left = -1;
 
 int64_t wk_memory_fail_after(int64_t successes) {
-  return atomic_exchange(&successes_left, successes);
-}
-
-bool wk_memory_must_fail(void) {
-  if (atomic_load_explicit(&successes_left, memory_order_relaxed) < 0) return false;
-  return atomic_fetch_sub(&successes_left, 1) == 0;
+  return atomic_exchange(&wk_memory_successes_left, successes);
 }
 
 void *wk_allocate(size_t size) {

@@ -5,6 +5,7 @@
 /* The library's only door to malloc. Every function raises WK_ERROR_MEMORY and returns NULL when
  * memory cannot be had, so a caller only passes the NULL on. Products are checked for overflow. */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,9 +36,15 @@ void wk_deallocate_block(void *memory, size_t size);
  * count, negative when its failure has happened (or none was asked for). [any thread] */
 int64_t wk_memory_fail_after(int64_t successes);
 
+/* Successful allocations left before the one that is to fail; negative: none is. */
+extern _Atomic int64_t wk_memory_successes_left;
+
 /* Counts one allocation; true if it is the one to fail. Called by whoever keeps memory of its own
  * and wants its requests to count. */
-bool wk_memory_must_fail(void);
+static inline bool wk_memory_must_fail(void) {
+  return atomic_load_explicit(&wk_memory_successes_left, memory_order_relaxed) >= 0 &&
+         atomic_fetch_sub(&wk_memory_successes_left, 1) == 0;
+}
 
 /* a*b and a+b into *result; false on overflow. */
 static inline bool wk_multiply_size(size_t a, size_t b, size_t *result) {

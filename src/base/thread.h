@@ -11,6 +11,14 @@
 
 #include <wick/base.h>
 
+#define WK_SMALL_SIZES 16
+
+/* Freed objects of one size, and how many more of them would be kept. */
+typedef struct wk_small_list {
+  struct wk_small_object *first;
+  uint16_t room;
+} wk_small_list;
+
 typedef struct wk_thread {
   wk_status error;                               /* base/error.h */
   bool gradients_recorded;                       /* tensor/tensor.h */
@@ -30,9 +38,13 @@ typedef struct wk_thread {
     size_t *starts; /* of each open scope, its first entry */
     size_t depth, depth_capacity;
   } scopes;
+  wk_small_list small[WK_SMALL_SIZES]; /* base/small.h */
 } wk_thread;
 
-/* The calling thread's; the same address as long as it lives. */
+/* The calling thread's; the same address as long as it lives. The second is for the way of every
+ * op: longer code, which a program that is linked statically turns into one instruction. */
 __attribute__((const)) wk_thread *wk_thread_here(void);
+extern _Thread_local wk_thread wk_thread_current;
+#define WK_THREAD (&wk_thread_current)
 
 #endif
