@@ -17,12 +17,13 @@
 /* ---- the kernel's end of dispatch ---- */
 
 static void set_operand(wk_operand *operand, const wk_tensor *tensor) {
-  if (!tensor) {
-    *operand = (wk_operand){.data = NULL};
-    return;
+  if (tensor) {
+    operand->data = wk_tensor_data(tensor);
+    wk_layout_copy(&operand->layout, &tensor->layout);
+  } else {
+    operand->data = NULL;
+    operand->layout.dtype = WK_DTYPE_DEFAULT, operand->layout.rank = 0;
   }
-  operand->data = wk_tensor_data(tensor);
-  operand->layout = tensor->layout;
 }
 
 static void release_all(wk_tensor **tensors, int count) {
@@ -50,12 +51,11 @@ wk_device *wk_call_device(const wk_call *call) {
 }
 
 /* The layouts, which are large, stay as they are: infer sets those there are. */
-static void begin_call(wk_call *call, const wk_op *op, wk_thread *thread, void *arguments) {
+static void begin_call(wk_call *call, const wk_op *op, wk_thread *thread) {
   call->op = op;
   call->thread = thread;
   call->here = (wk_place){NULL, NULL, 0};
   call->inputs = NULL, call->input_count = 0;
-  call->arguments = arguments;
   call->view_offset = 0, call->view_of_copy = false;
   call->late.run = NULL;
   for (int i = 0; i < WK_MAX_OUTPUTS; i++) call->outputs[i] = NULL;
@@ -65,25 +65,36 @@ static void begin_call(wk_call *call, const wk_op *op, wk_thread *thread, void *
 static wk_tensor *copy_contiguous(wk_thread *thread, wk_tensor *tensor) {
   wk_contiguous_arguments arguments = {.struct_size = sizeof arguments, .x = tensor};
   wk_call copy;
-  begin_call(&copy, &wk_op_table[WK_OP_CONTIGUOUS], thread, &arguments);
-  copy.inputs = &arguments.x, copy.input_count = 1;
+  begin_call(&copy, &wk_op_table[WK_OP_CONTIGUOUS], thread);
+  copy.arguments = &arguments, copy.inputs = &arguments.x, copy.input_count = 1;
   return wk_dispatch_next(NULL, &copy) == WK_OK ? copy.outputs[0] : NULL;
 }
 
 /* Row-major stand-ins for the inputs of a kernel that cannot take strides; owned references. */
-static wk_status make_contiguous(wk_thread *thread, wk_tensor **inputs, int count,
-                                 wk_operand *operands, wk_tensor **copies) {
-  for (int i = 0; i < count; i++) {
-    copies[i] = NULL;
-    if (!inputs[i] || wk_layout_is_contiguous(&inputs[i]->layout)) continue;
-    copies[i] = copy_contiguous(thread, inputs[i]);
+static wk_status make_contiguous(const wk_call *call, wk_operand *operands, wk_tensor **copies) {
+  for (int i = 0; i < call->input_count; i++) {
+    wk_tensor *input = call->inputs[i];
+    if (!input || wk_layout_is_contiguous(&input->layout)) continue;
+    copies[i] = copy_contiguous(call->thread, input);
     if (!copies[i]) return wk_error_status();
     set_operand(&operands[i], copies[i]);
   }
   return WK_OK;
 }
 
-static bool has_written_inputs(const wk_op *op) { return op->class == WK_CLASS_UPDATE; }
+static wk_status run_on_copies(const wk_call *call, const wk_kernel *kernel,
+                               const wk_kernel_call *kernel_call, wk_operand *operands) {
+  wk_tensor *few[WK_MAX_INPUTS] = {NULL}, **copies = few;
+  if (call->input_count > WK_MAX_INPUTS) {
+    copies = wk_allocate_zeroed((size_t)call->input_count, sizeof *copies);
+    if (!copies) return wk_error_status();
+  }
+  wk_status status = make_contiguous(call, operands, copies);
+  if (status == WK_OK) status = kernel->run(kernel_call);
+  release_all(copies, call->input_count);
+  if (copies != few) wk_deallocate(copies);
+  return status;
+}
 
 static wk_status check_writable(const wk_call *call) {
   wk_status status = WK_OK;
@@ -102,9 +113,9 @@ static void mark_written(const wk_call *call) {
   }
 }
 
-static wk_status run_kernel(wk_call *call, wk_device *device, wk_operand *inputs,
-                            wk_tensor **copies) {
+static wk_status run_kernel(wk_call *call, wk_device *device, wk_operand *inputs) {
   wk_operand outputs[WK_MAX_OUTPUTS];
+  for (int i = 0; i < call->input_count; i++) set_operand(&inputs[i], call->inputs[i]);
   for (int i = 0; i < call->op->output_count; i++) set_operand(&outputs[i], call->outputs[i]);
   const wk_kernel_call kernel_call = {.op = call->op,
                                       .arguments = call->arguments,
@@ -116,12 +127,8 @@ static wk_status run_kernel(wk_call *call, wk_device *device, wk_operand *inputs
   const wk_kernel *kernel = wk_kernel_find(device, &kernel_call);
   if (!kernel) return wk_error_status();
   if (!call->thread->kernel_chosen) call->thread->kernel_chosen = kernel;
-  if (!kernel->strided) {
-    const wk_status status =
-        make_contiguous(call->thread, call->inputs, call->input_count, inputs, copies);
-    if (status != WK_OK) return status;
-  }
-  return kernel->run(&kernel_call);
+  return kernel->strided ? kernel->run(&kernel_call)
+                         : run_on_copies(call, kernel, &kernel_call, inputs);
 }
 
 static wk_status execute_on_kernel(wk_call *call) {
@@ -135,25 +142,13 @@ static wk_status execute_on_kernel(wk_call *call) {
     nothing_to_do = nothing_to_do && call->outputs[i]->root->storage->size == 0;
   }
   if (nothing_to_do) return WK_OK;
-  wk_operand *inputs = NULL, few_inputs[WK_MAX_INPUTS];
-  wk_tensor **copies = NULL, *few_copies[WK_MAX_INPUTS];
-  const size_t count = (size_t)call->input_count;
-  const bool many = count > WK_MAX_INPUTS;
-  inputs = many ? wk_allocate_zeroed(count, sizeof *inputs) : few_inputs;
-  copies = many ? wk_allocate_zeroed(count, sizeof *copies) : few_copies;
-  wk_status status = inputs && copies ? WK_OK : WK_ERROR_MEMORY;
-  if (status == WK_OK) {
-    for (size_t i = 0; i < count; i++) {
-      set_operand(&inputs[i], call->inputs[i]);
-      copies[i] = NULL;
-    }
-    status = run_kernel(call, device, inputs, copies);
-    release_all(copies, call->input_count);
+  wk_operand few[WK_MAX_INPUTS], *inputs = few;
+  if (call->input_count > WK_MAX_INPUTS) {
+    inputs = wk_allocate((size_t)call->input_count * sizeof *inputs);
+    if (!inputs) return wk_error_status();
   }
-  if (many) {
-    wk_deallocate(inputs);
-    wk_deallocate(copies);
-  }
+  const wk_status status = run_kernel(call, device, inputs);
+  if (inputs != few) wk_deallocate(inputs);
   return status;
 }
 
@@ -167,19 +162,19 @@ static wk_status execute_view(wk_call *call) {
 }
 
 static wk_status execute(wk_call *call) {
-  wk_status status = call->op->infer(call);
-  if (status == WK_OK && has_written_inputs(call->op)) status = check_writable(call);
+  const wk_op *op = call->op;
+  wk_status status = op->infer(call);
+  if (status == WK_OK && op->class == WK_CLASS_UPDATE) status = check_writable(call);
+  if (status == WK_OK && op->class == WK_CLASS_RANDOM) status = draw_key(call);
   if (status != WK_OK) return status;
-  if (call->op->class == WK_CLASS_RANDOM) status = draw_key(call);
-  if (status != WK_OK) return status;
-  status = call->op->class == WK_CLASS_VIEW ? execute_view(call) : execute_on_kernel(call);
+  status = op->class == WK_CLASS_VIEW ? execute_view(call) : execute_on_kernel(call);
   if (status != WK_OK) {
-    release_all(call->outputs, call->op->output_count);
+    release_all(call->outputs, op->output_count);
     return status;
   }
-  if (has_written_inputs(call->op)) mark_written(call);
-  for (int i = 0; i < call->op->output_count; i++) {
-    call->outputs[i]->producer = call->op->name;
+  if (op->class == WK_CLASS_UPDATE) mark_written(call);
+  for (int i = 0; i < op->output_count; i++) {
+    call->outputs[i]->producer = op->name;
     call->outputs[i]->module_path = call->thread->module_path;
   }
   return WK_OK;
@@ -399,74 +394,69 @@ static wk_status run_promoted(wk_call *call) {
   return status;
 }
 
-/* The call's inputs: the fields of the arguments, and behind them the tensors of a list. Without
- * other inputs the list is used where it is. What is neither that nor fits in `few` is allocated.
- * Returns how many there are, or -1. */
-static int gather_inputs(const wk_op *op, const char *arguments, wk_tensor **few,
-                         wk_tensor ***inputs) {
-  *inputs = few;
+/* The tensors of a list behind `single` others, in `few`. Without others the list is used where it
+ * is; what does not fit in `few` is allocated. */
+static wk_status gather_list(wk_call *call, int single, wk_tensor **few) {
+  const wk_op_input *last = &call->op->inputs[single];
+  wk_tensors list;
+  memcpy(&list, (const char *)call->arguments + last->offset, sizeof list);
+  if (list.count > 0 && !list.item)
+    return wk_fail(WK_ERROR_ARGUMENT, "%s of %s is NULL", last->name, call->op->name);
+  if (list.count > INT32_MAX - WK_MAX_INPUTS) return wk_fail(WK_ERROR_ARGUMENT, "too many tensors");
+  const int count = single + (int)list.count;
+  wk_tensor **inputs = single ? few : list.item;
+  if (single && count > WK_MAX_INPUTS) {
+    inputs = wk_allocate((size_t)count * sizeof *inputs);
+    if (!inputs) return wk_error_status();
+    for (int i = 0; i < single && i < WK_MAX_INPUTS; i++) inputs[i] = few[i];
+  }
+  if (single && list.count > 0) memcpy(inputs + single, list.item, list.count * sizeof *few);
+  call->inputs = inputs, call->input_count = count;
+  return WK_OK;
+}
+
+/* The call's inputs: the fields of the arguments, and behind them the tensors of a list. */
+static wk_status gather_inputs(wk_call *call, wk_tensor **few) {
+  const wk_op *op = call->op;
+  const char *arguments = call->arguments;
   const int last = op->input_count - 1;
   const bool has_list = last >= 0 && op->inputs[last].list;
   const int single = has_list ? last : op->input_count;
-  for (int i = 0; i < single; i++) {
-    memcpy(&few[i], arguments + op->inputs[i].offset, sizeof few[i]);
-  }
-  if (!has_list) return single;
-  wk_tensors list;
-  memcpy(&list, arguments + op->inputs[last].offset, sizeof list);
-  if (list.count > 0 && !list.item) {
-    wk_fail(WK_ERROR_ARGUMENT, "%s of %s is NULL", op->inputs[last].name, op->name);
-    return -1;
-  }
-  if (list.count > INT32_MAX - WK_MAX_INPUTS) return -1;
-  const int count = single + (int)list.count;
-  if (single == 0) {
-    *inputs = list.item;
-    return count;
-  }
-  if (count > WK_MAX_INPUTS) {
-    *inputs = wk_allocate((size_t)count * sizeof **inputs);
-    if (!*inputs) return -1;
-    for (int i = 0; i < single && i < WK_MAX_INPUTS; i++) (*inputs)[i] = few[i];
-  }
-  if (list.count > 0) memcpy(*inputs + single, list.item, list.count * sizeof *few);
-  return count;
+  for (int i = 0; i < single; i++) memcpy(&few[i], arguments + op->inputs[i].offset, sizeof few[i]);
+  if (has_list) return gather_list(call, single, few);
+  call->inputs = few, call->input_count = single;
+  return WK_OK;
+}
+
+static wk_status run_gathered(wk_call *call) {
+  const wk_op *op = call->op;
+  const bool cast =
+      call->thread->autocasting && wk_autocast_applies(op, call->inputs, call->input_count);
+  if (!cast && inputs_agree(op, call->inputs, call->input_count)) return run_checked(call);
+  if (cast || wk_must_promote(op, call->inputs, call->input_count)) return run_promoted(call);
+  return run_call(call);
 }
 
 static wk_status run_op(const wk_op *op, wk_place here, const void *arguments, wk_late late,
                         wk_tensor **outputs) {
-  wk_thread *const thread = wk_thread_here();
-  for (int i = 0; i < op->output_count; i++) outputs[i] = NULL;
-  if (thread->error < 0) return thread->error;
+  wk_thread *const thread = WK_THREAD;
+  wk_status status = thread->error;
   alignas(16) char resolved[WK_MAX_ARGUMENTS_SIZE];
   wk_tensor *few[WK_MAX_INPUTS];
   wk_call call;
-  begin_call(&call, op, thread, resolved);
-  call.here = thread->place_above ? *thread->place_above : here;
-  call.late = late;
-  wk_status status = wk_settings_resolve(&op->settings, op->name, arguments, resolved);
-  if (status == WK_OK) {
-    call.input_count = gather_inputs(op, resolved, few, &call.inputs);
-    if (call.input_count < 0) {
-      if (!wk_failed()) wk_fail(WK_ERROR_ARGUMENT, "too many tensors");
-      status = wk_error_status();
-      call.input_count = 0;
-    }
+  begin_call(&call, op, thread);
+  if (status >= 0) {
+    call.here = thread->place_above ? *thread->place_above : here;
+    call.late = late;
+    call.arguments =
+        (void *)(uintptr_t)wk_settings_resolved(&op->settings, op->name, arguments, resolved);
+    status = call.arguments ? gather_inputs(&call, few) : thread->error;
+    if (status == WK_OK) status = run_gathered(&call);
+    if (status != WK_OK) explain_failure(&call);
+    if (op->input_count > 1 && call.input_count > WK_MAX_INPUTS) wk_deallocate(call.inputs);
   }
-  if (status == WK_OK) {
-    const bool cast = thread->autocasting && wk_autocast_applies(op, call.inputs, call.input_count);
-    if (!cast && inputs_agree(op, call.inputs, call.input_count))
-      status = run_checked(&call);
-    else if (cast || wk_must_promote(op, call.inputs, call.input_count))
-      status = run_promoted(&call);
-    else
-      status = run_call(&call);
-  }
-  if (status != WK_OK) explain_failure(&call);
-  if (op->input_count > 1 && call.input_count > WK_MAX_INPUTS) wk_deallocate(call.inputs);
-  if (status != WK_OK) return status;
-  for (int i = 0; i < op->output_count; i++) outputs[i] = call.outputs[i];
-  return WK_OK;
+  for (int i = 0; i < op->output_count; i++) outputs[i] = status == WK_OK ? call.outputs[i] : NULL;
+  return status;
 }
 
 wk_status wk_op_run(const wk_op *op, wk_place here, const void *arguments, wk_tensor **outputs) {
@@ -490,6 +480,11 @@ wk_status wk_op_run_late(const wk_op *op, wk_place here, const void *arguments, 
 
 /* ---- results in scopes, and calls by name ---- */
 
+static void explain_no_scope(const wk_op *op, wk_place here) {
+  wk_error_add_op(op->name);
+  wk_error_add_place(here);
+}
+
 wk_status wk_op_run_all_in_scope(const wk_op *op, wk_place here, const void *arguments,
                                  wk_tensor **results) {
   if (wk_op_run(op, here, arguments, results) != WK_OK) return wk_error_status();
@@ -500,14 +495,15 @@ wk_status wk_op_run_all_in_scope(const wk_op *op, wk_place here, const void *arg
   }
   if (all_owned || !wk_failed()) return WK_OK;
   for (int i = 0; i < op->output_count; i++) results[i] = NULL;
-  wk_error_add_op(op->name);
-  wk_error_add_place(here);
+  explain_no_scope(op, here);
   return wk_error_status();
 }
 
 wk_tensor *wk_op_run_in_scope(const wk_op *op, wk_place here, const void *arguments) {
   wk_tensor *result;
-  wk_op_run_all_in_scope(op, here, arguments, &result);
+  if (wk_op_run(op, here, arguments, &result) != WK_OK) return NULL;
+  result = wk_scope_add(result);
+  if (!result) explain_no_scope(op, here);
   return result;
 }
 

@@ -62,12 +62,32 @@ static wk_dtype shared_dtype(const wk_call *call) {
   return call->inputs[0]->layout.dtype;
 }
 
+/* Whether all inputs have the first one's sizes, as in most calls; then so has the result. */
+static bool sizes_agree(const wk_call *call) {
+  if (!call->inputs[0]) return false;
+  const wk_layout *first = &call->inputs[0]->layout;
+  for (int i = 1; i < call->input_count; i++) {
+    if (!call->inputs[i]) return false;
+    const wk_layout *other = &call->inputs[i]->layout;
+    if (other->rank != first->rank) return false;
+    for (int k = 0; k < first->rank; k++)
+      if (other->dims[k] != first->dims[k]) return false;
+  }
+  return true;
+}
+
 wk_status wk_infer_pointwise(wk_call *call) {
-  wk_layout joint;
-  const wk_status status = wk_broadcast_layouts(call->inputs, call->input_count, &joint);
-  if (status != WK_OK) return status;
-  const wk_dtype fixed = call->op->output_dtype;
-  return wk_infer_output(call, fixed ? fixed : shared_dtype(call), joint.rank, joint.dims);
+  const wk_dtype fixed = call->op->output_dtype, dtype = fixed ? fixed : shared_dtype(call);
+  wk_layout *joint = &call->layouts[0];
+  if (sizes_agree(call) && !fixed) { /* of as many bytes as an input, so that they can be counted */
+    const wk_layout *first = &call->inputs[0]->layout;
+    joint->dtype = dtype, joint->rank = first->rank;
+    for (int i = 0; i < first->rank; i++) joint->dims[i] = first->dims[i];
+    wk_layout_set_strides(joint);
+    return WK_OK;
+  }
+  const wk_status status = wk_broadcast_layouts(call->inputs, call->input_count, joint);
+  return status == WK_OK ? wk_infer_output(call, dtype, joint->rank, joint->dims) : status;
 }
 
 wk_status wk_infer_update(wk_call *call) {

@@ -84,6 +84,10 @@ static const wk_kernel *refused_at_level(const wk_device *device, const wk_op *o
   return NULL;
 }
 
+static bool keeps_level(uint8_t strictest) {
+  return strictest == WK_DETERMINISM_MACHINE || strictest >= wk_determinism_get();
+}
+
 const wk_kernel *wk_kernel_find(wk_device *device, const wk_kernel_call *call) {
   const char *reason = "no kernel";
   if (call->op->id >= WK_OP_COUNT) {
@@ -91,18 +95,18 @@ const wk_kernel *wk_kernel_find(wk_device *device, const wk_kernel_call *call) {
     return kernel ? kernel : refused(device, call->op, reason);
   }
   const candidates *list = &candidate_table[device->index][call->op->id];
-  const wk_determinism level = wk_determinism_get();
   const wk_kernel *below = NULL; /* could do it, but does not keep the level */
   for (int i = 0; i < list->count; i++) {
     const wk_kernel *kernel = list->kernel[i];
     const char *why = kernel->refuse ? kernel->refuse(call) : NULL;
-    if (!why && list->level[i] < level && !below) below = kernel;
-    if (why || list->level[i] < level) {
-      if (why) reason = why;
-      continue;
+    if (why) {
+      reason = why;
+    } else if (keeps_level(list->level[i])) {
+      if (wk_verbose_dispatch()) wk_verbose_tell(call, list->kernel, i, kernel);
+      return kernel;
+    } else if (!below) {
+      below = kernel;
     }
-    if (wk_verbose_dispatch()) wk_verbose_tell(call, list->kernel, i, kernel);
-    return kernel;
   }
   return below ? refused_at_level(device, call->op, below) : refused(device, call->op, reason);
 }

@@ -24,12 +24,14 @@ static void describe_wanted(const wk_layout *x, const wk_shape *shape, char *buf
 
 /* ---- reshape ---- */
 
-/* The wanted sizes with -1 worked out; checks that they hold as many elements as x. */
-static wk_status resolve_shape(const wk_layout *x, wk_shape *shape) {
+/* Sets y's sizes to the wanted ones with -1 worked out; checks that they hold as many elements as
+ * x. */
+static wk_status resolve_shape(const wk_layout *x, const wk_shape *shape, wk_layout *y) {
   const int64_t count = wk_layout_count(x);
   int64_t known = 1;
   int unknown = -1;
   for (int i = 0; i < shape->rank; i++) {
+    y->dims[i] = shape->dims[i];
     if (shape->dims[i] == -1 && unknown < 0)
       unknown = i;
     else if (shape->dims[i] < 0) {
@@ -39,11 +41,11 @@ static wk_status resolve_shape(const wk_layout *x, wk_shape *shape) {
       return wk_fail(WK_ERROR_SHAPE, "the sizes are too large");
     }
   }
+  if (unknown < 0 && known == count) return WK_OK;
   if (unknown >= 0 && known > 0 && count % known == 0) {
-    shape->dims[unknown] = count / known;
+    y->dims[unknown] = count / known;
     return WK_OK;
   }
-  if (unknown < 0 && known == count) return WK_OK;
   char wanted[128];
   describe_wanted(x, shape, wanted, sizeof wanted);
   wk_fail(WK_ERROR_SHAPE, "x has %lld elements, but %s holds %s%lld", (long long)count, wanted,
@@ -89,14 +91,11 @@ static bool reshape_strides(const wk_layout *given, wk_layout *y) {
 wk_status wk_infer_reshape(wk_call *call) {
   const wk_reshape_arguments *a = call->arguments;
   const wk_layout *x = &call->inputs[0]->layout;
-  wk_shape shape = a->shape;
-  const wk_status status = resolve_shape(x, &shape);
+  wk_layout *y = begin_view(call, a->shape.rank);
+  const wk_status status = resolve_shape(x, &a->shape, y);
   if (status != WK_OK) return status;
-  wk_layout *y = begin_view(call, shape.rank);
-  for (int i = 0; i < shape.rank; i++) y->dims[i] = shape.dims[i];
   wk_layout_set_strides(y);
-  if (wk_layout_count(x) == 0 || wk_layout_is_contiguous(x)) return WK_OK;
-  if (reshape_strides(x, y)) return WK_OK;
+  if (wk_layout_is_contiguous(x) || wk_layout_count(x) == 0 || reshape_strides(x, y)) return WK_OK;
   wk_layout_set_strides(y);
   call->view_offset = 0;
   call->view_of_copy = true;
@@ -130,12 +129,13 @@ static wk_status resolve_order(const wk_axes *axes, int rank, int *order) {
     wk_error_add_hint("list every axis once: WK_AXES(1, 0) swaps the two of a matrix");
     return WK_ERROR_ARGUMENT;
   }
-  bool seen[WK_MAX_RANK] = {false};
+  unsigned seen = 0;
   for (int i = 0; i < rank; i++) {
-    order[i] = wk_axis_resolve(axes->axis[i], rank);
-    if (order[i] < 0) return wk_error_status();
-    if (seen[order[i]]) return wk_fail(WK_ERROR_ARGUMENT, "axis %d is listed twice", order[i]);
-    seen[order[i]] = true;
+    const int axis = wk_axis_resolve(axes->axis[i], rank);
+    if (axis < 0) return wk_error_status();
+    if (seen >> axis & 1) return wk_fail(WK_ERROR_ARGUMENT, "axis %d is listed twice", axis);
+    seen |= 1u << axis;
+    order[i] = axis;
   }
   return WK_OK;
 }

@@ -182,17 +182,17 @@ static const wk_slot slots_lion[] = {{"mean", 0}};
 int wk_optimizer_fill_lion(const wk_update *update, void *arguments);
 
 const wk_optimizer_type wk_optimizer_table[] = {
-    {"sgd", {attributes_sgd, 8, sizeof(wk_sgd_arguments), offsetof(wk_sgd_arguments, module) + sizeof(((wk_sgd_arguments *)NULL)->module)},
+    {"sgd", {attributes_sgd, 8, sizeof(wk_sgd_arguments), offsetof(wk_sgd_arguments, module) + sizeof(((wk_sgd_arguments *)NULL)->module), false},
      slots_sgd, 1, wk_optimizer_fill_sgd},
-    {"adam", {attributes_adam, 9, sizeof(wk_adam_arguments), offsetof(wk_adam_arguments, module) + sizeof(((wk_adam_arguments *)NULL)->module)},
+    {"adam", {attributes_adam, 9, sizeof(wk_adam_arguments), offsetof(wk_adam_arguments, module) + sizeof(((wk_adam_arguments *)NULL)->module), false},
      slots_adam, 3, wk_optimizer_fill_adam},
-    {"adamw", {attributes_adamw, 9, sizeof(wk_adamw_arguments), offsetof(wk_adamw_arguments, module) + sizeof(((wk_adamw_arguments *)NULL)->module)},
+    {"adamw", {attributes_adamw, 9, sizeof(wk_adamw_arguments), offsetof(wk_adamw_arguments, module) + sizeof(((wk_adamw_arguments *)NULL)->module), false},
      slots_adamw, 3, wk_optimizer_fill_adamw},
-    {"rmsprop", {attributes_rmsprop, 9, sizeof(wk_rmsprop_arguments), offsetof(wk_rmsprop_arguments, module) + sizeof(((wk_rmsprop_arguments *)NULL)->module)},
+    {"rmsprop", {attributes_rmsprop, 9, sizeof(wk_rmsprop_arguments), offsetof(wk_rmsprop_arguments, module) + sizeof(((wk_rmsprop_arguments *)NULL)->module), false},
      slots_rmsprop, 3, wk_optimizer_fill_rmsprop},
-    {"adagrad", {attributes_adagrad, 7, sizeof(wk_adagrad_arguments), offsetof(wk_adagrad_arguments, module) + sizeof(((wk_adagrad_arguments *)NULL)->module)},
+    {"adagrad", {attributes_adagrad, 7, sizeof(wk_adagrad_arguments), offsetof(wk_adagrad_arguments, module) + sizeof(((wk_adagrad_arguments *)NULL)->module), false},
      slots_adagrad, 1, wk_optimizer_fill_adagrad},
-    {"lion", {attributes_lion, 7, sizeof(wk_lion_arguments), offsetof(wk_lion_arguments, module) + sizeof(((wk_lion_arguments *)NULL)->module)},
+    {"lion", {attributes_lion, 7, sizeof(wk_lion_arguments), offsetof(wk_lion_arguments, module) + sizeof(((wk_lion_arguments *)NULL)->module), false},
      slots_lion, 1, wk_optimizer_fill_lion},
 };
 

@@ -162,6 +162,24 @@ wk_status wk_settings_resolve(const wk_settings *settings, const char *what, con
   return status;
 }
 
+/* How many dimensions or axes there are stands first in both. */
+static bool is_possible(const wk_attribute *attribute, const void *given) {
+  const int count =
+      attribute->type == WK_ATTRIBUTE_BOOL ? 0 : *(const int *)field(attribute, given);
+  return count >= 0 && count <= WK_MAX_RANK;
+}
+
+const void *wk_settings_resolved(const wk_settings *settings, const char *what, const void *given,
+                                 void *copy) {
+  size_t size = 0;
+  if (given && settings->in_place) memcpy(&size, given, sizeof size);
+  bool whole = size == settings->size;
+  for (int i = 0; i < settings->count && whole; i++)
+    whole = is_possible(&settings->attributes[i], given);
+  if (whole) return given;
+  return wk_settings_resolve(settings, what, given, copy) == WK_OK ? copy : NULL;
+}
+
 static bool same_axes(const wk_axes *a, const wk_axes *b) {
   return a->count == b->count && memcmp(a->axis, b->axis, (size_t)a->count * sizeof *a->axis) == 0;
 }

@@ -43,6 +43,7 @@ typedef struct wk_settings {
   int count;
   size_t size;          /* of the struct as this library knows it */
   size_t required_size; /* up to the end of the last field that must be given */
+  bool in_place;        /* there is nothing to fill in: all are shapes, axes and flags */
 } wk_settings;
 
 /* Copies a caller's struct, of its own, perhaps older or newer, size, to `copy` of `size` bytes:
@@ -56,6 +57,11 @@ wk_status wk_settings_copy(const char *what, const void *given, size_t required_
  * names the op or layer in errors. */
 wk_status wk_settings_resolve(const wk_settings *settings, const char *what, const void *given,
                               void *resolved);
+
+/* As wk_settings_resolve, but where the caller's struct is already as it should be the result is
+ * that itself, else `copy`. NULL: an error. */
+const void *wk_settings_resolved(const wk_settings *settings, const char *what, const void *given,
+                                 void *copy);
 
 /* Raises WK_ERROR_ARGUMENT unless the value is in the attribute's range. */
 wk_status wk_attribute_check(const wk_attribute *attribute, const char *what, double value);

@@ -52,14 +52,6 @@ bool wk_layout_make(wk_layout *layout, wk_dtype dtype, int rank, const int64_t *
   return true;
 }
 
-void wk_layout_set_strides(wk_layout *layout) {
-  int64_t stride = 1;
-  for (int i = layout->rank - 1; i >= 0; i--) {
-    layout->strides[i] = stride;
-    if (layout->dims[i]) stride *= layout->dims[i];
-  }
-}
-
 bool wk_layout_is_contiguous(const wk_layout *layout) {
   int64_t stride = 1;
   bool in_order = true;
@@ -97,9 +89,8 @@ wk_shape wk_layout_shape(const wk_layout *layout) {
   return shape;
 }
 
-int wk_axis_resolve(int axis, int rank) {
+int wk_axis_refuse(int axis, int rank) {
   if (wk_failed()) return -1;
-  if (axis >= -rank && axis < rank) return axis < 0 ? axis + rank : axis;
   if (rank == 0)
     wk_fail(WK_ERROR_ARGUMENT, "axis %d: a tensor without dimensions has no axes", axis);
   else

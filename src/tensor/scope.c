@@ -12,7 +12,7 @@ typedef uintptr_t entry;
 
 typedef struct wk_scope_stack scope_stack;
 
-static scope_stack *stack_here(void) { return &wk_thread_here()->scopes; }
+static scope_stack *stack_here(void) { return &WK_THREAD->scopes; }
 
 static wk_tensor *tensor_of(entry e) { return (wk_tensor *)(e & ~RETURNED); }
 

@@ -41,25 +41,26 @@ WK_KEEP const wk_debug_field wk_debug_tensor_fields[] = {
 
 /* ---- making and freeing ---- */
 
-/* A handle, still without a root. Field by field: clearing it all first takes longer. */
-static wk_tensor *create_handle(const wk_layout *layout, int64_t offset) {
+/* A handle, still without a layout. Field by field: clearing it all first takes longer. */
+static wk_tensor *create_handle(wk_root *root, int64_t offset) {
   wk_tensor *tensor = wk_small_allocate(sizeof *tensor);
   if (!tensor) return NULL;
   atomic_init(&tensor->references, 1);
   tensor->requires_gradient = tensor->frozen = tensor->buffer = tensor->weak = false;
   tensor->row_sparse = false;
   tensor->output_index = 0;
-  tensor->layout = *layout;
   tensor->offset = offset;
-  tensor->root = NULL, tensor->link = NULL, tensor->leaf = NULL;
+  tensor->root = root, tensor->link = NULL, tensor->leaf = NULL;
   tensor->producer = tensor->module_path = tensor->name = NULL;
   return tensor;
 }
 
 wk_tensor *wk_tensor_on_root(wk_root *root, const wk_layout *layout, int64_t offset) {
-  if (wk_failed()) return NULL;
-  wk_tensor *tensor = create_handle(layout, offset);
-  if (tensor) tensor->root = wk_root_retain(root);
+  if (WK_THREAD->error < 0) return NULL;
+  wk_tensor *tensor = create_handle(root, offset);
+  if (!tensor) return NULL;
+  wk_layout_copy(&tensor->layout, layout);
+  wk_root_retain(root);
   return tensor;
 }
 
@@ -72,11 +73,17 @@ wk_tensor *wk_tensor_on_storage(wk_storage *storage, size_t offset, const wk_lay
 }
 
 wk_tensor *wk_tensor_create(const wk_layout *layout, wk_device *device) {
-  wk_tensor *tensor = create_handle(layout, 0);
+  wk_tensor *tensor = create_handle(NULL, 0);
   if (!tensor) return NULL;
-  wk_layout_set_strides(&tensor->layout);
-  const size_t size = (size_t)wk_layout_count(layout) * wk_dtype_size(layout->dtype);
-  tensor->root = wk_root_create_fresh(device, size);
+  tensor->layout.dtype = layout->dtype, tensor->layout.rank = layout->rank;
+  int64_t count = 1, stride = 1;
+  for (int i = layout->rank - 1; i >= 0; i--) {
+    const int64_t size = layout->dims[i];
+    tensor->layout.dims[i] = size, tensor->layout.strides[i] = stride;
+    count *= size;
+    stride *= size ? size : 1;
+  }
+  tensor->root = wk_root_create_fresh(device, (size_t)count * wk_dtype_bytes[layout->dtype]);
   if (tensor->root) return tensor;
   wk_small_deallocate(tensor, sizeof *tensor);
   return NULL;

@@ -86,6 +86,9 @@ struct wk_tensor {
   const char *name;        /* interned, or NULL */
 };
 
+/* Bytes of an element, by dtype: wk_dtype_size of what is one for sure. */
+extern const uint8_t wk_dtype_bytes[WK_I16 + 1];
+
 static inline bool wk_dtype_is_float(wk_dtype dtype) {
   return dtype == WK_F32 || dtype == WK_F64 || dtype == WK_F16 || dtype == WK_BF16;
 }
@@ -100,7 +103,6 @@ static inline bool wk_drop_reference(atomic_int *references) {
 /* Row-major layout of `shape`; false, with an error pending, when it is negative or too large. */
 bool wk_layout_contiguous(wk_layout *layout, wk_dtype dtype, const wk_shape *shape);
 bool wk_layout_make(wk_layout *layout, wk_dtype dtype, int rank, const int64_t *dims);
-void wk_layout_set_strides(wk_layout *layout); /* row-major strides for its dims */
 bool wk_layout_is_contiguous(const wk_layout *layout);
 bool wk_layout_same_dims(const wk_layout *a, const wk_layout *b);
 /* The bytes that its elements reach, from the first element on: [*first, *end). */
@@ -108,14 +110,34 @@ void wk_layout_reach(const wk_layout *layout, int64_t *first, int64_t *end);
 size_t wk_layout_describe(const wk_layout *layout, char *buffer, size_t size);
 wk_shape wk_layout_shape(const wk_layout *layout);
 
+/* *to = *from, as far as it is used: layouts are large, and most ranks small. */
+static inline void wk_layout_copy(wk_layout *to, const wk_layout *from) {
+  const int rank = from->rank;
+  to->dtype = from->dtype, to->rank = rank;
+  for (int i = 0; i < rank; i++) to->dims[i] = from->dims[i], to->strides[i] = from->strides[i];
+}
+
+/* Row-major strides for its dims. */
+static inline void wk_layout_set_strides(wk_layout *layout) {
+  int64_t stride = 1;
+  for (int i = layout->rank - 1; i >= 0; i--) {
+    layout->strides[i] = stride;
+    if (layout->dims[i]) stride *= layout->dims[i];
+  }
+}
+
 static inline int64_t wk_layout_count(const wk_layout *layout) {
   int64_t count = 1;
   for (int i = 0; i < layout->rank; i++) count *= layout->dims[i];
   return count;
 }
 
+int wk_axis_refuse(int axis, int rank); /* raises what wk_axis_resolve does, returns -1 */
+
 /* `axis` made non-negative for `rank`; raises WK_ERROR_ARGUMENT and returns -1 if out of range. */
-int wk_axis_resolve(int axis, int rank);
+static inline int wk_axis_resolve(int axis, int rank) {
+  return axis >= rank || axis < -rank ? wk_axis_refuse(axis, rank) : axis < 0 ? axis + rank : axis;
+}
 
 /* All these return an owned reference, or NULL with an error pending. Values are uninitialised. */
 wk_storage *wk_storage_create(wk_device *device, size_t size);
@@ -142,7 +164,7 @@ void wk_leaf_forget_rows(wk_leaf *leaf);
 static inline char *wk_tensor_data(const wk_tensor *tensor) {
   char *start = tensor->root->storage->data + tensor->root->offset;
   if (tensor->offset == 0) return start;
-  return start + (size_t)tensor->offset * wk_dtype_size(tensor->layout.dtype);
+  return start + tensor->offset * wk_dtype_bytes[tensor->layout.dtype];
 }
 static inline wk_device *wk_tensor_device_of(const wk_tensor *tensor) {
   return tensor->root->storage->device;

@@ -299,4 +299,5 @@ def attribute_rows(attributes, struct):
 def settings_row(struct, table, attributes, last_required):
     end = f"offsetof({struct}, {last_required}) + sizeof((({struct} *)NULL)->{last_required})" if last_required \
         else "sizeof(size_t)"
-    return f"{{{table if attributes else 'NULL'}, {len(attributes)}, sizeof({struct}), {end}}}"
+    in_place = all(attribute.type in ("shape", "axes", "bool") for attribute in attributes)
+    return f"{{{table if attributes else 'NULL'}, {len(attributes)}, sizeof({struct}), {end}, {str(in_place).lower()}}}"

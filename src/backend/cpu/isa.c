@@ -23,7 +23,7 @@ static const wk_cpu_isa *const candidates[] = {
 };
 enum { CANDIDATES = sizeof candidates / sizeof *candidates };
 
-static _Atomic(const wk_cpu_isa *) selected;
+_Atomic(const wk_cpu_isa *) wk_cpu_isa_selected;
 
 static bool available(const wk_cpu_isa *isa) {
 #ifdef WICK_HAVE_AVX512
@@ -42,7 +42,7 @@ static bool available(const wk_cpu_isa *isa) {
 bool wk_cpu_isa_select(const char *name) {
   for (int i = 0; i < CANDIDATES; i++)
     if (strcmp(candidates[i]->name, name) == 0 && available(candidates[i])) {
-      atomic_store(&selected, candidates[i]);
+      atomic_store(&wk_cpu_isa_selected, candidates[i]);
       return true;
     }
   return false;
@@ -70,20 +70,20 @@ static void make_fused(void) {
   for (int i = 0; i < WK_ISA_REALS; i++) fused.product[i] = &fused_products[i];
 }
 
-static const wk_cpu_isa *for_level(const wk_cpu_isa *isa) {
+static const wk_cpu_isa *baseline_for_level(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
-  if (isa != &wk_cpu_isa_baseline || wk_determinism_get() < WK_DETERMINISM_MACHINE) return isa;
+  if (wk_determinism_get() < WK_DETERMINISM_MACHINE) return &wk_cpu_isa_baseline;
   pthread_once(&once, make_fused);
   return &fused;
 }
 
-const wk_cpu_isa *wk_cpu_isa_get(void) {
-  const wk_cpu_isa *isa = atomic_load_explicit(&selected, memory_order_acquire);
+const wk_cpu_isa *wk_cpu_isa_choose(void) {
+  const wk_cpu_isa *isa = atomic_load_explicit(&wk_cpu_isa_selected, memory_order_acquire);
   if (!isa) {
     isa = choose();
-    atomic_store(&selected, isa);
+    atomic_store(&wk_cpu_isa_selected, isa);
   }
-  return for_level(isa);
+  return isa == &wk_cpu_isa_baseline ? baseline_for_level() : isa;
 }
 
 const char *wk_cpu_isa_name(void) { return wk_cpu_isa_get()->name; }

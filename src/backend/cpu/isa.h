@@ -5,6 +5,7 @@
 /* What is compiled once per instruction set (the files of isa/), as one table of functions. Every
  * pointer is to float or double, or what the comment says, as the table that holds it says. */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -250,7 +251,12 @@ extern const wk_cpu_isa wk_cpu_isa_baseline, wk_cpu_isa_avx2, wk_cpu_isa_avx512;
 bool wk_isa_fuse_baseline(wk_isa_product *f32, wk_isa_product *f64);
 
 /* The one in use: the best the processor has, or what $WICK_ISA or wk_cpu_isa_select says. */
-const wk_cpu_isa *wk_cpu_isa_get(void);
+extern _Atomic(const wk_cpu_isa *) wk_cpu_isa_selected; /* NULL: none yet */
+const wk_cpu_isa *wk_cpu_isa_choose(void);
+static inline const wk_cpu_isa *wk_cpu_isa_get(void) {
+  const wk_cpu_isa *isa = atomic_load_explicit(&wk_cpu_isa_selected, memory_order_acquire);
+  return isa && isa != &wk_cpu_isa_baseline ? isa : wk_cpu_isa_choose();
+}
 
 /* For tests: uses the named one from now on; false if this processor lacks it. */
 bool wk_cpu_isa_select(const char *name);

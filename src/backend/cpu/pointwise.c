@@ -26,39 +26,37 @@ typedef struct pointwise_run {
   size_t sizes[MAX_OPERANDS]; /* of an element as the kernel takes it */
 } pointwise_run;
 
+static const wk_operand *operand_at(const wk_kernel_call *call, int index) {
+  return index < call->input_count ? &call->inputs[index] : &call->outputs[0];
+}
+
+static bool is_stored(const wk_kernel_call *call, int index) {
+  return index >= call->input_count || call->op->inputs[index].written;
+}
+
 static wk_dtype main_dtype(const wk_kernel_call *call) {
-  for (int i = 0; i < call->input_count; i++) {
+  for (int i = 0; i < call->input_count; i++)
     if (call->op->inputs[i].same_dtype) return call->inputs[i].layout.dtype;
-  }
   return call->inputs[0].layout.dtype;
 }
 
-/* A dtype's own kind, or WK_KINDS. */
-static int kind_of(wk_dtype dtype) {
-  switch (dtype) {
-  case WK_F32:
-    return WK_KIND_F32;
-  case WK_F64:
-    return WK_KIND_F64;
-  case WK_I64:
-    return WK_KIND_I64;
-  case WK_I32:
-    return WK_KIND_I32;
-  case WK_U8:
-    return WK_KIND_U8;
-  case WK_BOOL:
-    return WK_KIND_BOOL;
-  default:
-    return WK_KINDS;
-  }
-}
+/* A dtype's own kind, or WK_KINDS, and that of the dtype it is widened to: convert.h. */
+static const struct {
+  uint8_t own, wide;
+} kinds[] = {
+    [WK_F32] = {WK_KIND_F32, WK_KIND_F32}, [WK_F64] = {WK_KIND_F64, WK_KIND_F64},
+    [WK_I64] = {WK_KIND_I64, WK_KIND_I64}, [WK_I32] = {WK_KIND_I32, WK_KIND_I64},
+    [WK_U8] = {WK_KIND_U8, WK_KIND_I64},   [WK_BOOL] = {WK_KIND_BOOL, WK_KIND_BOOL},
+    [WK_F16] = {WK_KINDS, WK_KIND_F32},    [WK_BF16] = {WK_KINDS, WK_KIND_F32},
+    [WK_I8] = {WK_KINDS, WK_KIND_I64},     [WK_I16] = {WK_KINDS, WK_KIND_I64},
+};
 
 /* The dtype's own kernel of the instruction set, else that of the dtype it is widened to, else the
  * one for any processor. */
 static bool find_kernel(const wk_kernel_call *call, pointwise_run *r) {
   const wk_dtype dtype = main_dtype(call);
   const int place = wk_pointwise_place[call->op->id];
-  const int own = kind_of(dtype), wide = kind_of(wk_wide_dtype(dtype));
+  const int own = kinds[dtype].own, wide = kinds[dtype].wide;
   const wk_pointwise_kernel *row = wk_cpu_isa_get()->pointwise[place];
   r->native = own < WK_KINDS && row[own];
   r->kernel = row[r->native ? own : wide];
@@ -189,7 +187,7 @@ static void run_rest(const pointwise_run *r, char *const *operand, int64_t from,
   }
   r->kernel(padded, WK_POINTWISE_GROUP, r->call->arguments);
   for (int i = 0; i < r->operand_count; i++)
-    if (r->stored[i])
+    if (is_stored(r->call, i))
       memcpy(operand[i] + (size_t)from * r->sizes[i], groups[i], (size_t)count * r->sizes[i]);
 }
 
@@ -223,14 +221,13 @@ static void run_range(void *context, int64_t begin, int64_t end) {
   }
 }
 
-/* Whether the operand's elements lie side by side, one for each of the joint sizes. */
+/* Whether the operand's elements lie side by side, as those of the joint sizes do, which are
+ * row-major. */
 static bool lies_in_order(const wk_layout *layout, const wk_layout *joint) {
   if (layout->rank != joint->rank) return false;
-  int64_t stride = 1;
-  for (int i = joint->rank - 1; i >= 0; i--) {
-    const int64_t size = joint->dims[i];
-    if (layout->dims[i] != size || (layout->strides[i] != stride && size != 1)) return false;
-    stride *= size;
+  for (int i = 0; i < joint->rank; i++) {
+    if (layout->dims[i] != joint->dims[i]) return false;
+    if (layout->strides[i] != joint->strides[i] && layout->dims[i] != 1) return false;
   }
   return true;
 }
@@ -241,11 +238,11 @@ static bool run_in_place(pointwise_run *r, const wk_layout *joint) {
   if (elements > BLOCK) return false;
   char *operand[MAX_OPERANDS];
   for (int i = 0; i < r->operand_count; i++) {
-    const wk_operand *o = r->operands[i];
+    const wk_operand *o = operand_at(r->call, i);
     const wk_dtype dtype = o->layout.dtype;
     if (kernel_dtype(r, dtype) != dtype || !lies_in_order(&o->layout, joint)) return false;
     operand[i] = o->data;
-    r->sizes[i] = wk_dtype_size(dtype);
+    r->sizes[i] = wk_dtype_bytes[dtype];
   }
   run_kernel(r, operand, elements);
   return true;
@@ -262,12 +259,9 @@ wk_status wk_cpu_pointwise_run(const wk_kernel_call *call) {
   pointwise_run r; /* field by field: clearing it all first takes longer */
   r.call = call, r.operand_count = call->input_count + call->output_count;
   find_kernel(call, &r);
-  for (int i = 0; i < r.operand_count; i++) {
-    r.operands[i] = i < call->input_count ? &call->inputs[i] : &call->outputs[0];
-    r.stored[i] = i >= call->input_count || call->op->inputs[i].written;
-  }
   if (run_in_place(&r, joint)) return WK_OK;
   for (int i = 0; i < r.operand_count; i++) {
+    r.operands[i] = operand_at(call, i), r.stored[i] = is_stored(call, i);
     wk_layout_align(&r.operands[i]->layout, joint, &r.layouts[i]);
     const wk_dtype dtype = r.layouts[i].dtype;
     const wk_dtype taken = kernel_dtype(&r, dtype);
