@@ -42,13 +42,13 @@
 #define LARGE ((size_t)2 << 20)
 #define FRONT_BUCKETS 25               /* the first of them: blocks of up to 4 KiB */
 #define FRONT_BYTES ((size_t)16 << 10) /* that a thread keeps in each */
-#define FRONT_STEP ((int64_t)64 << 10) /* bytes that a thread's count may differ from the pool's   \
-                                        */
+#define FRONT_STEP ((int64_t)64 << 10) /* bytes by which its count may differ from the pool's */
 #define GUARD_SIZE 64
 #define GUARD_BYTE 0xA5
 #define FRESH_BYTE 0xFF /* NaN in every float type: shows who reads what was never written */
 
-/* A cached block's first bytes. They stay unpoisoned, so that leak checkers can follow the list. */
+/* A cached block's first bytes. They stay unpoisoned, so that leak checkers can follow the
+   list. */
 typedef struct block {
   struct block *next;
 } block;
