@@ -86,8 +86,13 @@ static way way_of(const wk_cpu_conv2d_shape *s) {
   if (s->dilation_width != 1 || used > MOST_LINE ||
       copied_count(s, &lines) * (int64_t)sizeof(float) > COPY_BYTES)
     return NONE;
-  if (whole_rows && 2 * used >= lines.channels) return NARROW;
-  return s->out_channels <= 2 * WHOLE_VECTOR ? THIN : NONE;
+  const int64_t narrow = lines.channels * s->out_channels; /* with what fills vectors up */
+  const int64_t thin = divide_up(used, ROW_STEP) * ROW_STEP *
+                       divide_up(s->out_channels, WHOLE_VECTOR) * WHOLE_VECTOR;
+  const bool fits = whole_rows && 2 * used >= lines.channels;
+  if (fits && narrow <= thin) return NARROW;
+  if (s->out_channels <= MOST_OUT) return THIN;
+  return fits ? NARROW : NONE;
 }
 
 bool wk_weight_gradient_fits(wk_dtype dtype, const wk_cpu_conv2d_shape *s) {

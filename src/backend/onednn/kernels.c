@@ -15,6 +15,8 @@
 /* Multiply-adds of an image, and images, from which on it is faster than our own kernels. */
 #define LEAST_CONV2D_WORK 4e6
 #define LEAST_IMAGES 4
+/* Pixels of y under which packing the weights of a 1x1 convolution costs more than it brings. */
+#define LEAST_PIXELS 256
 /* The same of a product, whose sizes are to reach the least side each. */
 #define LEAST_SIDE 384
 #define ROW_BLOCKS 4 /* pieces of a product */
@@ -42,14 +44,17 @@ static const char *conv2d_key(const wk_kernel_call *call, wk_dnnl_kind kind, con
     key->conv2d.dilation[i] = axes[i]->dilation;
     work *= (double)(axes[i]->out * axes[i]->kernel);
   }
-  return work < LEAST_CONV2D_WORK ? "too little work for an image" : NULL;
+  if (work < LEAST_CONV2D_WORK) return "too little work for an image";
+  const int64_t *k = key->conv2d.kernel, *y = key->conv2d.y;
+  return k[0] * k[1] == 1 && y[0] * y[1] < LEAST_PIXELS ? "few pixels under a 1x1 filter" : NULL;
 }
 
 static const char *forward_key(const wk_kernel_call *call, wk_dnnl_key *key) {
   const char *why =
       conv2d_key(call, WK_DNNL_CONV2D, &call->inputs[0].layout, &call->inputs[1].layout, key);
   key->has_bias = call->inputs[2].data != NULL;
-  return why;
+  const bool skips = key->conv2d.kernel[0] == 1 && key->conv2d.stride[0] > 1;
+  return why || !skips ? why : "a 1x1 filter with strides";
 }
 
 static const char *data_key(const wk_kernel_call *call, wk_dnnl_key *key) {
