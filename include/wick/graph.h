@@ -19,6 +19,9 @@ WK_BEGIN_C
  * at every call, as if it ran eagerly. */
 typedef wk_tensor *(*wk_function_body)(void *context, wk_tensors inputs);
 
+/* The same with several results, which it sets. */
+typedef wk_status (*wk_function_body_all)(void *context, wk_tensors inputs, wk_tensor **results);
+
 typedef struct wk_function wk_function;
 
 /* Settings of wk_compile. */
@@ -27,6 +30,8 @@ typedef struct wk_compile_arguments {
   wk_function_body body;
   void *context;      /* given to body; it and all that body uses must outlive the function */
   int64_t plan_limit; /* bytes that plans for different inputs may take together; 0: 64 MiB */
+  wk_function_body_all body_all; /* instead of body, which is NULL then: */
+  int64_t result_count;          /* a function of so many results */
 } wk_compile_arguments;
 
 /* A function that does what `body` does. Nothing is called yet. The caller frees it. [any thread]
@@ -54,6 +59,11 @@ WK_API void wk_function_free(wk_function *function); /* [any thread] */
  * [one thread at a time per object] */
 WK_API wk_tensor *wk_call_at(wk_place here, wk_function *function, wk_tensors inputs);
 #define wk_call(...) wk_call_at(WK_HERE, __VA_ARGS__)
+
+/* The same, all results; they are NULL on failure. [one thread at a time per object] */
+WK_API wk_status wk_call_all_at(wk_place here, wk_function *function, wk_tensors inputs,
+                                wk_tensor **results);
+#define wk_call_all(...) wk_call_all_at(WK_HERE, __VA_ARGS__)
 
 /* What the plan of the last call does: steps, kernels and bytes; as snprintf.
  * [one thread at a time per object] */

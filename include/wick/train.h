@@ -73,6 +73,8 @@ typedef struct wk_fit_arguments {
   wk_dtype precision; /* WK_BF16 or WK_F16: forward under autocast, and for f16 with a loss scaler,
                        * which checkpoints hold; WK_F32: without; not given: as the caller has it.
                        * Validation is as the caller has it */
+  int64_t compiled; /* 1: each step is one compiled function (wick/graph.h), with the same bits and
+                     * less memory; the network, the loss and hooks must be such that that may be */
 } wk_fit_arguments;
 
 /* Trains. WK_OK after the last epoch; WK_END when a callback stopped it, then with a checkpoint

@@ -231,7 +231,7 @@ static int train(training *t) {
       wk_fit(t->network, t->optimizer, t->batches, .validation = t->unseen, .epochs = t->s.epochs,
              .run_folder = t->folder, .resume = t->s.resume != NULL,
              .checkpoint_seconds = t->s.checkpoint_seconds, .callbacks = &callback,
-             .callback_count = 1, .precision = precision(t));
+             .callback_count = 1, .precision = precision(t), .compiled = !t->s.eager);
   if (status == WK_END) {
     print_interrupted(t);
     return wk_failed() ? wk_end_with_error() : WK_EXIT_INTERRUPTED;

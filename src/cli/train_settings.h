@@ -9,7 +9,7 @@
 
 #include <wick/nn.h>
 
-enum { WK_TRAIN_OPTIONS = 16 };
+enum { WK_TRAIN_OPTIONS = 17 };
 
 typedef struct wk_train_settings {
   const char *data;
@@ -17,7 +17,7 @@ typedef struct wk_train_settings {
   int64_t epochs, batch_size, seed, limit, threads;
   double learning_rate; /* NaN: the optimizer's usual one */
   double checkpoint_seconds;
-  bool shuffle_labels, json;
+  bool shuffle_labels, json, eager;
   bool given[WK_TRAIN_OPTIONS];
 } wk_train_settings;
 

@@ -206,19 +206,30 @@ static wk_status note_result(tracer *t, wk_tensor *result) {
   return refer(t, result, &g->results[g->result_count++]);
 }
 
-static wk_status call_body(tracer *t, wk_function_body body, void *context, wk_tensors inputs) {
-  wk_tensor **traced = wk_allocate_zeroed(inputs.count + 1, sizeof *traced);
+wk_status wk_body_of_one(void *one, wk_tensors inputs, wk_tensor **results) {
+  const wk_one_body *given = one;
+  *results = given->body(given->context, inputs);
+  return wk_error_status();
+}
+
+static wk_status call_body(tracer *t, wk_function_body_all body, size_t result_count, void *context,
+                           wk_tensors inputs) {
+  wk_tensor **traced = wk_allocate_zeroed(inputs.count + result_count + 1, sizeof *traced);
   if (!traced) return wk_error_status();
+  wk_tensor **results = traced + inputs.count;
   for (size_t i = 0; i < inputs.count && !wk_failed(); i++) {
     const wk_tensor *from = inputs.item[i];
     traced[i] = wk_scope_add(
         create_tensor(t, &from->layout, wk_tensor_device_of(from), WK_BUFFER_INPUT, (int)i));
   }
   if (!wk_failed()) {
-    wk_tensor *result = body(context, (wk_tensors){inputs.count, traced});
-    if (!result && !wk_failed())
-      wk_fail(WK_ERROR_CALLBACK, "the function that is compiled gave no result");
-    if (!wk_failed()) note_result(t, result);
+    if (body(context, (wk_tensors){inputs.count, traced}, results) < 0 && !wk_failed())
+      wk_fail(WK_ERROR_CALLBACK, "the function that is compiled failed");
+    for (size_t i = 0; i < result_count && !wk_failed(); i++)
+      if (results[i])
+        note_result(t, results[i]);
+      else
+        wk_fail(WK_ERROR_CALLBACK, "the function that is compiled gave no result");
   }
   wk_deallocate(traced);
   return wk_error_status();
@@ -256,6 +267,12 @@ static void close(tracer *t) {
 
 wk_status wk_trace_function(wk_trace *trace, wk_function_body body, void *context,
                             wk_tensors inputs) {
+  wk_one_body one = {body, context};
+  return wk_trace_function_all(trace, wk_body_of_one, 1, &one, inputs);
+}
+
+wk_status wk_trace_function_all(wk_trace *trace, wk_function_body_all body, size_t result_count,
+                                void *context, wk_tensors inputs) {
   *trace = (wk_trace){.modes = wk_modes_now()};
   tracer t = {.tracer = {.call = note_call, .host = note_host}, .trace = trace};
   if (wk_tracing)
@@ -266,7 +283,7 @@ wk_status wk_trace_function(wk_trace *trace, wk_function_body body, void *contex
   wk_journal_open(&t.random, false);
   wk_tracing = &t.tracer;
   wk_fields_noted = &trace->fields;
-  wk_status status = call_body(&t, body, context, inputs);
+  wk_status status = call_body(&t, body, result_count, context, inputs);
   wk_autocast_forget();
   wk_scope_close(&scope);
   wk_fields_noted = NULL;

@@ -31,6 +31,17 @@ typedef struct wk_trace {
  * lasts, also when it fails; then an error is pending and the trace is empty. */
 wk_status wk_trace_function(wk_trace *trace, wk_function_body body, void *context,
                             wk_tensors inputs);
+
+/* The same for one of `result_count` results. */
+wk_status wk_trace_function_all(wk_trace *trace, wk_function_body_all body, size_t result_count,
+                                void *context, wk_tensors inputs);
+
+/* A function of one result as one of several: the context of wk_body_of_one. */
+typedef struct wk_one_body {
+  wk_function_body body;
+  void *context;
+} wk_one_body;
+wk_status wk_body_of_one(void *one, wk_tensors inputs, wk_tensor **results);
 void wk_trace_free(wk_trace *trace);
 
 #endif

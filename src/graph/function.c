@@ -26,8 +26,10 @@ typedef struct version {
 } version;
 
 struct wk_function {
-  wk_function_body body;
+  wk_function_body_all body;
   void *context;
+  size_t result_count;
+  wk_one_body one; /* the context of a body of one result */
   size_t plan_limit;
   version *versions;
   size_t count, capacity;
@@ -42,15 +44,21 @@ wk_function *wk_compile_at(wk_place here, const wk_compile_arguments *arguments)
   wk_compile_arguments a;
   wk_status status =
       wk_settings_copy("compile", arguments, offsetof(wk_compile_arguments, context), sizeof a, &a);
-  if (status == WK_OK && !a.body)
-    status = wk_fail(WK_ERROR_ARGUMENT, "the function to compile is NULL");
+  if (status == WK_OK && !a.body == !a.body_all)
+    status = wk_fail(WK_ERROR_ARGUMENT, a.body ? "both body and body_all are given"
+                                               : "the function to compile is NULL");
+  if (status == WK_OK && a.body_all && (a.result_count < 1 || a.result_count > INT32_MAX))
+    status = wk_fail(WK_ERROR_ARGUMENT, "result_count is %lld, but body_all needs 1 or more",
+                     (long long)a.result_count);
   if (status == WK_OK && a.plan_limit < 0)
     status = wk_fail(WK_ERROR_ARGUMENT, "plan_limit is %lld, but bytes are not negative",
                      (long long)a.plan_limit);
   wk_function *function = status == WK_OK ? wk_allocate_zeroed(1, sizeof *function) : NULL;
   if (function) {
-    function->body = a.body;
-    function->context = a.context;
+    function->one = (wk_one_body){a.body, a.context};
+    function->body = a.body ? wk_body_of_one : a.body_all;
+    function->context = a.body ? &function->one : a.context;
+    function->result_count = a.body ? 1 : (size_t)a.result_count;
     function->plan_limit = (size_t)(a.plan_limit ? a.plan_limit : DEFAULT_PLAN_LIMIT);
   }
   wk_error_add_call("compile", here);
@@ -120,12 +128,16 @@ static void keep_within_limit(wk_function *f) {
   }
 }
 
+static wk_status trace_once(const wk_function *f, wk_trace *found, wk_tensors inputs) {
+  return wk_trace_function_all(found, f->body, f->result_count, f->context, inputs);
+}
+
 /* Traces the body; the first time twice, since what differs then is no function of its inputs. */
 static wk_status trace(wk_function *f, wk_tensors inputs, wk_trace *found) {
-  wk_status status = wk_trace_function(found, f->body, f->context, inputs);
+  wk_status status = trace_once(f, found, inputs);
   if (status != WK_OK || f->traces++ > 0) return status;
   wk_trace again;
-  status = wk_trace_function(&again, f->body, f->context, inputs);
+  status = trace_once(f, &again, inputs);
   if (status == WK_OK) {
     char difference[512];
     status = wk_graph_compare(&found->graph, &again.graph, difference, sizeof difference);
@@ -172,44 +184,82 @@ static wk_status check_call(const wk_function *f, wk_tensors inputs) {
   return WK_OK;
 }
 
-static wk_tensor *call(wk_function *f, wk_tensors inputs) {
+static wk_status call_body(const wk_function *f, wk_tensors inputs, wk_tensor **results) {
+  const wk_status status = f->body(f->context, inputs, results);
+  for (size_t i = 0; i < f->result_count; i++) {
+    if (!results[i] && !wk_failed())
+      wk_fail(WK_ERROR_CALLBACK, "the function that is compiled gave no result");
+    wk_tensor_retain(results[i]);
+  }
+  return status < 0 && !wk_failed() ? wk_fail(WK_ERROR_CALLBACK, "the function failed")
+                                    : wk_error_status();
+}
+
+/* Sets results to owned references. */
+static wk_status call(wk_function *f, wk_tensors inputs, wk_tensor **results) {
   if (wk_anomaly_detection_is_on()) /* which looks at every op: they run one by one */
-    return wk_tensor_retain(f->body(f->context, inputs));
+    return call_body(f, inputs, results);
   version *v = find_version(f, inputs);
   if (!v) v = add_version(f, inputs);
-  if (!v) return NULL;
+  if (!v) return wk_error_status();
   f->last = (size_t)(v - f->versions);
   v->last_use = ++f->calls;
-  wk_tensor *result = NULL;
   wk_fields_begin(&v->fields);
-  if (wk_plan_run(&v->plan, &f->running, inputs, &result) == WK_OK)
+  const wk_status status = wk_plan_run(&v->plan, &f->running, inputs, results);
+  if (status == WK_OK)
     wk_fields_apply(&v->fields);
   else
     wk_fields_undo(&v->fields);
-  return result;
+  return status;
 }
 
 /* Inputs lie row by row, as the plan expects them; the copies are freed at once. */
-static wk_tensor *call_with_rows(wk_function *f, wk_tensors inputs) {
+static wk_status call_with_rows(wk_function *f, wk_tensors inputs, wk_tensor **results) {
   wk_tensor **rows = wk_allocate_zeroed(inputs.count + 1, sizeof *rows);
-  if (!rows) return NULL;
+  if (!rows) return wk_error_status();
   wk_scope scope = wk_scope_open();
   for (size_t i = 0; i < inputs.count; i++)
     rows[i] =
         wk_tensor_is_contiguous(inputs.item[i]) ? inputs.item[i] : wk_contiguous(inputs.item[i]);
-  wk_tensor *result = wk_failed() ? NULL : call(f, (wk_tensors){inputs.count, rows});
+  if (!wk_failed()) call(f, (wk_tensors){inputs.count, rows}, results);
   wk_scope_close(&scope);
   wk_deallocate(rows);
-  return result;
+  return wk_error_status();
+}
+
+static wk_status call_into_scope(wk_function *f, wk_tensors inputs, wk_tensor **results) {
+  if (call_with_rows(f, inputs, results) == WK_OK)
+    for (size_t i = 0; i < f->result_count; i++) results[i] = wk_scope_add(results[i]);
+  else
+    for (size_t i = 0; i < f->result_count; i++) {
+      wk_tensor_release(results[i]);
+      results[i] = NULL;
+    }
+  return wk_error_status();
 }
 
 wk_tensor *wk_call_at(wk_place here, wk_function *function, wk_tensors inputs) {
   if (wk_failed()) return NULL;
   wk_tensor *result = NULL;
-  if (check_call(function, inputs) == WK_OK) result = call_with_rows(function, inputs);
-  result = wk_scope_add(result);
+  wk_status status = check_call(function, inputs);
+  if (status == WK_OK && function->result_count > 1)
+    status = wk_fail(WK_ERROR_ARGUMENT, "the function has %zu results, which wk_call_all gives",
+                     function->result_count);
+  if (status == WK_OK) call_into_scope(function, inputs, &result);
   wk_error_add_call("call", here);
-  return result;
+  return wk_failed() ? NULL : result;
+}
+
+wk_status wk_call_all_at(wk_place here, wk_function *function, wk_tensors inputs,
+                         wk_tensor **results) {
+  for (size_t i = 0; function && results && i < function->result_count; i++) results[i] = NULL;
+  if (wk_failed()) return wk_error_pending;
+  wk_status status = check_call(function, inputs);
+  if (status == WK_OK && !results)
+    status = wk_fail(WK_ERROR_ARGUMENT, "there is no place for the results");
+  if (status == WK_OK) call_into_scope(function, inputs, results);
+  wk_error_add_call("call_all", here);
+  return wk_error_status();
 }
 
 /* ---- asking ---- */

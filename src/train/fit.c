@@ -10,6 +10,7 @@
 
 #include <wick/autograd.h>
 #include <wick/format.h>
+#include <wick/graph.h>
 #include <wick/ops.h>
 
 #include "base/error.h"
@@ -30,6 +31,7 @@ typedef struct fit {
   char *checkpoint_path, *model_path;
   wk_event_writer *events;
   wk_loss_scaler *scaler; /* or NULL: gradients need none */
+  wk_function *step;      /* the compiled one, or NULL */
   double start, last_checkpoint;
   double seconds;   /* in training steps, and */
   int64_t examples; /* what they trained on, in this call */
@@ -122,10 +124,22 @@ static void take_step(const fit *f, wk_tensor *loss) {
   wk_loss_scaler_update(f->scaler);
 }
 
+/* A step's results: the network's output, the loss. */
+static wk_status run_step(void *context, wk_tensors batch, wk_tensor **results) {
+  const fit *f = context;
+  results[1] = forward(f, batch, &results[0]);
+  take_step(f, results[1]);
+  return wk_error_status();
+}
+
 static wk_status train_batch(fit *f, wk_tensors batch) {
   WK_SCOPE;
-  wk_tensor *output = NULL, *loss = forward(f, batch, &output);
-  take_step(f, loss);
+  wk_tensor *results[2] = {NULL, NULL};
+  if (f->step)
+    wk_call_all_at(f->here, f->step, batch, results);
+  else
+    run_step(f, batch, results);
+  wk_tensor *output = results[0], *loss = results[1];
   wk_score score = {0};
   const wk_status status = wk_score_add(&score, output, batch.item[1], loss);
   wk_score *const sums[] = {&f->state.running, &f->state.window};
@@ -252,6 +266,9 @@ static wk_status begin(fit *f) {
   int64_t batch = 0;
   wk_loader_position(f->a.training, &f->state.loader_epoch, &batch);
   if (batch > 0) f->state.loader_epoch++; /* a begun epoch is left to whoever began it */
+  if (f->a.compiled &&
+      !(f->step = wk_compile(.body_all = run_step, .result_count = 2, .context = f)))
+    return wk_error_status();
   if (f->a.precision == WK_F16 && !(f->scaler = wk_loss_scaler_create())) return wk_error_status();
   if (f->a.resume)
     status = wk_checkpoint_read(f->checkpoint_path, f->a.module, f->a.optimizer, f->a.training,
@@ -270,6 +287,7 @@ static wk_status begin(fit *f) {
 }
 
 static void end(fit *f) {
+  wk_function_free(f->step);
   wk_event_writer_free(f->events);
   wk_loss_scaler_free(f->scaler);
   wk_deallocate(f->checkpoint_path);

@@ -38,6 +38,24 @@ for delay in 0 0.1 0.3; do
   fi
 done
 
+# Eager steps and those of a plan leave the same bytes, also where one goes on with the other's run.
+"$WICK" "$@" --eager --out eager >eager.log 2>&1 || bad eager "$(tail -n 3 eager.log)"
+is eager-model "$(cmp whole/model.safetensors eager/model.safetensors && echo equal)" equal
+is eager-checkpoint "$(cmp whole/checkpoint.safetensors eager/checkpoint.safetensors && echo equal)" equal
+for other in '' --eager; do # shellcheck disable=SC2086 # each is a word or none
+  rm -rf killed
+  [ -n "$other" ] && first= || first=--eager
+  "$WICK" "$@" $first --out killed --checkpoint-seconds 0.05 >killed.log 2>&1 &
+  child=$!
+  wait_for killed/checkpoint.safetensors
+  sleep 0.1
+  kill -9 $child 2>/dev/null
+  wait $child 2>/dev/null
+  child=
+  "$WICK" train --resume killed $other >resumed.log 2>&1
+  is "goes-on${other:---plan}" "$(cmp whole/model.safetensors killed/model.safetensors && echo equal)" equal
+done
+
 # A run long enough to be interrupted.
 "$WICK" train $data --model mlp --epochs 500 --out stopped >stopped.log 2>&1 &
 child=$!

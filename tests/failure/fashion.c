@@ -98,6 +98,9 @@ MAKES(wk_module, wk_max_pool2d_layer_at, wk_max_pool2d_layer_arguments)
 MAKES(wk_module, wk_flatten_layer_at, wk_flatten_layer_arguments)
 MAKES(wk_module, wk_linear_layer_at, wk_linear_layer_arguments)
 MAKES(wk_optimizer, wk_adam_create_at, wk_adam_arguments)
+MAKES(wk_function, wk_compile_at, wk_compile_arguments)
+FAILING(wk_tensor *, wk_call_at, (wk_place here, wk_function *function, wk_tensors inputs),
+        (here, function, inputs), !result)
 FAILING(wk_status, wk_loader_next_at, (wk_place here, wk_loader *loader, wk_tensors *batch),
         (here, loader, batch), result == WK_ERROR_CANCELLED && batch->count == 0)
 FAILING(double, wk_accuracy_at, (wk_place here, wk_module *module, wk_loader *loader),
@@ -149,6 +152,8 @@ static void watched_module_free(wk_module *module) {
 #define wk_flatten_layer_at failing_wk_flatten_layer_at
 #define wk_linear_layer_at failing_wk_linear_layer_at
 #define wk_adam_create_at failing_wk_adam_create_at
+#define wk_compile_at failing_wk_compile_at
+#define wk_call_at failing_wk_call_at
 #define wk_loader_next_at failing_wk_loader_next_at
 #define wk_accuracy_at failing_wk_accuracy_at
 #define wk_module_save_at failing_wk_module_save_at
@@ -172,7 +177,7 @@ static void check_report(void) {
 }
 
 /* True: the target lies behind the last call, and the program went well. */
-static bool run_with_failure(int target) {
+static bool run_with_failure(int target, bool compiled) {
   const int faults = run.faults;
   unlink("fashion.safetensors");
   memset(&run, 0, sizeof run);
@@ -180,7 +185,8 @@ static bool run_with_failure(int target) {
   run.target = target;
   run.report = tmpfile();
   run.output = tmpfile();
-  const int status = fashion();
+  char name[] = "fashion", option[] = "--compiled";
+  const int status = fashion(compiled ? 2 : 1, (char *[]){name, option, NULL});
   const bool failed = run.place != NULL;
   if (status != failed) fault("the program's exit status is wrong");
   if (failed) check_report();
@@ -194,14 +200,21 @@ static bool run_with_failure(int target) {
   return !failed;
 }
 
-int main(void) {
+/* Returns how many calls the program makes. */
+static int fail_each_call(bool compiled) {
   int target = 0;
+  while (target < BOUND && !run_with_failure(target, compiled)) target++;
+  return target;
+}
+
+int main(void) {
   setvbuf(stdout, NULL, _IOLBF, 0); /* a leak found at the end loses what is buffered */
   setenv("WICK_ALLOCATOR", "system", 1);
   if (chdir(temporary_folder()) != 0) return 1;
-  while (target < BOUND && !run_with_failure(target)) target++;
-  printf("fashion: %d calls failed in turn, %d faults, leaks %s\n", target, run.faults,
+  const int eager = fail_each_call(false), compiled = fail_each_call(true);
+  printf("fashion: %d calls failed in turn, compiled %d, %d faults, leaks %s\n", eager, compiled,
+         run.faults,
          __lsan_do_recoverable_leak_check ? "looked for after each"
                                           : "not looked for in this build");
-  return run.faults > 0 || target < 40;
+  return run.faults > 0 || eager < 40 || compiled < 40;
 }

@@ -432,6 +432,49 @@ static void a_failure_in_a_plan_changes_nothing(void **state) {
   assert_nothing_changed(look_up_labels, BATCH, "index 6");
 }
 
+/* ---- several results ---- */
+
+static wk_status divide(void *context, wk_tensors in, wk_tensor **results) {
+  (void)context;
+  results[0] = wk_floor(wk_divide(in.item[0], in.item[1]));
+  results[1] = wk_subtract(in.item[0], wk_multiply(results[0], in.item[1]));
+  return wk_error_status();
+}
+
+static wk_status give_one(void *context, wk_tensors in, wk_tensor **results) {
+  (void)context;
+  results[1] = in.item[0];
+  return WK_OK;
+}
+
+static void several_results(void **state) {
+  (void)state;
+  WK_SCOPE;
+  const wk_tensors in = WK_TENSORS(wk_full(WK_SHAPE(3), 7.5), wk_full(WK_SHAPE(3), 2));
+  wk_function *f = wk_compile(.body_all = divide, .result_count = 2);
+  wk_tensor *results[2];
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(wk_call_all(f, in, results), WK_OK);
+    assert_true(wk_item(wk_sum(results[0])) == 9 && wk_item(wk_sum(results[1])) == 4.5);
+  }
+  assert_null(wk_call(f, in));
+  assert_error_says(WK_ERROR_ARGUMENT, "wk_call_all");
+  wk_call_all(f, in, NULL);
+  assert_error_says(WK_ERROR_ARGUMENT, "no place for the results");
+  wk_function_free(f);
+  f = wk_compile(.body_all = give_one, .result_count = 2);
+  assert_int_equal(wk_call_all(f, in, results), WK_ERROR_CALLBACK);
+  assert_error_says(WK_ERROR_CALLBACK, "gave no result");
+  assert_null(results[1]);
+  wk_function_free(f);
+  assert_null(wk_compile(.body_all = divide));
+  assert_error_says(WK_ERROR_ARGUMENT, "result_count is 0");
+  assert_null(wk_compile(predict, NULL, .body_all = divide));
+  assert_error_says(WK_ERROR_ARGUMENT, "both body and body_all");
+  assert_null(wk_compile(NULL));
+  assert_error_says(WK_ERROR_ARGUMENT, "is NULL");
+}
+
 /* ---- shapes and the graph itself ---- */
 
 static void new_sizes_are_traced_once(void **state) {
@@ -470,6 +513,7 @@ int main(void) {
       cmocka_unit_test(state_of_their_own_is_refused),
       cmocka_unit_test(a_failure_half_way_changes_nothing),
       cmocka_unit_test(a_failure_in_a_plan_changes_nothing),
+      cmocka_unit_test(several_results),
       cmocka_unit_test(new_sizes_are_traced_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
