@@ -82,8 +82,10 @@ typedef struct wk_isa_depthwise {
 } wk_isa_depthwise;
 
 /* Pooling: y rows [begin, end) of batch * out_height. The gradients work on items [begin, end) of
- * batch * blocks of WK_POOL_CHANNELS channels, and first zero their part of x_gradient. */
-#define WK_POOL_CHANNELS 64
+ * batch * blocks of wk_pool_block channels: all of x_gradient there. */
+static inline int64_t wk_pool_block(const wk_cpu_pool2d_shape *shape) {
+  return shape->batch < 8 ? 64 : 512; /* long pieces where there are images enough for threads */
+}
 typedef struct wk_isa_pool {
   void (*max)(const wk_cpu_pool2d_shape *shape, const void *x, void *y, int64_t begin, int64_t end);
   void (*max_gradient)(const wk_cpu_pool2d_shape *shape, const void *x, const void *y_gradient,

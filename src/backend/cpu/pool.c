@@ -52,11 +52,10 @@ static void run_images(wk_dtype dtype, work *w,
                        void (*run)(void *context, int64_t begin, int64_t end)) {
   const wk_cpu_pool2d_shape *s = w->shape;
   w->isa = wk_cpu_isa_get()->pool[wk_isa_real_of(dtype)];
-  const int64_t blocks = (s->channels + WK_POOL_CHANNELS - 1) / WK_POOL_CHANNELS;
+  const int64_t block = wk_pool_block(s), blocks = (s->channels + block - 1) / block;
   wk_parallel_for(s->batch * blocks,
-                  block_of(s->height * s->width *
-                           (s->channels < WK_POOL_CHANNELS ? s->channels : WK_POOL_CHANNELS)),
-                  run, w);
+                  block_of(s->height * s->width * (s->channels < block ? s->channels : block)), run,
+                  w);
 }
 
 void wk_cpu_max_pool2d(wk_dtype dtype, const wk_cpu_pool2d_shape *shape, const void *x, void *y) {

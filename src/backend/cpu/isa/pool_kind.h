@@ -1,72 +1,96 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Pooling for one real type; see kinds.h. INDEX_LANES are 16 integers as wide as TYPE. */
+/* Pooling for one real type; see kinds.h. INDEX is an integer as wide as TYPE. */
 
 #include "backend/cpu/isa/kinds.h"
 
-#define average OF_KIND(average)
-#define load_group OF_KIND(load_group)
-#define store_group OF_KIND(store_group)
-#define is_better OF_KIND(is_better)
-#define pool_groups OF_KIND(pool_groups)
+#define vector OF_LANES(_vector)
+#define vector_load OF_LANES(_load)
+#define vector_store OF_LANES(_store)
+#define vector_all OF_LANES(_broadcast)
+#define vector_larger OF_LANES(_larger)
+#define mask OF_KIND(mask)
+#define load_part OF_KIND(load_part)
+#define store_part OF_KIND(store_part)
+#define pool_part OF_KIND(pool_part)
 #define pool_rows OF_KIND(pool_rows)
-#define max OF_KIND(max)
 #define give_to_max OF_KIND(give_to_max)
 #define give_to_all OF_KIND(give_to_all)
+#define give_part OF_KIND(give_part)
 #define image_gradient OF_KIND(image_gradient)
+#define gradient OF_KIND(gradient)
+#define max OF_KIND(max)
 #define max_gradient OF_KIND(max_gradient)
+#define average OF_KIND(average)
 #define average_gradient OF_KIND(average_gradient)
+#undef WIDTH
+#define WIDTH (WK_VECTOR_BYTES / (int64_t)sizeof(TYPE))
 
-/* Up to 16 channels of a pixel; a short group is padded, and its padding never stored. */
-WK_LANES_INLINE lanes load_group(const TYPE *from, int64_t count) {
-  return count >= WK_LANES ? lanes_load(from) : lanes_load_some(from, count, 0);
+typedef INDEX mask __attribute__((vector_size(WK_VECTOR_BYTES)));
+
+/* Up to a register of a pixel's channels; what is behind `count` of them is any number. */
+WK_INLINE vector load_part(const TYPE *from, int64_t count) {
+  if (count >= WIDTH) return vector_load(from);
+#if defined(__AVX512F__)
+  if (sizeof(TYPE) == 4) return (vector)wk_f32_load_first((const void *)from, count, 0);
+#endif
+  vector x = {0};
+  memcpy(&x, from, (size_t)count * sizeof(TYPE));
+  return x;
 }
-WK_LANES_INLINE void store_group(TYPE *to, int64_t count, lanes x) {
-  if (count >= WK_LANES)
-    lanes_store(to, x);
-  else
-    lanes_store_some(to, count, x);
+WK_INLINE void store_part(TYPE *to, int64_t count, vector x) {
+  if (count >= WIDTH) {
+    vector_store(to, x);
+    return;
+  }
+#if defined(__AVX512F__)
+  if (sizeof(TYPE) == 4) {
+    wk_f32_store_first((void *)to, count, (wk_f32_vector)x);
+    return;
+  }
+#endif
+  memcpy(to, &x, (size_t)count * sizeof(TYPE));
 }
 
-/* Where x takes the place of `best`: it is larger, or the first NaN. */
-WK_LANES_INLINE INDEX_LANES is_better(lanes x, lanes best) {
-  return (INDEX_LANES)((x > best) | ((x != x) & (best == best)));
-}
-
-/* The largest of a window, or its mean, for `groups` (1 or WK_POOL_GROUPS) of 16 channels from
- * `image` on; a single group may be short. */
-WK_LANES_INLINE void pool_groups(bool largest, int groups, const wk_cpu_pool2d_shape *s,
-                                 const window *w, const TYPE *image, TYPE *to, int64_t count) {
-  lanes all[WK_POOL_GROUPS];
-  for (int k = 0; k < groups; k++) all[k] = lanes_all(largest ? -(TYPE)INFINITY : 0);
-  for (int64_t i = w->top; i < w->bottom; i += w->down) {
-    const TYPE *from = image + (i * s->width + w->left) * s->channels;
-    for (int64_t j = w->left; j < w->right; j += w->across, from += w->across * s->channels) {
-      WK_UNROLL
-      for (int k = 0; k < groups; k++) {
-        const lanes x = load_group(from + k * WK_LANES, groups > 1 ? WK_LANES : count);
-        all[k] = largest ? lanes_select((x > all[k]) | (x != x), x, all[k]) : all[k] + x;
+/* The largest of a window, or its mean, in `registers` of channels from `image` on, of which only
+ * the last may be short: `count`. */
+WK_INLINE void pool_part(bool largest, int registers, const wk_cpu_pool2d_shape *s,
+                         const span *down, const span *across, const TYPE *image, TYPE *to,
+                         int64_t count) {
+  vector all[WK_POOL_REGISTERS];
+  WK_UNROLL for (int k = 0; k < registers; k++) all[k] = vector_all(largest ? -(TYPE)INFINITY : 0);
+  for (int64_t i = down->first; i < down->last; i += down->step) {
+    const TYPE *from = image + (i * s->width + across->first) * s->channels;
+    for (int64_t j = across->first; j < across->last; j += across->step) {
+      WK_UNROLL for (int k = 0; k < registers; k++) {
+        const vector x = load_part(from + k * WIDTH, k < registers - 1 ? WIDTH : count);
+        all[k] = largest ? vector_larger(all[k], x) : all[k] + x;
       }
+      from += across->step * s->channels;
     }
   }
-  for (int k = 0; k < groups; k++)
-    store_group(to + k * WK_LANES, groups > 1 ? WK_LANES : count,
-                largest ? all[k] : all[k] / (TYPE)w->size);
+  const vector size = vector_all(largest ? 1 : (TYPE)count_window(s, down, across));
+  WK_UNROLL for (int k = 0; k < registers; k++)
+      store_part(to + k * WIDTH, k < registers - 1 ? WIDTH : count,
+                 largest ? all[k] : all[k] / size);
 }
 
-WK_LANES_INLINE void pool_rows(bool largest, const wk_cpu_pool2d_shape *s, const void *x, void *y,
-                               int64_t begin, int64_t end) {
+/* A last register that is not full begins further in front, where there is room. */
+WK_INLINE void pool_rows(bool largest, const wk_cpu_pool2d_shape *s, const void *x, void *y,
+                         int64_t begin, int64_t end) {
+  const int64_t channels = s->channels, most = WK_POOL_REGISTERS * WIDTH;
   for (int64_t row = begin; row < end; row++) {
-    const TYPE *image = (const TYPE *)x + row / s->out_height * s->height * s->width * s->channels;
+    const span down = find_rows(s, row % s->out_height);
+    const TYPE *image = (const TYPE *)x + row / s->out_height * s->height * s->width * channels;
     for (int64_t j = 0; j < s->out_width; j++) {
-      const window w = find_window(s, row % s->out_height, j);
-      TYPE *to = (TYPE *)y + (row * s->out_width + j) * s->channels;
+      const span across = find_columns(s, j);
+      TYPE *to = (TYPE *)y + (row * s->out_width + j) * channels;
       int64_t c = 0;
-      for (; c + WK_POOL_GROUPS * WK_LANES <= s->channels; c += WK_POOL_GROUPS * WK_LANES)
-        pool_groups(largest, WK_POOL_GROUPS, s, &w, image + c, to + c, WK_LANES);
-      for (; c < s->channels; c += WK_LANES) {
-        const int64_t at = group_start(s->channels, c);
-        pool_groups(largest, 1, s, &w, image + at, to + at, s->channels - at);
+      for (; c + most <= channels; c += most)
+        pool_part(largest, WK_POOL_REGISTERS, s, &down, &across, image + c, to + c, WIDTH);
+      for (; c < channels; c += WIDTH) {
+        const int64_t at = c + WIDTH <= channels || channels < WIDTH ? c : channels - WIDTH;
+        pool_part(largest, 1, s, &down, &across, image + at, to + at, channels - at);
       }
     }
   }
@@ -76,76 +100,104 @@ static void max(const wk_cpu_pool2d_shape *s, const void *x, void *y, int64_t be
   pool_rows(true, s, x, y, begin, end);
 }
 
-/* Gives `gradient` to the window's best element in each of up to 16 channels. */
-WK_LANES_INLINE void give_to_max(const wk_cpu_pool2d_shape *s, const window *w, const TYPE *image,
-                                 TYPE *x_gradient, lanes gradient, int64_t count) {
-  lanes best = lanes_all(-(TYPE)INFINITY);
-  INDEX_LANES where = {0}, index = {0};
-  for (int64_t i = w->top; i < w->bottom; i += w->down)
-    for (int64_t j = w->left; j < w->right; j += w->across, index += 1) {
-      const lanes x = load_group(image + (i * s->width + j) * s->channels, count);
-      const INDEX_LANES better = is_better(x, best);
-      best = lanes_select(better, x, best);
-      where = (where & ~better) | (index & better);
-    }
-  index = (INDEX_LANES){0};
-  for (int64_t i = w->top; i < w->bottom; i += w->down)
-    for (int64_t j = w->left; j < w->right; j += w->across, index += 1) {
-      TYPE *to = x_gradient + (i * s->width + j) * s->channels;
-      const lanes part = (lanes)((INDEX_LANES)gradient & (INDEX_LANES)(where == index));
-      store_group(to, count, load_group(to, count) + part);
+static void average(const wk_cpu_pool2d_shape *s, const void *x, void *y, int64_t begin,
+                    int64_t end) {
+  pool_rows(false, s, x, y, begin, end);
+}
+
+/* Puts a part of a gradient where no other one comes, or adds it; 0 + -0 is 0 either way. */
+WK_INLINE void give_part(bool apart, TYPE *to, int64_t count, vector part) {
+  store_part(to, count, (apart ? vector_all(0) : load_part(to, count)) + part);
+}
+
+/* Gives y_gradient to the window's first NaN or first largest element, in a register of channels:
+ * the first that equals the largest, or itself not. */
+WK_INLINE void give_to_max(bool apart, const wk_cpu_pool2d_shape *s, const span *down,
+                           const span *across, const TYPE *image, TYPE *x_gradient,
+                           vector y_gradient, int64_t count) {
+  vector best = vector_all(-(TYPE)INFINITY);
+  for (int64_t i = down->first; i < down->last; i += down->step)
+    for (int64_t j = across->first; j < across->last; j += across->step)
+      best = vector_larger(best, load_part(image + (i * s->width + j) * s->channels, count));
+  mask left = ~(mask){0};
+  for (int64_t i = down->first; i < down->last; i += down->step)
+    for (int64_t j = across->first; j < across->last; j += across->step) {
+      const int64_t at = (i * s->width + j) * s->channels;
+      const vector x = load_part(image + at, count);
+      const mask here = (mask)((x == best) | (x != x)) & left;
+      left &= ~here;
+      give_part(apart, x_gradient + at, count, (vector)((mask)y_gradient & here));
     }
 }
 
-WK_LANES_INLINE void give_to_all(const wk_cpu_pool2d_shape *s, const window *w, TYPE *x_gradient,
-                                 lanes gradient, int64_t count) {
-  const lanes part = gradient / (TYPE)w->size;
-  for (int64_t i = w->top; i < w->bottom; i += w->down)
-    for (int64_t j = w->left; j < w->right; j += w->across) {
-      TYPE *to = x_gradient + (i * s->width + j) * s->channels;
-      store_group(to, count, load_group(to, count) + part);
-    }
+WK_INLINE void give_to_all(bool apart, const wk_cpu_pool2d_shape *s, const span *down,
+                           const span *across, TYPE *x_gradient, vector part, int64_t count) {
+  for (int64_t i = down->first; i < down->last; i += down->step)
+    for (int64_t j = across->first; j < across->last; j += across->step)
+      give_part(apart, x_gradient + (i * s->width + j) * s->channels, count, part);
 }
 
-/* Channels [first, first + count) of one image; x is NULL for the average. */
-static void image_gradient(const wk_cpu_pool2d_shape *s, const TYPE *x, const TYPE *y_gradient,
-                           TYPE *x_gradient, int64_t count) {
-  for (int64_t pixel = 0; pixel < s->height * s->width; pixel++)
-    memset(x_gradient + pixel * s->channels, 0, (size_t)count * sizeof(TYPE));
-  for (int64_t i = 0; i < s->out_height; i++)
-    for (int64_t j = 0; j < s->out_width; j++) {
-      const window w = find_window(s, i, j);
+/* `count` channels of one image. Rows are zeroed as windows reach them, while they are near. */
+WK_INLINE void image_gradient(bool largest, bool apart, const wk_cpu_pool2d_shape *s, const TYPE *x,
+                              const TYPE *y_gradient, TYPE *x_gradient, int64_t count) {
+  int64_t ready = apart && is_tiled(s->kernel_height, s->stride_height, s->height, s->out_height) &&
+                          is_tiled(s->kernel_width, s->stride_width, s->width, s->out_width)
+                      ? s->height
+                      : 0;
+  for (int64_t i = 0; i <= s->out_height; i++) {
+    const span down = find_rows(s, i);
+    const int64_t reached = i < s->out_height ? down.last : s->height;
+    const int64_t pixels = count == s->channels ? s->width : 1; /* that lie side by side */
+    for (; ready < reached; ready++)
+      for (int64_t j = 0; j < s->width; j += pixels)
+        memset(x_gradient + (ready * s->width + j) * s->channels, 0,
+               (size_t)(pixels * count) * sizeof(TYPE));
+    for (int64_t j = 0; j < s->out_width && i < s->out_height; j++) {
+      const span across = find_columns(s, j);
+      const vector size = vector_all(largest ? 1 : (TYPE)count_window(s, &down, &across));
       const TYPE *from = y_gradient + (i * s->out_width + j) * s->channels;
-      for (int64_t c = 0; c < count; c += WK_LANES) {
-        const lanes gradient = load_group(from + c, count - c);
-        if (x)
-          give_to_max(s, &w, x + c, x_gradient + c, gradient, count - c);
+      for (int64_t c = 0; c < count; c += WIDTH) {
+        const vector part = load_part(from + c, count - c);
+        if (largest)
+          give_to_max(apart, s, &down, &across, x + c, x_gradient + c, part, count - c);
         else
-          give_to_all(s, &w, x_gradient + c, gradient, count - c);
+          give_to_all(apart, s, &down, &across, x_gradient + c, part / size, count - c);
       }
     }
+  }
+}
+
+/* x is NULL for the average. */
+static void gradient(const wk_cpu_pool2d_shape *s, const TYPE *x, const TYPE *y_gradient,
+                     TYPE *x_gradient, int64_t begin, int64_t end) {
+  const int64_t block = wk_pool_block(s), blocks = (s->channels + block - 1) / block;
+  const bool apart = is_apart(s->kernel_height, s->stride_height, s->dilation_height) &&
+                     is_apart(s->kernel_width, s->stride_width, s->dilation_width);
+  for (int64_t item = begin; item < end; item++) {
+    const int64_t first = item % blocks * block, rest = s->channels - first;
+    const int64_t at = item / blocks * s->height * s->width * s->channels + first;
+    const TYPE *from =
+        y_gradient + item / blocks * s->out_height * s->out_width * s->channels + first;
+    const int64_t count = rest < block ? rest : block;
+    if (x && apart)
+      image_gradient(true, true, s, x + at, from, x_gradient + at, count);
+    else if (x)
+      image_gradient(true, false, s, x + at, from, x_gradient + at, count);
+    else if (apart)
+      image_gradient(false, true, s, NULL, from, x_gradient + at, count);
+    else
+      image_gradient(false, false, s, NULL, from, x_gradient + at, count);
+  }
 }
 
 static void max_gradient(const wk_cpu_pool2d_shape *s, const void *x, const void *y_gradient,
                          void *x_gradient, int64_t begin, int64_t end) {
-  const int64_t blocks = (s->channels + WK_POOL_CHANNELS - 1) / WK_POOL_CHANNELS;
-  for (int64_t item = begin; item < end; item++) {
-    const int64_t first = item % blocks * WK_POOL_CHANNELS, rest = s->channels - first;
-    const int64_t at = item / blocks * s->height * s->width * s->channels + first;
-    const int64_t y_at = item / blocks * s->out_height * s->out_width * s->channels + first;
-    image_gradient(s, x ? (const TYPE *)x + at : NULL, (const TYPE *)y_gradient + y_at,
-                   (TYPE *)x_gradient + at, rest < WK_POOL_CHANNELS ? rest : WK_POOL_CHANNELS);
-  }
+  gradient(s, x, y_gradient, x_gradient, begin, end);
 }
 
 static void average_gradient(const wk_cpu_pool2d_shape *s, const void *y_gradient, void *x_gradient,
                              int64_t begin, int64_t end) {
-  max_gradient(s, NULL, y_gradient, x_gradient, begin, end);
-}
-
-static void average(const wk_cpu_pool2d_shape *s, const void *x, void *y, int64_t begin,
-                    int64_t end) {
-  pool_rows(false, s, x, y, begin, end);
+  gradient(s, NULL, y_gradient, x_gradient, begin, end);
 }
 
 const wk_isa_pool WK_ISA_NAME(OF_KIND(wk_isa_pool)) = {max, max_gradient, average,

@@ -99,6 +99,31 @@ WK_INLINE wk_f64_vector wk_f64_root(wk_f64_vector x) {
 #endif
 }
 
+/* The running largest: x where it is larger than `best` or NaN. A processor's own maximum gives its
+ * second operand for equal ones and NaN. */
+#if defined(__AVX512F__)
+WK_INLINE wk_f32_vector wk_f32_larger(wk_f32_vector best, wk_f32_vector x) {
+  const __m512 own = (__m512)x, most = _mm512_max_ps(own, (__m512)best);
+  return (wk_f32_vector)_mm512_mask_mov_ps(most, _mm512_cmp_ps_mask(own, own, _CMP_UNORD_Q), own);
+}
+#elif WK_VECTOR_BYTES == 32
+WK_INLINE wk_f32_vector wk_f32_larger(wk_f32_vector best, wk_f32_vector x) {
+  const __m256 own = (__m256)x, most = _mm256_max_ps(own, (__m256)best);
+  return (wk_f32_vector)_mm256_blendv_ps(most, own, _mm256_cmp_ps(own, own, _CMP_UNORD_Q));
+}
+#else
+WK_INLINE wk_f32_vector wk_f32_larger(wk_f32_vector best, wk_f32_vector x) {
+  typedef int32_t mask __attribute__((vector_size(WK_VECTOR_BYTES)));
+  const mask where = (mask)((x > best) | (x != x));
+  return (wk_f32_vector)((where & (mask)x) | (~where & (mask)best));
+}
+#endif
+WK_INLINE wk_f64_vector wk_f64_larger(wk_f64_vector best, wk_f64_vector x) {
+  typedef int64_t mask __attribute__((vector_size(WK_VECTOR_BYTES)));
+  const mask where = (mask)((x > best) | (x != x));
+  return (wk_f64_vector)((where & (mask)x) | (~where & (mask)best));
+}
+
 /* A register of f16 as f32 and back, where the processor does that. NaN becomes the one that
  * base/half.h makes of it. */
 #if defined(__AVX512F__)
