@@ -32,6 +32,8 @@ typedef struct wk_compile_arguments {
   int64_t plan_limit; /* bytes that plans for different inputs may take together; 0: 64 MiB */
   wk_function_body_all body_all; /* instead of body, which is NULL then: */
   int64_t result_count;          /* a function of so many results */
+  int64_t verify; /* 1, or WICK_DEBUG=verify: calls also run eagerly, and WK_ERROR_STATE names the
+                   * first op whose values differ */
 } wk_compile_arguments;
 
 /* A function that does what `body` does. Nothing is called yet. The caller frees it. [any thread]

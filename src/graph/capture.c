@@ -212,9 +212,8 @@ wk_status wk_body_of_one(void *one, wk_tensors inputs, wk_tensor **results) {
   return wk_error_status();
 }
 
-static wk_status call_body(tracer *t, wk_function_body_all body, size_t result_count, void *context,
-                           wk_tensors inputs) {
-  wk_tensor **traced = wk_allocate_zeroed(inputs.count + result_count + 1, sizeof *traced);
+static wk_status call_body(tracer *t, const wk_body *body, wk_tensors inputs) {
+  wk_tensor **traced = wk_allocate_zeroed(inputs.count + body->result_count + 1, sizeof *traced);
   if (!traced) return wk_error_status();
   wk_tensor **results = traced + inputs.count;
   for (size_t i = 0; i < inputs.count && !wk_failed(); i++) {
@@ -223,9 +222,9 @@ static wk_status call_body(tracer *t, wk_function_body_all body, size_t result_c
         create_tensor(t, &from->layout, wk_tensor_device_of(from), WK_BUFFER_INPUT, (int)i));
   }
   if (!wk_failed()) {
-    if (body(context, (wk_tensors){inputs.count, traced}, results) < 0 && !wk_failed())
+    if (body->run(body->context, (wk_tensors){inputs.count, traced}, results) < 0 && !wk_failed())
       wk_fail(WK_ERROR_CALLBACK, "the function that is compiled failed");
-    for (size_t i = 0; i < result_count && !wk_failed(); i++)
+    for (size_t i = 0; i < body->result_count && !wk_failed(); i++)
       if (results[i])
         note_result(t, results[i]);
       else
@@ -268,11 +267,10 @@ static void close(tracer *t) {
 wk_status wk_trace_function(wk_trace *trace, wk_function_body body, void *context,
                             wk_tensors inputs) {
   wk_one_body one = {body, context};
-  return wk_trace_function_all(trace, wk_body_of_one, 1, &one, inputs);
+  return wk_trace_body(trace, &(wk_body){wk_body_of_one, &one, 1}, inputs);
 }
 
-wk_status wk_trace_function_all(wk_trace *trace, wk_function_body_all body, size_t result_count,
-                                void *context, wk_tensors inputs) {
+wk_status wk_trace_body(wk_trace *trace, const wk_body *body, wk_tensors inputs) {
   *trace = (wk_trace){.modes = wk_modes_now()};
   tracer t = {.tracer = {.call = note_call, .host = note_host}, .trace = trace};
   if (wk_tracing)
@@ -281,13 +279,13 @@ wk_status wk_trace_function_all(wk_trace *trace, wk_function_body_all body, size
   wk_scope scope = wk_scope_open();
   wk_autocast_forget(); /* a weight is cast at every call */
   wk_journal_open(&t.random, false);
-  wk_tracing = &t.tracer;
+  wk_thread_here()->tracing = &t.tracer;
   wk_fields_noted = &trace->fields;
-  wk_status status = call_body(&t, body, result_count, context, inputs);
+  wk_status status = call_body(&t, body, inputs);
   wk_autocast_forget();
   wk_scope_close(&scope);
   wk_fields_noted = NULL;
-  wk_tracing = NULL;
+  wk_thread_here()->tracing = NULL;
   wk_journal_close(&t.random);
   wk_fields_restore(&trace->fields);
   wk_journal_undo(&t.random);

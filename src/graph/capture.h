@@ -32,9 +32,14 @@ typedef struct wk_trace {
 wk_status wk_trace_function(wk_trace *trace, wk_function_body body, void *context,
                             wk_tensors inputs);
 
-/* The same for one of `result_count` results. */
-wk_status wk_trace_function_all(wk_trace *trace, wk_function_body_all body, size_t result_count,
-                                void *context, wk_tensors inputs);
+/* The same for a function of any number of results. */
+typedef struct wk_body {
+  wk_function_body_all run;
+  void *context;
+  size_t result_count;
+} wk_body;
+
+wk_status wk_trace_body(wk_trace *trace, const wk_body *body, wk_tensors inputs);
 
 /* A function of one result as one of several: the context of wk_body_of_one. */
 typedef struct wk_one_body {

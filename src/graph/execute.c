@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "graph/undo.h"
+#include "graph/watch.h"
 #include "ops/dispatch.h"
 #include "ops/journal.h"
 #include "ops/records.gen.h"
@@ -127,6 +128,8 @@ static wk_status run_step(run *r, size_t index) {
   wk_status status = WK_OK;
   if (index < r->plan->fallible) status = wk_undo_keep(&r->undo, &r->plan->graph, node, operands);
   if (status == WK_OK) status = step->kernel->run(&call);
+  if (status == WK_OK && r->context->watch)
+    wk_watch_step(r->context->watch, node, operands, outputs);
   if (status == WK_OK) return status;
   wk_error_add_op(node->op->name);
   if (node->module_path) wk_error_add_module(node->module_path);

@@ -4,12 +4,13 @@
 
 #include <wick/ops.h>
 
+#include "base/environment.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "graph/capture.h"
 #include "graph/pass.h"
-#include "graph/plan.h"
+#include "graph/watch.h"
 #include "tensor/attribute.h"
 
 #define DEFAULT_PLAN_LIMIT ((int64_t)64 << 20)
@@ -17,6 +18,7 @@
 /* A plan, and what must hold for it to serve a call. */
 typedef struct version {
   wk_plan plan;
+  wk_watch watch; /* empty, unless the function is verified */
   wk_field_journal fields;
   wk_layout *inputs;
   size_t input_count;
@@ -26,10 +28,9 @@ typedef struct version {
 } version;
 
 struct wk_function {
-  wk_function_body_all body;
-  void *context;
-  size_t result_count;
+  wk_body body;
   wk_one_body one; /* the context of a body of one result */
+  bool verify;
   size_t plan_limit;
   version *versions;
   size_t count, capacity;
@@ -56,9 +57,9 @@ wk_function *wk_compile_at(wk_place here, const wk_compile_arguments *arguments)
   wk_function *function = status == WK_OK ? wk_allocate_zeroed(1, sizeof *function) : NULL;
   if (function) {
     function->one = (wk_one_body){a.body, a.context};
-    function->body = a.body ? wk_body_of_one : a.body_all;
-    function->context = a.body ? &function->one : a.context;
-    function->result_count = a.body ? 1 : (size_t)a.result_count;
+    function->body = a.body ? (wk_body){wk_body_of_one, &function->one, 1}
+                            : (wk_body){a.body_all, a.context, (size_t)a.result_count};
+    function->verify = a.verify != 0 || wk_debug_topic("verify");
     function->plan_limit = (size_t)(a.plan_limit ? a.plan_limit : DEFAULT_PLAN_LIMIT);
   }
   wk_error_add_call("compile", here);
@@ -67,6 +68,7 @@ wk_function *wk_compile_at(wk_place here, const wk_compile_arguments *arguments)
 
 static void free_version(version *v) {
   wk_plan_free(&v->plan);
+  wk_watch_free(&v->watch);
   wk_fields_free(&v->fields);
   wk_deallocate(v->inputs);
 }
@@ -128,16 +130,12 @@ static void keep_within_limit(wk_function *f) {
   }
 }
 
-static wk_status trace_once(const wk_function *f, wk_trace *found, wk_tensors inputs) {
-  return wk_trace_function_all(found, f->body, f->result_count, f->context, inputs);
-}
-
 /* Traces the body; the first time twice, since what differs then is no function of its inputs. */
 static wk_status trace(wk_function *f, wk_tensors inputs, wk_trace *found) {
-  wk_status status = trace_once(f, found, inputs);
+  wk_status status = wk_trace_body(found, &f->body, inputs);
   if (status != WK_OK || f->traces++ > 0) return status;
   wk_trace again;
-  status = trace_once(f, &again, inputs);
+  status = wk_trace_body(&again, &f->body, inputs);
   if (status == WK_OK) {
     char difference[512];
     status = wk_graph_compare(&found->graph, &again.graph, difference, sizeof difference);
@@ -161,7 +159,9 @@ static version *add_version(wk_function *f, wk_tensors inputs) {
                .modes = found.modes};
   found.fields = (wk_field_journal){0};
   for (size_t i = 0; v.inputs && i < inputs.count; i++) v.inputs[i] = inputs.item[i]->layout;
-  if (v.inputs && wk_passes_run(&found.graph) == WK_OK) wk_plan_create(&v.plan, &found.graph);
+  if (f->verify && v.inputs) wk_watch_create(&v.watch, &found.graph);
+  if (v.inputs && !wk_failed() && wk_passes_run(&found.graph) == WK_OK)
+    wk_plan_create(&v.plan, &found.graph);
   wk_trace_free(&found);
   if (wk_failed() || !wk_grow(&f->versions, &f->capacity, f->count, sizeof *f->versions)) {
     free_version(&v);
@@ -185,8 +185,8 @@ static wk_status check_call(const wk_function *f, wk_tensors inputs) {
 }
 
 static wk_status call_body(const wk_function *f, wk_tensors inputs, wk_tensor **results) {
-  const wk_status status = f->body(f->context, inputs, results);
-  for (size_t i = 0; i < f->result_count; i++) {
+  const wk_status status = f->body.run(f->body.context, inputs, results);
+  for (size_t i = 0; i < f->body.result_count; i++) {
     if (!results[i] && !wk_failed())
       wk_fail(WK_ERROR_CALLBACK, "the function that is compiled gave no result");
     wk_tensor_retain(results[i]);
@@ -204,6 +204,8 @@ static wk_status call(wk_function *f, wk_tensors inputs, wk_tensor **results) {
   if (!v) return wk_error_status();
   f->last = (size_t)(v - f->versions);
   v->last_use = ++f->calls;
+  if (f->verify)
+    return wk_watch_call(&v->watch, &v->plan, &f->running, &v->fields, &f->body, inputs, results);
   wk_fields_begin(&v->fields);
   const wk_status status = wk_plan_run(&v->plan, &f->running, inputs, results);
   if (status == WK_OK)
@@ -229,9 +231,9 @@ static wk_status call_with_rows(wk_function *f, wk_tensors inputs, wk_tensor **r
 
 static wk_status call_into_scope(wk_function *f, wk_tensors inputs, wk_tensor **results) {
   if (call_with_rows(f, inputs, results) == WK_OK)
-    for (size_t i = 0; i < f->result_count; i++) results[i] = wk_scope_add(results[i]);
+    for (size_t i = 0; i < f->body.result_count; i++) results[i] = wk_scope_add(results[i]);
   else
-    for (size_t i = 0; i < f->result_count; i++) {
+    for (size_t i = 0; i < f->body.result_count; i++) {
       wk_tensor_release(results[i]);
       results[i] = NULL;
     }
@@ -242,9 +244,9 @@ wk_tensor *wk_call_at(wk_place here, wk_function *function, wk_tensors inputs) {
   if (wk_failed()) return NULL;
   wk_tensor *result = NULL;
   wk_status status = check_call(function, inputs);
-  if (status == WK_OK && function->result_count > 1)
+  if (status == WK_OK && function->body.result_count > 1)
     status = wk_fail(WK_ERROR_ARGUMENT, "the function has %zu results, which wk_call_all gives",
-                     function->result_count);
+                     function->body.result_count);
   if (status == WK_OK) call_into_scope(function, inputs, &result);
   wk_error_add_call("call", here);
   return wk_failed() ? NULL : result;
@@ -252,7 +254,7 @@ wk_tensor *wk_call_at(wk_place here, wk_function *function, wk_tensors inputs) {
 
 wk_status wk_call_all_at(wk_place here, wk_function *function, wk_tensors inputs,
                          wk_tensor **results) {
-  for (size_t i = 0; function && results && i < function->result_count; i++) results[i] = NULL;
+  for (size_t i = 0; function && results && i < function->body.result_count; i++) results[i] = NULL;
   if (wk_failed()) return wk_error_pending;
   wk_status status = check_call(function, inputs);
   if (status == WK_OK && !results)

@@ -248,6 +248,8 @@ static wk_status place_buffers(wk_plan *plan) {
 
 /* ---- the whole ---- */
 
+void (*wk_plan_made)(wk_plan *plan);
+
 wk_status wk_plan_create(wk_plan *plan, wk_graph *graph) {
   *plan = (wk_plan){.graph = *graph};
   *graph = (wk_graph){0};
@@ -258,7 +260,10 @@ wk_status wk_plan_create(wk_plan *plan, wk_graph *graph) {
   plan->fallible = wk_plan_count_fallible(plan);
   if (status == WK_OK) status = place_buffers(plan);
   plan->device = g->buffer_count ? g->buffers[0].device : wk_device_or_default(NULL);
-  if (status != WK_OK) wk_plan_free(plan);
+  if (status != WK_OK)
+    wk_plan_free(plan);
+  else if (wk_plan_made)
+    wk_plan_made(plan);
   return status;
 }
 

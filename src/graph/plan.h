@@ -27,6 +27,9 @@ typedef struct wk_plan {
   wk_device *device;
 } wk_plan;
 
+/* Tests set it, to spoil plans that are made. */
+extern void (*wk_plan_made)(wk_plan *plan);
+
 /* Takes the graph, which becomes empty, also on failure. */
 wk_status wk_plan_create(wk_plan *plan, wk_graph *graph);
 void wk_plan_free(wk_plan *plan);
@@ -34,8 +37,9 @@ void wk_plan_free(wk_plan *plan);
 /* What one thread runs plans with. Zeroed at first. */
 typedef struct wk_plan_context {
   wk_storage *arena;
-  char **base;          /* of each buffer */
-  wk_operand *operands; /* of the step that runs */
+  char **base;            /* of each buffer */
+  wk_operand *operands;   /* of the step that runs */
+  struct wk_watch *watch; /* is told of each step (watch.h); NULL: nobody is */
   size_t base_capacity, operand_capacity;
 } wk_plan_context;
 

@@ -131,7 +131,7 @@ static wk_status run_kernel(wk_call *call, wk_device *device, wk_operand *inputs
                          : run_on_copies(call, kernel, &kernel_call, inputs);
 }
 
-static wk_status execute_on_kernel(wk_call *call) {
+wk_status wk_call_execute(wk_call *call) {
   wk_tracer *const tracer = call->thread->tracing;
   if (tracer) return tracer->call(tracer, call);
   wk_device *device = wk_call_device(call);
@@ -167,7 +167,7 @@ static wk_status execute(wk_call *call) {
   if (status == WK_OK && op->class == WK_CLASS_UPDATE) status = check_writable(call);
   if (status == WK_OK && op->class == WK_CLASS_RANDOM) status = draw_key(call);
   if (status != WK_OK) return status;
-  status = op->class == WK_CLASS_VIEW ? execute_view(call) : execute_on_kernel(call);
+  status = op->class == WK_CLASS_VIEW ? execute_view(call) : wk_call_execute(call);
   if (status != WK_OK) {
     release_all(call->outputs, op->output_count);
     return status;

@@ -44,6 +44,9 @@ size_t wk_call_describe_input(const wk_call *call, int index, char *buffer, size
 /* The device of a call's inputs; for ops without any, what the `device` attribute says. */
 wk_device *wk_call_device(const wk_call *call);
 
+/* The end of the way: makes the outputs and runs a kernel, or tells the thread's tracer. */
+wk_status wk_call_execute(wk_call *call);
+
 /* The path of the module whose forward is running in this thread, interned, or NULL. nn/ sets it.
  */
 #define wk_current_module (wk_thread_here()->module_path)

@@ -165,21 +165,19 @@ static wk_tensor *fitted(wk_tensor *value, const wk_tensor *target) {
   return apart && wk_layout_is_contiguous(&wide->layout) ? wide : wk_contiguous(wide);
 }
 
-/* A compiled function does it at every call. */
-static wk_status note_writing(wk_tensor *target, wk_tensor *value) {
-  if (!(WK_DTYPES_FLOAT >> target->layout.dtype & 1) || !wk_layout_is_contiguous(&target->layout)) {
+/* By an op, where one can: a compiled function does it at every call. */
+static wk_status write_tensor(wk_tensor *target, wk_tensor *value) {
+  if ((WK_DTYPES_FLOAT >> target->layout.dtype & 1) && wk_layout_is_contiguous(&target->layout)) {
+    const wk_copy_update_arguments arguments = {sizeof arguments, target, value};
+    return wk_op_run(&wk_op_table[WK_OP_COPY_UPDATE], (wk_place){0}, &arguments, NULL);
+  }
+  if (wk_tracing) {
     wk_fail(WK_ERROR_UNSUPPORTED,
             "compiled functions assign to floats row by row in memory, not to parts of tensors or "
             "integers");
     wk_error_add_hint("wk_slice_update and its like make a new tensor with the value in it");
     return WK_ERROR_UNSUPPORTED;
   }
-  const wk_copy_update_arguments arguments = {sizeof arguments, target, value};
-  return wk_op_run(&wk_op_table[WK_OP_COPY_UPDATE], (wk_place){0}, &arguments, NULL);
-}
-
-static wk_status write_tensor(wk_tensor *target, wk_tensor *value) {
-  if (wk_tracing) return note_writing(target, value);
   const size_t size = (size_t)wk_layout_count(&value->layout) * wk_dtype_size(value->layout.dtype);
   if (wk_tensor_device_of(value)->host_memory)
     return wk_tensor_write(target, wk_tensor_data(value), size);

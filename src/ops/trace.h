@@ -13,10 +13,15 @@ typedef struct wk_tracer {
    * drawn. Sets outputs to owned tensors. */
   wk_status (*call)(struct wk_tracer *self, wk_call *call);
   wk_status (*host)(struct wk_tracer *self, wk_late late, wk_tensor *read);
+  bool watches; /* its `call` has the ops run all the same: nothing else is to know of it */
 } wk_tracer;
 
 /* The calling thread's; NULL: ops run. */
-#define wk_tracing (wk_thread_here()->tracing)
+#define wk_tracing wk_tracing_here()
+static inline wk_tracer *wk_tracing_here(void) {
+  wk_tracer *const tracer = wk_thread_here()->tracing;
+  return tracer && !tracer->watches ? tracer : NULL;
+}
 
 /* Runs the step, now, and when traced at every call of the function. Its `arguments` are the value
  * of `read`, an f64 scalar, for which a device is waited for; NULL: there is none. While there are

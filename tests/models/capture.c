@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* capture_models NAME... [--steps N]: trains each network of models/ eagerly and compiled, from the
+/* capture_models [--steps N] NAME...: trains each network of models/ eagerly and compiled, from the
  * same start on the same batches, and compares the bits of every loss and, at the end, of all
  * parameters, running statistics and optimizer slots, and the numbers drawn. */
 #include <stdio.h>
