@@ -5,6 +5,9 @@
 #include "base/error.h"
 #include "ops/build.h"
 
+/* Multiply-adds below which a layer is small. */
+#define SMALL_LINEAR 4e5
+
 /* x's or y's layout as a matrix: a vector is one row, or one column. */
 static wk_layout as_matrix(const wk_layout *layout, bool row) {
   wk_layout matrix = *layout;
@@ -115,6 +118,30 @@ static wk_status check_linear(wk_tensor *x, wk_tensor *weight, wk_tensor *bias) 
     return wk_fail(WK_ERROR_SHAPE, "the bias must be [%lld]", (long long)w->dims[0]);
   }
   return WK_OK;
+}
+
+/* A small layer is one op: then calls cost more than what they compute. Its sums over at most
+ * WK_LINEAR_DEPTH inputs have the bits of those of the product and the bias that it stands for. */
+bool wk_is_native_linear(const wk_call *call) {
+  const wk_layout *x = &call->inputs[0]->layout, *w = &call->inputs[1]->layout;
+  const wk_tensor *bias = call->inputs[2];
+  if ((x->dtype != WK_F32 && x->dtype != WK_F64) || x->rank != 2 || w->rank != 2) return false;
+  if (x->dims[1] != w->dims[1] || w->dims[1] > WK_LINEAR_DEPTH) return false;
+  if (bias && (bias->layout.rank != 1 || bias->layout.dims[0] != w->dims[0])) return false;
+  return (double)x->dims[0] * (double)w->dims[0] * (double)w->dims[1] < SMALL_LINEAR;
+}
+
+wk_status wk_infer_linear(wk_call *call) {
+  const int64_t dims[] = {call->inputs[0]->layout.dims[0], call->inputs[1]->layout.dims[0]};
+  return wk_infer_output(call, call->inputs[0]->layout.dtype, 2, dims);
+}
+
+wk_status wk_vjp_linear(wk_vjp *vjp) {
+  wk_tensor *g = vjp->output_gradients[0];
+  if (vjp->needed[0]) vjp->input_gradients[0] = wk_matmul(g, vjp->inputs[1]);
+  if (vjp->needed[1]) vjp->input_gradients[1] = wk_matmul(wk_transposed(g), vjp->inputs[0]);
+  if (vjp->needed[2]) vjp->input_gradients[2] = wk_sum(g, .axes = WK_AXES(0));
+  return wk_error_status();
 }
 
 wk_status wk_composite_linear(wk_call *call) {

@@ -11,4 +11,7 @@ typedef struct wk_matmul_operands {
 
 wk_matmul_operands wk_matmul_as_matrices(const wk_kernel_call *call);
 
+/* Inputs that a dense layer may have to run as one kernel. */
+#define WK_LINEAR_DEPTH 256
+
 #endif

@@ -1055,7 +1055,10 @@ wk_status wk_composite_focal_loss(wk_call *call);
 wk_status wk_composite_dice_loss(wk_call *call);
 wk_status wk_infer_matmul(wk_call *call);
 wk_status wk_vjp_matmul(wk_vjp *vjp);
+wk_status wk_infer_linear(wk_call *call);
 wk_status wk_composite_linear(wk_call *call);
+bool wk_is_native_linear(const wk_call *call);
+wk_status wk_vjp_linear(wk_vjp *vjp);
 wk_status wk_infer_conv2d(wk_call *call);
 wk_status wk_vjp_conv2d(wk_vjp *vjp);
 typedef struct wk_conv2d_data_gradient_arguments {

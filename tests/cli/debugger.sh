@@ -28,7 +28,7 @@ has() { # $1: name, $2: text that the debugger must have printed
 shows() { # $1: debugger
   has "$1-tensor" 'f32 [2, 3]: [[1.0000, 2.0000, 3.0000], [4.0000, 5.0000, 6.5000]]'
   has "$1-view" 'f32 [3, 2] permute, strides [1, 3]: [[1.0000, 4.0000], [2.0000, 5.0000], [3.0000, 6.5000]]'
-  has "$1-result" 'f32 [2, 2] add at network.2 (linear), requires gradient: [['
+  has "$1-result" 'f32 [2, 2] linear at network.2 (linear), requires gradient: [['
   has "$1-labels" 'i64 [2]: [1, 0]'
   has "$1-null" 'NULL'
   has "$1-network" 'network.0 (linear), built, training: 0.weight f32 [4, 3], 0.bias f32 [4]'

@@ -12,6 +12,7 @@ extern const int wk_cpu_kernel_count;
 /* The entries, by family; cpu.c lists them. */
 const char *wk_cpu_refuse_unless_float(const wk_kernel_call *call);
 wk_status wk_cpu_run_matmul(const wk_kernel_call *call);
+wk_status wk_cpu_run_linear(const wk_kernel_call *call);
 wk_status wk_cpu_run_conv2d(const wk_kernel_call *call);
 wk_status wk_cpu_run_conv2d_data_gradient(const wk_kernel_call *call);
 wk_status wk_cpu_run_conv2d_weight_gradient(const wk_kernel_call *call);

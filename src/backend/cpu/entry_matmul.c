@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The entry of matrix products: any strides, batch axes that broadcast. */
 #include "backend/cpu/cpu.h"
-#include "backend/cpu/kernels.h"
+#include "backend/cpu/isa.h"
 #include "ops/matmul.h"
 
 /* Elements to step in an operand from one matrix of the batch to the next; `index` counts the
@@ -28,8 +28,12 @@ static bool rows_join(const wk_layout *x, const wk_layout *y) {
 }
 
 wk_status wk_cpu_run_matmul(const wk_kernel_call *call) {
-  const wk_matmul_operands operands = wk_matmul_as_matrices(call);
-  const wk_operand *x = &operands.x, *y = &operands.y, *z = &operands.z;
+  const wk_operand *x = &call->inputs[0], *y = &call->inputs[1], *z = &call->outputs[0];
+  wk_matmul_operands operands;
+  if (x->layout.rank == 1 || y->layout.rank == 1) {
+    operands = wk_matmul_as_matrices(call);
+    x = &operands.x, y = &operands.y, z = &operands.z;
+  }
   const int rank = z->layout.rank, x_rank = x->layout.rank, y_rank = y->layout.rank;
   wk_cpu_gemm_operands product = {.m = z->layout.dims[rank - 2],
                                   .n = z->layout.dims[rank - 1],
@@ -55,4 +59,23 @@ wk_status wk_cpu_run_matmul(const wk_kernel_call *call) {
     if (status != WK_OK) return status;
   }
   return WK_OK;
+}
+
+_Static_assert(WK_LINEAR_DEPTH <= WK_PRODUCT_DEPTH, "the bias is added to whole sums");
+
+wk_status wk_cpu_run_linear(const wk_kernel_call *call) {
+  const wk_operand *x = &call->inputs[0], *weight = &call->inputs[1], *y = &call->outputs[0];
+  const int64_t rows = x->layout.dims[0], depth = x->layout.dims[1], units = y->layout.dims[1];
+  return wk_cpu_gemm(y->layout.dtype, &(wk_cpu_gemm_operands){.m = rows,
+                                                              .n = units,
+                                                              .k = depth,
+                                                              .a = x->data,
+                                                              .a_row_stride = depth,
+                                                              .a_column_stride = 1,
+                                                              .b = weight->data,
+                                                              .b_row_stride = 1,
+                                                              .b_column_stride = depth,
+                                                              .c = y->data,
+                                                              .c_row_stride = units,
+                                                              .bias = call->inputs[2].data});
 }

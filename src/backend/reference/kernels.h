@@ -21,6 +21,7 @@ wk_status wk_reference_run_multinomial(const wk_kernel_call *call);
 wk_status wk_reference_run_dropout(const wk_kernel_call *call);
 
 wk_status wk_reference_run_matmul(const wk_kernel_call *call);
+wk_status wk_reference_run_linear(const wk_kernel_call *call);
 wk_status wk_reference_run_cholesky(const wk_kernel_call *call);
 wk_status wk_reference_run_triangular_solve(const wk_kernel_call *call);
 wk_status wk_reference_run_solve(const wk_kernel_call *call);

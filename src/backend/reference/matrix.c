@@ -52,3 +52,20 @@ wk_status wk_reference_run_matmul(const wk_kernel_call *call) {
   }
   return WK_OK;
 }
+
+wk_status wk_reference_run_linear(const wk_kernel_call *call) {
+  const wk_operand *result = &call->outputs[0];
+  const int64_t inner = call->inputs[0].layout.dims[1], columns = result->layout.dims[1];
+  const bool has_bias = call->inputs[2].data;
+  WK_REALS x = wk_reals_load(&call->inputs[0]);
+  WK_REALS weight = wk_reals_load(&call->inputs[1]);
+  WK_REALS bias = has_bias ? wk_reals_load(&call->inputs[2]) : NULL;
+  if (!x || !weight || (has_bias && !bias)) return wk_error_status();
+  for (int64_t i = 0; i < wk_layout_count(&result->layout); i++) {
+    const int64_t row = i / columns, column = i % columns;
+    double sum = bias ? bias[column] : 0;
+    for (int64_t k = 0; k < inner; k++) sum += x[row * inner + k] * weight[column * inner + k];
+    wk_element_set_real(result, i, sum);
+  }
+  return WK_OK;
+}

@@ -30,6 +30,7 @@ const wk_kernel wk_reference_kernels[] = {
     ROW(MULTINOMIAL, multinomial),
     ROW(DROPOUT, dropout),
     ROW(MATMUL, matmul),
+    ROW(LINEAR, linear),
     ROW(CHOLESKY, cholesky),
     ROW(TRIANGULAR_SOLVE, triangular_solve),
     ROW(SOLVE, solve),
