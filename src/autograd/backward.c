@@ -64,6 +64,13 @@ static int later_first(const void *a, const void *b) {
   return x->sequence < y->sequence ? 1 : x->sequence > y->sequence ? -1 : 0;
 }
 
+/* As a chain of nodes is from the beginning. */
+static bool is_sorted(const walk *w) {
+  for (size_t i = 1; i < w->count; i++)
+    if (w->nodes[i]->sequence > w->nodes[i - 1]->sequence) return false;
+  return true;
+}
+
 /* Which target this is, or -1. */
 static int find_target(const walk *w, const wk_tensor *leaf, const wk_node *node, int output) {
   for (size_t i = 0; i < w->target_count; i++) {
@@ -123,7 +130,7 @@ static wk_status list_nodes(walk *w, wk_node *first) {
       status = add_node(w, node->inputs[i].node);
   }
   if (status != WK_OK) return status;
-  qsort(w->nodes, w->count, sizeof *w->nodes, later_first);
+  if (!is_sorted(w)) qsort(w->nodes, w->count, sizeof *w->nodes, later_first);
   for (size_t n = w->count; n-- > 0 && status == WK_OK;) {
     mark_wanted(w, w->nodes[n]);
     status = count_hooked(w, w->nodes[n]);
@@ -155,21 +162,23 @@ static wk_status add_to(wk_tensor **sum, wk_tensor *g) {
   return wk_error_status();
 }
 
-static wk_status pass_on(walk *w, const wk_node_input *input, wk_tensor *g) {
+/* `fresh`: nobody else knows of `g`. */
+static wk_status pass_on(walk *w, const wk_node_input *input, wk_tensor *g, bool fresh) {
   g = sum_to(g, &input->layout);
   if (!g) return wk_error_status();
   if (input->node && !is_older(w, input->node))
     return add_to(&input->node->outputs[input->output_index].gradient, g);
   if (w->targets) return add_to(&w->results[input_target(w, input)], g);
   wk_leaf_sum *sum = leaf_sum(w, input);
-  return sum ? add_to(&sum->gradient, g) : wk_leaf_add(input->leaf, g);
+  if (sum) return add_to(&sum->gradient, g);
+  return fresh ? wk_leaf_take(input->leaf, g) : wk_leaf_add(input->leaf, g);
 }
 
 /* What is of some rows alone stays so on its way to a leaf without hooks. */
 static wk_status pass_rows_on(walk *w, const wk_node_input *input, wk_tensor *rows, wk_tensor *g) {
   if (input->leaf && !w->targets && !leaf_sum(w, input))
     return wk_leaf_add_rows(input->leaf, rows, g);
-  return pass_on(w, input, wk_rows_spread(&input->layout, rows, g));
+  return pass_on(w, input, wk_rows_spread(&input->layout, rows, g), false);
 }
 
 /* ---- leaves with hooks ---- */
@@ -263,6 +272,17 @@ static void unpack_all(const walk *w, wk_node *node, wk_tensor **inputs, wk_tens
   }
 }
 
+/* Whether what the rule gave for input `i` is known to nobody else: not to the user's code, not as
+ * another's gradient. */
+static bool is_fresh(const wk_node *node, wk_tensor *const *gradients, int i) {
+  bool fresh = !node->companion && node->op->id < WK_OP_COUNT;
+  for (int k = 0; k < node->op->output_count && fresh; k++)
+    fresh = node->outputs[k].gradient != gradients[i];
+  for (int k = 0; k < node->input_count && fresh; k++)
+    fresh = k == i || gradients[k] != gradients[i];
+  return fresh;
+}
+
 #define MANY 16
 
 typedef struct rule_space {
@@ -296,8 +316,9 @@ static wk_status run_rule_in(walk *w, wk_node *node, wk_tensor **inputs, wk_tens
   wk_status status = companion ? companion->vjp(companion, node, &vjp) : node->op->vjp(&vjp);
   for (int i = 0; i < node->input_count && status == WK_OK; i++) {
     if (!needed[i] || !gradients[i]) continue;
-    status = i == 0 && vjp.rows ? pass_rows_on(w, &node->inputs[i], vjp.rows, gradients[i])
-                                : pass_on(w, &node->inputs[i], gradients[i]);
+    status = i == 0 && vjp.rows
+                 ? pass_rows_on(w, &node->inputs[i], vjp.rows, gradients[i])
+                 : pass_on(w, &node->inputs[i], gradients[i], is_fresh(node, gradients, i));
   }
   return status;
 }
@@ -460,7 +481,7 @@ static wk_status walk_nodes(walk *w, wk_tensor *output, wk_tensor *seed) {
                                   .leaf = first ? NULL : output,
                                   .layout = output->layout};
     if (!input_wanted(w, &itself)) return WK_OK;
-    const wk_status status = pass_on(w, &itself, seed);
+    const wk_status status = pass_on(w, &itself, seed, false);
     if (status != WK_OK || !leaf_sum(w, &itself)) return status;
     return deliver_to_leaf(output);
   }

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "ops/rows.h"
+#include "ops/trace.h"
 #include "tensor/fields.h"
 #include "tensor/parameters.h"
 
@@ -83,6 +84,36 @@ static wk_status make_dense(wk_tensor *leaf) {
 wk_status wk_leaf_add(wk_tensor *leaf, wk_tensor *g) {
   if (leaf->leaf && leaf->leaf->rows && make_dense(leaf) != WK_OK) return wk_error_status();
   return add_dense(leaf, g);
+}
+
+/* Whether all of a storage is the tensor's alone, values in order. */
+static bool is_alone(const wk_tensor *tensor) {
+  const wk_root *root = tensor->root;
+  const wk_storage *storage = root->storage;
+  return atomic_load(&root->references) == 1 && atomic_load(&storage->references) == 1 &&
+         !storage->destroy && !storage->read_only && !root->offset && !tensor->offset &&
+         !storage->traced && wk_layout_is_contiguous(&tensor->layout);
+}
+
+/* The gradient, whose memory is like that of `g`, gets that instead of a copy of it. */
+static bool exchange_memory(wk_tensor *gradient, wk_tensor *g) {
+  wk_storage *to = gradient->root->storage, *from = g->root->storage;
+  if (atomic_load(&g->references) != 1 || !is_alone(g) || !is_alone(gradient)) return false;
+  if (to->size != from->size || to->device != from->device) return false;
+  char *const data = to->data;
+  to->data = from->data, from->data = data;
+  wk_tensor_mark_written(gradient);
+  return true;
+}
+
+wk_status wk_leaf_take(wk_tensor *tensor, wk_tensor *g) {
+  wk_leaf *leaf = tensor->leaf;
+  if (!leaf || !g || leaf->set || leaf->rows || leaf->valid || !leaf->gradient || wk_tracing ||
+      !exchange_memory(leaf->gradient, g))
+    return wk_leaf_add(tensor, g);
+  WK_NOTE_FIELD(tensor, leaf->valid);
+  leaf->valid = true;
+  return WK_OK;
 }
 
 /* Both sets of rows in one: those in both are added. */

@@ -103,6 +103,8 @@ wk_status wk_capture_inputs(wk_tensor *const *inputs, int count);
 /* Adds to a leaf's gradient in memory, or begins it: a tensor like the leaf, or values of some
  * rows, ascending and each once, which it keeps as such while nothing else is added. */
 wk_status wk_leaf_add(wk_tensor *leaf, wk_tensor *g);
+/* The same with a `g` that nobody looks at any more, whose memory may become the gradient's. */
+wk_status wk_leaf_take(wk_tensor *leaf, wk_tensor *g);
 wk_status wk_leaf_add_rows(wk_tensor *leaf, wk_tensor *rows, wk_tensor *values);
 
 /* The op whose gradient rule this thread runs, or NULL. */
