@@ -68,7 +68,9 @@ wk_status wk_infer_sum(wk_call *call) {
 wk_status wk_vjp_sum(wk_vjp *vjp) {
   const wk_sum_arguments *a = vjp->arguments;
   const wk_layout *x = &vjp->input_layouts[0];
-  wk_tensor *g = wk_reshape(vjp->output_gradients[0], wk_reduced_kept_shape(x, &a->axes));
+  wk_tensor *g = vjp->output_gradients[0];
+  if (g && g->layout.rank != x->rank && g->layout.rank != 0)
+    g = wk_reshape(g, wk_reduced_kept_shape(x, &a->axes));
   vjp->input_gradients[0] = wk_broadcast_to(g, wk_layout_shape(x));
   return wk_error_status();
 }

@@ -10,6 +10,7 @@
 
 #define TILE 1024         /* elements; a handful of such tiles fit a 32 KiB cache */
 #define BLOCK (16 * TILE) /* elements a thread takes at a time */
+#define FEW 256           /* elements for which repeating one is cheaper than planning */
 #define MAX_OPERANDS (WK_MAX_INPUTS + 1)
 
 typedef struct pointwise_run {
@@ -232,25 +233,31 @@ static bool lies_in_order(const wk_layout *layout, const wk_layout *joint) {
   return true;
 }
 
-/* Most small calls need no plan: all operands lie in order, and one thread does it all. */
+static bool is_single(const wk_layout *x) {
+  for (int i = 0; i < x->rank; i++)
+    if (x->strides[i] != 0 && x->dims[i] != 1) return false;
+  return true;
+}
+
+/* Most small calls need no plan: all operands lie in order, or are one element that few stand for,
+ * and one thread does it all. */
 static bool run_in_place(pointwise_run *r, const wk_layout *joint) {
   const int64_t elements = wk_layout_count(joint);
   if (elements > BLOCK) return false;
+  _Alignas(64) char filled[MAX_OPERANDS][FEW * 8];
   char *operand[MAX_OPERANDS];
   for (int i = 0; i < r->operand_count; i++) {
     const wk_operand *o = operand_at(r->call, i);
     const wk_dtype dtype = o->layout.dtype;
-    if (kernel_dtype(r, dtype) != dtype || !lies_in_order(&o->layout, joint)) return false;
+    if (kernel_dtype(r, dtype) != dtype) return false;
     operand[i] = o->data;
     r->sizes[i] = wk_dtype_bytes[dtype];
+    if (lies_in_order(&o->layout, joint)) continue;
+    if (elements > FEW || is_stored(r->call, i) || !is_single(&o->layout)) return false;
+    collect_run(r->sizes[i], filled[i], o->data, 0, elements);
+    operand[i] = filled[i];
   }
   run_kernel(r, operand, elements);
-  return true;
-}
-
-static bool is_single(const wk_layout *x) {
-  for (int i = 0; i < x->rank; i++)
-    if (x->strides[i] != 0 && x->dims[i] != 1) return false;
   return true;
 }
 

@@ -75,6 +75,7 @@ static int64_t shared_bytes(const plan *p) {
 static void choose_grid(plan *p, int64_t threads) {
   const int64_t least = larger(1, divide_up(p->row_tiles, most_row_tiles(p)));
   const int64_t most = larger(1, smaller(p->row_tiles, least + threads - 1));
+  if (most == 1 && threads == 1) return; /* one block is all there can be */
   double best = -1;
   for (int64_t rows = smaller(least, most); rows <= most; rows++) {
     const int64_t columns = larger(1, smaller(p->column_tiles, divide_up(threads, rows)));
