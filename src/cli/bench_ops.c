@@ -24,6 +24,8 @@ static void matmul(const operands *o) { wk_matmul(o->x, o->weight); }
 static void conv2d(const operands *o) { wk_conv2d(o->images, o->filters); }
 static void forward_backward(const operands *o) { wk_backward(wk_sum(wk_relu(o->leaf))); }
 static void dense_layer(const operands *o) {
+  wk_tensor_clear_gradient(o->square);
+  wk_tensor_clear_gradient(o->bias);
   wk_backward(wk_sum(wk_relu(wk_linear(o->row, o->square, o->bias))));
 }
 static void softmax(const operands *o) { wk_softmax(o->x); }

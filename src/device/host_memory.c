@@ -389,19 +389,22 @@ static size_t active_bytes(const host_pool *pool) {
 static void *allocate_locked(wk_device *device, size_t size, bool refused) {
   host_pool *pool = pool_of(device);
   const wk_host_allocator how = wk_host_allocator_get();
+  wk_memory_statistics before;
   pthread_mutex_lock(&lock);
   if (!ends_registered) wk_at_shutdown(end_pools);
   ends_registered = true;
   pool->allocations++;
   settle(*front_of(device));
-  const wk_memory_statistics before = {.active = active_bytes(pool),
-                                       .peak = (size_t)pool->peak,
-                                       .cached = cached_bytes(pool)};
   void *memory = refused ? NULL : try_allocate(pool, how, size);
-  if (!memory && !refused) { /* what is kept for reuse may be what is missing */
-    empty_front(*front_of(device));
-    release_all(pool);
-    memory = try_allocate(pool, how, size);
+  if (!memory) { /* what is kept for reuse may be what is missing */
+    before = (wk_memory_statistics){.active = active_bytes(pool),
+                                    .peak = (size_t)pool->peak,
+                                    .cached = cached_bytes(pool)};
+    if (!refused) {
+      empty_front(*front_of(device));
+      release_all(pool);
+      memory = try_allocate(pool, how, size);
+    }
   }
   if (memory) count_active(pool, (int64_t)size, (int64_t)size);
   pthread_mutex_unlock(&lock);
