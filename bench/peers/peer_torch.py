@@ -66,7 +66,7 @@ def op(question):
         "relu": lambda: F.relu(x),
         "exp": lambda: torch.exp(x),
         "sum": lambda: x.sum(),
-        "reshape": lambda: x.reshape(4, 4, 4),
+        "reshape": lambda: x.view(4, 4, 4),
         "matmul": lambda: x @ weight,
         "permute": lambda: x.transpose(0, 1),
         "conv2d": lambda: F.conv2d(images, filters),
