@@ -90,7 +90,7 @@ TILES(3)
 #undef TILE
 
 /* Rows lie far apart, where the processor foresees nothing. */
-#define PREFETCH_ROWS 8
+#define PREFETCH_ROWS 16
 
 #ifdef WITH_OUTER
 /* Keeps the compiler from working out all addresses ahead: there are too few registers for them. */
