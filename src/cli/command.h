@@ -19,6 +19,7 @@ typedef struct wk_command {
 int wk_command_train(int argc, char **argv);
 int wk_command_eval(int argc, char **argv);
 int wk_command_predict(int argc, char **argv);
+int wk_command_inspect(int argc, char **argv);
 int wk_command_info(int argc, char **argv);
 int wk_command_bench(int argc, char **argv);
 

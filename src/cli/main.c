@@ -14,6 +14,7 @@ static const wk_command commands[] = {
     {"train", "train a network on a data set and save it", wk_command_train},
     {"eval", "score a saved network on unseen data", wk_command_eval},
     {"predict", "name what is on pictures", wk_command_predict},
+    {"inspect", "what a network's plan does, and what memory it takes", wk_command_inspect},
     {"info", "what this Wick and this machine have", wk_command_info},
     {"bench", "measure kernels against what the processor can do", wk_command_bench},
 };

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "graph/capture.h"
 #include "graph/pass.h"
+#include "graph/timeline.h"
 #include "graph/watch.h"
 #include "tensor/attribute.h"
 
@@ -265,6 +266,12 @@ wk_status wk_call_all_at(wk_place here, wk_function *function, wk_tensors inputs
 }
 
 /* ---- asking ---- */
+
+const wk_plan *wk_function_plan(wk_function *f, wk_tensors inputs) {
+  const version *v = find_version(f, inputs);
+  if (!v) v = add_version(f, inputs);
+  return v ? &v->plan : NULL;
+}
 
 size_t wk_function_describe(const wk_function *function, char *buffer, size_t size) {
   if (!function || function->last >= function->count)

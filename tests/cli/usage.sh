@@ -25,7 +25,7 @@ says() {
 says version 0 '^wick [0-9]*\.[0-9]*\.[0-9]*$' --version
 says help 0 'wick help COMMAND' --help
 says help-command 0 'predict' help
-for command in train eval predict info bench; do
+for command in train eval predict inspect info bench; do
   says "help-$command" 0 "^usage: wick $command" help $command
   says "option-help-$command" 0 "^usage: wick $command" $command --help
 done
