@@ -118,15 +118,15 @@ static void forget(wk_function *f, size_t i) {
   f->versions[i] = f->versions[--f->count];
 }
 
-/* The plans used longest ago go when all together take too much; the newest stays. */
-static void keep_within_limit(wk_function *f) {
-  for (;;) {
-    size_t bytes = 0, oldest = 0;
+/* The plans used longest ago go when all together, with a new one of so many bytes, take too much. */
+static void keep_within_limit(wk_function *f, size_t new_bytes) {
+  while (f->count > 0) {
+    size_t bytes = new_bytes, oldest = 0;
     for (size_t i = 0; i < f->count; i++) {
       bytes += f->versions[i].bytes;
       if (f->versions[i].last_use < f->versions[oldest].last_use) oldest = i;
     }
-    if (bytes <= f->plan_limit || f->count <= 1) return;
+    if (bytes <= f->plan_limit) return;
     forget(f, oldest);
   }
 }
@@ -170,8 +170,8 @@ static version *add_version(wk_function *f, wk_tensors inputs) {
   }
   v.bytes = bytes_of(&v.plan);
   v.last_use = ++f->calls;
+  keep_within_limit(f, v.bytes);
   f->versions[f->count++] = v;
-  keep_within_limit(f);
   return &f->versions[f->count - 1];
 }
 

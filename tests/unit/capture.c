@@ -498,6 +498,26 @@ static void new_sizes_are_traced_once(void **state) {
   free_trainer(&t);
 }
 
+static wk_tensor *sum_of(void *context, wk_tensors in) {
+  (void)context;
+  return wk_sum(wk_square(in.item[0]));
+}
+
+/* When plans go to make room for new ones, each call still runs its own. */
+static void test_plans_that_make_room(void **state) {
+  (void)state;
+  wk_function *f = wk_compile(sum_of, NULL, .plan_limit = 6000);
+  for (int64_t i = 0; i < 40; i++) {
+    WK_SCOPE;
+    const int64_t size = 1 + i * 7 % 11;
+    assert_true(wk_item(wk_call(f, WK_TENSORS(wk_full(WK_SHAPE(size), 2)))) == 4.0 * (double)size);
+  }
+  assert_true(wk_function_plan_count(f) > 1 && wk_function_plan_count(f) < 11);
+  assert_true(wk_function_trace_count(f) > 11);
+  wk_function_free(f);
+  assert_no_error();
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_training_step_gives_eager_bits),
@@ -515,6 +535,7 @@ int main(void) {
       cmocka_unit_test(a_failure_in_a_plan_changes_nothing),
       cmocka_unit_test(several_results),
       cmocka_unit_test(new_sizes_are_traced_once),
+      cmocka_unit_test(test_plans_that_make_room),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
