@@ -33,8 +33,8 @@
  * by the thread, too, and added to the pool's count in steps: exact as long as one thread works,
  * the peak of several may be off by a step of each. */
 
-#define MAX_DEVICES 16
-#define SMALLEST 64 /* bytes; also what every block is aligned to */
+#define MAX_DEVICES 16 /* a power of two */
+#define SMALLEST 64    /* bytes; also what every block is aligned to */
 #define BUCKET_COUNT 256
 #define LEAST_CACHE_LIMIT ((size_t)256 << 20)
 #define WHILE 1024     /* requests and frees after which small blocks not needed go back */
@@ -87,12 +87,15 @@ static bool ends_registered;                     /* that wk_shutdown calls end_p
 static atomic_int allocator = -1;                /* not known yet */
 static _Atomic int64_t damage;
 
-static host_pool *pool_of(const wk_device *device) { return &pools[device->index % MAX_DEVICES]; }
-static front **front_of(const wk_device *device) { return &fronts[device->index % MAX_DEVICES]; }
+static host_pool *pool_of(const wk_device *device) {
+  return &pools[device->index & (MAX_DEVICES - 1)];
+}
+static front **front_of(const wk_device *device) {
+  return &fronts[device->index & (MAX_DEVICES - 1)];
+}
 
-wk_host_allocator wk_host_allocator_get(void) {
-  int now = atomic_load_explicit(&allocator, memory_order_relaxed);
-  if (now >= 0) return (wk_host_allocator)now;
+static wk_host_allocator choose_allocator(void) {
+  int now = -1;
   wk_at_fork_lock(&lock); /* here, since this is the first that happens */
   const char *name = wk_variable_get(WK_VARIABLE_ALLOCATOR);
   const int asked = !strcmp(name, "system")  ? WK_HOST_SYSTEM
@@ -100,6 +103,11 @@ wk_host_allocator wk_host_allocator_get(void) {
                                              : WK_HOST_POOL;
   return atomic_compare_exchange_strong(&allocator, &now, asked) ? (wk_host_allocator)asked
                                                                  : (wk_host_allocator)now;
+}
+
+wk_host_allocator wk_host_allocator_get(void) {
+  const int now = atomic_load_explicit(&allocator, memory_order_relaxed);
+  return now >= 0 ? (wk_host_allocator)now : choose_allocator();
 }
 
 /* ---- buckets; the caller holds the lock ---- */
@@ -433,13 +441,13 @@ static void *allocate(wk_device *device, size_t size, wk_stream *stream) {
 static void free_memory(wk_device *device, void *memory, size_t size, wk_stream *stream) {
   (void)stream;
   if (!memory) return;
-  host_pool *pool = pool_of(device);
   front *f = *front_of(device);
   const wk_host_allocator how = wk_host_allocator_get();
   if (f && how == WK_HOST_POOL && give_to_front(f, memory, size)) {
     count_in_front(f, -(int64_t)size);
     return;
   }
+  host_pool *pool = pool_of(device);
   atomic_fetch_sub_explicit(&pool->active, (int64_t)size, memory_order_relaxed);
   pthread_mutex_lock(&lock);
   if (how == WK_HOST_POOL) {

@@ -252,11 +252,14 @@ static wk_status check_inputs(const wk_op *op, wk_tensor **inputs, int count) {
 
 /* Whether there is nothing for check_inputs to find, and nothing to promote: in most calls. */
 static bool inputs_agree(const wk_op *op, wk_tensor *const *inputs, int count) {
+  if (count == 0) return true;
+  if (!inputs[0]) return false;
+  const wk_dtype dtype = inputs[0]->layout.dtype;
+  const wk_device *device = wk_tensor_device_of(inputs[0]);
   for (int i = 0; i < count; i++) {
     const wk_tensor *input = inputs[i];
-    if (!input || input->weak || input->layout.dtype != inputs[0]->layout.dtype ||
-        wk_tensor_device_of(input) != wk_tensor_device_of(inputs[0]) ||
-        !(wk_op_input_at(op, i)->dtypes >> input->layout.dtype & 1))
+    if (!input || input->weak || input->layout.dtype != dtype ||
+        wk_tensor_device_of(input) != device || !(wk_op_input_at(op, i)->dtypes >> dtype & 1))
       return false;
   }
   return true;

@@ -140,7 +140,9 @@ wk_status wk_vjp_linear(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
   if (vjp->needed[0]) vjp->input_gradients[0] = wk_matmul(g, vjp->inputs[1]);
   if (vjp->needed[1]) vjp->input_gradients[1] = wk_matmul(wk_transposed(g), vjp->inputs[0]);
-  if (vjp->needed[2]) vjp->input_gradients[2] = wk_sum(g, .axes = WK_AXES(0));
+  if (vjp->needed[2])
+    vjp->input_gradients[2] = g->layout.dims[0] == 1 ? wk_reshape(g, WK_SHAPE(g->layout.dims[1]))
+                                                     : wk_sum(g, .axes = WK_AXES(0));
   return wk_error_status();
 }
 

@@ -252,7 +252,7 @@ static bool run_in_place(pointwise_run *r, const wk_layout *joint) {
     if (kernel_dtype(r, dtype) != dtype) return false;
     operand[i] = o->data;
     r->sizes[i] = wk_dtype_bytes[dtype];
-    if (lies_in_order(&o->layout, joint)) continue;
+    if (&o->layout == joint || lies_in_order(&o->layout, joint)) continue;
     if (elements > FEW || is_stored(r->call, i) || !is_single(&o->layout)) return false;
     collect_run(r->sizes[i], filled[i], o->data, 0, elements);
     operand[i] = filled[i];
