@@ -246,6 +246,54 @@ void wk_parallel_for(int64_t count, int64_t block,
   give_pool();
 }
 
+/* ---- steps ---- */
+
+#define MAX_PARTS 64
+
+typedef struct step_job {
+  int64_t steps;
+  int parts, threads;
+  void (*run)(void *context, int64_t step, int part);
+  void *context;
+  _Alignas(64) atomic_int_fast64_t claimed[MAX_PARTS]; /* steps of which each part is taken */
+  _Alignas(64) atomic_int_fast64_t done;               /* parts, of all steps */
+} step_job;
+
+/* A thread waits for parts that others have taken, and those wait for earlier ones at most: nobody
+ * waits for ever, whether or not the other threads come. */
+static void wait_for_parts(step_job *job, int64_t count) {
+  for (int i = 1; atomic_load_explicit(&job->done, memory_order_acquire) < count; i++) {
+    pause_briefly();
+    if (i % 4096 == 0) sched_yield(); /* the other one may have lost its core */
+  }
+}
+
+static void run_steps(void *context, int64_t begin, int64_t end) {
+  (void)begin, (void)end;
+  step_job *job = context;
+  const int first = wk_parallel_index() % job->threads * job->parts / job->threads;
+  for (int64_t step = 0; step < job->steps; step++)
+    for (int k = 0; k < job->parts; k++) {
+      const int part = (first + k) % job->parts;
+      int_fast64_t expected = step;
+      if (!atomic_compare_exchange_strong(&job->claimed[part], &expected, step + 1)) continue;
+      wait_for_parts(job, step * job->parts);
+      job->run(job->context, step, part);
+      atomic_fetch_add_explicit(&job->done, 1, memory_order_release);
+    }
+}
+
+void wk_parallel_steps(int64_t steps, int parts, void (*run)(void *context, int64_t step, int part),
+                       void *context) {
+  const int available = wk_thread_count();
+  step_job job = {.steps = steps,
+                  .parts = parts,
+                  .threads = available < parts ? available : parts,
+                  .run = run,
+                  .context = context};
+  wk_parallel_for(job.threads, 1, run_steps, &job);
+}
+
 /* ---- the number of threads ---- */
 
 static int default_thread_count(void) {

@@ -14,6 +14,12 @@
 void wk_parallel_for(int64_t count, int64_t block,
                      void (*run)(void *context, int64_t begin, int64_t end), void *context);
 
+/* Calls run(context, step, part) for each step of [0, steps) and each part of [0, parts), a step
+ * when all of the one before is done; otherwise as above. One job for many short steps: a thread
+ * takes the same parts of each step, and others' once those are done. At most 64 parts. */
+void wk_parallel_steps(int64_t steps, int parts, void (*run)(void *context, int64_t step, int part),
+                       void *context);
+
 /* Index of the executing thread, from 0 (the caller) to wk_thread_count() - 1: for scratch memory.
  * A nested call keeps its thread's index. */
 int wk_parallel_index(void);

@@ -218,6 +218,30 @@ static void workers_take_no_signals(void **state) {
   assert_false(sigismember(&mask, SIGINT));
 }
 
+/* Each part adds what the one beside it had after the step before, which must be whole by then. */
+typedef struct relay {
+  int parts;
+  int64_t value[2][64];
+} relay;
+
+static void hand_on(void *context, int64_t step, int part) {
+  relay *r = context;
+  const int64_t *from = r->value[step % 2];
+  r->value[(step + 1) % 2][part] = from[part] + from[(part + 1) % r->parts];
+}
+
+static void steps_follow_each_other(void **state) {
+  (void)state;
+  for (int parts = 1; parts <= 64; parts += parts < 8 ? 1 : 28)
+    for (int threads = 1; threads <= 4; threads++) {
+      wk_set_thread_count(threads);
+      relay r = {.parts = parts};
+      for (int i = 0; i < parts; i++) r.value[0][i] = 1;
+      wk_parallel_steps(40, parts, hand_on, &r);
+      for (int i = 0; i < parts; i++) assert_int_equal(r.value[0][i], (int64_t)1 << 40);
+    }
+}
+
 static void a_shut_down_pool_starts_again(void **state) {
   (void)state;
   wk_set_thread_count(3);
@@ -257,6 +281,7 @@ int main(void) {
       cmocka_unit_test(a_thread_keeps_its_budget),
       cmocka_unit_test(the_thread_count_has_rules),
       cmocka_unit_test(workers_take_no_signals),
+      cmocka_unit_test(steps_follow_each_other),
       cmocka_unit_test(a_shut_down_pool_starts_again),
       cmocka_unit_test(a_forked_child_is_serial),
   };

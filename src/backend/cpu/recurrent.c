@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Recurrent layers. The weight is packed once; at each step threads share the hidden units: for all
- * sequences the product of a few groups of UNITS, then their gates. So a step is one parallel loop.
- * Backward a step takes the product of the step after it, and there is one loop more than there are
- * steps.
+ * sequences the product of a few groups of UNITS, then their gates; all steps are one parallel job.
+ * Backward a step takes the product of the step after it, and there is one more than there are.
  *
  * Bits: a sum runs over the parts of a row and over blocks of WK_PRODUCT_DEPTH units in order. */
 
@@ -91,6 +90,9 @@ static piece piece_of(const work *w, int64_t group, int64_t end) {
   return (piece){first, left < width ? left : width, width};
 }
 
+/* Parts of a row of `saved`. */
+static int64_t saved_parts(const work *w) { return w->gates == 4 ? 5 : 4; }
+
 static void clear_parts(const work *w, char *to, int64_t parts, int64_t units) {
   for (int64_t i = 0; i < parts; i++) memset(to + i * w->size, 0, (size_t)(units * w->element));
 }
@@ -107,10 +109,11 @@ static char *left_at(const work *w, char *left, int64_t n, int64_t part, int64_t
 /* Copies a piece's units into a left operand. */
 static void put_left(const work *w, char *left, int64_t n, int64_t part, const piece *p,
                      const char *from) {
-  for (int64_t i = 0; i < p->units; i += UNITS) {
-    const int64_t rest = p->units - i;
-    memcpy(left_at(w, left, n, part, p->first + i), from + i * w->element,
-           (size_t)((rest < UNITS ? rest : UNITS) * w->element));
+  for (int64_t i = 0; i < p->units;) { /* as far as the block goes */
+    const int64_t unit = p->first + i, room = WK_PRODUCT_DEPTH - unit % WK_PRODUCT_DEPTH;
+    const int64_t units = p->units - i < room ? p->units - i : room;
+    memcpy(left_at(w, left, n, part, unit), from + i * w->element, (size_t)(units * w->element));
+    i += units;
   }
 }
 
@@ -197,28 +200,62 @@ static work make_work(const wk_cpu_recurrent *r, int64_t gates, step_function ru
                 .run = run};
 }
 
-/* One step: a piece for each thread, so that a thread meets the same panels again. */
-static void run_groups(work *w, void (*run)(void *context, int64_t begin, int64_t end)) {
+/* All steps, or one more backward, of groups that threads share. */
+typedef struct walk {
+  const work *w;
+  void (*run)(const work *w, int64_t begin, int64_t end);
+  int64_t loops;
+  int parts;
+  bool back;
+} walk;
+
+static void run_part(void *context, int64_t loop, int part) {
+  const walk *a = context;
+  work w = *a->w;
+  w.step = step_at(w.r, loop, a->back);
+  w.first = loop == 0, w.last = loop == w.r->steps;
+  if (loop % 2) w.left = a->w->next, w.next = a->w->left;
+  a->run(&w, part * w.groups / a->parts, (part + 1) * w.groups / a->parts);
+}
+
+static void run_all(work *w, bool back, void (*run)(const work *w, int64_t begin, int64_t end)) {
   const double terms = (double)(w->r->batch * w->gates) * (double)w->r->size * (double)w->r->size;
   const int64_t threads = terms < SERIAL_WORK ? 1 : wk_thread_count();
-  wk_parallel_for(w->groups, (w->groups + threads - 1) / threads, run, w);
+  const int64_t parts = threads < w->groups ? threads : w->groups;
+  walk a = {w, run, w->r->steps + back, (int)(parts < 64 ? parts : 64), back};
+  wk_parallel_steps(a.loops, a.parts, run_part, &a);
   char *const left = w->left;
-  w->left = w->next, w->next = left;
+  if (a.loops % 2) w->left = w->next, w->next = left;
 }
 
 /* ---- forward ---- */
 
+/* Fetches rows of a step that a product makes time for, some with each of `parts` of the product:
+ * sequences lie far apart, so that nobody else does. Rows of `of` have `row_parts` parts. */
+static void fetch_rows(const work *w, const piece *p, const char *of, int64_t step,
+                       int64_t row_parts, int64_t part, int64_t parts) {
+  if (step < 0 || step >= w->r->steps) return;
+  for (int64_t n = part * w->r->batch / parts; n < (part + 1) * w->r->batch / parts; n++) {
+    const char *row = of + place(w, n, step, row_parts, p->first);
+    for (int64_t i = 0; i < row_parts; i++, row += w->size)
+      for (int64_t at = 0; at < p->units * w->element; at += 64) __builtin_prefetch(row + at, 0, 2);
+  }
+}
+
 /* product [batch, gates, width] */
 static void multiply_forward(const work *w, int64_t group, const piece *p, char *product) {
-  for (int64_t i = 0; i < p->width / UNITS; i++)
-    for (int64_t gate = 0; gate < w->gates; gate++)
+  const int64_t panels = p->width / UNITS;
+  for (int64_t i = 0; i < panels; i++)
+    for (int64_t gate = 0; gate < w->gates; gate++) {
+      fetch_rows(w, p, w->projected, w->step, w->gates, i * w->gates + gate, panels * w->gates);
       multiply(w, 1, w->panels + ((group + i) * w->gates + gate) * w->size * UNITS,
                product + (gate * p->width + i * UNITS) * w->element, w->gates * p->width);
+    }
 }
 
 /* Where the sequence has ended: results are 0, the state stays. */
 static void skip_step(const work *w, int64_t n, const piece *p) {
-  const int64_t parts = w->gates == 4 ? 5 : 4;
+  const int64_t parts = saved_parts(w);
   clear_parts(w, w->kept + place(w, n, w->step, parts, p->first), parts, p->units);
   clear_parts(w, w->result + place(w, n, w->step, 1, p->first), 1, p->units);
   for (int64_t i = 0; i < p->units; i += UNITS)
@@ -226,8 +263,7 @@ static void skip_step(const work *w, int64_t n, const piece *p) {
            (size_t)(UNITS * w->element));
 }
 
-static void run_forward(void *context, int64_t begin, int64_t end) {
-  const work *w = context;
+static void run_forward(const work *w, int64_t begin, int64_t end) {
   char *product = w->own + wk_parallel_index() * w->own_bytes;
   for (int64_t group = begin; group < end; group += CHUNK) {
     const piece p = piece_of(w, group, end);
@@ -263,10 +299,7 @@ static wk_status forward(work *w, const void *weight) {
   const wk_status status = prepare(w, weight, 1);
   if (status != WK_OK) return status;
   move_states(w, w->hidden, false);
-  for (int64_t i = 0; i < w->r->steps; i++) {
-    w->step = step_at(w->r, i, false);
-    run_groups(w, run_forward);
-  }
+  run_all(w, false, run_forward);
   move_states(w, w->hidden, true);
   return WK_OK;
 }
@@ -325,16 +358,18 @@ wk_status wk_cpu_gru(const wk_cpu_recurrent *r, const void *projected, const voi
  * not there. */
 static void add_product(const work *w, int64_t group, const piece *p) {
   char *product = w->own + wk_parallel_index() * w->own_bytes;
-  for (int64_t i = 0; i < p->width / UNITS; i++)
+  const int64_t panels = p->width / UNITS;
+  for (int64_t i = 0; i < panels; i++) {
+    fetch_rows(w, p, w->saved, step_before(w), saved_parts(w), i, panels);
     multiply(w, w->gates, w->panels + (group + i) * panel_bytes(w),
              product + i * UNITS * w->element, p->width);
+  }
   for (int64_t n = 0; n < w->r->batch; n++)
     w->isa_product->add(w->hidden + n * w->size + p->first * w->element,
                         product + n * p->width * w->element, p->units);
 }
 
-static void run_back(void *context, int64_t begin, int64_t end) {
-  const work *w = context;
+static void run_back(const work *w, int64_t begin, int64_t end) {
   for (int64_t group = begin; group < end; group += CHUNK) {
     const piece p = piece_of(w, group, end);
     if (!w->first) add_product(w, group, &p);
@@ -362,11 +397,7 @@ static void load_states(char *to, const void *from, size_t bytes) {
 static wk_status backward(work *w, const void *weight) {
   const wk_status status = prepare(w, weight, w->gates);
   if (status != WK_OK) return status;
-  for (int64_t i = 0; i <= w->r->steps; i++) {
-    w->first = i == 0, w->last = i == w->r->steps;
-    w->step = step_at(w->r, i, true);
-    run_groups(w, run_back);
-  }
+  run_all(w, true, run_back);
   return WK_OK;
 }
 
