@@ -20,7 +20,8 @@ const wk_variable_record wk_variable_table[WK_VARIABLE_COUNT] = {
                           "folder that named data sets are looked for in first"},
     [WK_VARIABLE_DEBUG] = {"WICK_DEBUG", "", "wk_set_anomaly_detection, wk_scope_report",
                            "comma-separated: anomaly stops at the first op whose result holds NaN "
-                           "or infinity, scope has wk_error_report add what scopes held most of"},
+                           "or infinity, scope has wk_error_report add what scopes held most of, "
+                           "graph verifies graphs after each pass, graph-dump prints them"},
     [WK_VARIABLE_ISA] = {"WICK_ISA", "", "",
                          "instruction set of the cpu's kernels; else the best "
                          "the processor has"},
@@ -36,6 +37,9 @@ const wk_variable_record wk_variable_table[WK_VARIABLE_COUNT] = {
                                  "instruction set too"},
     [WK_VARIABLE_PEERS] = {"WICK_PEERS", "build/peers", "",
                            "folder of what bench/peers/setup made, for wick bench --peers"},
+    [WK_VARIABLE_PASSES] = {"WICK_PASSES", "", "",
+                            "comma-separated: the passes over graphs to run instead of all, in "
+                            "this order; none runs none"},
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

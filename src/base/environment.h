@@ -17,6 +17,7 @@ typedef enum wk_variable {
   WK_VARIABLE_VERBOSE,
   WK_VARIABLE_DETERMINISM,
   WK_VARIABLE_PEERS,
+  WK_VARIABLE_PASSES,
   WK_VARIABLE_COUNT
 } wk_variable;
 

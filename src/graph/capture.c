@@ -22,6 +22,7 @@ typedef struct tracer {
   size_t table_size, known_count;
   wk_storage **held; /* the local buffers' */
   size_t held_count, held_capacity;
+  unsigned ordered; /* nodes so far whose order is kept */
   wk_random_journal random;
 } tracer;
 
@@ -118,6 +119,7 @@ static wk_graph_node *add_node(tracer *t, const wk_call *call) {
                           .late = call->late,
                           .here = call->here,
                           .module_path = wk_current_module};
+  if (call->late.run || call->op->id >= wk_op_table_count) node->order = ++t->ordered;
   node->arguments = wk_allocate_zeroed(1, call->op->settings.size + 1);
   node->inputs = wk_allocate_zeroed((size_t)call->input_count + 1, sizeof *node->inputs);
   g->node_count++;
@@ -170,7 +172,7 @@ static wk_status note_host(wk_tracer *self, wk_late late, wk_tensor *read) {
   if (!wk_grow(&g->nodes, &g->node_capacity, g->node_count, sizeof *g->nodes))
     return wk_error_status();
   wk_graph_node *node = &g->nodes[g->node_count++];
-  *node = (wk_graph_node){.draw = WK_NO_DRAW, .late = late};
+  *node = (wk_graph_node){.draw = WK_NO_DRAW, .late = late, .order = ++t->ordered};
   if (!read) return WK_OK;
   node->inputs = wk_allocate_zeroed(1, sizeof *node->inputs);
   node->input_count = node->inputs != NULL;

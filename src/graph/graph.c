@@ -15,3 +15,27 @@ void wk_graph_free(wk_graph *graph) {
   wk_deallocate(graph->results);
   *graph = (wk_graph){0};
 }
+
+/* Adds the product to *sum; false where there is no such number. */
+static bool add_product(int64_t *sum, int64_t a, int64_t b) {
+  int64_t product;
+  return !__builtin_mul_overflow(a, b, &product) && !__builtin_add_overflow(*sum, product, sum);
+}
+
+bool wk_reference_fits(const wk_reference *r, size_t size) {
+  const wk_layout *layout = &r->layout;
+  const int64_t bytes = (int64_t)wk_dtype_size(layout->dtype);
+  if (!bytes || layout->rank < 0 || layout->rank > WK_MAX_RANK || r->start > INT64_MAX)
+    return false;
+  int64_t count = 1, first = 0, last = 0;
+  for (int i = 0; i < layout->rank; i++) {
+    if (layout->dims[i] < 0 || __builtin_mul_overflow(count, layout->dims[i], &count)) return false;
+    int64_t *end = layout->strides[i] < 0 ? &first : &last;
+    if (layout->dims[i] > 0 && !add_product(end, layout->dims[i] - 1, layout->strides[i]))
+      return false;
+  }
+  if (count == 0) return true;
+  int64_t begin = (int64_t)r->start, end = begin;
+  return add_product(&begin, first, bytes) && add_product(&end, last, bytes) && begin >= 0 &&
+         !__builtin_add_overflow(end, bytes, &end) && (uint64_t)end <= size;
+}

@@ -45,7 +45,9 @@ typedef struct wk_graph_node {
   int draw;      /* index into the graph's draws, or WK_NO_DRAW */
   wk_late late;  /* fills in the arguments before each run, or says that there is none to be; run
                   * NULL: they are as they are. Such nodes and host steps keep their order */
-  wk_place here; /* where it was called, */
+  unsigned order; /* 1, 2, ...: nodes with one run in this order: host steps, late ops and users'
+                   * ops, which may do anything; 0: when their operands are there */
+  wk_place here;  /* where it was called, */
   const char *module_path; /* and in which module */
 } wk_graph_node;
 
@@ -68,14 +70,34 @@ typedef struct wk_graph {
 
 void wk_graph_free(wk_graph *graph); /* what it holds; not `graph` itself */
 
-/* The parts of the graph that a text shows, a line each:
- *   %4 f32 [64, 10] = matmul(%2 f32 [64, 128], %3 f32 [128, 10]) {transpose_b: true}
- * Appended to `text`. */
+/* Whether the reference's elements all lie in a buffer of `size` bytes, and none of its numbers is
+ * past all bounds. */
+bool wk_reference_fits(const wk_reference *reference, size_t size);
+
+/* The whole graph, a line each for buffers, draws, nodes and results; '#' begins a comment:
+ *   @0: input 0, 32768 bytes on cpu
+ *   $1: cell 0, 5120 bytes on cpu
+ *   %2: local, 2560 bytes on cpu
+ *   draw 0: 640 numbers
+ *   %2 f32 [64, 10] = matmul(@0 f32 [64, 128], $1.1+16 f32 [128, 10] by [1, 128]) {transpose_b:
+ *       false, ...} at "network.7 (linear)" from "main.c":12
+ *   return %2 f32 [64, 10]
+ * where $1.1+16 is buffer 1 after one write, from byte 16 on, and `by` gives strides that are not
+ * row-major. Appended to `text`. */
 wk_status wk_graph_to_text(const wk_graph *graph, wk_text *text);
 
+/* Lines of nodes [first, end) alone, also of a graph that is broken. */
+wk_status wk_graph_nodes_to_text(const wk_graph *graph, size_t first, size_t end, wk_text *text);
+
+/* The graph of such a text, not verified. What a text cannot say comes from the graph `with`, or is
+ * absent where that is NULL: the memory of its cell of the same number, generators of draws, what
+ * the host step or late op of the same order runs. Raises WK_ERROR_FORMAT, naming line and column;
+ * then the graph is empty. */
+wk_status wk_graph_from_text(wk_graph *graph, const char *text, const wk_graph *with);
+
 /* Raises WK_ERROR_STATE, naming the node, unless every reading lies within its buffer, names a
- * version that is there when the node runs, and every input and output is what its op's record and
- * shape rule say. */
+ * version that is there when the node runs, every setting is in its range, every input and output is
+ * what its op's record and shape rule say, and what keeps its order has it. */
 wk_status wk_graph_verify(const wk_graph *graph);
 
 /* Writes what differs first between the two, or "", to `difference`. */

@@ -1,15 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "graph/pass.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/environment.h"
 #include "base/error.h"
 #include "base/memory.h"
 
 const wk_pass wk_pass_table[] = {
-    {"common_nodes", "of nodes that make the same, the first serves for all", wk_pass_common_nodes},
-    {"dead_code", "nodes go whose results nobody reads", wk_pass_dead_code},
+    {.name = "constants",
+     .doc = "what follows from settings alone is computed once, before the first call",
+     .after = "no node of the kinds that are computed reads only small constants",
+     .run = wk_pass_constants},
+    {.name = "algebra",
+     .doc = "steps that leave every bit as it was go, two that undo each other too",
+     .after = "no cast to the same dtype, no product with one, no two negations in a row",
+     .run = wk_pass_algebra},
+    {.name = "copies",
+     .doc = "row-major copies of permuted operands go where their readers take strides",
+     .after = "no copy that only such nodes read",
+     .run = wk_pass_copies},
+    {.name = "common_nodes",
+     .doc = "of nodes that make the same, the first serves for all",
+     .after = "no two nodes without effects have equal op, settings and operands",
+     .run = wk_pass_common_nodes},
+    {.name = "dead_code",
+     .doc = "nodes go whose results nobody reads",
+     .after = "every node has an effect, or a result that is read",
+     .run = wk_pass_dead_code},
 };
 const int wk_pass_count = sizeof wk_pass_table / sizeof *wk_pass_table;
+
+/* ---- what is looked at after each ---- */
 
 static bool verifies_each(void) {
 #ifdef NDEBUG
@@ -19,17 +42,81 @@ static bool verifies_each(void) {
 #endif
 }
 
-wk_status wk_passes_run(wk_graph *graph) {
-  wk_status status = wk_graph_verify(graph);
-  for (int i = 0; i < wk_pass_count && status == WK_OK; i++) {
-    int64_t changes = 0;
-    status = wk_pass_table[i].run(graph, &changes);
-    if (status != WK_OK || !verifies_each()) continue;
-    status = wk_graph_verify(graph);
-    if (status != WK_OK) wk_error_add_hint("the pass %s left it so", wk_pass_table[i].name);
+static void dump(const wk_graph *graph, const char *when) {
+  wk_text text = {0};
+  if (wk_graph_to_text(graph, &text) == WK_OK)
+    fprintf(stderr, "# graph after %s\n%s\n", when, text.data ? text.data : "");
+  wk_text_free(&text);
+}
+
+/* The graph's text must be that of the graph which is read from it. */
+static wk_status check_text(const wk_graph *graph) {
+  wk_text text = {0}, again = {0};
+  wk_graph read = {0};
+  wk_status status = wk_graph_to_text(graph, &text);
+  if (status == WK_OK && text.data) status = wk_graph_from_text(&read, text.data, graph);
+  if (status == WK_OK) status = wk_graph_to_text(&read, &again);
+  if (status == WK_OK && text.data && strcmp(text.data, again.data ? again.data : "") != 0)
+    status = wk_fail(WK_ERROR_STATE, "the graph's text does not read back as it was written");
+  wk_graph_free(&read);
+  wk_text_free(&text);
+  wk_text_free(&again);
+  return status;
+}
+
+static wk_status check(const wk_graph *graph, const char *when, bool always) {
+  wk_status status = WK_OK;
+  if (always || verifies_each()) status = wk_graph_verify(graph);
+  if (status != WK_OK) wk_error_add_hint("so it was left by %s", when);
+  if (status == WK_OK && verifies_each()) status = check_text(graph);
+  if (status == WK_OK && wk_debug_topic("graph-dump")) dump(graph, when);
+  return status;
+}
+
+/* ---- running ---- */
+
+static wk_status run(const wk_pass *pass, wk_graph *graph) {
+  int64_t changes = 0;
+  const wk_status status = pass->run(graph, &changes);
+  return status == WK_OK ? check(graph, pass->name, false) : status;
+}
+
+static const wk_pass *find_pass(const char *name, size_t length) {
+  for (int i = 0; i < wk_pass_count; i++) {
+    const wk_pass *pass = &wk_pass_table[i];
+    if (strlen(pass->name) == length && memcmp(pass->name, name, length) == 0) return pass;
+  }
+  return NULL;
+}
+
+wk_status wk_passes_run_named(wk_graph *graph, const char *names) {
+  wk_status status = check(graph, "tracing", true);
+  while (*names && status == WK_OK) {
+    const size_t length = strcspn(names, ",");
+    const wk_pass *pass = find_pass(names, length);
+    if (pass) {
+      status = run(pass, graph);
+    } else if (length && !(length == 4 && memcmp(names, "none", 4) == 0)) {
+      status = wk_fail(WK_ERROR_ARGUMENT, "there is no pass %.*s over graphs", (int)length, names);
+      wk_error_add_hint("WICK_PASSES lists some of %s, %s, %s, %s, %s, or is none",
+                        wk_pass_table[0].name, wk_pass_table[1].name, wk_pass_table[2].name,
+                        wk_pass_table[3].name, wk_pass_table[4].name);
+    }
+    names += length + (names[length] == ',');
   }
   return status;
 }
+
+wk_status wk_passes_run(wk_graph *graph) {
+  const char *names = wk_variable_get(WK_VARIABLE_PASSES);
+  if (*names) return wk_passes_run_named(graph, names);
+  wk_status status = check(graph, "tracing", true);
+  for (int i = 0; i < wk_pass_count && status == WK_OK; i++)
+    if (!wk_pass_table[i].approximate) status = run(&wk_pass_table[i], graph);
+  return status;
+}
+
+/* ---- what several passes do ---- */
 
 void wk_graph_remove(wk_graph *graph, const bool *marked) {
   size_t kept = 0;
@@ -50,4 +137,33 @@ bool wk_node_has_effect(const wk_graph_node *node) {
   for (int i = 0; i < node->input_count; i++)
     if (wk_op_input_at(node->op, i)->written && node->inputs[i].buffer >= 0) return true;
   return false;
+}
+
+bool wk_node_is_pure(const wk_graph *graph, const wk_graph_node *node) {
+  if (!node->op || node->order || wk_node_has_effect(node)) return false;
+  for (int i = 0; i < node->op->output_count; i++)
+    if (graph->buffers[node->outputs[i].buffer].version) return false;
+  return node->op->class != WK_CLASS_RANDOM || node->draw != WK_NO_DRAW;
+}
+
+bool wk_reference_is_whole(const wk_graph *graph, const wk_reference *r) {
+  return r->buffer >= 0 && r->start == 0 && wk_layout_is_contiguous(&r->layout) &&
+         graph->buffers[r->buffer].size ==
+             (size_t)wk_layout_count(&r->layout) * wk_dtype_size(r->layout.dtype);
+}
+
+static void move_reading(wk_reference *r, int buffer, const wk_reference *to) {
+  if (r->buffer != buffer) return;
+  r->buffer = to->buffer, r->version = to->version, r->start += to->start;
+}
+
+bool wk_graph_replace(wk_graph *g, const wk_reference *made, const wk_reference *equal) {
+  const wk_reference to = *equal; /* which may be one of those that move */
+  if (!wk_reference_is_whole(g, made) || g->buffers[to.buffer].version != to.version) return false;
+  for (size_t i = 0; i < g->result_count; i++) /* results have memory of their own */
+    if (g->results[i].buffer == made->buffer) return false;
+  for (size_t n = 0; n < g->node_count; n++)
+    for (int i = 0; i < g->nodes[n].input_count; i++)
+      move_reading(&g->nodes[n].inputs[i], made->buffer, &to);
+  return true;
 }

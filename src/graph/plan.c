@@ -246,6 +246,10 @@ static wk_status place_buffers(wk_plan *plan) {
   return WK_OK;
 }
 
+const wk_kernel *wk_plan_choose_kernel(const wk_graph *graph, const wk_graph_node *node) {
+  return choose_kernel(graph, node);
+}
+
 /* ---- the whole ---- */
 
 void (*wk_plan_made)(wk_plan *plan);

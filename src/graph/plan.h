@@ -34,6 +34,9 @@ extern void (*wk_plan_made)(wk_plan *plan);
 wk_status wk_plan_create(wk_plan *plan, wk_graph *graph);
 void wk_plan_free(wk_plan *plan);
 
+/* The kernel that would run the node, or NULL with an error pending. */
+const wk_kernel *wk_plan_choose_kernel(const wk_graph *graph, const wk_graph_node *node);
+
 /* What one thread runs plans with. Zeroed at first. */
 typedef struct wk_plan_context {
   wk_storage *arena;

@@ -1,80 +1,139 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Graphs as text, and two of them compared by it. */
+/* Graphs as text, and two of them compared by it. parse.c reads what this writes. Broken graphs are
+ * written too, for errors that show them. */
 #include <string.h>
 
 #include "base/memory.h"
 #include "graph/graph.h"
 
-static wk_status write_reference(const wk_graph *g, const wk_reference *r, wk_text *text) {
-  if (r->buffer < 0) return wk_text_append(text, "none");
+/* ---- small parts ---- */
+
+static void write_quoted(const char *before, const char *string, wk_text *text) {
+  wk_text_append(text, "%s\"", before);
+  for (; *string; string++) {
+    if (*string == '"' || *string == '\\') wk_text_append_bytes(text, "\\", 1);
+    wk_text_append_bytes(text, *string == '\n' ? " " : string, 1);
+  }
+  wk_text_append_bytes(text, "\"", 1);
+}
+
+static void write_list(int count, const int64_t *values, wk_text *text) {
+  wk_text_append_bytes(text, "[", 1);
+  for (int i = 0; i < count && i < WK_MAX_RANK; i++)
+    wk_text_append(text, i ? ", %lld" : "%lld", (long long)values[i]);
+  wk_text_append_bytes(text, "]", 1);
+}
+
+static void write_buffer_name(const wk_graph *g, int buffer, wk_text *text) {
   static const char sigils[] = {
       [WK_BUFFER_INPUT] = '@', [WK_BUFFER_CELL] = '$', [WK_BUFFER_LOCAL] = '%'};
-  char sizes[128];
-  wk_layout_describe(&r->layout, sizes, sizeof sizes);
-  wk_text_append(text, "%c%d", sigils[g->buffers[r->buffer].kind], r->buffer);
+  const bool known = (size_t)buffer < g->buffer_count;
+  wk_text_append(text, "%c%d", known ? sigils[g->buffers[buffer].kind] : '?', buffer);
+}
+
+static void write_reference(const wk_graph *g, const wk_reference *r, wk_text *text) {
+  if (r->buffer < 0) {
+    wk_text_append(text, "none");
+    return;
+  }
+  write_buffer_name(g, r->buffer, text);
   if (r->version) wk_text_append(text, ".%u", r->version);
   if (r->start) wk_text_append(text, "+%zu", r->start);
-  wk_text_append(text, " %s", sizes);
-  if (wk_layout_is_contiguous(&r->layout)) return wk_error_status();
-  for (int i = 0; i < r->layout.rank; i++)
-    wk_text_append(text, i ? ", %lld" : " by [%lld", (long long)r->layout.strides[i]);
-  return wk_text_append(text, "]");
+  wk_text_append(text, " %s ", wk_dtype_name(r->layout.dtype));
+  write_list(r->layout.rank, r->layout.dims, text);
+  if (r->layout.rank < 0 || r->layout.rank > WK_MAX_RANK || wk_layout_is_contiguous(&r->layout))
+    return;
+  wk_text_append(text, " by ");
+  write_list(r->layout.rank, r->layout.strides, text);
 }
 
-/* Whether the attribute is left to the call: late arguments, and where its random numbers are. */
-static bool is_shown(const wk_graph_node *node, const wk_attribute *attribute) {
-  if (attribute->type == WK_ATTRIBUTE_DEVICE || attribute->type == WK_ATTRIBUTE_GENERATOR ||
-      attribute->type == WK_ATTRIBUTE_TEXT || node->late.run)
-    return false;
-  return node->draw == WK_NO_DRAW ||
-         (strcmp(attribute->name, "seed") != 0 && strcmp(attribute->name, "offset") != 0);
+static void write_references(const wk_graph *g, const wk_reference *r, int count, wk_text *text) {
+  for (int i = 0; i < count; i++) {
+    if (i) wk_text_append(text, ", ");
+    write_reference(g, &r[i], text);
+  }
 }
 
-static wk_status write_settings(const wk_graph_node *node, wk_text *text) {
+/* ---- settings ---- */
+
+static bool is_place_of_draw(const wk_attribute *attribute) {
+  return strcmp(attribute->name, "seed") == 0 || strcmp(attribute->name, "offset") == 0;
+}
+
+/* Whether the text has the attribute: not where its random numbers are, which the call says; and
+ * where two tracings are compared, nothing that the call fills in. */
+static bool is_shown(const wk_graph_node *node, const wk_attribute *attribute, bool compared) {
+  if (attribute->type == WK_ATTRIBUTE_GENERATOR || attribute->type == WK_ATTRIBUTE_TEXT) return false;
+  if (compared && (attribute->type == WK_ATTRIBUTE_DEVICE || node->late.run)) return false;
+  return node->draw == WK_NO_DRAW || !is_place_of_draw(attribute);
+}
+
+static void write_attribute(const wk_attribute *a, const void *arguments, wk_text *text) {
+  const char *at = (const char *)arguments + a->offset;
+  int number = 0; /* that stands first in what is checked here */
+  if (a->type == WK_ATTRIBUTE_DEVICE) {
+    const wk_device *device = *(wk_device *const *)at;
+    wk_text_append(text, device ? "\"%s\"" : "null", device ? device->name : "");
+    return;
+  }
+  const bool has_limit = a->type == WK_ATTRIBUTE_ENUM || a->type == WK_ATTRIBUTE_SHAPE ||
+                         a->type == WK_ATTRIBUTE_AXES;
+  int limit = WK_MAX_RANK + 1;
+  if (has_limit) memcpy(&number, at, sizeof number);
+  if (a->type == WK_ATTRIBUTE_ENUM)
+    for (limit = 0; a->names[limit];) limit++;
+  if (has_limit && (number < 0 || number >= limit))
+    wk_text_append(text, "wrong (%d)", number);
+  else
+    wk_attribute_to_text(a, arguments, text);
+}
+
+static void write_settings(const wk_graph_node *node, bool compared, wk_text *text) {
   const wk_settings *settings = &node->op->settings;
   const char *before = " {";
   for (int i = 0; i < settings->count; i++) {
-    if (!is_shown(node, &settings->attributes[i])) continue;
+    if (!is_shown(node, &settings->attributes[i], compared)) continue;
     wk_text_append(text, "%s%s: ", before, settings->attributes[i].name);
-    wk_attribute_to_text(&settings->attributes[i], node->arguments, text);
+    write_attribute(&settings->attributes[i], node->arguments, text);
     before = ", ";
   }
-  if (node->draw != WK_NO_DRAW) {
-    wk_text_append(text, "%sdraw: %d", before, node->draw);
-    before = ", ";
-  }
-  if (node->late.run) {
-    wk_text_append(text, "%slate", before);
-    before = ", ";
-  }
-  return *before == ',' ? wk_text_append(text, "}") : wk_error_status();
+  if (node->draw != WK_NO_DRAW) wk_text_append(text, "%sdraw: %d", before, node->draw);
+  if (node->draw != WK_NO_DRAW) before = ", ";
+  if (node->order) wk_text_append(text, "%sorder: %u", before, node->order);
+  if (node->order) before = ", ";
+  if (node->late.run) wk_text_append(text, "%slate", before);
+  if (node->late.run) before = ", ";
+  if (*before == ',') wk_text_append(text, "}");
 }
 
-static wk_status write_node(const wk_graph *g, const wk_graph_node *node, wk_text *text) {
-  if (!node->op) {
-    wk_text_append(text, node->input_count ? "host(" : "host");
-    for (int i = 0; i < node->input_count; i++) write_reference(g, &node->inputs[i], text);
-    return wk_text_append(text, node->input_count ? ")\n" : "\n");
+/* ---- nodes ---- */
+
+static wk_status write_node(const wk_graph *g, const wk_graph_node *node, bool compared,
+                            wk_text *text) {
+  const wk_op *op = node->op;
+  if (op && op->output_count) {
+    write_references(g, node->outputs, op->output_count, text);
+    wk_text_append(text, " = ");
   }
-  for (int i = 0; i < node->op->output_count; i++) {
-    if (i) wk_text_append(text, ", ");
-    write_reference(g, &node->outputs[i], text);
-  }
-  wk_text_append(text, node->op->output_count ? " = %s(" : "%s(", node->op->name);
-  for (int i = 0; i < node->input_count; i++) {
-    if (i) wk_text_append(text, ", ");
-    write_reference(g, &node->inputs[i], text);
-  }
+  wk_text_append(text, "%s(", op ? op->name : "host");
+  write_references(g, node->inputs, node->input_count, text);
   wk_text_append(text, ")");
-  write_settings(node, text);
-  if (node->module_path) wk_text_append(text, " at %s", node->module_path);
+  if (op)
+    write_settings(node, compared, text);
+  else
+    wk_text_append(text, " {order: %u}", node->order);
+  if (node->module_path) write_quoted(" at ", node->module_path, text);
+  if (node->here.file && !compared) {
+    write_quoted(" from ", node->here.file, text);
+    wk_text_append(text, ":%lld", (long long)node->here.line);
+  }
   return wk_text_append(text, "\n");
 }
 
-wk_status wk_graph_to_text(const wk_graph *g, wk_text *text) {
+static wk_status write_body(const wk_graph *g, bool compared, wk_text *text) {
   wk_status status = wk_error_status();
   for (size_t n = 0; n < g->node_count && status == WK_OK; n++)
-    status = write_node(g, &g->nodes[n], text);
+    status = write_node(g, &g->nodes[n], compared, text);
   for (size_t i = 0; i < g->result_count && status == WK_OK; i++) {
     wk_text_append(text, "return ");
     write_reference(g, &g->results[i], text);
@@ -82,6 +141,34 @@ wk_status wk_graph_to_text(const wk_graph *g, wk_text *text) {
   }
   return status;
 }
+
+wk_status wk_graph_nodes_to_text(const wk_graph *g, size_t first, size_t end, wk_text *text) {
+  wk_status status = WK_OK;
+  for (size_t n = first; n < end && n < g->node_count && status == WK_OK; n++)
+    status = write_node(g, &g->nodes[n], true, text);
+  return status;
+}
+
+static void write_buffers(const wk_graph *g, wk_text *text) {
+  int cells = 0;
+  for (size_t i = 0; i < g->buffer_count; i++) {
+    const wk_buffer *b = &g->buffers[i];
+    write_buffer_name(g, (int)i, text);
+    if (b->kind == WK_BUFFER_INPUT) wk_text_append(text, ": input %d", b->input);
+    if (b->kind == WK_BUFFER_CELL) wk_text_append(text, ": cell %d", cells++);
+    if (b->kind == WK_BUFFER_LOCAL) wk_text_append(text, ": local");
+    wk_text_append(text, ", %zu bytes on %s\n", b->size, b->device->name);
+  }
+}
+
+wk_status wk_graph_to_text(const wk_graph *g, wk_text *text) {
+  write_buffers(g, text);
+  for (size_t i = 0; i < g->draw_count; i++)
+    wk_text_append(text, "draw %zu: %lld numbers\n", i, (long long)g->draws[i].count);
+  return write_body(g, false, text);
+}
+
+/* ---- comparing ---- */
 
 /* The line of `text` that holds its byte `at`. */
 static int line_length(const char *text, size_t at, const char **line) {
@@ -103,7 +190,7 @@ static bool same_constants(const wk_graph *a, const wk_graph *b) {
 wk_status wk_graph_compare(const wk_graph *a, const wk_graph *b, char *difference, size_t size) {
   wk_text x = {0}, y = {0};
   difference[0] = '\0';
-  if (wk_graph_to_text(a, &x) == WK_OK && wk_graph_to_text(b, &y) == WK_OK) {
+  if (write_body(a, true, &x) == WK_OK && write_body(b, true, &y) == WK_OK) {
     const char *p = x.data ? x.data : "", *q = y.data ? y.data : "";
     size_t at = 0;
     while (p[at] && p[at] == q[at]) at++;

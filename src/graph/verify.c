@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What must be so in every graph. */
+#include <string.h>
+
 #include "base/error.h"
 #include "base/memory.h"
 #include "graph/graph.h"
@@ -8,64 +10,236 @@ typedef struct verifier {
   const wk_graph *graph;
   unsigned *versions; /* of each buffer, as the nodes so far have left it */
   bool *made;         /* whether something is in it */
+  wk_storage *storages; /* of each buffer: one without memory, for shape rules to look at */
+  wk_root *roots;
+  unsigned order; /* of the last node so far that has one */
   size_t node;
 } verifier;
 
-static wk_status fail(const verifier *v, const char *what, int buffer) {
-  const wk_graph_node *node = v->node < v->graph->node_count ? &v->graph->nodes[v->node] : NULL;
-  return wk_fail(WK_ERROR_STATE, "node %zu of the graph (%s): %s of buffer %d", v->node,
-                 !node      ? "its results"
-                 : node->op ? node->op->name
-                            : "host",
-                 what, buffer);
-}
+/* Names the node, and shows those around it. */
+static wk_status fail(const verifier *v, const char *format, ...) WK_PRINTF(2, 3);
 
-static wk_status check_reference(const verifier *v, const wk_reference *r) {
+static wk_status fail(const verifier *v, const char *format, ...) {
+  char what[512];
+  va_list values;
+  va_start(values, format);
+  wk_format_text(what, sizeof what, format, values);
+  va_end(values);
   const wk_graph *g = v->graph;
-  if (r->buffer < 0) return WK_OK;
-  if ((size_t)r->buffer >= g->buffer_count) return fail(v, "there is no use", r->buffer);
+  const wk_graph_node *node = v->node < g->node_count ? &g->nodes[v->node] : NULL;
+  const char *name = !node ? "its results" : node->op ? node->op->name : "host";
+  wk_text around = {0};
+  for (size_t n = v->node < 2 ? 0 : v->node - 2; n < v->node + 3 && n < g->node_count; n++) {
+    wk_text_append(&around, n == v->node ? "> %zu " : "  %zu ", n);
+    wk_graph_nodes_to_text(g, n, n + 1, &around);
+  }
+  if (around.length) around.data[around.length - 1] = '\0';
+  wk_fail(WK_ERROR_STATE, "node %zu of the graph (%s): %s", v->node, name, what);
+  if (around.length) wk_error_add_shapes(around.data);
+  wk_text_free(&around);
+  return WK_ERROR_STATE;
+}
+
+/* ---- references ---- */
+
+static wk_status check_reference(const verifier *v, const char *what, int i,
+                                 const wk_reference *r) {
+  const wk_graph *g = v->graph;
+  if ((size_t)r->buffer >= g->buffer_count)
+    return fail(v, "%s %d is of buffer %d, but there are %zu", what, i, r->buffer, g->buffer_count);
   if (!wk_dtype_size(r->layout.dtype) || r->layout.rank < 0 || r->layout.rank > WK_MAX_RANK)
-    return fail(v, "no dtype or rank in a use", r->buffer);
-  int64_t first, end;
-  wk_layout_reach(&r->layout, &first, &end);
-  first += (int64_t)r->start, end += (int64_t)r->start;
-  if (wk_layout_count(&r->layout) > 0 && (first < 0 || end > (int64_t)g->buffers[r->buffer].size))
-    return fail(v, "elements outside", r->buffer);
+    return fail(v, "%s %d has no dtype or rank", what, i);
+  if (!wk_reference_fits(r, g->buffers[r->buffer].size))
+    return fail(v, "%s %d has elements outside buffer %d, which has %zu bytes", what, i, r->buffer,
+                g->buffers[r->buffer].size);
   return WK_OK;
 }
 
-static wk_status check_input(const verifier *v, const wk_reference *r, const wk_op_input *input) {
-  wk_status status = check_reference(v, r);
+/* Whether what is read there is there. */
+static wk_status check_reading(const verifier *v, const char *what, int i, const wk_reference *r) {
+  wk_status status = check_reference(v, what, i, r);
   if (status != WK_OK) return status;
+  if (!v->made[r->buffer])
+    return fail(v, "%s %d reads buffer %d before a node makes it", what, i, r->buffer);
+  if (r->version != v->versions[r->buffer])
+    return fail(v, "%s %d reads version %u of buffer %d, which is at version %u by then", what, i,
+                r->version, r->buffer, v->versions[r->buffer]);
+  return WK_OK;
+}
+
+static wk_status check_input(const verifier *v, const wk_graph_node *node, int i, wk_dtype *same) {
+  const wk_reference *r = &node->inputs[i];
+  const wk_op_input *input = wk_op_input_at(node->op, i);
   if (r->buffer < 0)
-    return input && input->optional ? WK_OK : fail(v, "a missing operand instead", r->buffer);
-  if (input ? !(input->dtypes >> r->layout.dtype & 1)
-            : r->layout.dtype != WK_F64 || wk_layout_count(&r->layout) != 1)
-    return fail(v, "a dtype that the op refuses", r->buffer);
-  if (!v->made[r->buffer]) return fail(v, "a use before the making", r->buffer);
-  if (r->version != v->versions[r->buffer]) return fail(v, "a stale version", r->buffer);
+    return input->optional ? WK_OK : fail(v, "operand %d (%s) is missing", i, input->name);
+  const wk_status status = check_reading(v, "operand", i, r);
+  if (status != WK_OK) return status;
+  if (!(input->dtypes >> r->layout.dtype & 1))
+    return fail(v, "operand %d (%s) is %s, which the op refuses", i, input->name,
+                wk_dtype_name(r->layout.dtype));
+  if (input->same_dtype && !*same) *same = r->layout.dtype;
+  if (input->same_dtype && *same != r->layout.dtype)
+    return fail(v, "operand %d (%s) is %s, those before it %s", i, input->name,
+                wk_dtype_name(r->layout.dtype), wk_dtype_name(*same));
+  if (v->graph->buffers[r->buffer].device != v->graph->buffers[node->inputs[0].buffer < 0
+                                                                   ? r->buffer
+                                                                   : node->inputs[0].buffer]
+                                                 .device)
+    return fail(v, "operand %d (%s) is on another device", i, input->name);
   return WK_OK;
 }
 
-static wk_status check_output(const verifier *v, const wk_reference *r) {
-  const wk_status status = check_reference(v, r);
+static wk_status check_output(const verifier *v, int i, const wk_reference *r) {
+  if (r->buffer < 0) return fail(v, "result %d is missing", i);
+  const wk_status status = check_reference(v, "result", i, r);
   if (status != WK_OK) return status;
-  if (r->buffer < 0 || v->graph->buffers[r->buffer].kind != WK_BUFFER_LOCAL)
-    return fail(v, "a result in memory", r->buffer);
-  return v->made[r->buffer] ? fail(v, "a second making", r->buffer) : WK_OK;
+  if (v->graph->buffers[r->buffer].kind != WK_BUFFER_LOCAL)
+    return fail(v, "result %d is made in buffer %d, which is older than the call", i, r->buffer);
+  if (v->made[r->buffer]) return fail(v, "result %d makes buffer %d again", i, r->buffer);
+  if (r->version) return fail(v, "result %d makes version %u", i, r->version);
+  if (!wk_layout_is_contiguous(&r->layout)) return fail(v, "result %d is not row-major", i);
+  return WK_OK;
 }
 
-static wk_status check_node(const verifier *v, const wk_graph_node *node) {
-  if (!node->op && (!node->late.run || node->input_count > 1))
-    return fail(v, "neither an op nor a host step in the place", -1);
-  wk_status status = WK_OK;
-  if (node->draw != WK_NO_DRAW && (node->draw < 0 || (size_t)node->draw >= v->graph->draw_count))
-    return fail(v, "random numbers that nothing draws instead", -1);
-  for (int i = 0; i < node->input_count && status == WK_OK; i++)
-    status = check_input(v, &node->inputs[i], node->op ? wk_op_input_at(node->op, i) : NULL);
-  for (int i = 0; node->op && i < node->op->output_count && status == WK_OK; i++)
-    status = check_output(v, &node->outputs[i]);
+/* ---- settings and shapes ---- */
+
+/* Raises what is pending as the node's error. */
+static wk_status fail_as_pending(const verifier *v, const char *before) {
+  wk_error error = {.struct_size = sizeof error};
+  char message[384];
+  wk_error_take(&error);
+  wk_print_into(message, sizeof message, 0, "%s", error.message);
+  return fail(v, "%s%s", before, message);
+}
+
+/* Copies the arguments, with the tensors in them set to `inputs`. */
+static void copy_arguments(const wk_graph_node *node, wk_tensor **inputs, void *copy) {
+  const wk_op *op = node->op;
+  memcpy(copy, node->arguments, op->settings.size);
+  for (int i = 0; i < op->input_count; i++) {
+    char *field = (char *)copy + op->inputs[i].offset;
+    const wk_tensors list = {(size_t)(node->input_count - i), inputs + i};
+    if (op->inputs[i].list)
+      memcpy(field, &list, sizeof list);
+    else
+      memcpy(field, &inputs[i], sizeof inputs[i]);
+  }
+}
+
+static wk_status check_shapes(const verifier *v, const wk_graph_node *node, wk_tensor **inputs,
+                              void *arguments) {
+  wk_call call = {.op = node->op,
+                  .thread = wk_thread_here(),
+                  .here = node->here,
+                  .inputs = inputs,
+                  .input_count = node->input_count,
+                  .arguments = arguments};
+  if (node->op->infer(&call) != WK_OK) return fail_as_pending(v, "");
+  for (int i = 0; i < node->op->output_count; i++) {
+    const wk_layout *is = &node->outputs[i].layout, *should = &call.layouts[i];
+    if (is->dtype == should->dtype && wk_layout_same_dims(is, should)) continue;
+    char have[128], want[128];
+    wk_layout_describe(is, have, sizeof have);
+    wk_layout_describe(should, want, sizeof want);
+    return fail(v, "result %d is %s, but the op makes %s", i, have, want);
+  }
+  return WK_OK;
+}
+
+/* Settings within their ranges, and results as the op's shape rule says. */
+static wk_status check_call(const verifier *v, const wk_graph_node *node) {
+  _Alignas(16) char arguments[WK_MAX_ARGUMENTS_SIZE];
+  const size_t count = (size_t)node->input_count;
+  if (!node->arguments || node->op->settings.size > sizeof arguments)
+    return fail(v, "there are no settings");
+  if (wk_settings_resolve(&node->op->settings, node->op->name, node->arguments, arguments) != WK_OK)
+    return fail_as_pending(v, "");
+  wk_tensor *stand_ins = wk_allocate_zeroed(count + 1, sizeof *stand_ins + sizeof(wk_tensor *));
+  if (!stand_ins) return wk_error_status();
+  wk_tensor **inputs = (wk_tensor **)(stand_ins + count + 1);
+  for (size_t i = 0; i < count; i++) {
+    const wk_reference *r = &node->inputs[i];
+    inputs[i] = r->buffer < 0 ? NULL : &stand_ins[i];
+    if (!inputs[i]) continue;
+    atomic_init(&stand_ins[i].references, 1);
+    stand_ins[i].layout = r->layout;
+    stand_ins[i].offset = (int64_t)(r->start / wk_dtype_size(r->layout.dtype));
+    stand_ins[i].root = &v->roots[r->buffer];
+  }
+  copy_arguments(node, inputs, arguments);
+  const wk_status status = check_shapes(v, node, inputs, arguments);
+  wk_deallocate(stand_ins);
   return status;
+}
+
+/* ---- nodes ---- */
+
+static wk_status check_operand_count(const verifier *v, const wk_graph_node *node) {
+  const wk_op *op = node->op;
+  const bool list = op->input_count && op->inputs[op->input_count - 1].list;
+  if (list ? node->input_count >= op->input_count - 1 : node->input_count == op->input_count)
+    return WK_OK;
+  return fail(v, "there are %d operands, but the op takes %d", node->input_count, op->input_count);
+}
+
+/* A step on the host reads at most one f64 scalar. */
+static wk_status check_host_step(const verifier *v, const wk_graph_node *node) {
+  if (!node->late.run || node->input_count > 1) return fail(v, "no step on the host");
+  if (!node->input_count) return WK_OK;
+  const wk_reference *r = &node->inputs[0];
+  if (r->buffer < 0) return fail(v, "operand 0 is missing");
+  const wk_status status = check_reading(v, "operand", 0, r);
+  if (status != WK_OK) return status;
+  if (r->layout.dtype != WK_F64 || wk_layout_count(&r->layout) != 1)
+    return fail(v, "operand 0 is no f64 scalar");
+  return WK_OK;
+}
+
+/* Nodes that may do more than can be seen keep the order of the trace. */
+static wk_status check_order(verifier *v, const wk_graph_node *node) {
+  const bool ordered = !node->op || node->late.run || node->op->id >= wk_op_table_count;
+  if (ordered != (node->order != 0))
+    return fail(v, ordered ? "its place among the ordered nodes is not given"
+                           : "it has a place among the ordered nodes, but nothing to order");
+  if (ordered && node->order <= v->order)
+    return fail(v, "it is number %u of the ordered nodes and comes after number %u", node->order,
+                v->order);
+  if (ordered) v->order = node->order;
+  return WK_OK;
+}
+
+static wk_status check_draw(const verifier *v, const wk_graph_node *node) {
+  if (node->draw == WK_NO_DRAW) return WK_OK;
+  if (node->draw < 0 || (size_t)node->draw >= v->graph->draw_count)
+    return fail(v, "it uses draw %d, but there are %zu", node->draw, v->graph->draw_count);
+  if (!wk_settings_find(&node->op->settings, "seed") ||
+      !wk_settings_find(&node->op->settings, "offset"))
+    return fail(v, "it has a draw, but takes no random numbers");
+  if (node->op->class != WK_CLASS_RANDOM || !node->op->output_count) return WK_OK;
+  const int64_t drawn = v->graph->draws[node->draw].count;
+  const int64_t used = wk_layout_count(&node->outputs[0].layout);
+  if (used > drawn)
+    return fail(v, "it uses %lld random numbers of %lld drawn", (long long)used, (long long)drawn);
+  return WK_OK;
+}
+
+static wk_status check_node(verifier *v, const wk_graph_node *node) {
+  wk_status status = check_order(v, node);
+  if (status != WK_OK || !node->op) return status == WK_OK ? check_host_step(v, node) : status;
+  if (node->op->class == WK_CLASS_VIEW || !node->op->infer)
+    return fail(v, "the op has no kernel: it is a view or stands for others");
+  wk_dtype same = WK_DTYPE_DEFAULT;
+  status = check_operand_count(v, node);
+  for (int i = 0; i < node->input_count && status == WK_OK; i++)
+    status = check_input(v, node, i, &same);
+  for (int i = 0; i < node->op->output_count && status == WK_OK; i++) {
+    status = check_output(v, i, &node->outputs[i]);
+    for (int k = 0; k < i && status == WK_OK; k++)
+      if (node->outputs[k].buffer == node->outputs[i].buffer)
+        status = fail(v, "results %d and %d are the same buffer", k, i);
+  }
+  if (status == WK_OK) status = check_call(v, node);
+  return status == WK_OK ? check_draw(v, node) : status;
 }
 
 static void take_effect(verifier *v, const wk_graph_node *node) {
@@ -76,29 +250,45 @@ static void take_effect(verifier *v, const wk_graph_node *node) {
       v->versions[node->inputs[i].buffer]++;
 }
 
+/* ---- the whole ---- */
+
+static void set_buffer(verifier *v, size_t i) {
+  const wk_buffer *b = &v->graph->buffers[i];
+  v->made[i] = b->kind != WK_BUFFER_LOCAL;
+  v->storages[i].device = b->device, v->storages[i].size = b->size, v->storages[i].traced = true;
+  v->roots[i].storage = b->storage ? b->storage : &v->storages[i];
+  atomic_init(&v->storages[i].references, 1);
+  atomic_init(&v->roots[i].references, 1);
+}
+
 static wk_status verify(verifier *v) {
   const wk_graph *g = v->graph;
   wk_status status = WK_OK;
-  for (size_t i = 0; i < g->buffer_count; i++) v->made[i] = g->buffers[i].kind != WK_BUFFER_LOCAL;
-  for (v->node = 0; v->node < g->node_count && status == WK_OK; v->node++) {
+  for (size_t i = 0; i < g->buffer_count; i++) set_buffer(v, i);
+  for (v->node = 0; v->node < g->node_count; v->node++) {
     status = check_node(v, &g->nodes[v->node]);
     if (status != WK_OK) return status;
     take_effect(v, &g->nodes[v->node]);
   }
-  for (size_t i = 0; i < g->result_count && status == WK_OK; i++) {
-    status = check_reference(v, &g->results[i]);
-    if (status == WK_OK && (g->results[i].buffer < 0 || !v->made[g->results[i].buffer]))
-      status = fail(v, "a result that nothing makes", g->results[i].buffer);
-  }
+  for (size_t i = 0; i < g->result_count && status == WK_OK; i++)
+    status = g->results[i].buffer < 0 ? fail(v, "result %zu is missing", i)
+                                      : check_reading(v, "result", (int)i, &g->results[i]);
   return status;
 }
 
 wk_status wk_graph_verify(const wk_graph *graph) {
+  if (wk_failed()) return wk_error_status();
+  const size_t count = graph->buffer_count + 1;
   verifier v = {.graph = graph,
-                .versions = wk_allocate_zeroed(graph->buffer_count + 1, sizeof(unsigned)),
-                .made = wk_allocate_zeroed(graph->buffer_count + 1, sizeof(bool))};
-  const wk_status status = v.versions && v.made ? verify(&v) : wk_error_status();
+                .versions = wk_allocate_zeroed(count, sizeof *v.versions),
+                .made = wk_allocate_zeroed(count, sizeof *v.made),
+                .storages = wk_allocate_zeroed(count, sizeof *v.storages),
+                .roots = wk_allocate_zeroed(count, sizeof *v.roots)};
+  const bool there = v.versions && v.made && v.storages && v.roots;
+  const wk_status status = there ? verify(&v) : wk_error_status();
   wk_deallocate(v.versions);
   wk_deallocate(v.made);
+  wk_deallocate(v.storages);
+  wk_deallocate(v.roots);
   return status;
 }

@@ -47,15 +47,6 @@ static uint64_t hash_node(const wk_graph_node *node) {
   return h;
 }
 
-/* Local buffers that are written after they were made cannot stand for each other. */
-static bool is_simple(const finder *f, const wk_graph_node *node) {
-  if (!node->op || node->late.run || wk_node_has_effect(node)) return false;
-  if (node->op->id >= wk_op_table_count) return false; /* a user's kernel may do anything */
-  for (int i = 0; i < node->op->output_count; i++)
-    if (f->graph->buffers[node->outputs[i].buffer].version) return false;
-  return node->op->class != WK_CLASS_RANDOM || node->draw != WK_NO_DRAW;
-}
-
 static void replace(const finder *f, wk_reference *r) {
   if (r->buffer >= 0) r->buffer = f->stands_for[r->buffer];
 }
@@ -78,7 +69,7 @@ static void find_all(finder *f, bool *same, int64_t *changes) {
   for (size_t n = 0; n < g->node_count; n++) {
     wk_graph_node *node = &g->nodes[n];
     for (int i = 0; i < node->input_count; i++) replace(f, &node->inputs[i]);
-    const wk_graph_node *first = is_simple(f, node) ? find_same(f, n) : NULL;
+    const wk_graph_node *first = wk_node_is_pure(g, node) ? find_same(f, n) : NULL;
     if (!first) continue;
     for (int i = 0; i < node->op->output_count; i++)
       f->stands_for[node->outputs[i].buffer] = first->outputs[i].buffer;
