@@ -228,7 +228,8 @@ static int64_t slice_count(int64_t start, int64_t end, int64_t step) {
   return end >= start ? 0 : (start - end - 1) / -step + 1;
 }
 
-/* Resolves axis and bounds and makes the layout of the part; *offset is added to. */
+/* Resolves axis and bounds and makes the layout of the part; *offset is added to. What is resolved
+ * stays as it is when it is resolved again: an end before the first element is WK_FIRST. */
 static wk_status slice_layout(const wk_layout *x, int *axis, int64_t *start, int64_t *end,
                               int64_t step, wk_layout *y, int64_t *offset) {
   *axis = wk_axis_resolve(*axis, x->rank);
@@ -237,7 +238,9 @@ static wk_status slice_layout(const wk_layout *x, int *axis, int64_t *start, int
   *start = resolve_bound(*start, x->dims[*axis], step);
   *end = resolve_bound(*end, x->dims[*axis], step);
   *y = *x;
-  y->dims[*axis] = slice_count(*start, *end, step);
+  const int64_t count = y->dims[*axis] = slice_count(*start, *end, step);
+  if (count == 0) *start = *end = 0;
+  if (*end < 0) *end = WK_FIRST;
   if (y->dims[*axis] > 1) y->strides[*axis] *= step;
   if (wk_layout_count(y) > 0) *offset += *start * x->strides[*axis];
   return WK_OK;
@@ -261,8 +264,8 @@ wk_status wk_vjp_slice(wk_vjp *vjp) {
     after.dims[a->axis] = x->dims[a->axis] - a->start - size;
     vjp->input_gradients[0] = wk_pad(g, before, after);
   } else {
-    vjp->input_gradients[0] = wk_slice_update(wk_zeros_shaped(x, g), g, a->axis, a->start,
-                                              a->end < 0 ? WK_FIRST : a->end, .step = a->step);
+    vjp->input_gradients[0] =
+        wk_slice_update(wk_zeros_shaped(x, g), g, a->axis, a->start, a->end, .step = a->step);
   }
   return wk_error_status();
 }
@@ -290,11 +293,10 @@ wk_status wk_vjp_slice_update(wk_vjp *vjp) {
   const wk_slice_update_arguments *a = vjp->arguments;
   wk_tensor *g = vjp->output_gradients[0];
   const wk_layout zero = {.dtype = vjp->input_layouts[0].dtype, .rank = 0};
-  const int64_t end = a->end < 0 ? WK_FIRST : a->end;
   if (vjp->needed[0])
     vjp->input_gradients[0] =
-        wk_slice_update(g, wk_zeros_shaped(&zero, g), a->axis, a->start, end, .step = a->step);
+        wk_slice_update(g, wk_zeros_shaped(&zero, g), a->axis, a->start, a->end, .step = a->step);
   if (vjp->needed[1])
-    vjp->input_gradients[1] = wk_slice(g, a->axis, a->start, end, .step = a->step);
+    vjp->input_gradients[1] = wk_slice(g, a->axis, a->start, a->end, .step = a->step);
   return wk_error_status();
 }

@@ -50,7 +50,8 @@ wk_status wk_cpu_run_slice_update(const wk_kernel_call *call) {
   const wk_slice_update_arguments *a = call->arguments;
   const wk_operand *y = &call->outputs[0];
   wk_cpu_copy_elements(y, &call->inputs[0]);
-  const int64_t way = a->step > 0 ? 1 : -1, reach = (a->end - way - a->start) * way;
+  const int64_t end = a->end < 0 ? -1 : a->end; /* WK_FIRST: backwards to the first element */
+  const int64_t way = a->step > 0 ? 1 : -1, reach = (end - way - a->start) * way;
   if (reach < 0) return WK_OK; /* nothing between the bounds */
   part_run r = {.source = call->inputs[1], .part = y->layout};
   r.part.dims[a->axis] = reach / (a->step * way) + 1;

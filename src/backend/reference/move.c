@@ -61,7 +61,8 @@ wk_status wk_reference_run_slice_update(const wk_kernel_call *call) {
   const wk_slice_update_arguments *a = call->arguments;
   const wk_operand *x = &call->inputs[0], *y = &call->outputs[0];
   wk_elements_copy(y, 0, x);
-  const int64_t step = a->step, last = a->end - (step > 0 ? 1 : -1);
+  const int64_t end = a->end < 0 ? -1 : a->end; /* WK_FIRST: backwards to the first element */
+  const int64_t step = a->step, last = end - (step > 0 ? 1 : -1);
   wk_layout part = y->layout;
   part.dims[a->axis] = (last - a->start) / step + 1;
   if ((last - a->start) * (step > 0 ? 1 : -1) < 0) return WK_OK; /* nothing between the bounds */
