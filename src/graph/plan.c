@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "graph/destination.h"
 #include "graph/undo.h"
 #include "ops/records.gen.h"
 
@@ -259,6 +260,7 @@ wk_status wk_plan_create(wk_plan *plan, wk_graph *graph) {
   *graph = (wk_graph){0};
   wk_graph *g = &plan->graph;
   wk_status status = insert_copies(g);
+  if (status == WK_OK) status = wk_graph_make_in_destinations(g);
   for (size_t n = 0; n < g->node_count && status == WK_OK; n++)
     status = add_step(plan, &g->nodes[n]);
   plan->fallible = wk_plan_count_fallible(plan);

@@ -66,6 +66,11 @@ wk_status wk_undo_keep(wk_undo *undo, const wk_graph *g, const wk_graph_node *no
       continue;
     status = keep(undo, g->buffers[b].device, &operands[i]);
   }
+  const wk_operand *outputs = operands + node->input_count; /* some are made in older memory */
+  for (int i = 0; i < node->op->output_count && status == WK_OK; i++) {
+    const wk_buffer *buffer = &g->buffers[node->outputs[i].buffer];
+    if (buffer->kind == WK_BUFFER_CELL) status = keep(undo, buffer->device, &outputs[i]);
+  }
   return status;
 }
 

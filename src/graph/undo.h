@@ -16,7 +16,8 @@ typedef struct wk_undo {
 /* The number of steps of the plan up to the last one that may fail for its values' sake. */
 size_t wk_plan_count_fallible(const wk_plan *plan);
 
-/* Keeps what the step's node writes in memory older than the call. */
+/* Keeps what the step's node writes in memory older than the call; its outputs follow its inputs in
+ * `operands`. */
 wk_status wk_undo_keep(wk_undo *undo, const wk_graph *graph, const wk_graph_node *node,
                        const wk_operand *operands);
 

@@ -518,6 +518,40 @@ static void test_plans_that_make_room(void **state) {
   assert_no_error();
 }
 
+static wk_tensor *step_and_look_up(void *context, wk_tensors in) {
+  train_step(context, in);
+  return wk_index_select(in.item[0], in.item[2], 0);
+}
+
+/* Parameters that were stepped before something fails are put back. */
+static void test_steps_before_a_failure_are_put_back(void **state) {
+  (void)state;
+  WK_SCOPE;
+  trainer t = create_trainer();
+  wk_function *f = wk_compile(step_and_look_up, &t);
+  wk_tensor *batch[3];
+  make_batch(0, BATCH, batch);
+  static float before[3][MOST], after[3][MOST];
+  size_t sizes[3];
+  wk_parameters *set = wk_module_parameters(t.network);
+  for (int call = 0; call < 3; call++) {
+    const int64_t row = call < 2 ? call : BATCH;
+    batch[2] = wk_tensor_from_data(WK_SHAPE(1), WK_I64, &row, NULL);
+    const bool fine = wk_call(f, (wk_tensors){3, batch}) != NULL;
+    assert_true(fine == (call < 2));
+    if (!fine) assert_error(WK_ERROR_INDEX);
+    for (int i = 0; i < 3; i++) {
+      const wk_tensor *w = wk_parameters_get(set, (size_t)i);
+      sizes[i] = (size_t)wk_tensor_count(w) * sizeof(float);
+      wk_tensor_read(w, call < 2 ? before[i] : after[i], sizes[i]);
+    }
+  }
+  for (int i = 0; i < 3; i++) assert_memory_equal(before[i], after[i], sizes[i]);
+  wk_function_free(f);
+  free_trainer(&t);
+  assert_no_error();
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_training_step_gives_eager_bits),
@@ -536,6 +570,7 @@ int main(void) {
       cmocka_unit_test(several_results),
       cmocka_unit_test(new_sizes_are_traced_once),
       cmocka_unit_test(test_plans_that_make_room),
+      cmocka_unit_test(test_steps_before_a_failure_are_put_back),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
