@@ -299,7 +299,7 @@ static wk_status run_rule_in(walk *w, wk_node *node, wk_tensor **inputs, wk_tens
   if (wk_failed()) return wk_error_status();
   for (int i = 0; i < node->input_count; i++) {
     gradients[i] = NULL;
-    layouts[i] = node->inputs[i].layout;
+    wk_layout_copy(&layouts[i], &node->inputs[i].layout);
     needed[i] = input_wanted(w, &node->inputs[i]);
   }
   for (int i = 0; i < node->op->output_count; i++) output_gradients[i] = node->outputs[i].gradient;

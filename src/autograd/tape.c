@@ -118,7 +118,7 @@ static void record_input(wk_node_input *record, wk_tensor *tensor, bool keep) {
     record->layout.rank = -1;
     return;
   }
-  record->layout = tensor->layout;
+  wk_layout_copy(&record->layout, &tensor->layout);
   if (keep) record->saved = wk_saved_take(tensor);
   if (!wk_wants_gradient(tensor)) return;
   if (tensor->link) {
@@ -133,7 +133,7 @@ static void record_input(wk_node_input *record, wk_tensor *tensor, bool keep) {
 static void record_output(wk_node_output *record, const wk_tensor *tensor, bool keep) {
   record->gradient = NULL, record->hooks = NULL;
   record->saved.root = NULL;
-  record->layout = tensor->layout;
+  wk_layout_copy(&record->layout, &tensor->layout);
   if (keep) record->saved = wk_saved_take(tensor);
 }
 

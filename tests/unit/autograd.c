@@ -180,6 +180,58 @@ static void test_mistakes(void **state) {
   assert_error(WK_ERROR_DTYPE);
 }
 
+/* A gradient that only the walk knows becomes the leaf's where it lies. */
+static void test_memory_of_fresh_gradients(void **state) {
+  (void)state;
+  WK_SCOPE;
+  wk_tensor *x = leaf(3, 2), *y = leaf(3, 5), *seed = vector(3, 7);
+  for (int i = 0; i < 3; i++) {
+    wk_tensor_clear_gradient(x);
+    wk_tensor_clear_gradient(y);
+    wk_tensor *const before = x->leaf ? x->leaf->gradient : NULL;
+    wk_backward(wk_multiply(x, y), .gradient = seed); /* a gradient each */
+    assert_true(first(wk_tensor_gradient(x)) == 35 && first(wk_tensor_gradient(y)) == 14);
+    assert_true(!before || wk_tensor_gradient(x) == before);
+    wk_tensor_clear_gradient(x);
+    wk_tensor_clear_gradient(y);
+    wk_backward(wk_add(x, y), .gradient = seed); /* the seed itself for both */
+    wk_backward(wk_add(x, x), .gradient = seed);
+    assert_true(first(wk_tensor_gradient(x)) == 21 && first(wk_tensor_gradient(y)) == 7);
+    assert_true(first(seed) == 7);
+  }
+  wk_tensor *view = wk_detach(wk_tensor_gradient(y)); /* sees what is written later, as ever */
+  wk_tensor_clear_gradient(y);
+  wk_backward(wk_multiply(x, y), .gradient = seed);
+  assert_true(first(view) == 14 && first(wk_tensor_gradient(y)) == 14);
+  assert_no_error();
+}
+
+/* A small dense layer is one op with the bits of those that it stands for, a row whatever is beside
+ * it. */
+static void test_small_dense_layers(void **state) {
+  (void)state;
+  const int64_t sizes[][3] = {{1, 64, 64},  {5, 17, 33}, {3, 1, 1},
+                              {7, 256, 40}, {2, 300, 9}, {0, 4, 4}};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    WK_SCOPE;
+    const int64_t rows = sizes[i][0], inner = sizes[i][1], units = sizes[i][2];
+    wk_tensor *x = wk_normal(WK_SHAPE(rows, inner)), *bias = wk_normal(WK_SHAPE(units));
+    wk_tensor *weight = wk_normal(WK_SHAPE(units, inner)), *whole = wk_linear(x, weight, bias);
+    wk_tensor *parts = wk_add(wk_matmul(x, wk_permute(weight, WK_AXES(1, 0))), bias);
+    wk_tensor *row = wk_linear(wk_slice(x, 0, 0, 1), weight, bias);
+    float a[320], b[320], c[64];
+    wk_tensor_read(whole, a, sizeof(float) * (size_t)(rows * units));
+    wk_tensor_read(parts, b, sizeof(float) * (size_t)(rows * units));
+    assert_memory_equal(a, b, sizeof(float) * (size_t)(rows * units));
+    if (rows) {
+      wk_tensor_read(row, c, sizeof(float) * (size_t)units);
+      assert_memory_equal(a, c, sizeof(float) * (size_t)units);
+    }
+    assert_no_error();
+    assert_string_equal(whole->producer, inner <= 256 ? "linear" : "add");
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_backward_fills_leaves),
@@ -194,6 +246,8 @@ int main(void) {
       cmocka_unit_test(test_a_long_chain_needs_no_deep_stack),
       cmocka_unit_test(test_the_tape_lets_go),
       cmocka_unit_test(test_mistakes),
+      cmocka_unit_test(test_memory_of_fresh_gradients),
+      cmocka_unit_test(test_small_dense_layers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,6 +89,28 @@ static void requests_are_counted(void **state) {
   assert_int_equal(old.cached, 7);
 }
 
+/* What one thread takes and another gives back. */
+static void *release_all(void *blocks) {
+  for (int i = 0; i < 200; i++) release(((void **)blocks)[i], 1000);
+  release(allocate(1000), 1000);
+  return NULL;
+}
+
+static void threads_count_together(void **state) {
+  (void)state;
+  void *blocks[200];
+  for (int round = 0; round < 3; round++) {
+    wk_memory_peak_reset(device);
+    for (int i = 0; i < 200; i++) blocks[i] = allocate(1000);
+    assert_int_equal(statistics().active, 200000);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, release_all, blocks), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(statistics().active, 0);
+    assert_true(statistics().peak >= 200000 && statistics().peak <= 201000);
+  }
+}
+
 static void the_cache_is_bounded(void **state) {
   (void)state;
   wk_memory_trim(device);
@@ -216,6 +238,7 @@ int main(void) {
       cmocka_unit_test(devices_are_found),
       cmocka_unit_test(blocks_are_reused),
       cmocka_unit_test(requests_are_counted),
+      cmocka_unit_test(threads_count_together),
       cmocka_unit_test(the_cache_is_bounded),
       cmocka_unit_test(unneeded_blocks_go_back),
       cmocka_unit_test(lack_of_memory_is_an_error),
