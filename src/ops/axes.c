@@ -40,19 +40,6 @@ wk_status wk_composite_unsqueeze(wk_call *call) {
   return wk_error_status();
 }
 
-/* ---- order of axes ---- */
-
-wk_status wk_composite_transpose(wk_call *call) {
-  const wk_transpose_arguments *a = call->arguments;
-  const wk_layout *x = input_layout(call);
-  const int first = wk_axis_resolve(a->axis1, x->rank), second = wk_axis_resolve(a->axis2, x->rank);
-  if (first < 0 || second < 0) return wk_error_status();
-  wk_axes axes = {.count = x->rank};
-  for (int i = 0; i < x->rank; i++) axes.axis[i] = i == first ? second : i == second ? first : i;
-  call->outputs[0] = wk_permute(call->inputs[0], axes);
-  return wk_error_status();
-}
-
 /* ---- parts ---- */
 
 wk_status wk_composite_select(wk_call *call) {

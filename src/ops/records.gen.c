@@ -8118,9 +8118,9 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .inputs = inputs_transpose, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {attributes_transpose, 2, sizeof(wk_transpose_arguments), offsetof(wk_transpose_arguments, axis2) + sizeof(((wk_transpose_arguments *)NULL)->axis2), false},
-        .infer = NULL, .composite = wk_composite_transpose,
+        .infer = wk_infer_transpose, .composite = NULL,
         .is_native = NULL,
-        .vjp = NULL,
+        .vjp = wk_vjp_transpose,
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_SELECT] = {
         .name = "select", .id = WK_OP_SELECT, .class = WK_CLASS_VIEW, .hidden = false,

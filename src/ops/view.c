@@ -163,6 +163,26 @@ wk_status wk_vjp_permute(wk_vjp *vjp) {
   return wk_error_status();
 }
 
+/* ---- transpose ---- */
+
+wk_status wk_infer_transpose(wk_call *call) {
+  const wk_transpose_arguments *a = call->arguments;
+  const wk_layout *x = &call->inputs[0]->layout;
+  const int first = wk_axis_resolve(a->axis1, x->rank), second = wk_axis_resolve(a->axis2, x->rank);
+  if (first < 0 || second < 0) return wk_error_status();
+  wk_layout *y = begin_view(call, x->rank);
+  wk_layout_copy(y, x);
+  y->dims[first] = x->dims[second], y->strides[first] = x->strides[second];
+  y->dims[second] = x->dims[first], y->strides[second] = x->strides[first];
+  return WK_OK;
+}
+
+wk_status wk_vjp_transpose(wk_vjp *vjp) {
+  const wk_transpose_arguments *a = vjp->arguments;
+  vjp->input_gradients[0] = wk_transpose(vjp->output_gradients[0], a->axis1, a->axis2);
+  return wk_error_status();
+}
+
 /* ---- broadcast_to ---- */
 
 static wk_status cannot_repeat(const wk_layout *x, const wk_shape *shape, int axis) {
