@@ -33,8 +33,8 @@ typedef struct layer {
 /* Of ResNet-50 and VGG-19, smaller images of the largest, and some that are less regular. */
 static const layer layers[] = {
     {4, 56, 3, 64, 7, 2, 3, 1},    {4, 56, 64, 64, 1, 1, 0, 1},   {4, 56, 64, 64, 3, 1, 1, 1},
-    {4, 56, 64, 256, 1, 1, 0, 1},  {4, 56, 128, 128, 3, 2, 1, 1}, {4, 28, 256, 512, 1, 2, 0, 1},
-    {4, 14, 256, 256, 3, 1, 1, 1}, {4, 7, 512, 2048, 1, 1, 0, 1}, {4, 7, 512, 512, 3, 1, 1, 1},
+    {4, 56, 64, 256, 1, 1, 0, 1},  {4, 56, 128, 128, 3, 2, 1, 1}, {4, 28, 256, 512, 3, 2, 0, 1},
+    {4, 14, 256, 256, 3, 1, 1, 1}, {4, 28, 512, 128, 1, 1, 0, 1}, {4, 7, 512, 512, 3, 1, 1, 1},
     {4, 56, 3, 64, 3, 1, 1, 1},    {4, 28, 128, 256, 3, 1, 1, 1}, {5, 31, 40, 72, 5, 3, 1, 1},
     {5, 33, 48, 80, 3, 1, 4, 2},   {4, 30, 20, 100, 4, 2, 0, 1},
 };
@@ -128,7 +128,8 @@ static void test_products(void **state) {
   WK_SCOPE;
   wk_tensor *a = wk_uniform(WK_SHAPE(515, 384), .low = -1);
   wk_tensor *b = wk_uniform(WK_SHAPE(384, 401), .low = -1);
-  check_product(a, b); /* with rows left over */
+  check_product(a, b);                                         /* with rows left over */
+  check_product(a, wk_uniform(WK_SHAPE(384, 448), .low = -1)); /* whole panels */
   wk_tensor *a_by_columns = wk_contiguous(wk_transpose(a, 0, 1));
   wk_tensor *b_by_columns = wk_contiguous(wk_transpose(b, 0, 1));
   check_product(wk_transpose(a_by_columns, 0, 1), b);
@@ -146,6 +147,10 @@ static void test_small_calls_stay_away(void **state) {
   assert_chosen("cpu:matmul");
   x = wk_full(WK_SHAPE(64, 8, 8, 4), 1);
   wk_tensor *weight = wk_full(WK_SHAPE(8, 3, 3, 4), 1);
+  wk_kernel_chosen = NULL;
+  wk_conv2d(x, weight);
+  assert_chosen("cpu:conv2d");
+  x = wk_full(WK_SHAPE(8, 7, 7, 512), 1), weight = wk_full(WK_SHAPE(512, 1, 1, 512), 1);
   wk_kernel_chosen = NULL;
   wk_conv2d(x, weight);
   assert_chosen("cpu:conv2d");
