@@ -98,38 +98,56 @@ static void collect_run(size_t size, char *to, const char *from, int64_t stride,
 }
 
 /* The row after the next one: where short rows lie apart, nothing else fetches them in time. */
-static inline void fetch_row(const char *source, const wk_layout *layout, size_t bytes) {
-  if (layout->rank < 2 || bytes > 1024) return;
-  const int64_t step = layout->strides[layout->rank - 2] * (int64_t)wk_dtype_size(layout->dtype);
+static inline void fetch_row(const char *source, int64_t step, size_t bytes) {
+  if (bytes > 1024) return;
   const uintptr_t row = (uintptr_t)source + 2 * (uintptr_t)step; /* only fetched: it may be none */
   for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const void *)(row + i));
 }
 
+typedef uint32_t quad __attribute__((vector_size(16)));
+typedef uint32_t quad_anywhere __attribute__((vector_size(16), aligned(4), may_alias));
+
 static void reverse_run(char *to, const char *last, int64_t count) {
   uint32_t *out = (uint32_t *)(void *)to;
   const uint32_t *in = (const uint32_t *)(const void *)last - (count - 1);
-  for (int64_t i = 0; i < count; i++) out[i] = in[count - 1 - i];
+  int64_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    const quad x = *(const quad_anywhere *)(in + count - 4 - i);
+    *(quad_anywhere *)(out + i) = __builtin_shufflevector(x, x, 3, 2, 1, 0);
+  }
+  for (; i < count; i++) out[i] = in[count - 1 - i];
 }
 
-/* Runs along the last axis, an odometer over the others. */
+/* Runs along the last axis, those in front that go on from it taken in, and an odometer over the
+ * others. */
 void wk_collect(char *to, const char *from, const wk_layout *layout, int64_t begin, int64_t count) {
   const size_t size = wk_dtype_size(layout->dtype);
-  const int last = layout->rank - 1;
+  int last = layout->rank - 1;
   if (last < 0) {
     memcpy(to, from, size);
     return;
   }
-  int64_t index[WK_MAX_RANK], rest = begin, position = 0;
-  for (int i = last; i >= 0; i--) {
+  int64_t width = layout->dims[last], stride = layout->strides[last];
+  for (; last > 0; last--) {
+    const int64_t next = layout->strides[last - 1];
+    if (width == 1)
+      stride = next;
+    else if (layout->dims[last - 1] != 1 && next != stride * width)
+      break;
+    width *= layout->dims[last - 1];
+  }
+  int64_t index[WK_MAX_RANK], rest = begin / width, position = begin % width * stride;
+  index[last] = begin % width;
+  for (int i = last - 1; i >= 0; i--) {
     index[i] = rest % layout->dims[i];
     rest /= layout->dims[i];
     position += index[i] * layout->strides[i];
   }
+  const int64_t step = last > 0 ? layout->strides[last - 1] * (int64_t)size : 0;
   while (count > 0) {
-    const int64_t left = layout->dims[last] - index[last], run = left < count ? left : count;
-    const int64_t stride = layout->strides[last];
+    const int64_t left = width - index[last], run = left < count ? left : count;
     const char *source = from + position * (int64_t)size;
-    if (stride == 1) fetch_row(source, layout, (size_t)run * size);
+    if (stride == 1 && step) fetch_row(source, step, (size_t)run * size);
     if (stride == -1 && size == 4)
       reverse_run(to, source, run);
     else
@@ -138,7 +156,11 @@ void wk_collect(char *to, const char *from, const wk_layout *layout, int64_t beg
     count -= run;
     index[last] += run;
     position += run * stride;
-    for (int i = last; i > 0 && index[i] == layout->dims[i]; i--) {
+    if (last == 0 || index[last] < width) continue;
+    position += layout->strides[last - 1] - width * stride;
+    index[last] = 0;
+    index[last - 1]++;
+    for (int i = last - 1; i > 0 && index[i] == layout->dims[i]; i--) {
       position += layout->strides[i - 1] - index[i] * layout->strides[i];
       index[i] = 0;
       index[i - 1]++;
