@@ -108,6 +108,8 @@ wk_status wk_cpu_run_concatenate(const wk_kernel_call *call) {
 
 /* ---- pad ---- */
 
+#define PUT_BYTES 4096 /* that are copied at a time, so that they stay near */
+
 typedef struct pad_run {
   const wk_pad_arguments *a;
   const wk_operand *x, *y;
@@ -117,9 +119,17 @@ typedef struct pad_run {
   char value[8];
 } pad_run;
 
+/* The first element, then as much again each time. */
 static void put_value(const pad_run *r, char *to, int64_t count) {
-  for (int64_t i = 0; i < count * r->inner; i++)
-    memcpy(to + (size_t)i * r->size, r->value, r->size);
+  const size_t bytes = (size_t)(count * r->inner) * r->size;
+  if (bytes == 0) return;
+  memcpy(to, r->value, r->size);
+  for (size_t done = r->size; done < bytes;) {
+    size_t more = bytes - done < done ? bytes - done : done;
+    if (more > PUT_BYTES) more = PUT_BYTES;
+    memcpy(to + done, to, more);
+    done += more;
+  }
 }
 
 /* Places first .. end - 1 of a row of the result, where x is not, one by one. */
