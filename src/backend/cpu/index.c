@@ -124,21 +124,24 @@ static inline void fetch_line(const wk_cpu_lines *l, const void *from, size_t si
     __builtin_prefetch((const char *)from + i * (int64_t)size);
 }
 
-/* Runs over the lines with `at` the element put to and `b` the one put. */
+/* Runs over the lines with `at` the element put to and `b` the one put. Lines of one element are
+ * taken as one line, all of whose elements are of column 0. */
 #define FOR_LINES(...)                                                                             \
   do {                                                                                             \
     element *const out = (element *)(void *)l->to;                                                 \
     const element *const from = (const element *)(const void *)l->from;                            \
-    const int64_t inner = l->inner, begin = l->begin, end = l->end, size = l->size;                \
-    const bool from_end = l->from_end;                                                             \
-    for (int64_t line = 0; line < l->count * inner; line += inner) {                               \
+    const int64_t inner = l->inner, begin = l->begin, size = l->size, all = l->count * inner;      \
+    const bool from_end = l->from_end, single = inner == 1;                                        \
+    const int64_t end = single ? all : l->end, step = single ? all : inner,                        \
+                  column = single ? 0 : -1;                                                        \
+    for (int64_t line = 0; line < all; line += step) {                                             \
       const int64_t *const index = l->index + line;                                                \
       const element *const in = from + line;                                                       \
       fetch_line(l, from, sizeof(element), line);                                                  \
       for (int64_t i = begin; i < end; i++) {                                                      \
         const int64_t row = wk_cpu_resolve(index[i], size, from_end);                              \
         if ((uint64_t)row >= (uint64_t)size) return false;                                         \
-        element *const at = &out[row * inner + i];                                                 \
+        element *const at = &out[row * inner + (i & column)];                                      \
         const element b = in[i];                                                                   \
         __VA_ARGS__                                                                                \
       }                                                                                            \
