@@ -6,6 +6,7 @@
 
 #include <wick/autograd.h>
 #include <wick/base.h>
+#include <wick/control.h>
 #include <wick/data.h>
 #include <wick/device.h>
 #include <wick/dlpack.h>

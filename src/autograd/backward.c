@@ -626,3 +626,22 @@ wk_status wk_walk_within(const wk_node *node, const bool *needed, uint64_t since
   wk_deallocate(results);
   return status;
 }
+
+wk_status wk_walk_to(uint64_t since, wk_tensor *output, bool create, wk_tensors targets,
+                     wk_tensor **gradients) {
+  target *to = wk_allocate_zeroed(targets.count + 1, sizeof *to);
+  wk_tensor **results = wk_allocate_zeroed(targets.count + 1, sizeof *results);
+  walk w = {.targets = to,
+            .results = results,
+            .target_count = targets.count,
+            .since = since,
+            .retain_graph = create,
+            .create_graph = create,
+            .within = true};
+  for (size_t i = 0; to && i < targets.count; i++) to[i] = target_of(targets.item[i]);
+  const wk_status status = to && results ? walk_back(&w, output, NULL) : wk_error_status();
+  for (size_t i = 0; results && i < targets.count; i++) gradients[i] = wk_scope_add(results[i]);
+  wk_deallocate(to);
+  wk_deallocate(results);
+  return status;
+}

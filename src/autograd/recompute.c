@@ -40,9 +40,9 @@ static void destroy(wk_companion *self) {
 
 /* ---- the second run ---- */
 
-static _Thread_local int recomputing;
+_Thread_local int wk_recomputing;
 
-bool wk_is_recomputing(void) { return recomputing > 0; }
+bool wk_is_recomputing(void) { return wk_recomputing > 0; }
 
 static wk_status check_result(const wk_node *node, const wk_tensor *result) {
   const wk_layout *first = &node->outputs[0].layout;
@@ -69,10 +69,10 @@ static wk_tensor *run_again(checkpoint *c, const wk_node *node, wk_tensor **inpu
   const wk_dtype autocast = wk_autocasting;
   wk_autocasting = c->autocast;
   wk_journal_open(&c->journal, true);
-  recomputing++;
+  wk_recomputing++;
   wk_tensor *result =
       wk_failed() ? NULL : c->a.function(c->a.context, (wk_tensors){c->a.inputs.count, inputs});
-  recomputing--;
+  wk_recomputing--;
   wk_journal_close(&c->journal);
   wk_autocasting = autocast;
   wk_capturing = capturing;

@@ -154,6 +154,15 @@ uint64_t wk_tape_begin_after(const wk_node *node) {
   return next_sequence;
 }
 
+uint64_t wk_tape_begin_at(wk_tensors some, wk_tensors others) {
+  for (size_t i = 0; i < some.count + others.count; i++) {
+    const wk_tensor *t = i < some.count ? some.item[i] : others.item[i - some.count];
+    const wk_node *before = t ? (const wk_node *)t->link : NULL;
+    if (before && before->sequence >= next_sequence) next_sequence = before->sequence + 1;
+  }
+  return next_sequence;
+}
+
 /* A node, inputs and outputs still to be set, and its arguments lie in one piece. */
 static wk_node *allocate_node(const wk_call *call) {
   const wk_op *op = call->op;

@@ -89,6 +89,18 @@ wk_tensor *wk_node_tie_input(const wk_node *node, int input, wk_tensor *unpacked
 wk_status wk_walk_within(const wk_node *node, const bool *needed, uint64_t since, wk_tensor *output,
                          wk_tensor *given, wk_tensor **gradients);
 
+/* The same from any tensor, given a one, to any tensors: what is older than `since` is not walked
+ * through. `create`: the gradients are recorded. */
+wk_status wk_walk_to(uint64_t since, wk_tensor *output, bool create, wk_tensors targets,
+                     wk_tensor **gradients);
+
+/* Every node that this thread makes from now on is later than those of these tensors; returns the
+ * number of the first. */
+uint64_t wk_tape_begin_at(wk_tensors some, wk_tensors others);
+
+/* How many functions this thread is calling again (wk_is_recomputing). */
+extern _Thread_local int wk_recomputing;
+
 /* While a thread runs something without recording that it will record later: the tensors from
  * outside that want gradients and are met on the way; owned references. */
 typedef struct wk_capture {
