@@ -18,6 +18,7 @@ FLOORS = [
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Public headers that are not named after their room.
 PUBLIC_ROOMS = {"version": "base", "enums": "base", "dlpack": "tensor", "indexing": "ops", "layers": "nn", "optimizers": "optim",
+                "control": "graph",
                 "wick": None}
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<(wick/[^>]+)>)')

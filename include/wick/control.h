@@ -7,7 +7,7 @@
  * known only when it runs. Gradients flow through both, to what is passed in and to what bodies
  * reach through their context; reading a value with wk_item does neither.
  *
- *   static wk_tensor *below(void *x, wk_tensors s) { return wk_less(s.item[0], wk_number(100)); }
+ *   static wk_tensor *below(void *x, wk_tensors s) { return wk_less(s.item[0], wk_scalar(100)); }
  *   static wk_status grow(void *x, wk_tensors s, wk_tensor **next) {
  *     next[0] = wk_multiply(s.item[0], x);
  *     return wk_error_status();

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include <wick/autograd.h>
 #include <wick/ops.h>
 
 #include "base/error.h"

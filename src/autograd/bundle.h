@@ -5,8 +5,6 @@
 /* What control flow needs of the tape: one record with any number of results, and the gradient of
  * a function that is called again, with respect to its inputs and to what it reaches besides. */
 
-#include <wick/control.h>
-
 #include "autograd/tape.h"
 #include "ops/journal.h"
 
@@ -24,7 +22,7 @@ void wk_bundle_clear(wk_bundle *bundle); /* lets go of the results' gradients */
 
 /* A function that ran without being recorded. */
 typedef struct wk_recomputed {
-  wk_control_body body;
+  wk_status (*body)(void *context, wk_tensors inputs, wk_tensor **results);
   void *context;
   size_t result_count;
   wk_dtype autocast;

@@ -3,8 +3,11 @@
 
 #include <string.h>
 
+#include <wick/ops.h>
+
 #include "base/error.h"
 #include "base/memory.h"
+#include "graph/control_node.h"
 #include "ops/autocast.h"
 #include "ops/dispatch.h"
 #include "ops/journal.h"
@@ -24,6 +27,8 @@ typedef struct tracer {
   size_t held_count, held_capacity;
   unsigned ordered; /* nodes so far whose order is kept */
   wk_random_journal random;
+  wk_region *region; /* if it is one; then `given` inputs are its own */
+  size_t given;
 } tracer;
 
 /* ---- buffers ---- */
@@ -63,9 +68,24 @@ static int add_buffer(tracer *t, wk_storage *storage, wk_buffer_kind kind, int i
   return number;
 }
 
+/* Memory of the function around a region: one more input of it. */
+static int reach_out(tracer *t, wk_storage *storage) {
+  wk_region *r = t->region;
+  if (!wk_grow(&r->reached, &r->reached_capacity, r->reached_count, sizeof *r->reached)) return -1;
+  const wk_layout bytes = {.dtype = WK_U8,
+                           .rank = 1,
+                           .dims = {(int64_t)storage->size},
+                           .strides = {1}};
+  wk_tensor *whole = wk_tensor_on_storage(storage, 0, &bytes);
+  if (!whole) return -1;
+  r->reached[r->reached_count] = whole;
+  return add_buffer(t, storage, WK_BUFFER_INPUT, (int)(t->given + r->reached_count++));
+}
+
 static int buffer_of(tracer *t, wk_storage *storage) {
   const known *found = find_slot(t->table, t->table_size, storage);
-  return found->storage ? found->buffer : add_buffer(t, storage, WK_BUFFER_CELL, -1);
+  if (found->storage) return found->buffer;
+  return t->region ? reach_out(t, storage) : add_buffer(t, storage, WK_BUFFER_CELL, -1);
 }
 
 /* Sizes without memory. */
@@ -123,6 +143,8 @@ static wk_graph_node *add_node(tracer *t, const wk_call *call) {
   node->arguments = wk_allocate_zeroed(1, call->op->settings.size + 1);
   node->inputs = wk_allocate_zeroed((size_t)call->input_count + 1, sizeof *node->inputs);
   g->node_count++;
+  if (call->op->id == WK_CONTROL_OP)
+    node->control = wk_control_retain(((wk_control_arguments *)call->arguments)->control);
   if (!node->arguments || !node->inputs) return NULL;
   memcpy(node->arguments, call->arguments, call->op->settings.size);
   return node;
@@ -201,8 +223,28 @@ static wk_status note_draws(tracer *t) {
   return WK_OK;
 }
 
+/* Whether it is all of memory that a node made and that is no result yet. */
+static bool is_fresh(const tracer *t, const wk_tensor *result) {
+  const wk_graph *g = &t->trace->graph;
+  const wk_storage *storage = result->root->storage;
+  const known *found = find_slot(t->table, t->table_size, storage);
+  if (!found->storage || g->buffers[found->buffer].kind != WK_BUFFER_LOCAL) return false;
+  for (size_t i = 0; i < g->result_count; i++)
+    if (g->results[i].buffer == found->buffer) return false;
+  return result->root->offset == 0 && result->offset == 0 &&
+         wk_layout_is_contiguous(&result->layout) &&
+         storage->size ==
+             (size_t)wk_layout_count(&result->layout) * wk_dtype_size(result->layout.dtype);
+}
+
 static wk_status note_result(tracer *t, wk_tensor *result) {
   wk_graph *g = &t->trace->graph;
+  if (t->region && !is_fresh(t, result)) {
+    const bool recorded = wk_set_gradients_recorded(false);
+    result = wk_clone(result);
+    wk_set_gradients_recorded(recorded);
+    if (!result) return wk_error_status();
+  }
   if (!wk_grow(&g->results, &g->result_capacity, g->result_count, sizeof *g->results))
     return wk_error_status();
   return refer(t, result, &g->results[g->result_count++]);
@@ -250,6 +292,8 @@ static wk_status check_let_go(const tracer *t) {
     const wk_storage *storage = t->held[i];
     if (atomic_load(&storage->references) == 1) continue;
     const int buffer = find_slot(t->table, t->table_size, storage)->buffer;
+    const wk_buffer *of = &t->trace->graph.buffers[buffer];
+    if (of->kind == WK_BUFFER_INPUT && t->region && (size_t)of->input >= t->given) continue;
     const char *maker = maker_of(&t->trace->graph, buffer);
     wk_fail(WK_ERROR_STATE, "the function keeps %s%s, which has values only while it runs",
             maker ? "the result of " : "an input", maker ? maker : "");
@@ -297,6 +341,51 @@ wk_status wk_trace_body(wk_trace *trace, const wk_body *body, wk_tensors inputs)
   close(&t);
   if (status != WK_OK) wk_trace_free(trace);
   return status;
+}
+
+/* Numbers drawn, and settings of an optimizer read, once for all trips would be wrong. */
+static wk_status check_region(const tracer *t) {
+  const wk_graph *g = &t->trace->graph;
+  bool host = false;
+  for (size_t n = 0; n < g->node_count; n++) host = host || !g->nodes[n].op || g->nodes[n].late.run;
+  if (!host && !t->random.count) return WK_OK;
+  wk_fail(WK_ERROR_UNSUPPORTED, host ? "an optimizer's step in a compiled loop or choice"
+                                     : "random numbers are drawn in a compiled loop or choice");
+  wk_error_add_hint("do it outside of the loop, or run the function eagerly");
+  return WK_ERROR_UNSUPPORTED;
+}
+
+wk_status wk_trace_region(wk_region *region, const wk_body *body, wk_tensors inputs) {
+  wk_trace inner = {.modes = wk_modes_now()};
+  *region = (wk_region){.reached = NULL};
+  tracer t = {.tracer = {.call = note_call, .host = note_host},
+              .trace = &inner,
+              .region = region,
+              .given = inputs.count};
+  if (enlarge_table(&t) != WK_OK) return wk_error_status();
+  wk_tracer *const outer = wk_tracing;
+  wk_scope scope = wk_scope_open();
+  wk_autocast_forget();
+  wk_journal_open(&t.random, false);
+  wk_thread_here()->tracing = &t.tracer;
+  wk_status status = call_body(&t, body, inputs);
+  wk_autocast_forget();
+  wk_scope_close(&scope);
+  wk_thread_here()->tracing = outer;
+  wk_journal_close(&t.random);
+  if (status == WK_OK) status = check_let_go(&t);
+  if (status == WK_OK) status = check_region(&t);
+  close(&t);
+  region->graph = inner.graph;
+  if (status != WK_OK) wk_region_free(region);
+  return status;
+}
+
+void wk_region_free(wk_region *region) {
+  for (size_t i = 0; i < region->reached_count; i++) wk_tensor_release(region->reached[i]);
+  wk_deallocate(region->reached);
+  wk_graph_free(&region->graph);
+  *region = (wk_region){.reached = NULL};
 }
 
 void wk_trace_free(wk_trace *trace) {

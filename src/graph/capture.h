@@ -39,6 +39,18 @@ typedef struct wk_body {
   size_t result_count;
 } wk_body;
 
+/* A part of a function that is traced on its own, and what it reaches of the function around it. */
+typedef struct wk_region {
+  wk_graph graph;      /* its inputs: those given, then those reached */
+  wk_tensor **reached; /* owned: memory of the function around it, whole, as bytes */
+  size_t reached_count, reached_capacity;
+} wk_region;
+
+/* While a function is traced: traces a body over tensors like `inputs`. Each result is a buffer of
+ * its own. Its changes of fields are the function's. The region is empty after a failure. */
+wk_status wk_trace_region(wk_region *region, const wk_body *body, wk_tensors inputs);
+void wk_region_free(wk_region *region);
+
 wk_status wk_trace_body(wk_trace *trace, const wk_body *body, wk_tensors inputs);
 
 /* A function of one result as one of several: the context of wk_body_of_one. */

@@ -27,6 +27,7 @@ bool wk_any_wanted(wk_tensors some, const wk_capture *met);
 wk_tensor **wk_join_closures(wk_tensors state, const wk_capture *met, size_t *count);
 
 wk_status wk_while_kept(wk_place here, const wk_while_arguments *a, wk_tensor **results);
+wk_status wk_while_captured(wk_place here, const wk_while_arguments *a, wk_tensor **results);
 wk_status wk_while_checkpointed(wk_place here, const wk_while_arguments *a, wk_tensor **results);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "graph/control_node.h"
 #include "graph/undo.h"
 #include "graph/watch.h"
 #include "ops/dispatch.h"
@@ -48,17 +49,27 @@ static wk_status make_room(wk_plan_context *context, const wk_plan *plan) {
   return wk_error_status();
 }
 
-static wk_status bind_buffers(run *r, wk_tensors inputs) {
-  const wk_plan *plan = r->plan;
-  wk_plan_context *context = r->context;
+wk_status wk_plan_bind(const wk_plan *plan, wk_plan_context *context) {
   if (make_room(context, plan) != WK_OK || bind_arena(context, plan) != WK_OK)
     return wk_error_status();
   for (size_t i = 0; i < plan->graph.buffer_count; i++) {
     const wk_buffer *buffer = &plan->graph.buffers[i];
-    context->base[i] = buffer->kind == WK_BUFFER_INPUT  ? wk_tensor_data(inputs.item[buffer->input])
-                       : buffer->kind == WK_BUFFER_CELL ? buffer->storage->data
-                       : plan->in_arena[i]              ? context->arena->data + plan->place[i]
-                                                        : NULL;
+    context->base[i] = buffer->kind == WK_BUFFER_CELL ? buffer->storage->data
+                       : buffer->kind == WK_BUFFER_LOCAL && plan->in_arena[i]
+                           ? context->arena->data + plan->place[i]
+                           : NULL;
+  }
+  return WK_OK;
+}
+
+static wk_status bind_buffers(run *r, wk_tensors inputs) {
+  const wk_plan *plan = r->plan;
+  wk_plan_context *context = r->context;
+  if (wk_plan_bind(plan, context) != WK_OK) return wk_error_status();
+  for (size_t i = 0; i < plan->graph.buffer_count; i++) {
+    const wk_buffer *buffer = &plan->graph.buffers[i];
+    if (buffer->kind == WK_BUFFER_INPUT)
+      context->base[i] = wk_tensor_data(inputs.item[buffer->input]);
   }
   for (size_t i = 0; i < plan->graph.result_count && !wk_failed(); i++) {
     const int b = plan->graph.results[i].buffer;
@@ -152,6 +163,13 @@ static wk_status run_steps(run *r) {
   return status;
 }
 
+wk_status wk_plan_run_bound(const wk_plan *plan, wk_plan_context *context) {
+  run r = {.plan = plan, .context = context};
+  wk_status status = WK_OK;
+  for (size_t i = 0; i < plan->step_count && status == WK_OK; i++) status = run_step(&r, i);
+  return status;
+}
+
 /* ---- results ---- */
 
 /* What was there before the call is handed out as a copy. */
@@ -187,7 +205,9 @@ wk_status wk_plan_run(const wk_plan *plan, wk_plan_context *context, wk_tensors 
            .results = wk_allocate_zeroed(count + 1, sizeof(wk_storage *))};
   if (!r.results) return wk_error_status();
   wk_status status = bind_buffers(&r, inputs);
+  struct wk_loop_tape *const tapes = wk_loop_tapes_now();
   if (status == WK_OK) status = run_steps(&r);
+  wk_loop_tapes_free(tapes);
   for (size_t i = 0; i < count && status == WK_OK; i++) {
     results[i] = make_result(&r, i);
     status = wk_error_status();

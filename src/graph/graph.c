@@ -2,11 +2,17 @@
 #include "graph/graph.h"
 
 #include "base/memory.h"
+#include "graph/control_node.h"
+
+void wk_graph_node_free(wk_graph_node *node) {
+  wk_deallocate(node->arguments);
+  wk_deallocate(node->inputs);
+  wk_control_release(node->control);
+}
 
 void wk_graph_free(wk_graph *graph) {
   for (size_t i = 0; i < graph->node_count; i++) {
-    wk_deallocate(graph->nodes[i].arguments);
-    wk_deallocate(graph->nodes[i].inputs);
+    wk_graph_node_free(&graph->nodes[i]);
   }
   for (size_t i = 0; i < graph->buffer_count; i++) wk_storage_release(graph->buffers[i].storage);
   wk_deallocate(graph->nodes);

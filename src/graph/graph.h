@@ -42,13 +42,14 @@ typedef struct wk_graph_node {
   int input_count;
   wk_reference *inputs; /* owned; written ones name the version before */
   wk_reference outputs[WK_MAX_OUTPUTS];
-  int draw;      /* index into the graph's draws, or WK_NO_DRAW */
-  wk_late late;  /* fills in the arguments before each run, or says that there is none to be; run
-                  * NULL: they are as they are. Such nodes and host steps keep their order */
+  int draw;       /* index into the graph's draws, or WK_NO_DRAW */
+  wk_late late;   /* fills in the arguments before each run, or says that there is none to be; run
+                   * NULL: they are as they are. Such nodes and host steps keep their order */
   unsigned order; /* 1, 2, ...: nodes with one run in this order: host steps, late ops and users'
                    * ops, which may do anything; 0: when their operands are there */
-  wk_place here;  /* where it was called, */
-  const char *module_path; /* and in which module */
+  struct wk_control *control; /* retained: `op` is a loop (control_node.h); or NULL */
+  wk_place here;              /* where it was called, */
+  const char *module_path;    /* and in which module */
 } wk_graph_node;
 
 /* Random numbers that a random op takes from a generator when the function is called. */
@@ -69,6 +70,9 @@ typedef struct wk_graph {
 } wk_graph;
 
 void wk_graph_free(wk_graph *graph); /* what it holds; not `graph` itself */
+
+/* What one node holds. */
+void wk_graph_node_free(wk_graph_node *node);
 
 /* Whether the reference's elements all lie in a buffer of `size` bytes, and none of its numbers is
  * past all bounds. */
@@ -96,8 +100,8 @@ wk_status wk_graph_nodes_to_text(const wk_graph *graph, size_t first, size_t end
 wk_status wk_graph_from_text(wk_graph *graph, const char *text, const wk_graph *with);
 
 /* Raises WK_ERROR_STATE, naming the node, unless every reading lies within its buffer, names a
- * version that is there when the node runs, every setting is in its range, every input and output is
- * what its op's record and shape rule say, and what keeps its order has it. */
+ * version that is there when the node runs, every setting is in its range, every input and output
+ * is what its op's record and shape rule say, and what keeps its order has it. */
 wk_status wk_graph_verify(const wk_graph *graph);
 
 /* Writes what differs first between the two, or "", to `difference`. */

@@ -126,14 +126,13 @@ void wk_graph_remove(wk_graph *graph, const bool *marked) {
       graph->nodes[kept++] = *node;
       continue;
     }
-    wk_deallocate(node->arguments);
-    wk_deallocate(node->inputs);
+    wk_graph_node_free(node);
   }
   graph->node_count = kept;
 }
 
 bool wk_node_has_effect(const wk_graph_node *node) {
-  if (!node->op) return true;
+  if (!node->op || node->control) return true;
   for (int i = 0; i < node->input_count; i++)
     if (wk_op_input_at(node->op, i)->written && node->inputs[i].buffer >= 0) return true;
   return false;

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "graph/control_node.h"
 #include "graph/destination.h"
 #include "graph/undo.h"
 #include "ops/records.gen.h"
@@ -21,6 +22,7 @@ static wk_operand stand_in(const wk_reference *r) {
 }
 
 static const wk_kernel *choose_kernel(const wk_graph *g, const wk_graph_node *node) {
+  if (node->control) return &wk_control_kernel;
   wk_operand outputs[WK_MAX_OUTPUTS];
   wk_operand *inputs = wk_allocate_zeroed((size_t)node->input_count + 1, sizeof *inputs);
   if (!inputs) return NULL;
@@ -110,8 +112,7 @@ static wk_status insert_copies(wk_graph *g) {
     if (status != WK_OK) break;
   }
   for (; done < g->node_count; done++) { /* after a failure: what has not moved yet */
-    wk_deallocate(g->nodes[done].arguments);
-    wk_deallocate(g->nodes[done].inputs);
+    wk_graph_node_free(&g->nodes[done]);
   }
   wk_deallocate(g->nodes);
   g->nodes = all.nodes, g->node_count = all.count, g->node_capacity = all.capacity;

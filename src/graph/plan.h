@@ -49,6 +49,11 @@ typedef struct wk_plan_context {
 /* Runs all steps. `results` become owned tensors; all NULL on failure. */
 wk_status wk_plan_run(const wk_plan *plan, wk_plan_context *context, wk_tensors inputs,
                       wk_tensor **results);
+
+/* The same in two parts, for regions of a loop: memory for the plan's own buffers, after which the
+ * bases of inputs and results are the caller's to set; and all steps. */
+wk_status wk_plan_bind(const wk_plan *plan, wk_plan_context *context);
+wk_status wk_plan_run_bound(const wk_plan *plan, wk_plan_context *context);
 void wk_plan_context_free(wk_plan_context *context);
 
 #endif

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "graph/graph.h"
+#include "graph/control_node.h"
 
 /* ---- small parts ---- */
 
@@ -63,7 +63,8 @@ static bool is_place_of_draw(const wk_attribute *attribute) {
 /* Whether the text has the attribute: not where its random numbers are, which the call says; and
  * where two tracings are compared, nothing that the call fills in. */
 static bool is_shown(const wk_graph_node *node, const wk_attribute *attribute, bool compared) {
-  if (attribute->type == WK_ATTRIBUTE_GENERATOR || attribute->type == WK_ATTRIBUTE_TEXT) return false;
+  if (attribute->type == WK_ATTRIBUTE_GENERATOR || attribute->type == WK_ATTRIBUTE_TEXT)
+    return false;
   if (compared && (attribute->type == WK_ATTRIBUTE_DEVICE || node->late.run)) return false;
   return node->draw == WK_NO_DRAW || !is_place_of_draw(attribute);
 }
@@ -76,8 +77,8 @@ static void write_attribute(const wk_attribute *a, const void *arguments, wk_tex
     wk_text_append(text, device ? "\"%s\"" : "null", device ? device->name : "");
     return;
   }
-  const bool has_limit = a->type == WK_ATTRIBUTE_ENUM || a->type == WK_ATTRIBUTE_SHAPE ||
-                         a->type == WK_ATTRIBUTE_AXES;
+  const bool has_limit =
+      a->type == WK_ATTRIBUTE_ENUM || a->type == WK_ATTRIBUTE_SHAPE || a->type == WK_ATTRIBUTE_AXES;
   int limit = WK_MAX_RANK + 1;
   if (has_limit) memcpy(&number, at, sizeof number);
   if (a->type == WK_ATTRIBUTE_ENUM)
@@ -108,6 +109,25 @@ static void write_settings(const wk_graph_node *node, bool compared, wk_text *te
 
 /* ---- nodes ---- */
 
+static wk_status write_body(const wk_graph *g, bool compared, wk_text *text);
+
+/* What a loop runs, as comments: a text without its functions cannot make it again. */
+static wk_status write_regions(const wk_control *control, bool compared, wk_text *text) {
+  wk_text body = {0};
+  for (int i = 0; i < WK_REGION_COUNT; i++)
+    if (control->plans[i].graph.result_count) {
+      wk_text_append(&body, "region %d\n", i);
+      write_body(&control->plans[i].graph, compared, &body);
+    }
+  for (const char *line = body.data ? body.data : ""; *line;) {
+    const size_t length = strcspn(line, "\n");
+    wk_text_append(text, "#   %.*s\n", (int)length, line);
+    line += length + (line[length] == '\n');
+  }
+  wk_text_free(&body);
+  return wk_error_status();
+}
+
 static wk_status write_node(const wk_graph *g, const wk_graph_node *node, bool compared,
                             wk_text *text) {
   const wk_op *op = node->op;
@@ -127,7 +147,8 @@ static wk_status write_node(const wk_graph *g, const wk_graph_node *node, bool c
     write_quoted(" from ", node->here.file, text);
     wk_text_append(text, ":%lld", (long long)node->here.line);
   }
-  return wk_text_append(text, "\n");
+  wk_text_append(text, "\n");
+  return node->control ? write_regions(node->control, compared, text) : wk_error_status();
 }
 
 static wk_status write_body(const wk_graph *g, bool compared, wk_text *text) {

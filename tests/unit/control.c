@@ -18,6 +18,12 @@ static wk_tensor *variable(double value) {
   return x;
 }
 
+static wk_tensor *as_variable(wk_tensor *x) {
+  wk_tensor *y = wk_clone(x);
+  wk_tensor_set_requires_gradient(y, true);
+  return y;
+}
+
 /* ---- y = x; while (y < limit) y = y * x ---- */
 
 typedef struct power {
@@ -221,6 +227,46 @@ static void lists(void **state) {
   wk_list_free(list);
 }
 
+/* ---- compiled ---- */
+
+static wk_tensor *slope_of_power(void *context, wk_tensors in) {
+  wk_tensor *x = as_variable(in.item[0]), *slope = NULL;
+  wk_grad(&slope, run_power(context, WK_TENSORS(x)), WK_TENSORS(x));
+  return slope;
+}
+
+static wk_tensor *slope_of_nested(void *context, wk_tensors in) {
+  wk_tensor *x = as_variable(in.item[0]), *slope = NULL;
+  wk_grad(&slope, run_nested(context, WK_TENSORS(x)), WK_TENSORS(x));
+  return slope;
+}
+
+static double call_compiled(wk_function_body body, double x, double limit, int policy) {
+  WK_SCOPE;
+  power p = {NULL, limit, (wk_loop_policy)policy};
+  wk_function *f = wk_compile(body, &p);
+  wk_tensor *y = wk_call(f, WK_TENSORS(number(x)));
+  assert_no_error();
+  const double value = wk_item(y);
+  wk_function_free(f);
+  return value;
+}
+
+static void compiled_loops(void **state) {
+  (void)state;
+  for (int policy = 0; policy < 2; policy++) {
+    for (int i = 0; i < 4; i++) {
+      const double x = i == 3 ? 1.01 : 1.5, limit = (double[]){100, 1, 2, 100}[i];
+      const int n = (int[]){12, 1, 2, 463}[i];
+      assert_near(call_compiled(run_power, x, limit, policy), pow(x, n), 1e-9 * pow(x, n));
+      assert_near(call_compiled(slope_of_power, x, limit, policy), n * pow(x, n - 1),
+                  1e-9 * n * pow(x, n));
+    }
+    check_nested(call_compiled(run_nested, 1.3, 0, policy),
+                 call_compiled(slope_of_nested, 1.3, 0, policy), NAN);
+  }
+}
+
 /* ---- wrong use ---- */
 
 static wk_status widen(void *context, wk_tensors s, wk_tensor **next) {
@@ -278,6 +324,7 @@ int main(void) {
       cmocka_unit_test(choices),
       cmocka_unit_test(scans),
       cmocka_unit_test(lists),
+      cmocka_unit_test(compiled_loops),
       cmocka_unit_test(wrong_use),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

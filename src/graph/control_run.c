@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Running loops in plans. */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "graph/control_node.h"
+#include "tensor/element.h"
+
+/* ---- what a loop keeps: states of trips, all or one each `each` ---- */
+
+typedef struct wk_loop_tape {
+  struct wk_loop_tape *next; /* made before it in this thread */
+  wk_device *device;
+  wk_storage **items;
+  size_t count, capacity, per_item, item_size;
+  int64_t each, trips;
+} tape;
+
+#define ITEM_TARGET ((size_t)64 << 10) /* states lie together in pieces of so many bytes */
+
+static _Thread_local tape *newest;
+
+tape *wk_loop_tapes_now(void) { return newest; }
+
+static void drop_pieces(tape *t, size_t from) {
+  const size_t pieces = (t->count + t->per_item - 1) / t->per_item;
+  for (size_t i = from; i < pieces; i++) wk_storage_release(t->items[i]);
+}
+
+void wk_loop_tapes_free(tape *until) {
+  while (newest != until) {
+    tape *t = newest;
+    newest = t->next;
+    drop_pieces(t, 0);
+    wk_deallocate(t->items);
+    wk_deallocate(t);
+  }
+}
+
+static char *item_at(const tape *t, size_t i) {
+  return t->items[i / t->per_item]->data + i % t->per_item * t->item_size;
+}
+
+static tape *create_tape(wk_device *device, size_t size) {
+  tape *t = wk_allocate_zeroed(1, sizeof *t);
+  if (!t) return NULL;
+  const size_t per_item = size < ITEM_TARGET ? ITEM_TARGET / size : 1;
+  *t = (tape){.next = newest, .device = device, .per_item = per_item, .item_size = size, .each = 1};
+  return newest = t;
+}
+
+static void keep_fewer(tape *t) {
+  const size_t kept = (t->count + 1) / 2, pieces = (kept + t->per_item - 1) / t->per_item;
+  for (size_t i = 1; i < kept; i++) memcpy(item_at(t, i), item_at(t, 2 * i), t->item_size);
+  drop_pieces(t, pieces);
+  t->count = kept;
+  t->each *= 2;
+}
+
+static char *push(tape *t) {
+  if (t->count % t->per_item == 0) {
+    const size_t piece = t->count / t->per_item;
+    if (!wk_grow(&t->items, &t->capacity, piece, sizeof *t->items)) return NULL;
+    t->items[piece] = wk_storage_create(t->device, t->per_item * t->item_size);
+    if (!t->items[piece]) return NULL;
+  }
+  return item_at(t, t->count++);
+}
+
+/* ---- one region, bound to memory ---- */
+
+typedef struct region {
+  const wk_plan *plan;
+  wk_plan_context context;
+  int *inputs; /* the buffer of each */
+  wk_storage **results;
+} region;
+
+static void close_region(region *r) {
+  wk_plan_context_free(&r->context);
+  for (size_t i = 0; r->results && i < r->plan->graph.result_count; i++)
+    wk_storage_release(r->results[i]);
+  wk_deallocate(r->inputs);
+  wk_deallocate(r->results);
+}
+
+static void set_input(region *r, size_t i, char *data) {
+  if (r->inputs[i] >= 0) r->context.base[r->inputs[i]] = data;
+}
+
+/* Binds the region's own memory and what it reaches; what it is given follows trip by trip. */
+static wk_status open_region(region *r, const wk_control *c, int which, size_t given,
+                             const wk_kernel_call *call) {
+  *r = (region){.plan = &c->plans[which]};
+  const wk_graph *g = &r->plan->graph;
+  const size_t inputs = given + c->reached[which];
+  r->inputs = wk_allocate_zeroed(inputs + 1, sizeof *r->inputs);
+  r->results = wk_allocate_zeroed(g->result_count + 1, sizeof *r->results);
+  if (!r->inputs || !r->results || wk_plan_bind(r->plan, &r->context) != WK_OK)
+    return wk_error_status();
+  for (size_t i = 0; i < inputs; i++) r->inputs[i] = -1;
+  for (size_t i = 0; i < g->buffer_count; i++)
+    if (g->buffers[i].kind == WK_BUFFER_INPUT) r->inputs[g->buffers[i].input] = (int)i;
+  size_t operand = c->first_reached;
+  for (int k = 0; k < which; k++) operand += c->reached[k];
+  for (size_t i = given; i < inputs; i++) set_input(r, i, call->inputs[operand++].data);
+  for (size_t i = 0; i < g->result_count; i++) {
+    const wk_buffer *buffer = &g->buffers[g->results[i].buffer];
+    r->results[i] = wk_storage_create(buffer->device, buffer->size);
+    if (!r->results[i]) return wk_error_status();
+    r->context.base[g->results[i].buffer] = r->results[i]->data;
+  }
+  return WK_OK;
+}
+
+static wk_status run_region(region *r) {
+  tape *const before = newest;
+  const wk_status status = wk_plan_run_bound(r->plan, &r->context);
+  if (newest != before) wk_loop_tapes_free(before);
+  return status;
+}
+
+static size_t size_of(const region *r, size_t i) {
+  const wk_graph *g = &r->plan->graph;
+  return g->buffers[g->results[i].buffer].size;
+}
+
+/* ---- forward ---- */
+
+static bool is_true(const region *condition) {
+  const char *value = condition->results[0]->data;
+  for (size_t i = 0; i < size_of(condition, 0); i++) {
+    const wk_dtype dtype = condition->plan->graph.results[0].layout.dtype;
+    const bool sign = i + 1 == size_of(condition, 0) && wk_dtype_is_float(dtype);
+    if (sign ? value[i] & 0x7f : value[i]) return true; /* minus zero is zero */
+  }
+  return false;
+}
+
+static wk_status keep_state(tape *t, const wk_control *c, const wk_kernel_call *call) {
+  if (c->checkpoints && t->trips % t->each == 0 && (int64_t)t->count >= 2 * t->each) keep_fewer(t);
+  if (t->trips++ % t->each) return WK_OK;
+  char *item = push(t);
+  for (size_t i = 0; item && i < c->state_count; i++)
+    memcpy(item + c->place[i], call->inputs[i].data,
+           c->plans[WK_REGION_BODY]
+               .graph.buffers[c->plans[WK_REGION_BODY].graph.results[i].buffer]
+               .size);
+  return item ? WK_OK : wk_error_status();
+}
+
+wk_status wk_run_while(const wk_control *c, const wk_kernel_call *call) {
+  const size_t n = c->state_count;
+  region condition, body;
+  tape *kept = NULL;
+  wk_status status = open_region(&condition, c, WK_REGION_CONDITION, n, call);
+  if (open_region(&body, c, WK_REGION_BODY, n, call) != WK_OK) status = wk_error_status();
+  for (size_t i = 0; i < n && status == WK_OK; i++) {
+    set_input(&condition, i, call->inputs[i].data);
+    set_input(&body, i, call->inputs[i].data);
+  }
+  if (status == WK_OK && c->keeps) {
+    kept = create_tape(call->stream->device, c->place[n]);
+    if (kept) memcpy(call->inputs[n].data, &kept, sizeof kept);
+    status = wk_error_status();
+  }
+  while (status == WK_OK) {
+    status = run_region(&condition);
+    if (status != WK_OK || !is_true(&condition)) break;
+    if (kept) status = keep_state(kept, c, call);
+    if (status == WK_OK) status = run_region(&body);
+    for (size_t i = 0; i < n && status == WK_OK; i++)
+      memcpy(call->inputs[i].data, body.results[i]->data, size_of(&body, i));
+  }
+  close_region(&condition);
+  close_region(&body);
+  return status;
+}
+
+/* ---- backward: operands are gradients, sums, the tape ---- */
+
+/* The states of a stretch's trips, from the one that was kept on. */
+static wk_status run_again(const wk_control *c, region *body, const tape *t, size_t k,
+                           int64_t count, char *states) {
+  const size_t n = c->state_count;
+  memcpy(states, item_at(t, k), t->item_size);
+  wk_status status = WK_OK;
+  for (int64_t i = 1; i < count && status == WK_OK; i++) {
+    char *from = states + (size_t)(i - 1) * t->item_size, *to = from + t->item_size;
+    for (size_t s = 0; s < n; s++) set_input(body, s, from + c->place[s]);
+    status = run_region(body);
+    for (size_t s = 0; s < n && status == WK_OK; s++)
+      memcpy(to + c->place[s], body->results[s]->data, size_of(body, s));
+  }
+  return status;
+}
+
+static wk_status go_back(const wk_control *c, region *reverse, const char *state,
+                         const wk_kernel_call *call) {
+  const size_t n = c->state_count, carried = reverse->plan->graph.result_count;
+  for (size_t i = 0; i < n; i++) set_input(reverse, i, (char *)(uintptr_t)state + c->place[i]);
+  const wk_status status = run_region(reverse);
+  for (size_t i = 0; i < carried && status == WK_OK; i++)
+    memcpy(call->inputs[i].data, reverse->results[i]->data, size_of(reverse, i));
+  return status;
+}
+
+wk_status wk_run_reverse(const wk_control *c, const wk_kernel_call *call) {
+  const size_t n = c->state_count, carried = c->plans[WK_REGION_REVERSE].graph.result_count;
+  tape *t;
+  memcpy(&t, call->inputs[carried].data, sizeof t);
+  region body = {0}, reverse;
+  wk_storage *states = NULL;
+  wk_status status = open_region(&reverse, c, WK_REGION_REVERSE, n + carried, call);
+  for (size_t i = 0; i < carried && status == WK_OK; i++)
+    set_input(&reverse, n + i, call->inputs[i].data);
+  if (c->checkpoints && status == WK_OK) {
+    status = open_region(&body, c, WK_REGION_BODY, n, call);
+    if (status == WK_OK) states = wk_storage_create(t->device, (size_t)t->each * t->item_size);
+    status = wk_error_status();
+  }
+  for (size_t k = t->count; k-- > 0 && status == WK_OK;) {
+    const int64_t left = t->trips - (int64_t)k * t->each, count = left < t->each ? left : t->each;
+    if (states) status = run_again(c, &body, t, k, count, states->data);
+    for (int64_t i = count; i-- > 0 && status == WK_OK;)
+      status = go_back(c, &reverse,
+                       states ? states->data + (size_t)i * t->item_size : item_at(t, k), call);
+  }
+  wk_storage_release(states);
+  if (body.plan) close_region(&body);
+  close_region(&reverse);
+  return status;
+}
+
+/* ---- the node's op ---- */
+
+static wk_status run_control(const wk_kernel_call *call) {
+  const wk_control_arguments *a = call->arguments;
+  return a->control->run(a->control, call);
+}
+
+const wk_kernel wk_control_kernel = {.op = WK_CONTROL_OP,
+                                     .name = "loop",
+                                     .strided = true,
+                                     .run = run_control};
+
+wk_control *wk_control_retain(wk_control *control) {
+  if (control) atomic_fetch_add(&control->references, 1);
+  return control;
+}
+
+void wk_control_release(wk_control *control) {
+  if (!control || !wk_drop_reference(&control->references)) return;
+  for (int i = 0; i < WK_REGION_COUNT; i++) wk_plan_free(&control->plans[i]);
+  wk_deallocate(control->records);
+  wk_deallocate(control->place);
+  wk_deallocate(control);
+}
