@@ -33,6 +33,7 @@ static wk_status set_requires_gradient(wk_tensor *tensor, bool required) {
     return wk_fail(WK_ERROR_DTYPE, "only floats have gradients, not %s",
                    wk_dtype_name(tensor->layout.dtype));
   }
+  if (!tensor->root->storage->traced) WK_NOTE_FIELD(tensor, tensor->requires_gradient);
   tensor->requires_gradient = required;
   return WK_OK;
 }
@@ -50,8 +51,21 @@ bool wk_tensor_requires_gradient(const wk_tensor *tensor) {
 
 /* ---- gradients ---- */
 
+/* A leaf that a traced function makes has its gradient as a value, as it has its own. */
+static wk_status add_traced(wk_tensor *tensor, wk_tensor *g) {
+  wk_leaf *leaf = wk_leaf_ensure(tensor);
+  if (leaf && g && leaf->valid) g = wk_add(leaf->gradient, g);
+  if (!leaf || !g) return wk_error_status();
+  wk_tensor_retain(g);
+  wk_tensor_release(leaf->gradient);
+  leaf->gradient = g;
+  leaf->valid = true;
+  return WK_OK;
+}
+
 /* A leaf keeps its gradient in memory of its own, which the first one overwrites. */
 static wk_status add_dense(wk_tensor *leaf, wk_tensor *g) {
+  if (leaf->root->storage->traced) return add_traced(leaf, g);
   wk_tensor *gradient = wk_leaf_gradient(leaf);
   if (!gradient || !g) return wk_error_status();
   if (!wk_layout_is_contiguous(&g->layout)) g = wk_contiguous(g);
@@ -161,7 +175,7 @@ wk_row_gradient wk_tensor_row_gradient(const wk_tensor *tensor) {
 
 void wk_tensor_clear_gradient(wk_tensor *tensor) {
   if (!tensor || !tensor->leaf) return;
-  WK_NOTE_FIELD(tensor, tensor->leaf->valid);
+  if (!tensor->root->storage->traced) WK_NOTE_FIELD(tensor, tensor->leaf->valid);
   tensor->leaf->valid = false;
   wk_leaf_forget_rows(tensor->leaf);
 }

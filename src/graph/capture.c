@@ -332,6 +332,8 @@ wk_status wk_trace_body(wk_trace *trace, const wk_body *body, wk_tensors inputs)
   wk_scope_close(&scope);
   wk_fields_noted = NULL;
   wk_thread_here()->tracing = NULL;
+  wk_gradients_recorded = trace->modes.gradients_recorded;
+  wk_autocasting = trace->modes.autocast;
   wk_journal_close(&t.random);
   wk_fields_restore(&trace->fields);
   wk_journal_undo(&t.random);

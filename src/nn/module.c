@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/library.h"
 #include "base/memory.h"
+#include "tensor/fields.h"
 #include "tensor/parameters.h"
 
 WK_KEEP const wk_debug_field wk_debug_module_fields[] = {
@@ -162,6 +163,7 @@ wk_status wk_module_each(wk_module *module, wk_status (*visit)(wk_module *module
 }
 
 static wk_status set_training(wk_module *module, void *training) {
+  WK_NOTE_FIELD(NULL, module->training);
   module->training = *(const bool *)training;
   return WK_OK;
 }
@@ -172,7 +174,10 @@ void wk_module_set_training(wk_module *module, bool training) {
 
 /* ---- asking ---- */
 
-bool wk_module_is_training(const wk_module *module) { return module && module->training; }
+bool wk_module_is_training(const wk_module *module) {
+  if (module) WK_NOTE_FIELD(NULL, *(bool *)(uintptr_t)&module->training);
+  return module && module->training;
+}
 
 bool wk_module_is_built(const wk_module *module) {
   return module && module->state == WK_MODULE_BUILT;

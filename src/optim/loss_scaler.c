@@ -50,7 +50,9 @@ wk_loss_scaler *wk_loss_scaler_create_at(wk_place here, const wk_loss_scaler_arg
   if (a.backoff == 0) a.backoff = 0.5;
   if (a.interval == 0) a.interval = 2000;
   wk_loss_scaler *scaler = NULL;
-  if (!wk_failed() && check(&a) == WK_OK) scaler = wk_allocate_zeroed(1, sizeof *scaler);
+  if (!wk_failed() && check(&a) == WK_OK &&
+      wk_fields_refuse("a loss scaler cannot be made") == WK_OK)
+    scaler = wk_allocate_zeroed(1, sizeof *scaler);
   if (scaler) {
     *scaler = (wk_loss_scaler){.growth = a.growth, .backoff = a.backoff, .interval = a.interval};
     scaler->factor = wk_tensor_create(&(wk_layout){.dtype = WK_F64}, NULL);

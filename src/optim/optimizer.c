@@ -34,7 +34,8 @@ static wk_status allocate(wk_optimizer *optimizer, const wk_optimizer_type *type
 wk_optimizer *wk_optimizer_create_type(const wk_optimizer_type *type, wk_parameters *parameters,
                                        wk_place here, const void *arguments) {
   wk_optimizer *optimizer = NULL;
-  if (parameters) optimizer = wk_allocate_zeroed(1, sizeof *optimizer);
+  if (parameters && wk_fields_refuse("an optimizer cannot be made") == WK_OK)
+    optimizer = wk_allocate_zeroed(1, sizeof *optimizer);
   if (optimizer) {
     optimizer->parameters = parameters;
     if (allocate(optimizer, type, arguments) == WK_OK) return optimizer;
@@ -321,6 +322,7 @@ double wk_optimizer_get_at(wk_place here, const wk_optimizer *optimizer, const c
 static wk_status set(wk_optimizer *optimizer, const char *name, double value) {
   const wk_attribute *attribute = wk_optimizer_find_setting(optimizer, name);
   if (!attribute) return wk_error_pending;
+  if (wk_fields_refuse("a setting cannot be changed") != WK_OK) return wk_error_pending;
   if (wk_attribute_check(attribute, optimizer->type->name, value) < 0) return wk_error_pending;
   wk_attribute_set_number(attribute, optimizer->settings, value);
   optimizer->version += attribute != optimizer->learning_rate;

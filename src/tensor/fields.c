@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/error.h"
 #include "base/memory.h"
 
 static uint64_t read(const wk_field *field) {
@@ -45,6 +46,13 @@ void wk_fields_restore(wk_field_journal *j) {
   }
   for (size_t i = 0; i < j->written_count; i++)
     atomic_store(&j->written[i].root->version, j->written[i].version_before);
+}
+
+wk_status wk_fields_refuse(const char *what) {
+  if (!wk_fields_noted) return WK_OK;
+  wk_fail(WK_ERROR_STATE, "%s while a function is compiled", what);
+  wk_error_add_hint("do it outside of the function, before or between its calls");
+  return WK_ERROR_STATE;
 }
 
 void wk_fields_begin(wk_field_journal *j) {

@@ -56,6 +56,10 @@ void wk_written_add(wk_root *root);
 void wk_fields_begin(wk_field_journal *journal);
 void wk_fields_undo(const wk_field_journal *journal);
 
+/* Raises WK_ERROR_STATE in a traced function: "`what` while a function is compiled"; what is done
+ * on the host happens then only, and what is made does not outlive it. */
+wk_status wk_fields_refuse(const char *what);
+
 /* Puts all fields back, having kept what they were in the end. */
 void wk_fields_restore(wk_field_journal *journal);
 bool wk_fields_hold(const wk_field_journal *journal);  /* whether all are as they were found */

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
 #include "base/memory.h"
-#include "tensor/tensor.h"
+#include "tensor/fields.h"
 
 static _Thread_local wk_generator thread_generator;
 
 wk_generator *wk_generator_create_at(wk_place here, uint64_t seed) {
   if (wk_failed()) return NULL;
-  wk_generator *generator = wk_allocate(sizeof *generator);
+  wk_generator *generator = NULL;
+  if (wk_fields_refuse("a generator cannot be made") == WK_OK)
+    generator = wk_allocate(sizeof *generator);
   if (generator) *generator = (wk_generator){.seed = seed};
   wk_error_add_call("generator_create", here);
   return generator;
@@ -20,7 +22,7 @@ void wk_generator_free(wk_generator *generator) {
 wk_generator *wk_generator_default(void) { return &thread_generator; }
 
 void wk_generator_set(wk_generator *generator, uint64_t seed, uint64_t offset) {
-  if (!generator) return;
+  if (!generator || wk_fields_refuse("a generator cannot be set") != WK_OK) return;
   generator->seed = seed, generator->offset = offset;
 }
 

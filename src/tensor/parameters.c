@@ -53,6 +53,7 @@ wk_tensor *wk_parameters_find(const wk_parameters *set, const char *name) {
 wk_status wk_parameters_freeze_at(wk_place here, wk_parameters *set, size_t index, bool frozen) {
   if (wk_failed()) return wk_error_pending;
   wk_tensor *tensor = wk_parameters_get(set, index);
+  if (tensor) WK_NOTE_FIELD(tensor, tensor->frozen);
   if (tensor)
     tensor->frozen = frozen || tensor->buffer;
   else if (set)
