@@ -133,7 +133,7 @@ wk_status wk_while_at(wk_place here, wk_tensor **results, const wk_while_argumen
   if (!wk_failed()) check_tensors("state", a.state);
   if (!wk_failed()) {
     if (wk_tracing)
-      wk_while_captured(here, &a, results);
+      wk_while_captured(here, &a, NULL, results);
     else if (a.policy == WK_LOOP_SQUARE_ROOT && wk_gradients_recorded)
       wk_while_checkpointed(here, &a, results);
     else

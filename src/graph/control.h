@@ -27,7 +27,19 @@ bool wk_any_wanted(wk_tensors some, const wk_capture *met);
 wk_tensor **wk_join_closures(wk_tensors state, const wk_capture *met, size_t *count);
 
 wk_status wk_while_kept(wk_place here, const wk_while_arguments *a, wk_tensor **results);
-wk_status wk_while_captured(wk_place here, const wk_while_arguments *a, wk_tensor **results);
+
+/* `destroy`, if not NULL, is called with a->context once that is no longer needed; also on failure.
+ */
+wk_status wk_while_captured(wk_place here, const wk_while_arguments *a,
+                            void (*destroy)(void *context), wk_tensor **results);
+
+/* Gradients, which have gradients, of a loop that was traced: from those of its results, NULL:
+ * zero, those of its inputs, the state and what else it reaches. */
+wk_status wk_while_deep_vjp(const wk_while_arguments *a, wk_dtype autocast, wk_tensors inputs,
+                            wk_tensor *const *given, wk_tensor **gradients);
+
+wk_tensor *wk_zeros_like_of(const wk_tensor *x);
+
 wk_status wk_while_checkpointed(wk_place here, const wk_while_arguments *a, wk_tensor **results);
 
 #endif

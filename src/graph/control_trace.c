@@ -21,7 +21,8 @@ typedef struct loop {
   wk_bundle bundle;
   wk_while_arguments a; /* its state is only counted */
   wk_dtype autocast;
-  wk_tensor *tape; /* owned: where the plan notes what it keeps; or NULL */
+  void (*destroy)(void *context); /* or NULL */
+  wk_tensor *tape;                /* owned: where the plan notes what it keeps; or NULL */
 } loop;
 
 static const wk_op_input operand = {.name = "state", .list = true, .dtypes = WK_DTYPES_ANY};
@@ -212,7 +213,7 @@ typedef struct reverse {
   const bool *wanted; /* states that have gradients */
 } reverse;
 
-static wk_tensor *zeros_like(const wk_tensor *x) {
+wk_tensor *wk_zeros_like_of(const wk_tensor *x) {
   return wk_full(wk_layout_shape(&x->layout), 0, .dtype = x->layout.dtype,
                  .device = wk_tensor_device_of(x));
 }
@@ -229,7 +230,7 @@ static wk_status call_reverse(void *context, wk_tensors in, wk_tensor **results)
   const wk_recomputed body = {r->l->a.body, r->l->a.context, n, r->l->autocast, NULL};
   wk_recomputed_vjp(&body, (wk_tensors){n, in.item}, r->closures, given, found);
   for (size_t i = 0; i < n && !wk_failed(); i++)
-    if (r->wanted[i]) *results++ = found[i] ? found[i] : zeros_like(given[i]);
+    if (r->wanted[i]) *results++ = found[i] ? found[i] : wk_zeros_like_of(given[i]);
   for (size_t k = 0; k < m && !wk_failed(); k++, at++)
     *results++ = found[n + k] ? wk_add(in.item[at], found[n + k]) : in.item[at];
   wk_deallocate(given);
@@ -290,10 +291,11 @@ static wk_status go_back(loop *l, wk_tensors state, wk_tensors closures, wk_tens
   for (size_t i = 0; i < n; i++) {
     wanted[i] = wk_dtype_is_float(state.item[i]->layout.dtype);
     wk_tensor *g = l->bundle.gradients[i];
-    if (wanted[i]) add(&carried, gradients[i] = g ? carry(g) : zeros_like(state.item[i]), true);
+    if (wanted[i])
+      add(&carried, gradients[i] = g ? carry(g) : wk_zeros_like_of(state.item[i]), true);
   }
   for (size_t k = 0; k < closures.count; k++)
-    add(&carried, gradients[n + k] = zeros_like(closures.item[k]), true);
+    add(&carried, gradients[n + k] = wk_zeros_like_of(closures.item[k]), true);
   const reverse r = {l, closures, wanted};
   if (!wk_failed()) emit_reverse(&r, state, &carried);
   wk_deallocate(wanted);
@@ -307,10 +309,11 @@ static wk_status backward(wk_companion *self, const wk_node *node, wk_vjp *vjp) 
   wk_tensor **inputs = wk_allocate_zeroed(all + 1, sizeof *inputs);
   if (!inputs) return wk_error_status();
   for (size_t i = 0; i < all; i++)
-    inputs[i] = i < n ? vjp->inputs[i] : wk_node_tie_input(node, (int)i, vjp->inputs[i]);
+    inputs[i] = i < n && !wk_gradients_recorded ? vjp->inputs[i]
+                                                : wk_node_tie_input(node, (int)i, vjp->inputs[i]);
   if (wk_gradients_recorded) {
-    wk_fail(WK_ERROR_UNSUPPORTED, "a gradient of a compiled loop has no gradient yet");
-    wk_error_add_hint("run the function eagerly");
+    wk_while_deep_vjp(&l->a, l->autocast, (wk_tensors){all, inputs}, l->bundle.gradients,
+                      vjp->input_gradients);
   } else {
     go_back(l, (wk_tensors){n, inputs}, (wk_tensors){all - n, inputs + n}, vjp->input_gradients);
   }
@@ -328,6 +331,8 @@ static void spend(wk_companion *self) {
 
 static void destroy(wk_companion *self) {
   spend(self);
+  const loop *l = (const loop *)self;
+  if (l->destroy) l->destroy(l->a.context);
   wk_deallocate(((loop *)self)->bundle.gradients);
   wk_deallocate(self);
 }
@@ -362,11 +367,15 @@ static wk_status trace_loop(wk_place here, loop *l, wk_capture *met, wk_tensor *
   return wk_error_status();
 }
 
-wk_status wk_while_captured(wk_place here, const wk_while_arguments *a, wk_tensor **results) {
+wk_status wk_while_captured(wk_place here, const wk_while_arguments *a,
+                            void (*given_up)(void *context), wk_tensor **results) {
   loop *l = wk_allocate_zeroed(1, sizeof *l);
-  if (!l) return wk_error_status();
+  if (!l) {
+    if (given_up) given_up(a->context);
+    return wk_error_status();
+  }
   l->bundle.companion = (wk_companion){backward, spend, NULL, destroy};
-  l->a = *a, l->autocast = wk_autocasting;
+  l->a = *a, l->autocast = wk_autocasting, l->destroy = given_up;
   wk_capture met = {0};
   bool taken = false;
   trace_loop(here, l, &met, results, &taken);

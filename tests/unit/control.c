@@ -241,6 +241,20 @@ static wk_tensor *slope_of_nested(void *context, wk_tensors in) {
   return slope;
 }
 
+static wk_tensor *second_of_power(void *context, wk_tensors in) {
+  wk_tensor *x = as_variable(in.item[0]), *slope = NULL, *second = NULL;
+  wk_grad(&slope, run_power(context, WK_TENSORS(x)), WK_TENSORS(x), .create_graph = true);
+  wk_grad(&second, slope, WK_TENSORS(x));
+  return second;
+}
+
+static wk_tensor *second_of_nested(void *context, wk_tensors in) {
+  wk_tensor *x = as_variable(in.item[0]), *slope = NULL, *second = NULL;
+  wk_grad(&slope, run_nested(context, WK_TENSORS(x)), WK_TENSORS(x), .create_graph = true);
+  wk_grad(&second, slope, WK_TENSORS(x));
+  return second;
+}
+
 static double call_compiled(wk_function_body body, double x, double limit, int policy) {
   WK_SCOPE;
   power p = {NULL, limit, (wk_loop_policy)policy};
@@ -261,9 +275,13 @@ static void compiled_loops(void **state) {
       assert_near(call_compiled(run_power, x, limit, policy), pow(x, n), 1e-9 * pow(x, n));
       assert_near(call_compiled(slope_of_power, x, limit, policy), n * pow(x, n - 1),
                   1e-9 * n * pow(x, n));
+      if (n > 100) continue; /* the second derivative takes the square of it */
+      assert_near(call_compiled(second_of_power, x, limit, policy), n * (n - 1) * pow(x, n - 2),
+                  1e-9 * n * n * pow(x, n));
     }
     check_nested(call_compiled(run_nested, 1.3, 0, policy),
-                 call_compiled(slope_of_nested, 1.3, 0, policy), NAN);
+                 call_compiled(slope_of_nested, 1.3, 0, policy),
+                 call_compiled(second_of_nested, 1.3, 0, policy));
   }
 }
 
