@@ -75,7 +75,9 @@ static wk_status bind_buffers(run *r, wk_tensors inputs) {
     const int b = plan->graph.results[i].buffer;
     const wk_buffer *buffer = &plan->graph.buffers[b];
     if (buffer->kind != WK_BUFFER_LOCAL) continue;
-    r->results[i] = wk_storage_create(buffer->device, buffer->size);
+    for (size_t k = 0; k < i && !r->results[i]; k++) /* the same memory, returned twice */
+      if (plan->graph.results[k].buffer == b) r->results[i] = wk_storage_retain(r->results[k]);
+    if (!r->results[i]) r->results[i] = wk_storage_create(buffer->device, buffer->size);
     if (r->results[i]) context->base[b] = r->results[i]->data;
   }
   return wk_error_status();

@@ -232,8 +232,7 @@ static bool read_rest(parser *p, wk_buffer_kind kind, int64_t number, wk_referen
     return fail(p, "there is no such buffer", "");
   if (*p->at == '.' && (p->at++, !read_number(p, 0, UINT32_MAX, &version))) return false;
   if (*p->at == '+' && (p->at++, !read_number(p, 0, INT64_MAX, &start))) return false;
-  *r = (wk_reference){
-      .buffer = (int)number, .version = (unsigned)version, .start = (size_t)start};
+  *r = (wk_reference){.buffer = (int)number, .version = (unsigned)version, .start = (size_t)start};
   return read_layout(p, &r->layout);
 }
 
@@ -380,7 +379,8 @@ static bool read_call(parser *p, wk_graph_node *node, int outputs) {
   const char *start = (skip_blanks(p), p->at);
   if (!read_name(p, name, sizeof name)) return false;
   node->op = wk_op_find(name);
-  if (!node->op && strcmp(name, "host") != 0) return p->at = start, fail(p, "there is no op ", name);
+  if (!node->op && strcmp(name, "host") != 0)
+    return p->at = start, fail(p, "there is no op ", name);
   if (outputs != (node->op ? node->op->output_count : 0))
     return p->at = start, fail(p, "not as many results as has ", name);
   if (node->op) {

@@ -4,12 +4,13 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "graph/graph.h"
+#include "graph/specialise.h"
+#include "ops/records.gen.h"
 
 typedef struct verifier {
   const wk_graph *graph;
-  unsigned *versions; /* of each buffer, as the nodes so far have left it */
-  bool *made;         /* whether something is in it */
+  unsigned *versions;   /* of each buffer, as the nodes so far have left it */
+  bool *made;           /* whether something is in it */
   wk_storage *storages; /* of each buffer: one without memory, for shape rules to look at */
   wk_root *roots;
   unsigned order; /* of the last node so far that has one */
@@ -81,10 +82,8 @@ static wk_status check_input(const verifier *v, const wk_graph_node *node, int i
   if (input->same_dtype && *same != r->layout.dtype)
     return fail(v, "operand %d (%s) is %s, those before it %s", i, input->name,
                 wk_dtype_name(r->layout.dtype), wk_dtype_name(*same));
-  if (v->graph->buffers[r->buffer].device != v->graph->buffers[node->inputs[0].buffer < 0
-                                                                   ? r->buffer
-                                                                   : node->inputs[0].buffer]
-                                                 .device)
+  if (v->graph->buffers[r->buffer].device !=
+      v->graph->buffers[node->inputs[0].buffer < 0 ? r->buffer : node->inputs[0].buffer].device)
     return fail(v, "operand %d (%s) is on another device", i, input->name);
   return WK_OK;
 }
@@ -104,12 +103,12 @@ static wk_status check_output(const verifier *v, int i, const wk_reference *r) {
 /* ---- settings and shapes ---- */
 
 /* Raises what is pending as the node's error. */
-static wk_status fail_as_pending(const verifier *v, const char *before) {
+static wk_status fail_as_pending(const verifier *v) {
   wk_error error = {.struct_size = sizeof error};
   char message[384];
   wk_error_take(&error);
   wk_print_into(message, sizeof message, 0, "%s", error.message);
-  return fail(v, "%s%s", before, message);
+  return fail(v, "%s", message);
 }
 
 /* Copies the arguments, with the tensors in them set to `inputs`. */
@@ -124,19 +123,52 @@ static void copy_arguments(const wk_graph_node *node, wk_tensor **inputs, void *
     else
       memcpy(field, &inputs[i], sizeof inputs[i]);
   }
+  if (op->id == WK_OP_SLICE_UPDATE) { /* whose rule has worked out a place before the first */
+    wk_slice_update_arguments *update = copy;
+    if (update->end < 0) update->end = WK_FIRST;
+  }
 }
 
-static wk_status check_shapes(const verifier *v, const wk_graph_node *node, wk_tensor **inputs,
-                              void *arguments) {
+/* What the op's shape rule makes of the operands, and whether the settings are in their ranges. */
+static wk_status infer(const verifier *v, const wk_graph_node *node, wk_layout *outputs) {
+  _Alignas(16) char arguments[WK_MAX_ARGUMENTS_SIZE];
+  const size_t count = (size_t)node->input_count;
+  if (!node->arguments || node->op->settings.size > sizeof arguments)
+    return fail(v, "there are no settings");
+  if (wk_settings_resolve(&node->op->settings, node->op->name, node->arguments, arguments) != WK_OK)
+    return fail_as_pending(v);
+  wk_tensor *stand_ins = wk_allocate_zeroed(count + 1, sizeof *stand_ins + sizeof(wk_tensor *));
+  if (!stand_ins) return wk_error_status();
+  wk_tensor **inputs = (wk_tensor **)(stand_ins + count + 1);
+  for (size_t i = 0; i < count; i++) {
+    const wk_reference *r = &node->inputs[i];
+    if (r->buffer < 0) continue;
+    inputs[i] = &stand_ins[i];
+    atomic_init(&stand_ins[i].references, 1);
+    stand_ins[i].layout = r->layout;
+    stand_ins[i].offset = (int64_t)(r->start / wk_dtype_size(r->layout.dtype));
+    stand_ins[i].root = &v->roots[r->buffer];
+  }
+  copy_arguments(node, inputs, arguments);
   wk_call call = {.op = node->op,
                   .thread = wk_thread_here(),
                   .here = node->here,
                   .inputs = inputs,
                   .input_count = node->input_count,
                   .arguments = arguments};
-  if (node->op->infer(&call) != WK_OK) return fail_as_pending(v, "");
+  const wk_status status = node->op->infer(&call);
+  wk_deallocate(stand_ins);
+  if (status != WK_OK) return fail_as_pending(v);
+  for (int i = 0; i < node->op->output_count; i++) outputs[i] = call.layouts[i];
+  return WK_OK;
+}
+
+static wk_status check_shapes(const verifier *v, const wk_graph_node *node) {
+  wk_layout outputs[WK_MAX_OUTPUTS];
+  const wk_status status = infer(v, node, outputs);
+  if (status != WK_OK) return status;
   for (int i = 0; i < node->op->output_count; i++) {
-    const wk_layout *is = &node->outputs[i].layout, *should = &call.layouts[i];
+    const wk_layout *is = &node->outputs[i].layout, *should = &outputs[i];
     if (is->dtype == should->dtype && wk_layout_same_dims(is, should)) continue;
     char have[128], want[128];
     wk_layout_describe(is, have, sizeof have);
@@ -144,32 +176,6 @@ static wk_status check_shapes(const verifier *v, const wk_graph_node *node, wk_t
     return fail(v, "result %d is %s, but the op makes %s", i, have, want);
   }
   return WK_OK;
-}
-
-/* Settings within their ranges, and results as the op's shape rule says. */
-static wk_status check_call(const verifier *v, const wk_graph_node *node) {
-  _Alignas(16) char arguments[WK_MAX_ARGUMENTS_SIZE];
-  const size_t count = (size_t)node->input_count;
-  if (!node->arguments || node->op->settings.size > sizeof arguments)
-    return fail(v, "there are no settings");
-  if (wk_settings_resolve(&node->op->settings, node->op->name, node->arguments, arguments) != WK_OK)
-    return fail_as_pending(v, "");
-  wk_tensor *stand_ins = wk_allocate_zeroed(count + 1, sizeof *stand_ins + sizeof(wk_tensor *));
-  if (!stand_ins) return wk_error_status();
-  wk_tensor **inputs = (wk_tensor **)(stand_ins + count + 1);
-  for (size_t i = 0; i < count; i++) {
-    const wk_reference *r = &node->inputs[i];
-    inputs[i] = r->buffer < 0 ? NULL : &stand_ins[i];
-    if (!inputs[i]) continue;
-    atomic_init(&stand_ins[i].references, 1);
-    stand_ins[i].layout = r->layout;
-    stand_ins[i].offset = (int64_t)(r->start / wk_dtype_size(r->layout.dtype));
-    stand_ins[i].root = &v->roots[r->buffer];
-  }
-  copy_arguments(node, inputs, arguments);
-  const wk_status status = check_shapes(v, node, inputs, arguments);
-  wk_deallocate(stand_ins);
-  return status;
 }
 
 /* ---- nodes ---- */
@@ -238,7 +244,7 @@ static wk_status check_node(verifier *v, const wk_graph_node *node) {
       if (node->outputs[k].buffer == node->outputs[i].buffer)
         status = fail(v, "results %d and %d are the same buffer", k, i);
   }
-  if (status == WK_OK) status = check_call(v, node);
+  if (status == WK_OK) status = check_shapes(v, node);
   return status == WK_OK ? check_draw(v, node) : status;
 }
 
@@ -261,10 +267,10 @@ static void set_buffer(verifier *v, size_t i) {
   atomic_init(&v->roots[i].references, 1);
 }
 
-static wk_status verify(verifier *v) {
+static wk_status verify(verifier *v, wk_layout *outputs) {
+  (void)outputs;
   const wk_graph *g = v->graph;
   wk_status status = WK_OK;
-  for (size_t i = 0; i < g->buffer_count; i++) set_buffer(v, i);
   for (v->node = 0; v->node < g->node_count; v->node++) {
     status = check_node(v, &g->nodes[v->node]);
     if (status != WK_OK) return status;
@@ -276,19 +282,32 @@ static wk_status verify(verifier *v) {
   return status;
 }
 
-wk_status wk_graph_verify(const wk_graph *graph) {
+static wk_status run(verifier *v, wk_status (*work)(verifier *v, wk_layout *outputs),
+                     wk_layout *outputs) {
   if (wk_failed()) return wk_error_status();
-  const size_t count = graph->buffer_count + 1;
-  verifier v = {.graph = graph,
-                .versions = wk_allocate_zeroed(count, sizeof *v.versions),
-                .made = wk_allocate_zeroed(count, sizeof *v.made),
-                .storages = wk_allocate_zeroed(count, sizeof *v.storages),
-                .roots = wk_allocate_zeroed(count, sizeof *v.roots)};
-  const bool there = v.versions && v.made && v.storages && v.roots;
-  const wk_status status = there ? verify(&v) : wk_error_status();
-  wk_deallocate(v.versions);
-  wk_deallocate(v.made);
-  wk_deallocate(v.storages);
-  wk_deallocate(v.roots);
+  const size_t count = v->graph->buffer_count;
+  v->versions = wk_allocate_zeroed(count + 1, sizeof *v->versions);
+  v->made = wk_allocate_zeroed(count + 1, sizeof *v->made);
+  v->storages = wk_allocate_zeroed(count + 1, sizeof *v->storages);
+  v->roots = wk_allocate_zeroed(count + 1, sizeof *v->roots);
+  const bool there = v->versions && v->made && v->storages && v->roots;
+  for (size_t i = 0; there && i < count; i++) set_buffer(v, i);
+  const wk_status status = there ? work(v, outputs) : wk_error_status();
+  wk_deallocate(v->versions);
+  wk_deallocate(v->made);
+  wk_deallocate(v->storages);
+  wk_deallocate(v->roots);
   return status;
+}
+
+wk_status wk_graph_verify(const wk_graph *graph) {
+  return run(&(verifier){.graph = graph}, verify, NULL);
+}
+
+static wk_status infer_one(verifier *v, wk_layout *outputs) {
+  return infer(v, &v->graph->nodes[v->node], outputs);
+}
+
+wk_status wk_graph_infer(const wk_graph *graph, size_t n, wk_layout *outputs) {
+  return run(&(verifier){.graph = graph, .node = n}, infer_one, outputs);
 }

@@ -64,19 +64,27 @@ static const wk_graph_node *find_same(finder *f, size_t n) {
   }
 }
 
+/* Results do not share memory unless the function returns a tensor twice. */
+static bool makes_result(const wk_graph *g, const wk_graph_node *node) {
+  for (int i = 0; i < node->op->output_count; i++)
+    for (size_t k = 0; k < g->result_count; k++)
+      if (g->results[k].buffer == node->outputs[i].buffer) return true;
+  return false;
+}
+
 static void find_all(finder *f, bool *same, int64_t *changes) {
   wk_graph *g = f->graph;
   for (size_t n = 0; n < g->node_count; n++) {
     wk_graph_node *node = &g->nodes[n];
     for (int i = 0; i < node->input_count; i++) replace(f, &node->inputs[i]);
-    const wk_graph_node *first = wk_node_is_pure(g, node) ? find_same(f, n) : NULL;
+    const bool simple = wk_node_is_pure(g, node) && !makes_result(g, node);
+    const wk_graph_node *first = simple ? find_same(f, n) : NULL;
     if (!first) continue;
     for (int i = 0; i < node->op->output_count; i++)
       f->stands_for[node->outputs[i].buffer] = first->outputs[i].buffer;
     same[n] = true;
     ++*changes;
   }
-  for (size_t i = 0; i < g->result_count; i++) replace(f, &g->results[i]);
 }
 
 wk_status wk_pass_common_nodes(wk_graph *g, int64_t *changes) {

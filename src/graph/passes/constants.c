@@ -11,8 +11,8 @@
 #define MOST_BYTES 65536 /* of one result: larger ones are made faster than they are read */
 
 bool wk_buffer_is_constant(const wk_buffer *b) {
-  return b->kind == WK_BUFFER_CELL && b->version == 0 && b->storage &&
-         b->device->host_memory && atomic_load(&b->storage->references) == 1;
+  return b->kind == WK_BUFFER_CELL && b->version == 0 && b->storage && b->device->host_memory &&
+         atomic_load(&b->storage->references) == 1;
 }
 
 static bool is_computed(const wk_graph *g, const wk_graph_node *node) {
