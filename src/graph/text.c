@@ -140,7 +140,7 @@ static wk_status write_node(const wk_graph *g, const wk_graph_node *node, bool c
   wk_text_append(text, ")");
   if (op)
     write_settings(node, compared, text);
-  else
+  else if (node->order)
     wk_text_append(text, " {order: %u}", node->order);
   if (node->module_path) write_quoted(" at ", node->module_path, text);
   if (node->here.file && !compared) {
