@@ -119,10 +119,12 @@ static row_results run_rows(wk_dtype dtype, int64_t rows, int64_t columns, const
   row_results r = {real_array_create(dtype, count), real_array_create(dtype, count),
                    real_array_create(dtype, count), real_array_create(dtype, count),
                    real_array_create(dtype, 1),     real_array_create(dtype, count)};
-  wk_cpu_softmax(dtype, rows, columns, x->data, r.p.data);
-  wk_cpu_log_softmax(dtype, rows, columns, x->data, r.log_p.data);
-  wk_cpu_softmax_gradient(dtype, rows, columns, r.p.data, g->data, r.p_gradient.data);
-  wk_cpu_log_softmax_gradient(dtype, rows, columns, r.log_p.data, g->data, r.log_p_gradient.data);
+  wk_cpu_rows(WK_CPU_SOFTMAX, dtype, rows, columns, 1, x->data, NULL, r.p.data);
+  wk_cpu_rows(WK_CPU_LOG_SOFTMAX, dtype, rows, columns, 1, x->data, NULL, r.log_p.data);
+  wk_cpu_rows(WK_CPU_SOFTMAX_GRADIENT, dtype, rows, columns, 1, r.p.data, g->data,
+              r.p_gradient.data);
+  wk_cpu_rows(WK_CPU_LOG_SOFTMAX_GRADIENT, dtype, rows, columns, 1, r.log_p.data, g->data,
+              r.log_p_gradient.data);
   assert_int_equal(wk_cpu_cross_entropy(dtype, rows, columns, x->data, labels, r.loss.data), WK_OK);
   wk_cpu_cross_entropy_gradient(dtype, rows, columns, x->data, labels, g->data,
                                 r.loss_gradient.data);
@@ -189,12 +191,12 @@ static void softmax_family_is_right(void **state) {
 static void check_extremes(wk_dtype dtype) {
   real_array x = real_array_create(dtype, 3), y = real_array_create(dtype, 3);
   real_set(&x, 0, -INFINITY), real_set(&x, 1, 1e30), real_set(&x, 2, -1e30);
-  wk_cpu_softmax(dtype, 1, 3, x.data, y.data);
+  wk_cpu_rows(WK_CPU_SOFTMAX, dtype, 1, 3, 1, x.data, NULL, y.data);
   for (int64_t i = 0; i < 3; i++) assert_true(real_get(&y, i) == (i == 1));
   real_set(&x, 1, NAN);
-  wk_cpu_softmax(dtype, 1, 3, x.data, y.data);
+  wk_cpu_rows(WK_CPU_SOFTMAX, dtype, 1, 3, 1, x.data, NULL, y.data);
   for (int64_t i = 0; i < 3; i++) assert_true(isnan(real_get(&y, i)));
-  wk_cpu_softmax(dtype, 0, 3, x.data, y.data);
+  wk_cpu_rows(WK_CPU_SOFTMAX, dtype, 0, 3, 1, x.data, NULL, y.data);
   wk_cpu_cross_entropy(dtype, 0, 3, x.data, NULL, y.data);
   assert_true(isnan(real_get(&y, 0)));
   real_array_free(&x);

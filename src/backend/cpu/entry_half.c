@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/parallel.h"
+#include "device/device.h"
 #include "ops/records.gen.h"
 
 #define BLOCK 16384
@@ -41,14 +42,19 @@ static void narrow_range(void *context, int64_t begin, int64_t end) {
                      end - begin);
 }
 
-/* An f32 stand-in for the operand, with its values if `filled`; others stand for themselves. */
-static bool widen(const wk_operand *operand, bool filled, wk_operand *wide) {
+static size_t wide_size(const wk_operand *operand) {
+  return (size_t)wk_layout_count(&operand->layout) * sizeof(float) + 1;
+}
+
+/* An f32 stand-in for the operand, with its values if `filled`; others stand for themselves. Its
+ * memory is a tensor's, which is kept: fresh pages would take most of the time. */
+static bool widen(wk_stream *stream, const wk_operand *operand, bool filled, wk_operand *wide) {
   *wide = *operand;
   if (!is_half(operand)) return true;
   const int64_t count = wk_layout_count(&operand->layout);
   wide->layout.dtype = WK_F32;
   wk_layout_set_strides(&wide->layout);
-  wide->data = wk_allocate((size_t)count * sizeof(float) + 1);
+  wide->data = stream->device->functions->allocate(stream->device, wide_size(operand), stream);
   if (!wide->data) return false;
   conversion c = {operand, wide};
   if (filled) wk_parallel_for(count, BLOCK, widen_range, &c);
@@ -64,12 +70,13 @@ static wk_status run_wide(const wk_kernel_call *call, const wk_operand *inputs,
   return kernel ? kernel->run(&wide) : wk_error_status();
 }
 
-static void store(const wk_operand *operand, wk_operand *wide, bool written, bool succeeded) {
+static void store(wk_stream *stream, const wk_operand *operand, wk_operand *wide, bool written,
+                  bool succeeded) {
   if (!is_half(operand) || !wide->data) return;
   conversion c = {operand, wide};
   if (written && succeeded)
     wk_parallel_for(wk_layout_count(&operand->layout), BLOCK, narrow_range, &c);
-  wk_deallocate(wide->data);
+  stream->device->functions->free(stream->device, wide->data, wide_size(operand), stream);
 }
 
 wk_status wk_cpu_run_half(const wk_kernel_call *call) {
@@ -79,13 +86,13 @@ wk_status wk_cpu_run_half(const wk_kernel_call *call) {
   wk_status status = WK_OK;
   for (int i = 0; i < all && status == WK_OK; i++) {
     const wk_operand *operand = i < inputs ? &call->inputs[i] : &call->outputs[i - inputs];
-    if (!widen(operand, i < inputs, &wide[i])) status = wk_error_status();
+    if (!widen(call->stream, operand, i < inputs, &wide[i])) status = wk_error_status();
   }
   if (status == WK_OK) status = run_wide(call, wide, wide + inputs);
   for (int i = 0; i < all; i++) {
     const wk_operand *operand = i < inputs ? &call->inputs[i] : &call->outputs[i - inputs];
     const bool written = i >= inputs || wk_op_input_at(call->op, i)->written;
-    store(operand, &wide[i], written, status == WK_OK);
+    store(call->stream, operand, &wide[i], written, status == WK_OK);
   }
   wk_deallocate(wide);
   return status;

@@ -2,6 +2,7 @@
 /* Entries of ops along the last axis. */
 #include <math.h>
 
+#include "backend/cpu/convert.h"
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/kernels.h"
 #include "base/error.h"
@@ -16,6 +17,8 @@ static wk_status run_rows(const wk_kernel_call *call, const wk_axes *axes,
   wk_middle m;
   const wk_status status = wk_middle_of(axes, &result->layout, &m);
   if (status != WK_OK) return status;
+  if (m.inner > 1 && wk_wide_dtype(result->layout.dtype) != result->layout.dtype)
+    return wk_cpu_run_half(call);
   /* the gradients take (y, g) where the ops take (g, y) */
   const char *second = call->input_count > 1 ? call->inputs[0].data : NULL;
   return wk_cpu_rows(function, result->layout.dtype, m.outer, m.count, m.inner,

@@ -92,19 +92,10 @@ void wk_cpu_average_pool2d(wk_dtype dtype, const wk_cpu_pool2d_shape *shape, con
 void wk_cpu_average_pool2d_gradient(wk_dtype dtype, const wk_cpu_pool2d_shape *shape,
                                     const void *y_gradient, void *x_gradient);
 
-/* ---- softmax family, over the last axis of [rows, columns] ---- */
-
-void wk_cpu_softmax(wk_dtype dtype, int64_t rows, int64_t columns, const void *x, void *y);
-void wk_cpu_log_softmax(wk_dtype dtype, int64_t rows, int64_t columns, const void *x, void *y);
-
-/* x_gradient from y (the result) and y's gradient. */
-void wk_cpu_softmax_gradient(wk_dtype dtype, int64_t rows, int64_t columns, const void *y,
-                             const void *y_gradient, void *x_gradient);
-void wk_cpu_log_softmax_gradient(wk_dtype dtype, int64_t rows, int64_t columns, const void *y,
-                                 const void *y_gradient, void *x_gradient);
+/* ---- softmax family ---- */
 
 /* One of the four on [outer, count, inner] along the middle: x is the result's input or, for
- * gradients, the result y, with its gradient. */
+ * gradients, the result y, with its gradient. f16 and bf16 only where inner is 1. */
 typedef enum wk_cpu_row_function {
   WK_CPU_SOFTMAX,
   WK_CPU_LOG_SOFTMAX,
