@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pointwise ops, reductions, softmax and normalisation beside PyTorch, on the same arrays in one process.
 
-  pointwise.py LIBWICK [--json FILE] [--only WORDS] [--size large|mid|both] [--seconds S] [--list]
+  pointwise.py LIBWICK [--json FILE] [--only WORDS] [--size large|mid|both] [--seconds S] [--part I/K]
+  pointwise.py --bar --report FILE      what the parts before wrote to FILE, and whether any case falls short
 
 For each case both are run in turns, and the fastest run of each counts. Results come from each framework's own allocator, as in
 a program. The ratio is PyTorch's time over Wick's: above 1, Wick is faster. `GB/s` counts what the op has to read and write, each
@@ -314,9 +315,20 @@ def bandwidth(threads):
     return max(rates[:2]), rates[2], rates
 
 
+def report(rows):
+    """What falls short, the worst first; how many, last. Returns the exit status."""
+    short = [r for r in rows if r["ratio"] < 1 or (r["streams"] and r["share"] and r["share"] < 0.7)]
+    for row in sorted(short, key=lambda r: r["ratio"]):
+        share = f", {100 * row['share']:.0f}% of the memory's rate" if row["streams"] and row["share"] else ""
+        print(f"short: {row['case']} ({row['size']}) {row['ratio']:.2f}x{share}")
+    print(f"{len(short)} of {len(rows)} cases fall short")
+    return 1 if short or not rows else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("library")
+    parser.add_argument("library", nargs="?")
+    parser.add_argument("--report", metavar="FILE", help="measure nothing: sum up this file of --json")
     parser.add_argument("--json")
     parser.add_argument("--only", default="", help="words, each in front of a case's name; commas between")
     parser.add_argument("--size", default="both", choices=["large", "mid", "both"])
@@ -325,6 +337,8 @@ def main():
     parser.add_argument("--bar", action="store_true", help="say which cases fall short, and fail if any do")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
+    if options.report:
+        return report([json.loads(line) for line in pathlib.Path(options.report).read_text("utf-8").splitlines()])
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
     library = wick.Library(options.library)
@@ -341,6 +355,7 @@ def main():
             ours, theirs = measure(library, case, options.seconds)
         except wick.WickError as error:
             print(f"{case.name:32} {case.size:5} error {str(error).splitlines()[0]}", flush=True)
+            rows_.append({"case": case.name, "size": case.size, "ratio": 0, "share": None, "streams": False})
             continue
         rate = case.moved / ours * 1e-9
         share = rate / (plain_sum if case.reads else triad) if case.size == "large" else None
@@ -348,17 +363,11 @@ def main():
                       "gb_s": rate, "share": share, "streams": case.streams})
         print(f"{case.name:32} {case.size:5} {ours * 1e6:10.1f} {theirs * 1e6:10.1f} us  {theirs / ours:6.2f}x  {rate:6.1f} GB/s"
               + (f"  {100 * share:4.0f}%" if share else "") + ("  streams" if case.streams and share else ""), flush=True)
-    short = [r for r in rows_ if r["ratio"] < 1 or (r["streams"] and r["share"] and r["share"] < 0.7)]
-    if options.bar:
-        for row in sorted(short, key=lambda r: r["ratio"]):
-            share = f", {100 * row['share']:.0f}% of the memory's rate" if row["streams"] and row["share"] else ""
-            print(f"short: {row['case']} ({row['size']}) {row['ratio']:.2f}x{share}")
-        print(f"{len(short)} of {len(rows_)} cases fall short")
     if options.json:
         with open(options.json, "a", encoding="utf-8") as file:
             for row in rows_:
                 file.write(json.dumps(row) + "\n")
-    return 1 if options.bar and short else 0
+    return report(rows_) if options.bar else 0
 
 
 if __name__ == "__main__":
