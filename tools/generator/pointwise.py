@@ -321,7 +321,7 @@ EXACT_FUNCTIONS = {"where", "maximum", "minimum", "abs"}
 LANES_FUNCTIONS = {
     "f32": EXACT_FUNCTIONS | {"exp", "log", "sqrt", "tanh", "sigmoid", "sign", "floor", "ceil", "round", "trunc", "copysign", "erf",
                               "ndtr", "expm1", "log1p", "sin", "cos", "tan", "exp2", "log2", "log10", "power"},
-    "f64": EXACT_FUNCTIONS | {"sqrt"},
+    "f64": EXACT_FUNCTIONS | {"sqrt", "exp", "log", "sigmoid"},
     "i64": EXACT_FUNCTIONS | {"bitwise_and", "bitwise_or", "bitwise_xor"},
 }
 LANES_FUNCTIONS |= {kind: LANES_FUNCTIONS["i64"] for kind in ("i32", "u8", "bool")}

@@ -43,15 +43,6 @@ static void gelu_tanh_gradient_x_f64(char *const *operand, int64_t count, const 
   }
 }
 
-static void silu_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)(p0[i] * scalar_sigmoid(p0[i]));
-  }
-}
-
 static void silu_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
@@ -234,15 +225,6 @@ static void hardswish_gradient_x_f64(char *const *operand, int64_t count, const 
   double *restrict p2 = (double *)operand[2];
   for (int64_t i = 0; i < count; i++) {
     p2[i] = (double)((p1[i] <= -3.0) ? 0.0 : ((p1[i] < 3.0) ? (p0[i] * ((p1[i] / 3.0) + 0.5)) : p0[i]));
-  }
-}
-
-static void mish_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  float *restrict p1 = (float *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (float)((double)p0[i] * ((((double)p0[i] > 0.0) ? (1.0 + (2.0 * exp((-fabs((double)p0[i]))))) : (exp((-fabs((double)p0[i]))) * (exp((-fabs((double)p0[i]))) + 2.0))) / ((((double)p0[i] > 0.0) ? (1.0 + (2.0 * exp((-fabs((double)p0[i]))))) : (exp((-fabs((double)p0[i]))) * (exp((-fabs((double)p0[i]))) + 2.0))) + (((double)p0[i] > 0.0) ? ((2.0 * exp((-fabs((double)p0[i])))) * exp((-fabs((double)p0[i])))) : 2.0))));
   }
 }
 
@@ -1081,16 +1063,6 @@ static void logaddexp2_f64(char *const *operand, int64_t count, const void *argu
   }
 }
 
-static void xlogy_f32(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const float *p0 = (const float *)operand[0];
-  const float *p1 = (const float *)operand[1];
-  float *restrict p2 = (float *)operand[2];
-  for (int64_t i = 0; i < count; i++) {
-    p2[i] = (float)((((double)p0[i] == 0.0) && ((double)p1[i] == (double)p1[i])) ? 0.0 : ((double)p0[i] * log((double)p1[i])));
-  }
-}
-
 static void xlogy_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
@@ -1276,24 +1248,6 @@ static void minimum_gradient_y_f64(char *const *operand, int64_t count, const vo
   }
 }
 
-static void exp_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)exp(p0[i]);
-  }
-}
-
-static void log_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)log(p0[i]);
-  }
-}
-
 static void sqrt_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
@@ -1311,15 +1265,6 @@ static void relu_gradient_x_f64(char *const *operand, int64_t count, const void 
   double *restrict p2 = (double *)operand[2];
   for (int64_t i = 0; i < count; i++) {
     p2[i] = (double)((p1[i] <= 0.0) ? 0.0 : p0[i]);
-  }
-}
-
-static void sigmoid_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)scalar_sigmoid(p0[i]);
   }
 }
 
@@ -1555,7 +1500,6 @@ const wk_pointwise_kernel wk_pointwise_table_scalar[152][WK_KINDS] = {
     [2] = {[WK_KIND_F64] = gelu_exact_gradient_x_f64},
     [3] = {[WK_KIND_F64] = gelu_tanh_f64},
     [4] = {[WK_KIND_F64] = gelu_tanh_gradient_x_f64},
-    [5] = {[WK_KIND_F64] = silu_f64},
     [6] = {[WK_KIND_F64] = silu_gradient_x_f64},
     [7] = {[WK_KIND_F64] = elu_f64},
     [8] = {[WK_KIND_F64] = elu_gradient_x_f64},
@@ -1571,7 +1515,7 @@ const wk_pointwise_kernel wk_pointwise_table_scalar[152][WK_KINDS] = {
     [20] = {[WK_KIND_F64] = hardsigmoid_gradient_x_f64},
     [21] = {[WK_KIND_F64] = hardswish_f64},
     [22] = {[WK_KIND_F64] = hardswish_gradient_x_f64},
-    [23] = {[WK_KIND_F32] = mish_f32, [WK_KIND_F64] = mish_f64},
+    [23] = {[WK_KIND_F64] = mish_f64},
     [24] = {[WK_KIND_F64] = softplus_f64},
     [25] = {[WK_KIND_F64] = softplus_gradient_x_f64},
     [27] = {[WK_KIND_F64] = log_sigmoid_f64},
@@ -1627,7 +1571,7 @@ const wk_pointwise_kernel wk_pointwise_table_scalar[152][WK_KINDS] = {
     [85] = {[WK_KIND_F32] = hypot_f32, [WK_KIND_F64] = hypot_f64},
     [86] = {[WK_KIND_F32] = logaddexp_f32, [WK_KIND_F64] = logaddexp_f64},
     [87] = {[WK_KIND_F32] = logaddexp2_f32, [WK_KIND_F64] = logaddexp2_f64},
-    [88] = {[WK_KIND_F32] = xlogy_f32, [WK_KIND_F64] = xlogy_f64},
+    [88] = {[WK_KIND_F64] = xlogy_f64},
     [89] = {[WK_KIND_F64] = copysign_f64},
     [90] = {[WK_KIND_F64] = heaviside_f64, [WK_KIND_I64] = heaviside_i64},
     [92] = {[WK_KIND_F32] = sinc_f32, [WK_KIND_F64] = sinc_f64},
@@ -1643,11 +1587,8 @@ const wk_pointwise_kernel wk_pointwise_table_scalar[152][WK_KINDS] = {
     [117] = {[WK_KIND_F64] = maximum_gradient_y_f64},
     [119] = {[WK_KIND_F64] = minimum_gradient_x_f64},
     [120] = {[WK_KIND_F64] = minimum_gradient_y_f64},
-    [122] = {[WK_KIND_F64] = exp_f64},
-    [123] = {[WK_KIND_F64] = log_f64},
     [125] = {[WK_KIND_F64] = sqrt_gradient_x_f64},
     [127] = {[WK_KIND_F64] = relu_gradient_x_f64},
-    [128] = {[WK_KIND_F64] = sigmoid_f64},
     [129] = {[WK_KIND_F64] = sigmoid_gradient_x_f64},
     [130] = {[WK_KIND_F64] = tanh_f64},
     [131] = {[WK_KIND_F64] = tanh_gradient_x_f64},

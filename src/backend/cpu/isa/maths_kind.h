@@ -3,8 +3,10 @@
 /* The functions of maths.h for one width of vectors: F32 and I32 are types of as many lanes, and
  * LANES(exp) names a function on them. */
 
-/* exp(x) = 2^n exp(r) with n the integer nearest to x / log 2, so |r| <= log(2) / 2. */
-WK_LANES_INLINE F32 LANES(exp)(F32 x) {
+/* exp(x) = 2^n exp(r) with n the integer nearest to x / log 2, so |r| <= log(2) / 2. The result is
+ * exp(r), rounded, and *low what that lost; scale[0] * scale[1] = 2^n: in two steps, since 2^n
+ * itself may overflow or be denormal, and the second one rounds, once. */
+WK_LANES_INLINE F32 LANES(exp_parts)(F32 x, F32 *low, F32 scale[2]) {
   const F32 most = LANES(all)(89.0f), least = LANES(all)(-104.0f);
   x = LANES(select)(x > most, most, x); /* beyond these the result is infinity or 0 anyway */
   x = LANES(select)(x < least, least, x);
@@ -14,8 +16,8 @@ WK_LANES_INLINE F32 LANES(exp)(F32 x) {
   const F32 whole = shifted - 0x1.8p+23f;
   /* log 2 in two parts, the first short enough for the product to be exact; what r loses in
    * rounding is kept as `rest`. */
-  const F32 high = x - whole * 0x1.63p-1f, low = whole * -0x1.bd0106p-13f;
-  const F32 r = high - low, rest = (high - r) - low;
+  const F32 high = x - whole * 0x1.63p-1f, tail = whole * -0x1.bd0106p-13f;
+  const F32 r = high - tail, rest = (high - r) - tail;
   /* (exp(r) - 1 - r) / r^2 on |r| <= 0.34665; relative error of exp 2^-34 */
   F32 q = LANES(all)(0x1.9f0884p-13f);
   q = q * r + 0x1.6d8d1ep-10f;
@@ -23,12 +25,18 @@ WK_LANES_INLINE F32 LANES(exp)(F32 x) {
   q = q * r + 0x1.55548ep-5f;
   q = q * r + 0x1.555554p-3f;
   q = q * r + 0x1p-1f;
-  const F32 p = ((q * (r * r) + rest) + r) + 1.0f;
-  /* In two steps, since 2^n itself may overflow or be denormal; the second one rounds, once. */
+  const F32 p = (q * (r * r) + rest) + r, y = p + 1.0f;
+  *low = p - (y - 1.0f);
   const I32 half = n >> 1;
-  const F32 first = (F32)((half + 127) << 23);
-  const F32 second = (F32)((n - half + 127) << 23);
-  return p * first * second;
+  scale[0] = (F32)((half + 127) << 23);
+  scale[1] = (F32)((n - half + 127) << 23);
+  return y;
+}
+
+WK_LANES_INLINE F32 LANES(exp)(F32 x) {
+  F32 low, scale[2];
+  const F32 y = LANES(exp_parts)(x, &low, scale);
+  return y * scale[0] * scale[1];
 }
 
 /* x = 2^k (1 + f) with 1 + f between sqrt(1/2) and sqrt(2); log(1 + f) by the series of atanh(s)
@@ -75,11 +83,17 @@ WK_LANES_INLINE F32 LANES(tanh)(F32 x) {
   return (F32)((I32)y | ((I32)x & INT32_MIN)); /* -0 gives -0, too */
 }
 
-/* 1 / (1 + exp(-x)), with the exponential of the magnitude so that it never overflows. */
+/* 1 / (1 + exp(-x)), with the exponential of the magnitude so that it never overflows. What
+ * rounding took from the exponential and from the sum is put right to first order. */
 WK_LANES_INLINE F32 LANES(sigmoid)(F32 x) {
-  const F32 e = LANES(exp)(-LANES(magnitude)(x));
-  const F32 top = LANES(select)(x < LANES(all)(0.0f), e, LANES(all)(1.0f));
-  return top / (1.0f + e);
+  F32 low, scale[2];
+  const F32 part = LANES(exp_parts)(-LANES(magnitude)(x), &low, scale);
+  const F32 e = part * scale[0] * scale[1], d = 1.0f + e;
+  low = low * scale[0] * scale[1];
+  const I32 below = x < LANES(all)(0.0f);
+  const F32 inverse = 1.0f / d, top = LANES(select)(below, e, LANES(all)(1.0f));
+  const F32 lost = (e - (d - 1.0f)) + low, y = top * inverse;
+  return y + (LANES(select)(below, low, LANES(all)(0.0f)) - y * lost) * inverse;
 }
 
 WK_LANES_INLINE F32 LANES(sqrt)(F32 x) {

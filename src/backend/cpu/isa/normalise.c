@@ -18,7 +18,7 @@
 #undef TYPE
 #undef ROOT
 
-#ifdef WK_OWN_F64_NORMALISE
+#ifdef WK_OWN_F64_ROWS
 #define KIND f64
 #define TYPE double
 #define ROOT sqrt

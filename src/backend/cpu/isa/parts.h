@@ -7,9 +7,9 @@
 #include "backend/cpu/isa.h"
 #include "backend/cpu/isa/vector.h"
 
-/* Sets that have kernels of f64 for normalisation, where they gain most. */
+/* Sets that have kernels of f64 for normalisation and softmax, where they gain most. */
 #if !defined(WICK_ISA_F32_ONLY) || defined(__AVX512F__)
-#define WK_OWN_F64_NORMALISE
+#define WK_OWN_F64_ROWS
 #endif
 
 extern const wk_isa_product WK_ISA_NAME(wk_isa_product_f32), WK_ISA_NAME(wk_isa_product_f64);

@@ -52,6 +52,15 @@ static void silu_f32(char *const *operand, int64_t count, const void *arguments)
   }
 }
 
+static void silu_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 result = (x * f64_sigmoid(x));
+    f64_store(operand[1], i, result);
+  }
+}
+
 static void silu_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += V_LANES(f32)) {
@@ -218,6 +227,15 @@ static void hardswish_gradient_x_f32(char *const *operand, int64_t count, const 
     const v_f32 x = f32_load(operand[1], i);
     const v_f32 result = f32_select((x <= f32_splat(-3.0f)), f32_splat(0.0f), f32_select((x < f32_splat(3.0f)), (g * ((x / f32_splat(3.0f)) + f32_splat(0.5f))), g));
     f32_store(operand[2], i, result);
+  }
+}
+
+static void mish_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = wide_load(operand[0], i);
+    const v_f64 result = (x * (f64_select((x > f64_splat(0.0)), (f64_splat(1.0) + (f64_splat(2.0) * f64_exp((-f64_abs(x))))), (f64_exp((-f64_abs(x))) * (f64_exp((-f64_abs(x))) + f64_splat(2.0)))) / (f64_select((x > f64_splat(0.0)), (f64_splat(1.0) + (f64_splat(2.0) * f64_exp((-f64_abs(x))))), (f64_exp((-f64_abs(x))) * (f64_exp((-f64_abs(x))) + f64_splat(2.0)))) + f64_select((x > f64_splat(0.0)), ((f64_splat(2.0) * f64_exp((-f64_abs(x)))) * f64_exp((-f64_abs(x)))), f64_splat(2.0)))));
+    wide_store(operand[1], i, result);
   }
 }
 
@@ -796,6 +814,16 @@ static void masked_fill_gradient_x_f32(char *const *operand, int64_t count, cons
     const m_f32 mask = f32_load_mask(operand[1], i);
     const v_f32 result = f32_select(mask, f32_splat(0.0f), g);
     f32_store(operand[2], i, result);
+  }
+}
+
+static void xlogy_f32(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = wide_load(operand[0], i);
+    const v_f64 y = wide_load(operand[1], i);
+    const v_f64 result = f64_select(((x == f64_splat(0.0)) & (y == y)), f64_splat(0.0), (x * f64_log(y)));
+    wide_store(operand[2], i, result);
   }
 }
 
@@ -1714,12 +1742,30 @@ static void exp_f32(char *const *operand, int64_t count, const void *arguments) 
   }
 }
 
+static void exp_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 result = f64_exp(x);
+    f64_store(operand[1], i, result);
+  }
+}
+
 static void log_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += V_LANES(f32)) {
     const v_f32 x = f32_load(operand[0], i);
     const v_f32 result = f32_log(x);
     f32_store(operand[1], i, result);
+  }
+}
+
+static void log_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 result = f64_log(x);
+    f64_store(operand[1], i, result);
   }
 }
 
@@ -1812,6 +1858,15 @@ static void sigmoid_f32(char *const *operand, int64_t count, const void *argumen
     const v_f32 x = f32_load(operand[0], i);
     const v_f32 result = f32_sigmoid(x);
     f32_store(operand[1], i, result);
+  }
+}
+
+static void sigmoid_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 result = f64_sigmoid(x);
+    f64_store(operand[1], i, result);
   }
 }
 
@@ -2456,7 +2511,7 @@ const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[152][WK_KINDS] = {
     [2] = {[WK_KIND_F32] = gelu_exact_gradient_x_f32},
     [3] = {[WK_KIND_F32] = gelu_tanh_f32},
     [4] = {[WK_KIND_F32] = gelu_tanh_gradient_x_f32},
-    [5] = {[WK_KIND_F32] = silu_f32},
+    [5] = {[WK_KIND_F32] = silu_f32, [WK_KIND_F64] = silu_f64},
     [6] = {[WK_KIND_F32] = silu_gradient_x_f32},
     [7] = {[WK_KIND_F32] = elu_f32},
     [8] = {[WK_KIND_F32] = elu_gradient_x_f32},
@@ -2472,6 +2527,7 @@ const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[152][WK_KINDS] = {
     [20] = {[WK_KIND_F32] = hardsigmoid_gradient_x_f32},
     [21] = {[WK_KIND_F32] = hardswish_f32},
     [22] = {[WK_KIND_F32] = hardswish_gradient_x_f32},
+    [23] = {[WK_KIND_F32] = mish_f32},
     [24] = {[WK_KIND_F32] = softplus_f32},
     [25] = {[WK_KIND_F32] = softplus_gradient_x_f32},
     [26] = {[WK_KIND_F32] = softsign_f32, [WK_KIND_F64] = softsign_f64},
@@ -2513,6 +2569,7 @@ const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[152][WK_KINDS] = {
     [79] = {[WK_KIND_F32] = addcdiv_f32, [WK_KIND_F64] = addcdiv_f64},
     [80] = {[WK_KIND_F32] = masked_fill_f32, [WK_KIND_F64] = masked_fill_f64, [WK_KIND_I64] = masked_fill_i64},
     [81] = {[WK_KIND_F32] = masked_fill_gradient_x_f32},
+    [88] = {[WK_KIND_F32] = xlogy_f32},
     [89] = {[WK_KIND_F32] = copysign_f32},
     [90] = {[WK_KIND_F32] = heaviside_f32},
     [91] = {[WK_KIND_F32] = divide_no_nan_f32, [WK_KIND_F64] = divide_no_nan_f64},
@@ -2543,13 +2600,13 @@ const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[152][WK_KINDS] = {
     [119] = {[WK_KIND_F32] = minimum_gradient_x_f32},
     [120] = {[WK_KIND_F32] = minimum_gradient_y_f32},
     [121] = {[WK_KIND_F32] = negative_f32, [WK_KIND_F64] = negative_f64, [WK_KIND_I64] = negative_i64, [WK_KIND_I32] = negative_i32, [WK_KIND_U8] = negative_u8},
-    [122] = {[WK_KIND_F32] = exp_f32},
-    [123] = {[WK_KIND_F32] = log_f32},
+    [122] = {[WK_KIND_F32] = exp_f32, [WK_KIND_F64] = exp_f64},
+    [123] = {[WK_KIND_F32] = log_f32, [WK_KIND_F64] = log_f64},
     [124] = {[WK_KIND_F32] = sqrt_f32, [WK_KIND_F64] = sqrt_f64},
     [125] = {[WK_KIND_F32] = sqrt_gradient_x_f32},
     [126] = {[WK_KIND_F32] = relu_f32, [WK_KIND_F64] = relu_f64, [WK_KIND_I64] = relu_i64, [WK_KIND_I32] = relu_i32, [WK_KIND_U8] = relu_u8},
     [127] = {[WK_KIND_F32] = relu_gradient_x_f32},
-    [128] = {[WK_KIND_F32] = sigmoid_f32},
+    [128] = {[WK_KIND_F32] = sigmoid_f32, [WK_KIND_F64] = sigmoid_f64},
     [129] = {[WK_KIND_F32] = sigmoid_gradient_x_f32},
     [130] = {[WK_KIND_F32] = tanh_f32},
     [131] = {[WK_KIND_F32] = tanh_gradient_x_f32},

@@ -12,7 +12,7 @@
 #undef KIND
 #undef TYPE
 
-#ifndef WICK_ISA_F32_ONLY
+#ifdef WK_OWN_F64_ROWS
 #define KIND f64
 #define TYPE double
 #include "backend/cpu/isa/softmax_kind.h"

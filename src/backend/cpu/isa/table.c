@@ -12,7 +12,6 @@
 #ifdef WICK_ISA_F32_ONLY
 #define OTHER_NAME(name) name##_baseline
 extern const wk_isa_pool wk_isa_pool_f64_baseline;
-extern const wk_isa_softmax wk_isa_softmax_f64_baseline;
 extern const wk_isa_resample wk_isa_resample_f64_baseline;
 extern const wk_isa_attention wk_isa_attention_f64_baseline;
 extern const wk_isa_recurrent wk_isa_recurrent_f64_baseline;
@@ -20,10 +19,11 @@ extern const wk_isa_recurrent wk_isa_recurrent_f64_baseline;
 #define OTHER_NAME(name) WK_ISA_NAME(name)
 #endif
 
-#ifdef WK_OWN_F64_NORMALISE
-#define NORMALISE_F64 WK_ISA_NAME(wk_isa_normalise_f64)
+#ifdef WK_OWN_F64_ROWS
+#define ROWS_NAME(name) WK_ISA_NAME(name)
 #else
-#define NORMALISE_F64 wk_isa_normalise_f64_baseline
+#define ROWS_NAME(name) name##_baseline
+extern const wk_isa_softmax wk_isa_softmax_f64_baseline;
 extern const wk_isa_normalise wk_isa_normalise_f64_baseline;
 #endif
 
@@ -32,9 +32,9 @@ const wk_cpu_isa WK_ISA_NAME(wk_cpu_isa) = {
     .product = {&WK_ISA_NAME(wk_isa_product_f32), &WK_ISA_NAME(wk_isa_product_f64)},
     .depthwise = {&WK_ISA_NAME(wk_isa_depthwise_f32), &WK_ISA_NAME(wk_isa_depthwise_f64)},
     .pool = {&WK_ISA_NAME(wk_isa_pool_f32), &OTHER_NAME(wk_isa_pool_f64)},
-    .softmax = {&WK_ISA_NAME(wk_isa_softmax_f32), &OTHER_NAME(wk_isa_softmax_f64)},
+    .softmax = {&WK_ISA_NAME(wk_isa_softmax_f32), &ROWS_NAME(wk_isa_softmax_f64)},
     .resample = {&WK_ISA_NAME(wk_isa_resample_f32), &OTHER_NAME(wk_isa_resample_f64)},
-    .normalise = {&WK_ISA_NAME(wk_isa_normalise_f32), &NORMALISE_F64},
+    .normalise = {&WK_ISA_NAME(wk_isa_normalise_f32), &ROWS_NAME(wk_isa_normalise_f64)},
     .attention = {&WK_ISA_NAME(wk_isa_attention_f32), &OTHER_NAME(wk_isa_attention_f64)},
     .recurrent = {&WK_ISA_NAME(wk_isa_recurrent_f32), &OTHER_NAME(wk_isa_recurrent_f64)},
     .convert = &WK_ISA_NAME(wk_isa_convert),
