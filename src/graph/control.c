@@ -160,8 +160,9 @@ wk_status wk_cond_at(wk_place here, wk_tensor **results, const wk_cond_arguments
     wk_fail(WK_ERROR_ARGUMENT, "a choice needs a predicate, two bodies and room for results");
   if (!wk_failed()) check_tensors("input", a.inputs);
   if (!wk_failed() && wk_tracing)
-    wk_fail(WK_ERROR_UNSUPPORTED, "a choice in a compiled function is not there yet");
-  if (!wk_failed()) choose(&a, results);
+    wk_cond_captured(here, &a, results);
+  else if (!wk_failed())
+    choose(&a, results);
   return end_call("cond", here, results, a.result_count);
 }
 

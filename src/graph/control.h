@@ -38,6 +38,7 @@ wk_status wk_while_captured(wk_place here, const wk_while_arguments *a,
 wk_status wk_while_deep_vjp(const wk_while_arguments *a, wk_dtype autocast, wk_tensors inputs,
                             wk_tensor *const *given, wk_tensor **gradients);
 
+wk_status wk_cond_captured(wk_place here, const wk_cond_arguments *a, wk_tensor **results);
 wk_tensor *wk_zeros_like_of(const wk_tensor *x);
 
 wk_status wk_while_checkpointed(wk_place here, const wk_while_arguments *a, wk_tensor **results);

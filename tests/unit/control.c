@@ -285,6 +285,31 @@ static void compiled_loops(void **state) {
   }
 }
 
+static wk_tensor *slope_of_choice(void *context, wk_tensors in) {
+  wk_tensor *x = as_variable(in.item[0]), *y = NULL, *slope = NULL;
+  wk_cond(&y, wk_less(x, number(5)), squared, negated, context, WK_TENSORS(x));
+  wk_grad(&slope, y, WK_TENSORS(x));
+  return wk_add(wk_multiply(slope, number(100)), y);
+}
+
+/* One plan serves both branches. */
+static void compiled_choices(void **state) {
+  (void)state;
+  WK_SCOPE;
+  wk_function *f = wk_compile(slope_of_choice, NULL);
+  assert_near(wk_item(wk_call(f, WK_TENSORS(number(3)))), 609, 0);
+  assert_near(wk_item(wk_call(f, WK_TENSORS(number(7)))), -107, 0);
+  assert_no_error();
+  assert_int_equal(wk_function_plan_count(f), 1);
+  wk_function_free(f);
+}
+
+static wk_tensor *draws(void *context, wk_tensors in) {
+  wk_tensor *y[2] = {NULL, NULL};
+  wk_while(y, twenty, shake, context, WK_TENSORS(in.item[0], number(0)));
+  return y[0];
+}
+
 /* ---- wrong use ---- */
 
 static wk_status widen(void *context, wk_tensors s, wk_tensor **next) {
@@ -331,7 +356,15 @@ static void wrong_use(void **state) {
     wk_tensor *y = wrong(&which, WK_TENSORS(number(2)));
     assert_null(y);
     assert_error_says(refusals[which].status, refusals[which].says);
+    wk_function *f = wk_compile(wrong, &which);
+    assert_null(wk_call(f, WK_TENSORS(number(2))));
+    assert_error_says(refusals[which].status, refusals[which].says);
+    wk_function_free(f);
   }
+  wk_function *f = wk_compile(draws, number(1));
+  assert_null(wk_call(f, WK_TENSORS(number(2))));
+  assert_error_says(WK_ERROR_UNSUPPORTED, "random numbers are drawn in a compiled loop");
+  wk_function_free(f);
 }
 
 int main(void) {
@@ -343,6 +376,7 @@ int main(void) {
       cmocka_unit_test(scans),
       cmocka_unit_test(lists),
       cmocka_unit_test(compiled_loops),
+      cmocka_unit_test(compiled_choices),
       cmocka_unit_test(wrong_use),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
