@@ -34,6 +34,8 @@ typedef struct wk_compile_arguments {
   int64_t result_count;          /* a function of so many results */
   int64_t verify; /* 1, or WICK_DEBUG=verify: calls also run eagerly, and WK_ERROR_STATE names the
                    * first op whose values differ */
+  int64_t memory_budget; /* bytes for what a call makes on its way (wk_function_memory's arena):
+                          * where it would take more, values are computed again; 0: no bound */
 } wk_compile_arguments;
 
 /* A function that does what `body` does. Nothing is called yet. The caller frees it. [any thread]
@@ -70,6 +72,20 @@ WK_API wk_status wk_call_all_at(wk_place here, wk_function *function, wk_tensors
 /* What the plan of the last call does: steps, kernels and bytes; as snprintf.
  * [one thread at a time per object] */
 WK_API size_t wk_function_describe(const wk_function *function, char *buffer, size_t size);
+
+/* Bytes on the device while the plan of the last call runs. */
+typedef struct wk_plan_memory {
+  size_t struct_size;
+  size_t arena;   /* of all that is made on the way, in one block that is kept between calls */
+  size_t results; /* handed out */
+  size_t cells; /* read and written, older than the call: parameters, gradients, optimizer slots */
+  size_t inputs;
+  int64_t again; /* steps that compute once more what was given up to keep the budget */
+} wk_plan_memory;
+
+/* Fills `*memory`, whose struct_size the caller sets; zeros before the first call.
+ * [one thread at a time per object] */
+WK_API void wk_function_memory(const wk_function *function, wk_plan_memory *memory);
 
 /* How many plans there are, and how often the body was traced. [one thread at a time per object] */
 WK_API int64_t wk_function_plan_count(const wk_function *function);

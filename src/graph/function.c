@@ -32,7 +32,7 @@ struct wk_function {
   wk_body body;
   wk_one_body one; /* the context of a body of one result */
   bool verify;
-  size_t plan_limit;
+  size_t plan_limit, memory_budget; /* 0: none */
   version *versions;
   size_t count, capacity;
   size_t last; /* the version of the last call; may be gone: then `count` or more */
@@ -55,12 +55,16 @@ wk_function *wk_compile_at(wk_place here, const wk_compile_arguments *arguments)
   if (status == WK_OK && a.plan_limit < 0)
     status = wk_fail(WK_ERROR_ARGUMENT, "plan_limit is %lld, but bytes are not negative",
                      (long long)a.plan_limit);
+  if (status == WK_OK && a.memory_budget < 0)
+    status = wk_fail(WK_ERROR_ARGUMENT, "memory_budget is %lld, but bytes are not negative",
+                     (long long)a.memory_budget);
   wk_function *function = status == WK_OK ? wk_allocate_zeroed(1, sizeof *function) : NULL;
   if (function) {
     function->one = (wk_one_body){a.body, a.context};
     function->body = a.body ? (wk_body){wk_body_of_one, &function->one, 1}
                             : (wk_body){a.body_all, a.context, (size_t)a.result_count};
     function->verify = a.verify != 0 || wk_debug_topic("verify");
+    function->memory_budget = (size_t)a.memory_budget;
     function->plan_limit = (size_t)(a.plan_limit ? a.plan_limit : DEFAULT_PLAN_LIMIT);
   }
   wk_error_add_call("compile", here);
@@ -118,7 +122,8 @@ static void forget(wk_function *f, size_t i) {
   f->versions[i] = f->versions[--f->count];
 }
 
-/* The plans used longest ago go when all together, with a new one of so many bytes, take too much. */
+/* The plans used longest ago go when all together, with a new one of so many bytes, take too much.
+ */
 static void keep_within_limit(wk_function *f, size_t new_bytes) {
   while (f->count > 0) {
     size_t bytes = new_bytes, oldest = 0;
@@ -162,7 +167,7 @@ static version *add_version(wk_function *f, wk_tensors inputs) {
   for (size_t i = 0; v.inputs && i < inputs.count; i++) v.inputs[i] = inputs.item[i]->layout;
   if (f->verify && v.inputs) wk_watch_create(&v.watch, &found.graph);
   if (v.inputs && !wk_failed() && wk_passes_run(&found.graph) == WK_OK)
-    wk_plan_create(&v.plan, &found.graph);
+    wk_plan_create(&v.plan, &found.graph, f->memory_budget);
   wk_trace_free(&found);
   if (wk_failed() || !wk_grow(&f->versions, &f->capacity, f->count, sizeof *f->versions)) {
     free_version(&v);
@@ -283,6 +288,23 @@ size_t wk_function_describe(const wk_function *function, char *buffer, size_t si
   return wk_print_into(buffer, size, 0, "%zu steps, %zu buffers, %d in place, arena %s for %s",
                        plan->step_count, plan->graph.buffer_count, plan->in_place_count, arena,
                        total);
+}
+
+void wk_function_memory(const wk_function *function, wk_plan_memory *memory) {
+  if (!memory) return;
+  wk_plan_memory all = {.struct_size = memory->struct_size};
+  if (function && function->last < function->count) {
+    const wk_plan *plan = &function->versions[function->last].plan;
+    all.arena = plan->arena_size;
+    all.again = (int64_t)plan->again_count;
+    for (size_t i = 0; i < plan->graph.buffer_count; i++) {
+      const wk_buffer *b = &plan->graph.buffers[i];
+      if (b->kind == WK_BUFFER_CELL) all.cells += b->size;
+      if (b->kind == WK_BUFFER_INPUT) all.inputs += b->size;
+      if (b->kind == WK_BUFFER_LOCAL && !plan->in_arena[i]) all.results += b->size;
+    }
+  }
+  memcpy(memory, &all, memory->struct_size < sizeof all ? memory->struct_size : sizeof all);
 }
 
 int64_t wk_function_plan_count(const wk_function *function) {

@@ -6,8 +6,10 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "graph/control_node.h"
 #include "graph/destination.h"
+#include "graph/recompute.h"
 #include "graph/undo.h"
 #include "ops/records.gen.h"
 
@@ -256,16 +258,58 @@ const wk_kernel *wk_plan_choose_kernel(const wk_graph *graph, const wk_graph_nod
 
 void (*wk_plan_made)(wk_plan *plan);
 
-wk_status wk_plan_create(wk_plan *plan, wk_graph *graph) {
-  *plan = (wk_plan){.graph = *graph};
-  *graph = (wk_graph){0};
+static void forget_places(wk_plan *plan) {
+  wk_deallocate(plan->place);
+  wk_deallocate(plan->in_arena);
+  wk_deallocate(plan->first_of);
+  plan->place = NULL, plan->in_arena = NULL, plan->first_of = NULL;
+  plan->in_place_count = 0;
+  plan->arena_size = plan->total_size = 0;
+}
+
+/* Gives up values until the arena fits. Between buffers there are gaps, so that less must be alive
+ * than the arena may take. */
+static wk_status keep_budget(wk_plan *plan, size_t budget) {
+  const size_t before = plan->graph.node_count;
+  size_t least = plan->arena_size, target = budget, lowest = SIZE_MAX;
+  wk_status status = WK_OK;
+  while (plan->arena_size > budget && status == WK_OK && target >= ALIGNMENT) {
+    const size_t nodes = plan->graph.node_count;
+    status = wk_graph_recompute(&plan->graph, target, &lowest);
+    if (plan->graph.node_count == nodes && lowest > target) break;
+    forget_places(plan);
+    if (status == WK_OK) status = place_buffers(plan);
+    if (plan->arena_size < least) least = plan->arena_size;
+    target = (lowest < target ? lowest : target) / 16 * 15;
+  }
+  plan->again_count = plan->graph.node_count - before;
+  if (status != WK_OK || plan->arena_size <= budget) return status;
+  char wanted[32], had[32];
+  wk_format_bytes(wanted, sizeof wanted, budget);
+  wk_format_bytes(had, sizeof had, least);
+  wk_fail(WK_ERROR_MEMORY, "the function cannot run in %s, its memory budget: it takes %s", wanted,
+          had);
+  wk_error_add_hint("the least budget that works is %zu bytes; smaller batches take less", least);
+  return WK_ERROR_MEMORY;
+}
+
+static wk_status make(wk_plan *plan, size_t budget) {
   wk_graph *g = &plan->graph;
   wk_status status = insert_copies(g);
   if (status == WK_OK) status = wk_graph_make_in_destinations(g);
+  if (status == WK_OK) status = place_buffers(plan);
+  if (status == WK_OK && budget && plan->arena_size > budget) status = keep_budget(plan, budget);
   for (size_t n = 0; n < g->node_count && status == WK_OK; n++)
     status = add_step(plan, &g->nodes[n]);
-  plan->fallible = wk_plan_count_fallible(plan);
-  if (status == WK_OK) status = place_buffers(plan);
+  return status;
+}
+
+wk_status wk_plan_create(wk_plan *plan, wk_graph *graph, size_t budget) {
+  *plan = (wk_plan){.graph = *graph};
+  *graph = (wk_graph){0};
+  wk_graph *g = &plan->graph;
+  wk_status status = make(plan, budget);
+  if (status == WK_OK) plan->fallible = wk_plan_count_fallible(plan);
   plan->device = g->buffer_count ? g->buffers[0].device : wk_device_or_default(NULL);
   if (status != WK_OK)
     wk_plan_free(plan);
@@ -277,8 +321,6 @@ wk_status wk_plan_create(wk_plan *plan, wk_graph *graph) {
 void wk_plan_free(wk_plan *plan) {
   wk_graph_free(&plan->graph);
   wk_deallocate(plan->steps);
-  wk_deallocate(plan->place);
-  wk_deallocate(plan->in_arena);
-  wk_deallocate(plan->first_of);
+  forget_places(plan);
   *plan = (wk_plan){0};
 }

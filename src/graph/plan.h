@@ -21,17 +21,20 @@ typedef struct wk_plan {
   bool *in_arena; /* local buffers that are no results */
   int *first_of;  /* of each buffer, the one in whose place it is, or itself */
   int in_place_count;
-  size_t fallible;   /* steps up to the last that may fail for its values' sake: undo.h */
-  size_t arena_size; /* bytes: what a call needs besides cells, inputs and results */
-  size_t total_size; /* of all the buffers in it, had each its own memory */
+  size_t again_count; /* steps that make once more what was given up */
+  size_t fallible;    /* steps up to the last that may fail for its values' sake: undo.h */
+  size_t arena_size;  /* bytes: what a call needs besides cells, inputs and results */
+  size_t total_size;  /* of all the buffers in it, had each its own memory */
   wk_device *device;
 } wk_plan;
 
 /* Tests set it, to spoil plans that are made. */
 extern void (*wk_plan_made)(wk_plan *plan);
 
-/* Takes the graph, which becomes empty, also on failure. */
-wk_status wk_plan_create(wk_plan *plan, wk_graph *graph);
+/* Takes the graph, which becomes empty, also on failure. The arena is to take at most `budget`
+ * bytes (0: any number): what does not fit is made again where it is read. WK_ERROR_MEMORY names
+ * the least budget that works. */
+wk_status wk_plan_create(wk_plan *plan, wk_graph *graph, size_t budget);
 void wk_plan_free(wk_plan *plan);
 
 /* The kernel that would run the node, or NULL with an error pending. */

@@ -123,10 +123,6 @@ static void copy_arguments(const wk_graph_node *node, wk_tensor **inputs, void *
     else
       memcpy(field, &inputs[i], sizeof inputs[i]);
   }
-  if (op->id == WK_OP_SLICE_UPDATE) { /* whose rule has worked out a place before the first */
-    wk_slice_update_arguments *update = copy;
-    if (update->end < 0) update->end = WK_FIRST;
-  }
 }
 
 /* What the op's shape rule makes of the operands, and whether the settings are in their ranges. */
@@ -232,7 +228,7 @@ static wk_status check_draw(const verifier *v, const wk_graph_node *node) {
 static wk_status check_node(verifier *v, const wk_graph_node *node) {
   wk_status status = check_order(v, node);
   if (status != WK_OK || !node->op) return status == WK_OK ? check_host_step(v, node) : status;
-  if (node->op->class == WK_CLASS_VIEW || !node->op->infer)
+  if (!node->control && (node->op->class == WK_CLASS_VIEW || !node->op->infer))
     return fail(v, "the op has no kernel: it is a view or stands for others");
   wk_dtype same = WK_DTYPE_DEFAULT;
   status = check_operand_count(v, node);
@@ -244,7 +240,8 @@ static wk_status check_node(verifier *v, const wk_graph_node *node) {
       if (node->outputs[k].buffer == node->outputs[i].buffer)
         status = fail(v, "results %d and %d are the same buffer", k, i);
   }
-  if (status == WK_OK) status = check_shapes(v, node);
+  /* A loop's regions were looked at when they were traced. */
+  if (status == WK_OK && !node->control) status = check_shapes(v, node);
   return status == WK_OK ? check_draw(v, node) : status;
 }
 

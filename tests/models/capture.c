@@ -77,6 +77,7 @@ typedef struct outcome {
   size_t size;
   uint64_t offset; /* of the default generator */
   double seconds;
+  size_t peak; /* bytes on the device in a step, the first ones left out */
 } outcome;
 
 static size_t append(outcome *o, size_t used, const wk_tensor *tensor) {
@@ -111,9 +112,14 @@ static outcome run(const sizes *s, int steps, bool compiled) {
     wk_tensor *batch[2];
     make_batch(s, i, batch);
     const wk_tensors in = {2, batch};
+    wk_device *device = wk_device_get("cpu");
+    if (i > 1) wk_memory_peak_reset(device);
     const double start = wk_seconds();
     const wk_tensor *loss = compiled ? wk_call(step, in) : train_step(&t, in);
     if (i > 0) o.seconds += wk_seconds() - start;
+    wk_memory_statistics memory = {.struct_size = sizeof memory};
+    wk_memory_statistics_get(device, &memory);
+    if (i > 1 && memory.peak > o.peak) o.peak = memory.peak;
     wk_tensor_read(loss, &o.losses[i], sizeof o.losses[i]);
   }
   o.size = collect(&t, &o);
@@ -153,6 +159,8 @@ static bool compare(const char *name, int steps) {
         name, steps, (double)eager.losses[0], (double)eager.losses[steps - 1], eager.size,
         equal ? "the same bits" : "OTHER BITS", 1e3 * compiled.seconds / (steps - 1),
         1e3 * eager.seconds / (steps - 1));
+    printf("%s: peak %.3f MB, eagerly %.3f: %.3f\n", name, 1e-6 * (double)compiled.peak,
+           1e-6 * (double)eager.peak, (double)compiled.peak / (double)eager.peak);
     free(eager.state);
     free(compiled.state);
     return equal;

@@ -3,6 +3,7 @@
  */
 #include "support/unit.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <wick/graph.h>
@@ -552,8 +553,62 @@ static void test_steps_before_a_failure_are_put_back(void **state) {
   assert_no_error();
 }
 
+/* ---- memory ---- */
+
+static wk_tensor *deep(void *context, wk_tensors in) {
+  wk_tensor *x = in.item[0], *y = x, *gradient = NULL;
+  (void)context;
+  wk_tensor_set_requires_gradient(x, true);
+  for (int i = 0; i < 24; i++) y = wk_tanh(wk_multiply(wk_dropout(y, 0.1), wk_sigmoid(y)));
+  wk_grad(&gradient, wk_sum(y), WK_TENSORS(x));
+  return gradient;
+}
+
+static wk_tensor *call_deep(int64_t budget, wk_plan_memory *memory) {
+  wk_generator_set(wk_generator_default(), 5, 0);
+  wk_function *f = wk_compile(deep, NULL, .memory_budget = budget);
+  wk_tensor *y = wk_call(f, WK_TENSORS(wk_uniform(WK_SHAPE(64, 64), -1, 1, .keyed = true)));
+  *memory = (wk_plan_memory){.struct_size = sizeof *memory};
+  wk_function_memory(f, memory);
+  wk_function_free(f);
+  return y;
+}
+
+static void a_budget_changes_no_bit(void **state) {
+  (void)state;
+  WK_SCOPE;
+  wk_plan_memory all, memory;
+  wk_tensor *expected = call_deep(0, &all);
+  assert_no_error();
+  assert_int_equal(all.again, 0);
+  for (int percent = 90; percent >= 50; percent -= 10) {
+    const size_t budget = all.arena / 100 * (size_t)percent;
+    wk_tensor *y = call_deep((int64_t)budget, &memory);
+    assert_no_error();
+    assert_true(memory.arena <= budget);
+    assert_true(memory.again > 0);
+    assert_true(wk_item(wk_all(wk_equal(y, expected))) == 1);
+  }
+}
+
+static void a_budget_that_is_too_small_names_the_least(void **state) {
+  (void)state;
+  WK_SCOPE;
+  wk_plan_memory memory;
+  assert_null(call_deep(64, &memory));
+  wk_error error = {.struct_size = sizeof error};
+  assert_true(wk_error_take(&error));
+  assert_int_equal(error.status, WK_ERROR_MEMORY);
+  const char *least = strstr(error.hint, "that works is ");
+  assert_non_null(least);
+  assert_non_null(call_deep(strtoll(least + strlen("that works is "), NULL, 10), &memory));
+  assert_no_error();
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_budget_changes_no_bit),
+      cmocka_unit_test(a_budget_that_is_too_small_names_the_least),
       cmocka_unit_test(a_training_step_gives_eager_bits),
       cmocka_unit_test(the_learning_rate_may_change),
       cmocka_unit_test(evaluation_between_steps),

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Greedy, as in dynamic tensor rematerialisation (Kirisame et al. 2021): where most is alive, the
+ * value goes that frees most for the work of making it again, together with what must be made again
+ * for it; the new nodes stand right before the next reader. For a chain of equal layers that keeps
+ * evenly spaced values, as Chen et al. 2016. */
+#include "graph/recompute.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+
+enum { MOST_AGAIN = 64, MOST_ROUNDS = 4096, PRODUCT_COST = 64 };
+
+typedef struct life {
+  size_t first, last, size; /* nodes; bytes, 0: not of the arena */
+  size_t maker, next;       /* the node that makes it; its first reader after the peak */
+} life;
+
+typedef struct search {
+  wk_graph *graph;
+  life *lives;
+  size_t *alive; /* bytes at each node */
+  size_t capacity, node_capacity;
+  size_t peak, peak_at;
+} search;
+
+/* What is to be made again for one value. */
+typedef struct again {
+  size_t nodes[MOST_AGAIN], count;
+  size_t bytes; /* of what they make */
+  double cost;
+} again;
+
+/* ---- what is alive when ---- */
+
+static size_t bytes_of(const wk_reference *r) {
+  return (size_t)wk_layout_count(&r->layout) * wk_dtype_size(r->layout.dtype);
+}
+
+static int output_count(const wk_graph_node *node) { return node->op ? node->op->output_count : 0; }
+
+static void use(search *s, const wk_reference *r, size_t n) {
+  if (r->buffer < 0) return;
+  life *l = &s->lives[r->buffer];
+  if (l->first == SIZE_MAX) l->first = n;
+  l->last = n;
+}
+
+/* Bytes that a pointwise node saves by writing over an operand. */
+static size_t saved_in_place(const search *s, size_t n) {
+  const wk_graph_node *node = &s->graph->nodes[n];
+  if (!node->op || node->op->class != WK_CLASS_POINTWISE || node->op->output_count != 1) return 0;
+  const size_t size = s->lives[node->outputs[0].buffer].size;
+  for (int i = 0; i < node->input_count; i++) {
+    const wk_reference *r = &node->inputs[i];
+    if (r->buffer < 0 || s->lives[r->buffer].last != n || s->lives[r->buffer].size != size)
+      continue;
+    if (wk_layout_is_contiguous(&r->layout) && bytes_of(r) == bytes_of(&node->outputs[0]))
+      return size;
+  }
+  return 0;
+}
+
+static wk_status make_room(search *s) {
+  const wk_graph *g = s->graph;
+  if (g->buffer_count > s->capacity) {
+    life *lives = wk_reallocate(s->lives, 2 * g->buffer_count, sizeof *lives);
+    if (!lives) return wk_error_status();
+    s->lives = lives, s->capacity = 2 * g->buffer_count;
+  }
+  if (g->node_count + 1 > s->node_capacity) {
+    size_t *alive = wk_reallocate(s->alive, 2 * g->node_count + 2, sizeof *alive);
+    if (!alive) return wk_error_status();
+    s->alive = alive, s->node_capacity = 2 * g->node_count + 2;
+  }
+  return WK_OK;
+}
+
+static void find_lives(search *s) {
+  const wk_graph *g = s->graph;
+  for (size_t b = 0; b < g->buffer_count; b++) {
+    const bool local = g->buffers[b].kind == WK_BUFFER_LOCAL;
+    const size_t size = (g->buffers[b].size + 63) & ~(size_t)63;
+    s->lives[b] = (life){SIZE_MAX, 0, !local ? 0 : size ? size : 64, SIZE_MAX, SIZE_MAX};
+  }
+  for (size_t n = 0; n < g->node_count; n++) {
+    const wk_graph_node *node = &g->nodes[n];
+    for (int i = 0; i < node->input_count; i++) use(s, &node->inputs[i], n);
+    for (int i = 0; i < output_count(node); i++) {
+      use(s, &node->outputs[i], n);
+      s->lives[node->outputs[i].buffer].maker = n;
+    }
+  }
+  for (size_t i = 0; i < g->result_count; i++) s->lives[g->results[i].buffer].size = 0;
+}
+
+static wk_status measure(search *s) {
+  if (make_room(s) != WK_OK) return wk_error_status();
+  const wk_graph *g = s->graph;
+  find_lives(s);
+  memset(s->alive, 0, (g->node_count + 1) * sizeof *s->alive);
+  for (size_t b = 0; b < g->buffer_count; b++) {
+    const life *l = &s->lives[b];
+    if (!l->size || l->first == SIZE_MAX) continue;
+    s->alive[l->first] += l->size;
+    s->alive[l->last + 1] -= l->size;
+  }
+  s->peak = s->peak_at = 0;
+  size_t sum = 0;
+  for (size_t n = 0; n < g->node_count; n++) {
+    sum += s->alive[n]; /* modulo 2^64: differences may be negative */
+    s->alive[n] = sum - saved_in_place(s, n);
+    if (s->alive[n] > s->peak) s->peak = s->alive[n], s->peak_at = n;
+  }
+  for (size_t n = s->peak_at + 1; n < g->node_count; n++)
+    for (int i = 0; i < g->nodes[n].input_count; i++) {
+      const int b = g->nodes[n].inputs[i].buffer;
+      if (b >= 0 && s->lives[b].next == SIZE_MAX) s->lives[b].next = n;
+    }
+  return WK_OK;
+}
+
+/* ---- what a value needs ---- */
+
+static bool may_run_again(const search *s, const wk_graph_node *node) {
+  if (!node->op || node->late.run || node->op->id >= wk_op_table_count) return false;
+  for (int i = 0; i < node->input_count; i++)
+    if (wk_op_input_at(node->op, i)->written) return false;
+  for (int i = 0; i < node->op->output_count; i++)
+    if (s->graph->buffers[node->outputs[i].buffer].version) return false;
+  return true;
+}
+
+static bool overlap(const wk_reference *a, const wk_reference *b) {
+  int64_t first, end, other_first, other_end;
+  wk_layout_reach(&a->layout, &first, &end);
+  wk_layout_reach(&b->layout, &other_first, &other_end);
+  const int64_t apart = (int64_t)b->start - (int64_t)a->start;
+  return first < other_end + apart && other_first + apart < end;
+}
+
+/* How often the buffer is written from node `from` up to `to`; *touched: in the place of `r`, too.
+ */
+static unsigned count_writes(const wk_graph *g, const wk_reference *r, size_t from, size_t to,
+                             bool *touched) {
+  unsigned count = 0;
+  *touched = false;
+  if (!g->buffers[r->buffer].version) return 0;
+  for (size_t n = from; n < to; n++) {
+    const wk_graph_node *node = &g->nodes[n];
+    for (int i = 0; node->op && i < node->input_count; i++) {
+      if (node->inputs[i].buffer != r->buffer || !wk_op_input_at(node->op, i)->written) continue;
+      *touched = *touched || overlap(r, &node->inputs[i]);
+      count++;
+    }
+    for (int i = 0; i < output_count(node); i++) /* of a result that is made in a cell */
+      if (node->outputs[i].buffer == r->buffer && overlap(r, &node->outputs[i])) *touched = true;
+  }
+  return count;
+}
+
+static double cost_of(const wk_graph_node *node) {
+  double bytes = 0;
+  for (int i = 0; i < node->input_count; i++)
+    if (node->inputs[i].buffer >= 0) bytes += (double)bytes_of(&node->inputs[i]);
+  for (int i = 0; i < output_count(node); i++) bytes += (double)bytes_of(&node->outputs[i]);
+  return node->op->class == WK_CLASS_MATRIX ? bytes * PRODUCT_COST : bytes + 64;
+}
+
+static bool is_listed(const again *a, size_t node) {
+  for (size_t i = 0; i < a->count; i++)
+    if (a->nodes[i] == node) return true;
+  return false;
+}
+
+/* Adds what is needed to have buffer `b` again at node `at`; false: it cannot be had. */
+static bool need(const search *s, int b, size_t at, again *a) {
+  const size_t n = s->lives[b].maker;
+  if (n == SIZE_MAX || is_listed(a, n)) return n != SIZE_MAX;
+  const wk_graph_node *node = &s->graph->nodes[n];
+  if (a->count == MOST_AGAIN || !may_run_again(s, node)) return false;
+  a->nodes[a->count++] = n;
+  a->cost += cost_of(node);
+  for (int i = 0; i < output_count(node); i++) a->bytes += s->lives[node->outputs[i].buffer].size;
+  for (int i = 0; i < node->input_count; i++) {
+    const int input = node->inputs[i].buffer;
+    if (input < 0) continue;
+    const life *l = &s->lives[input];
+    bool touched;
+    count_writes(s->graph, &node->inputs[i], n, at, &touched);
+    if (touched) return false;
+    if (!l->size || l->last >= at) continue;
+    const again before = *a;
+    if (need(s, input, at, a)) continue;
+    *a = before; /* it is kept instead, if it was alive anyway or is small */
+    if (l->last < s->peak_at && l->size > s->lives[b].size / 16) return false;
+    a->bytes += l->size;
+  }
+  return true;
+}
+
+/* ---- making it again ---- */
+
+static void sort(again *a) {
+  for (size_t i = 1; i < a->count; i++)
+    for (size_t k = i; k > 0 && a->nodes[k - 1] > a->nodes[k]; k--) {
+      const size_t node = a->nodes[k];
+      a->nodes[k] = a->nodes[k - 1], a->nodes[k - 1] = node;
+    }
+}
+
+static wk_status copy_node(wk_graph *g, const wk_graph_node *from, wk_graph_node *to) {
+  *to = *from;
+  to->arguments = wk_allocate_zeroed(1, from->op->settings.size + 1);
+  to->inputs = wk_allocate_zeroed((size_t)from->input_count + 1, sizeof *to->inputs);
+  if (!to->arguments || !to->inputs) {
+    wk_deallocate(to->arguments);
+    wk_deallocate(to->inputs);
+    return wk_error_status();
+  }
+  memcpy(to->arguments, from->arguments, from->op->settings.size);
+  memcpy(to->inputs, from->inputs, (size_t)from->input_count * sizeof *to->inputs);
+  for (int i = 0; i < from->op->output_count; i++) {
+    if (!wk_grow(&g->buffers, &g->buffer_capacity, g->buffer_count, sizeof *g->buffers)) break;
+    g->buffers[g->buffer_count] = g->buffers[from->outputs[i].buffer];
+    to->outputs[i].buffer = (int)g->buffer_count++;
+  }
+  if (!wk_failed()) return WK_OK;
+  wk_deallocate(to->arguments);
+  wk_deallocate(to->inputs);
+  return wk_error_status();
+}
+
+/* Nodes from `at` on read the new buffers in place of the old. */
+static void redirect(wk_graph *g, size_t at, const wk_graph_node *old, const wk_graph_node *now) {
+  for (size_t n = at; n < g->node_count; n++)
+    for (int i = 0; i < g->nodes[n].input_count; i++)
+      for (int o = 0; o < old->op->output_count; o++)
+        if (g->nodes[n].inputs[i].buffer == old->outputs[o].buffer)
+          g->nodes[n].inputs[i].buffer = now->outputs[o].buffer;
+}
+
+/* What `copy` reads of what was just made again, it reads there. */
+static void redirect_copy(const wk_graph *g, wk_graph_node *copy, const again *a, size_t made,
+                          size_t first) {
+  for (size_t k = 0; k < made; k++) {
+    const wk_graph_node *old = &g->nodes[a->nodes[k]], *now = &g->nodes[first + k];
+    for (int i = 0; i < copy->input_count; i++)
+      for (int o = 0; o < old->op->output_count; o++)
+        if (copy->inputs[i].buffer == old->outputs[o].buffer)
+          copy->inputs[i].buffer = now->outputs[o].buffer;
+  }
+}
+
+/* Puts copies of the nodes in front of node `at`; what follows reads what they make. */
+static wk_status insert(wk_graph *g, again *a, size_t at) {
+  sort(a);
+  for (size_t i = 0; i < a->count; i++) {
+    wk_graph_node copy;
+    if (!wk_grow(&g->nodes, &g->node_capacity, g->node_count, sizeof *g->nodes)) break;
+    if (copy_node(g, &g->nodes[a->nodes[i]], &copy) != WK_OK) break;
+    for (int k = 0; k < copy.input_count; k++) {
+      bool touched;
+      if (copy.inputs[k].buffer >= 0)
+        copy.inputs[k].version += count_writes(g, &copy.inputs[k], a->nodes[i], at, &touched);
+    }
+    redirect_copy(g, &copy, a, i, at);
+    memmove(g->nodes + at + i + 1, g->nodes + at + i, (g->node_count - at - i) * sizeof copy);
+    g->nodes[at + i] = copy;
+    g->node_count++;
+    redirect(g, at + i + 1, &g->nodes[a->nodes[i]], &copy);
+  }
+  return wk_error_status();
+}
+
+/* ---- the search ---- */
+
+/* The value whose absence at the peak saves most for its cost; false: there is none. */
+static bool choose(const search *s, again *best, size_t *at) {
+  double best_score = 0;
+  for (size_t b = 0; b < s->graph->buffer_count; b++) {
+    const life *l = &s->lives[b];
+    if (l->size < 64 || l->first >= s->peak_at || l->next == SIZE_MAX) continue;
+    if (s->graph->buffers[b].version) continue;
+    bool used = false; /* at the peak itself */
+    const wk_graph_node *node = &s->graph->nodes[s->peak_at];
+    for (int i = 0; i < node->input_count; i++) used = used || node->inputs[i].buffer == (int)b;
+    again a = {.count = 0};
+    if (used || !need(s, (int)b, l->next, &a)) continue;
+    const double score = (double)l->size / a.cost;
+    if (score <= best_score || s->alive[l->next] + a.bytes - l->size >= s->peak) continue;
+    best_score = score, *best = a, *at = l->next;
+  }
+  return best_score > 0;
+}
+
+wk_status wk_graph_recompute(wk_graph *graph, size_t target, size_t *lowest) {
+  search s = {.graph = graph};
+  wk_status status = measure(&s);
+  for (int round = 0; round < MOST_ROUNDS && status == WK_OK && s.peak > target; round++) {
+    again found = {.count = 0};
+    size_t at = 0;
+    if (!choose(&s, &found, &at)) break;
+    status = insert(graph, &found, at);
+    if (status == WK_OK) status = measure(&s);
+  }
+  *lowest = s.peak;
+  wk_deallocate(s.lives);
+  wk_deallocate(s.alive);
+  return status;
+}

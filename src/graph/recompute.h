@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WICK_GRAPH_RECOMPUTE_H
+#define WICK_GRAPH_RECOMPUTE_H
+
+/* Less memory for more work: what is made early and read late is dropped in between and made once
+ * more, by the same kernels with the same random numbers, so that no bit changes. */
+
+#include "graph/graph.h"
+
+/* Changes the graph until the local buffers that are alive at a time take at most `target` bytes,
+ * or no further step lowers that. *lowest: what was reached. */
+wk_status wk_graph_recompute(wk_graph *graph, size_t target, size_t *lowest);
+
+#endif
