@@ -106,10 +106,16 @@ static wk_status open_region(region *r, const wk_control *c, int which, size_t g
   for (int k = 0; k < which; k++) operand += c->reached[k];
   for (size_t i = given; i < inputs; i++) set_input(r, i, call->inputs[operand++].data);
   for (size_t i = 0; i < g->result_count; i++) {
-    const wk_buffer *buffer = &g->buffers[g->results[i].buffer];
-    r->results[i] = wk_storage_create(buffer->device, buffer->size);
+    const int b = g->results[i].buffer;
+    for (size_t k = 0; k < i && !r->results[i]; k++) /* passes may have made two one */
+      if (g->results[k].buffer == b) r->results[i] = wk_storage_retain(r->results[k]);
+    if (r->results[i]) continue;
+    r->results[i] = wk_storage_create(g->buffers[b].device, g->buffers[b].size);
     if (!r->results[i]) return wk_error_status();
-    r->context.base[g->results[i].buffer] = r->results[i]->data;
+    if (r->context.base[b]) /* or a constant */
+      memcpy(r->results[i]->data, r->context.base[b], g->buffers[b].size);
+    else
+      r->context.base[b] = r->results[i]->data;
   }
   return WK_OK;
 }

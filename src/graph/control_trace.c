@@ -69,6 +69,12 @@ static void add_reached(operands *o, const wk_region *region, size_t given) {
     add(o, region->reached[i], is_written(&region->graph, given + i));
 }
 
+/* It writes what it carries and has no results. */
+static wk_status infer_nothing(wk_call *call) {
+  (void)call;
+  return WK_OK;
+}
+
 static wk_control *create_control(const char *name, size_t states) {
   wk_control *c = wk_allocate_zeroed(1, sizeof *c);
   if (!c) return NULL;
@@ -77,6 +83,7 @@ static wk_control *create_control(const char *name, size_t states) {
                   .id = WK_CONTROL_OP,
                   .class = WK_CLASS_UPDATE,
                   .hidden = true,
+                  .infer = infer_nothing,
                   .settings = {.size = sizeof(wk_control_arguments)}};
   c->state_count = states;
   c->place = wk_allocate_zeroed(states + 1, sizeof *c->place);
