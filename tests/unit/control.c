@@ -304,6 +304,35 @@ static void compiled_choices(void **state) {
   wk_function_free(f);
 }
 
+/* Values that change places, and one that stays. */
+static wk_status change_places(void *context, wk_tensors s, wk_tensor **next) {
+  (void)context;
+  next[0] = s.item[1], next[1] = s.item[0], next[2] = s.item[2];
+  next[3] = wk_add(s.item[3], number(1));
+  return wk_error_status();
+}
+
+static wk_tensor *below_five(void *context, wk_tensors s) {
+  (void)context;
+  return wk_less(s.item[3], number(5));
+}
+
+static wk_tensor *exchange(void *context, wk_tensors in) {
+  wk_tensor *y[4] = {NULL};
+  wk_while(y, below_five, change_places, context,
+           WK_TENSORS(in.item[0], number(3), number(7), number(0)));
+  return wk_add(wk_multiply(y[0], number(100)), wk_add(wk_multiply(y[1], number(10)), y[2]));
+}
+
+static void values_change_places(void **state) {
+  (void)state;
+  WK_SCOPE;
+  wk_function *f = wk_compile(exchange, NULL);
+  assert_near(wk_item(wk_call(f, WK_TENSORS(number(2)))), 327, 0);
+  assert_no_error();
+  wk_function_free(f);
+}
+
 static wk_tensor *draws(void *context, wk_tensors in) {
   wk_tensor *y[2] = {NULL, NULL};
   wk_while(y, twenty, shake, context, WK_TENSORS(in.item[0], number(0)));
@@ -377,6 +406,7 @@ int main(void) {
       cmocka_unit_test(lists),
       cmocka_unit_test(compiled_loops),
       cmocka_unit_test(compiled_choices),
+      cmocka_unit_test(values_change_places),
       cmocka_unit_test(wrong_use),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
