@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* capture_models [--steps N] NAME...: trains each network of models/ eagerly and compiled, from the
  * same start on the same batches, and compares the bits of every loss and, at the end, of all
- * parameters, running statistics and optimizer slots, and the numbers drawn. */
+ * parameters, running statistics and optimizer slots, and the numbers drawn. With --memory also
+ * within a budget of 60% of the arena, and the device's peaks: the plan's must be as announced, and
+ * at most 0.6 times the eager one. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +80,7 @@ typedef struct outcome {
   uint64_t offset; /* of the default generator */
   double seconds;
   size_t peak; /* bytes on the device in a step, the first ones left out */
+  wk_plan_memory plan;
 } outcome;
 
 static size_t append(outcome *o, size_t used, const wk_tensor *tensor) {
@@ -102,11 +105,16 @@ static size_t collect(const trainer *t, outcome *o) {
   return used;
 }
 
-static outcome run(const sizes *s, int steps, bool compiled) {
+/* What the plan says beforehand that the device will hold. */
+static size_t announced(const wk_plan_memory *m) {
+  return m->arena + m->results + m->cells + m->inputs;
+}
+
+static outcome run(const sizes *s, int steps, bool compiled, int64_t budget) {
   WK_SCOPE;
   outcome o = {0};
   trainer t = create_trainer(s);
-  wk_function *step = wk_compile(train_step, &t);
+  wk_function *step = wk_compile(train_step, &t, .memory_budget = budget);
   for (int i = 0; i < steps && wk_error_status() == WK_OK; i++) {
     WK_SCOPE;
     wk_tensor *batch[2];
@@ -130,6 +138,8 @@ static outcome run(const sizes *s, int steps, bool compiled) {
     char text[512];
     wk_function_describe(step, text, sizeof text);
     printf("  %s\n", text);
+    o.plan.struct_size = sizeof o.plan;
+    wk_function_memory(step, &o.plan);
   }
   wk_function_free(step);
   wk_optimizer_free(t.optimizer);
@@ -149,18 +159,34 @@ static bool same(const outcome *a, const outcome *b, int steps) {
          memcmp(a->state, b->state, a->size) == 0;
 }
 
-static bool compare(const char *name, int steps) {
+/* The same in 60% of the arena, and how the peaks compare. */
+static bool compare_memory(const sizes *s, int steps, const outcome *eager, const outcome *plan) {
+  outcome less = run(s, steps, true, (int64_t)(plan->plan.arena * 6 / 10));
+  const bool kept = wk_error_report(stdout) == 0 && same(eager, &less, steps);
+  const double ratio = (double)plan->peak / (double)eager->peak;
+  const bool as_said = plan->peak <= announced(&plan->plan);
+  printf("%s: peak %.2f MB, announced %.2f, eagerly %.2f: %.3f times; in 60%% of the arena %.2f "
+         "MB, %s\n",
+         s->name, 1e-6 * (double)plan->peak, 1e-6 * (double)announced(&plan->plan),
+         1e-6 * (double)eager->peak, ratio, 1e-6 * (double)less.peak,
+         kept ? "the same bits" : "NOT SO");
+  free(less.state);
+  return kept && as_said && ratio <= 0.6;
+}
+
+static bool compare(const char *name, int steps, int64_t batch, bool memory) {
   for (int i = 0; i < TABLE; i++) {
     if (strcmp(table[i].name, name) != 0) continue;
-    outcome eager = run(&table[i], steps, false), compiled = run(&table[i], steps, true);
-    const bool equal = wk_error_report(stdout) == 0 && same(&eager, &compiled, steps);
+    sizes s = table[i];
+    if (batch > 0) s.batch = batch;
+    outcome eager = run(&s, steps, false, 0), compiled = run(&s, steps, true, 0);
+    bool equal = wk_error_report(stdout) == 0 && same(&eager, &compiled, steps);
     printf(
         "%s: %d steps, loss %.6g to %.6g, %zu bytes of state, %s; %.1f ms a step, eagerly %.1f\n",
         name, steps, (double)eager.losses[0], (double)eager.losses[steps - 1], eager.size,
         equal ? "the same bits" : "OTHER BITS", 1e3 * compiled.seconds / (steps - 1),
         1e3 * eager.seconds / (steps - 1));
-    printf("%s: peak %.3f MB, eagerly %.3f: %.3f\n", name, 1e-6 * (double)compiled.peak,
-           1e-6 * (double)eager.peak, (double)compiled.peak / (double)eager.peak);
+    if (memory && equal) equal = compare_memory(&s, steps, &eager, &compiled);
     free(eager.state);
     free(compiled.state);
     return equal;
@@ -171,12 +197,18 @@ static bool compare(const char *name, int steps) {
 
 int main(int argc, char **argv) {
   int steps = 20, failures = 0;
+  int64_t batch = 0;
+  bool memory = false;
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--steps") == 0 && i + 1 < argc) {
       steps = atoi(argv[++i]);
       if (steps < 2 || steps > MOST_STEPS) return 2;
+    } else if (strcmp(argv[i], "--batch") == 0 && i + 1 < argc) {
+      batch = atoi(argv[++i]);
+    } else if (strcmp(argv[i], "--memory") == 0) {
+      memory = true;
     } else {
-      failures += !compare(argv[i], steps);
+      failures += !compare(argv[i], steps, batch, memory);
     }
     fflush(stdout);
   }
