@@ -2,8 +2,9 @@
 #ifndef WICK_OPS_VERBOSE_H
 #define WICK_OPS_VERBOSE_H
 
-/* What WICK_VERBOSE=dispatch shows: a line on standard error for the first call of each kind. It and what
- * WICK_DEBUG=graph-dump shows are all that the library ever prints, and only for who asks. */
+/* What WICK_VERBOSE=dispatch shows: a line on standard error for the first call of each kind. It
+ * and what WICK_DEBUG=graph-dump shows are all that the library ever prints, and only for who asks.
+ */
 
 #include <stdbool.h>
 
