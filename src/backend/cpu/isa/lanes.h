@@ -18,8 +18,14 @@
 #define WK_LANES 16
 #if defined(__AVX2__) || !defined(__x86_64__) || !defined(WICK_ISA)
 #define WK_LANES_INLINE static inline __attribute__((always_inline, unused))
+#define WK_LANES_CALLED WK_LANES_INLINE
+/* In f64 the vectors are twice as many, and a call costs little beside the work. */
+#define WK_LANES_CALLED_F64 static __attribute__((noinline, unused))
 #else /* the plain set for x86 is kept small, and the compiler knows when a call is smaller */
 #define WK_LANES_INLINE static inline __attribute__((unused))
+/* Of these functions all its files share one copy; the linker drops the others. */
+#define WK_LANES_CALLED __attribute__((weak, visibility("hidden")))
+#define WK_LANES_CALLED_F64 WK_LANES_CALLED
 #endif
 
 /* For each type, called `name` here, a vector of `count` lanes and

@@ -32,13 +32,13 @@ WK_LANES_INLINE F64 LANES(exp_parts)(F64 x, F64 *low, F64 scale[2]) {
   return y;
 }
 
-WK_LANES_INLINE F64 LANES(exp)(F64 x) {
+WK_LANES_CALLED_F64 F64 LANES(exp)(F64 x) {
   F64 low, scale[2];
   const F64 y = LANES(exp_parts)(x, &low, scale);
   return y * scale[0] * scale[1];
 }
 
-WK_LANES_INLINE F64 LANES(log)(F64 x) {
+WK_LANES_CALLED_F64 F64 LANES(log)(F64 x) {
   const uint64_t root = 0x3fe6a09e667f3bcdu; /* the bits of sqrt(1/2) */
   const F64 scaled = SELECT(x < 0x1p-1022, x * 0x1p+54, x);
   const U64 bits = (U64)scaled + (0x3ff0000000000000u - root);
@@ -61,7 +61,7 @@ WK_LANES_INLINE F64 LANES(log)(F64 x) {
 }
 
 /* As maths_kind.h's. */
-WK_LANES_INLINE F64 LANES(sigmoid)(F64 x) {
+WK_LANES_CALLED_F64 F64 LANES(sigmoid)(F64 x) {
   F64 low, scale[2];
   const F64 part = LANES(exp_parts)((F64)((U64)x | 0x8000000000000000u), &low, scale);
   const F64 e = part * scale[0] * scale[1], d = 1 + e;

@@ -33,7 +33,7 @@ WK_LANES_INLINE F32 LANES(exp_parts)(F32 x, F32 *low, F32 scale[2]) {
   return y;
 }
 
-WK_LANES_INLINE F32 LANES(exp)(F32 x) {
+WK_LANES_CALLED F32 LANES(exp)(F32 x) {
   F32 low, scale[2];
   const F32 y = LANES(exp_parts)(x, &low, scale);
   return y * scale[0] * scale[1];
@@ -41,7 +41,7 @@ WK_LANES_INLINE F32 LANES(exp)(F32 x) {
 
 /* x = 2^k (1 + f) with 1 + f between sqrt(1/2) and sqrt(2); log(1 + f) by the series of atanh(s)
  * with s = f / (2 + f). */
-WK_LANES_INLINE F32 LANES(log)(F32 x) {
+WK_LANES_CALLED F32 LANES(log)(F32 x) {
   const I32 tiny = x < LANES(all)(0x1p-126f);
   const F32 scaled = LANES(select)(tiny, x * 0x1p+25f, x);
   /* unsigned, since the bits of NaN would overflow; what comes of those is not used */
@@ -68,7 +68,7 @@ WK_LANES_INLINE F32 LANES(log)(F32 x) {
 WK_LANES_INLINE F32 LANES(magnitude)(F32 x) { return (F32)((I32)x & 0x7fffffff); }
 
 /* An odd polynomial below 0.625, 1 - 2 / (exp(2 |x|) + 1) above. */
-WK_LANES_INLINE F32 LANES(tanh)(F32 x) {
+WK_LANES_CALLED F32 LANES(tanh)(F32 x) {
   const F32 size = LANES(magnitude)(x), z = x * x;
   /* (tanh(x) / x - 1) / x^2 on x^2 <= 0.390625; relative error of tanh 2^-32 */
   F32 p = LANES(all)(0x1.18e1dep-9f);
@@ -85,7 +85,7 @@ WK_LANES_INLINE F32 LANES(tanh)(F32 x) {
 
 /* 1 / (1 + exp(-x)), with the exponential of the magnitude so that it never overflows. What
  * rounding took from the exponential and from the sum is put right to first order. */
-WK_LANES_INLINE F32 LANES(sigmoid)(F32 x) {
+WK_LANES_CALLED F32 LANES(sigmoid)(F32 x) {
   F32 low, scale[2];
   const F32 part = LANES(exp_parts)(-LANES(magnitude)(x), &low, scale);
   const F32 e = part * scale[0] * scale[1], d = 1.0f + e;
