@@ -21,7 +21,7 @@ folder=$(mktemp -d) && cd "$folder" || exit 1
 trap 'rm -rf "$folder"' EXIT
 mkdir glasses && touch glasses/model.safetensors shoe.png
 
-offers commands "--help --version bench eval help info predict train" ""
+offers commands "--help --version bench eval help info inspect predict train" ""
 offers command "predict" pre
 offers version "--version" --v
 offers help "train" help t

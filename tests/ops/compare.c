@@ -29,6 +29,14 @@ static bool same_bits(const sample_tensor *a, const sample_tensor *b, int64_t in
                 size) == 0;
 }
 
+/* How many floats lie between them: in whole numbers, since doubles cannot tell f64's neighbours.
+ */
+static double order_distance(const sample_tensor *a, const sample_tensor *b, int64_t index) {
+  int64_t distance;
+  const int64_t x = order_of(a, index), y = order_of(b, index);
+  return __builtin_sub_overflow(x, y, &distance) ? (double)x - (double)y : (double)distance;
+}
+
 static double unit_of(const sample_tensor *values, const tolerance *allowed, int64_t index) {
   double size = fabs(sample_real(values, index));
   if (allowed->scale && fabs(sample_real(allowed->scale, index)) > size)
@@ -52,9 +60,7 @@ static bool is_near(const sample_tensor *actual, const sample_tensor *expected, 
   const double a = sample_real(actual, index), e = sample_real(expected, index);
   if (isnan(a) || isnan(e)) return isnan(a) && isnan(e);
   if (allowed->ulp == 0) return false;
-  /* as a difference of doubles, so that it cannot overflow */
-  if (fabs((double)order_of(actual, index) - (double)order_of(expected, index)) <= allowed->ulp)
-    return true;
+  if (fabs(order_distance(actual, expected, index)) <= allowed->ulp) return true;
   return allowed->scale && fabs(a - e) <= allowed->ulp * unit_of(expected, allowed, index);
 }
 
@@ -90,8 +96,7 @@ static void print_difference(const sample_tensor *actual, const sample_tensor *e
   print_element(actual, index);
   print_error(" instead of ");
   print_element(expected, index);
-  if (is_float(actual->dtype))
-    print_error(", %.0f ulp", (double)order_of(actual, index) - (double)order_of(expected, index));
+  if (is_float(actual->dtype)) print_error(", %.0f ulp", order_distance(actual, expected, index));
   print_error("\n");
 }
 
