@@ -86,6 +86,27 @@ static wk_status end_call(const char *name, wk_place here, wk_tensor **results, 
 
 /* ---- while ---- */
 
+static const wk_op_input state_operand = {.name = "state", .list = true, .dtypes = WK_DTYPES_ANY};
+const wk_op wk_while_record = {.name = "while",
+                               .class = WK_CLASS_MATRIX,
+                               .inputs = &state_operand,
+                               .input_count = 1,
+                               .output_count = 1,
+                               .settings = {.size = sizeof(size_t)}};
+
+wk_status wk_while_advance(const wk_while_arguments *a, wk_tensor **state, wk_tensor **next) {
+  const size_t n = a->state.count;
+  wk_status status = wk_body_call(a->body, a->context, (wk_tensors){n, state}, n, next);
+  for (size_t i = 0; i < n && status == WK_OK; i++)
+    status = wk_state_check("carried value", i, state[i], next[i]);
+  for (size_t i = 0; i < n && status == WK_OK; i++) {
+    wk_tensor_retain(next[i]);
+    wk_tensor_release(state[i]);
+    state[i] = next[i];
+  }
+  return status;
+}
+
 /* One trip in a scope of its own; `state` holds owned references. */
 static wk_status make_trip(const wk_while_arguments *a, wk_tensor **state, wk_tensor **next,
                            bool *goes_on) {
@@ -93,16 +114,7 @@ static wk_status make_trip(const wk_while_arguments *a, wk_tensor **state, wk_te
   wk_scope scope = wk_scope_open();
   const wk_tensors now = {n, state};
   wk_status status = wk_truth("the condition", a->condition(a->context, now), goes_on);
-  if (status == WK_OK && *goes_on) {
-    status = wk_body_call(a->body, a->context, now, n, next);
-    for (size_t i = 0; i < n && status == WK_OK; i++)
-      status = wk_state_check("carried value", i, state[i], next[i]);
-    for (size_t i = 0; i < n && status == WK_OK; i++) {
-      wk_tensor_retain(next[i]);
-      wk_tensor_release(state[i]);
-      state[i] = next[i];
-    }
-  }
+  if (status == WK_OK && *goes_on) status = wk_while_advance(a, state, next);
   wk_scope_close(&scope);
   return status;
 }

@@ -17,6 +17,12 @@ wk_status wk_body_call(wk_control_body body, void *context, wk_tensors inputs, s
 wk_status wk_state_check(const char *what, size_t index, const wk_tensor *before,
                          const wk_tensor *next);
 
+/* One trip of a loop: state, owned, becomes what the body gives. `next` has room for as much. */
+wk_status wk_while_advance(const wk_while_arguments *a, wk_tensor **state, wk_tensor **next);
+
+/* What loops are recorded as for their gradients. */
+extern const wk_op wk_while_record;
+
 /* Whether a one-element tensor is not zero: *yes. */
 wk_status wk_truth(const char *what, const wk_tensor *tensor, bool *yes);
 

@@ -26,14 +26,6 @@ typedef struct loop {
   int64_t each, trips;
 } loop;
 
-static const wk_op_input operand = {.name = "state", .list = true, .dtypes = WK_DTYPES_ANY};
-static const wk_op record = {.name = "while",
-                             .class = WK_CLASS_MATRIX,
-                             .inputs = &operand,
-                             .input_count = 1,
-                             .output_count = 1,
-                             .settings = {.size = sizeof(size_t)}};
-
 /* ---- states ---- */
 
 static void release_all(wk_tensor **tensors, size_t count) {
@@ -104,16 +96,8 @@ static wk_status keep(loop *l, wk_tensor *const *state) {
 
 /* state becomes the next one, in a scope of its own. */
 static wk_status make_trip(const loop *l, wk_tensor **state, wk_tensor **next) {
-  const size_t n = l->a.state.count;
   wk_scope scope = wk_scope_open();
-  wk_status status = wk_body_call(l->a.body, l->a.context, (wk_tensors){n, state}, n, next);
-  for (size_t i = 0; i < n && status == WK_OK; i++)
-    status = wk_state_check("carried value", i, state[i], next[i]);
-  for (size_t i = 0; i < n && status == WK_OK; i++) {
-    wk_tensor_retain(next[i]);
-    wk_tensor_release(state[i]);
-    state[i] = next[i];
-  }
+  const wk_status status = wk_while_advance(&l->a, state, next);
   wk_scope_close(&scope);
   return status;
 }
@@ -269,7 +253,7 @@ static wk_status run(wk_place here, loop *l, wk_capture *met, wk_tensor **result
   size_t count = 0;
   wk_tensor **inputs = wk_failed() ? NULL : wk_join_closures(given, met, &count);
   if (inputs && wk_any_wanted(given, met))
-    *taken = wk_bundle_record(&l->bundle, &record, here, (wk_tensors){count, inputs},
+    *taken = wk_bundle_record(&l->bundle, &wk_while_record, here, (wk_tensors){count, inputs},
                               (wk_tensors){n, state}, results) == WK_OK;
   else
     for (size_t i = 0; i < n && inputs; i++) results[i] = wk_scope_add(wk_tensor_retain(state[i]));

@@ -25,14 +25,6 @@ typedef struct loop {
   wk_tensor *tape;                /* owned: where the plan notes what it keeps; or NULL */
 } loop;
 
-static const wk_op_input operand = {.name = "state", .list = true, .dtypes = WK_DTYPES_ANY};
-static const wk_op record = {.name = "while",
-                             .class = WK_CLASS_MATRIX,
-                             .inputs = &operand,
-                             .input_count = 1,
-                             .output_count = 1,
-                             .settings = {.size = sizeof(size_t)}};
-
 /* ---- nodes ---- */
 
 typedef struct operands {
@@ -363,7 +355,7 @@ static wk_status trace_loop(wk_place here, loop *l, wk_capture *met, wk_tensor *
   size_t count = 0;
   wk_tensor **inputs = recorded && !wk_failed() ? wk_join_closures(given, met, &count) : NULL;
   if (inputs)
-    *taken = wk_bundle_record(&l->bundle, &record, here, (wk_tensors){count, inputs},
+    *taken = wk_bundle_record(&l->bundle, &wk_while_record, here, (wk_tensors){count, inputs},
                               (wk_tensors){n, state}, results) == WK_OK;
   else if (!wk_failed())
     memcpy(results, state, n * sizeof *results);

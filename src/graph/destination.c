@@ -29,21 +29,11 @@ static use *find_uses(const wk_graph *g) {
   return uses;
 }
 
-static bool overlap(const wk_reference *a, const wk_reference *b) {
-  if (a->buffer != b->buffer) return false;
-  int64_t first, end, other_first, other_end;
-  wk_layout_reach(&a->layout, &first, &end);
-  wk_layout_reach(&b->layout, &other_first, &other_end);
-  first += (int64_t)a->start, end += (int64_t)a->start;
-  other_first += (int64_t)b->start, other_end += (int64_t)b->start;
-  return first < other_end && other_first < end;
-}
-
 static bool touches(const wk_graph_node *node, const wk_reference *r) {
   for (int i = 0; i < node->input_count; i++)
-    if (overlap(&node->inputs[i], r)) return true;
+    if (wk_reference_overlaps(&node->inputs[i], r)) return true;
   for (int i = 0; node->op && i < node->op->output_count; i++)
-    if (overlap(&node->outputs[i], r)) return true;
+    if (wk_reference_overlaps(&node->outputs[i], r)) return true;
   return false;
 }
 

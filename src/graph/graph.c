@@ -45,3 +45,13 @@ bool wk_reference_fits(const wk_reference *r, size_t size) {
   return add_product(&begin, first, bytes) && add_product(&end, last, bytes) && begin >= 0 &&
          !__builtin_add_overflow(end, bytes, &end) && (uint64_t)end <= size;
 }
+
+bool wk_reference_overlaps(const wk_reference *a, const wk_reference *b) {
+  if (a->buffer != b->buffer) return false;
+  int64_t first, end, other_first, other_end;
+  wk_layout_reach(&a->layout, &first, &end);
+  wk_layout_reach(&b->layout, &other_first, &other_end);
+  first += (int64_t)a->start, end += (int64_t)a->start;
+  other_first += (int64_t)b->start, other_end += (int64_t)b->start;
+  return first < other_end && other_first < end;
+}

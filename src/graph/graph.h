@@ -78,6 +78,9 @@ void wk_graph_node_free(wk_graph_node *node);
  * past all bounds. */
 bool wk_reference_fits(const wk_reference *reference, size_t size);
 
+/* Whether both reach into the same bytes of one buffer. */
+bool wk_reference_overlaps(const wk_reference *a, const wk_reference *b);
+
 /* The whole graph, a line each for buffers, draws, nodes and results; '#' begins a comment:
  *   @0: input 0, 32768 bytes on cpu
  *   $1: cell 0, 5120 bytes on cpu

@@ -132,14 +132,6 @@ static bool may_run_again(const search *s, const wk_graph_node *node) {
   return true;
 }
 
-static bool overlap(const wk_reference *a, const wk_reference *b) {
-  int64_t first, end, other_first, other_end;
-  wk_layout_reach(&a->layout, &first, &end);
-  wk_layout_reach(&b->layout, &other_first, &other_end);
-  const int64_t apart = (int64_t)b->start - (int64_t)a->start;
-  return first < other_end + apart && other_first + apart < end;
-}
-
 /* How often the buffer is written from node `from` up to `to`; *touched: in the place of `r`, too.
  */
 static unsigned count_writes(const wk_graph *g, const wk_reference *r, size_t from, size_t to,
@@ -151,11 +143,11 @@ static unsigned count_writes(const wk_graph *g, const wk_reference *r, size_t fr
     const wk_graph_node *node = &g->nodes[n];
     for (int i = 0; node->op && i < node->input_count; i++) {
       if (node->inputs[i].buffer != r->buffer || !wk_op_input_at(node->op, i)->written) continue;
-      *touched = *touched || overlap(r, &node->inputs[i]);
+      *touched = *touched || wk_reference_overlaps(r, &node->inputs[i]);
       count++;
     }
     for (int i = 0; i < output_count(node); i++) /* of a result that is made in a cell */
-      if (node->outputs[i].buffer == r->buffer && overlap(r, &node->outputs[i])) *touched = true;
+      if (wk_reference_overlaps(r, &node->outputs[i])) *touched = true;
   }
   return count;
 }
