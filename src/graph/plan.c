@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "graph/plan.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -9,6 +8,7 @@
 #include "base/text.h"
 #include "graph/control_node.h"
 #include "graph/destination.h"
+#include "graph/place.h"
 #include "graph/recompute.h"
 #include "graph/undo.h"
 #include "ops/records.gen.h"
@@ -121,135 +121,6 @@ static wk_status insert_copies(wk_graph *g) {
   return status;
 }
 
-/* ---- placing buffers ---- */
-
-typedef struct life {
-  int buffer;
-  size_t size;
-  size_t first, last; /* nodes */
-} life;
-
-static void live_at(life *lives, const wk_reference *r, size_t node) {
-  if (r->buffer < 0) return;
-  life *l = &lives[r->buffer];
-  if (l->first == SIZE_MAX) l->first = node;
-  l->last = node;
-}
-
-/* ---- results in place of operands ---- */
-
-static bool covers(const wk_graph *g, const wk_reference *r) {
-  return r->start == 0 && wk_layout_is_contiguous(&r->layout) &&
-         g->buffers[r->buffer].size ==
-             (size_t)wk_layout_count(&r->layout) * wk_dtype_size(r->layout.dtype);
-}
-
-/* Whether a pointwise node may put its result over its operand `i`: element k comes of elements k
- * alone, the operand is read no more, and its other operands are not other parts of it. */
-static bool may_replace(const wk_plan *plan, const life *lives, size_t n, int i) {
-  const wk_graph *g = &plan->graph;
-  const wk_graph_node *node = &g->nodes[n];
-  const wk_reference *from = &node->inputs[i], *to = &node->outputs[0];
-  if (from->buffer < 0 || !plan->in_arena[from->buffer] || !plan->in_arena[to->buffer])
-    return false;
-  if (lives[from->buffer].last != n || lives[to->buffer].first != n) return false;
-  if (!covers(g, from) || !covers(g, to) || !wk_layout_same_dims(&from->layout, &to->layout))
-    return false;
-  if (wk_dtype_size(from->layout.dtype) != wk_dtype_size(to->layout.dtype)) return false;
-  for (int k = 0; k < node->input_count; k++)
-    if (k != i && node->inputs[k].buffer == from->buffer && !covers(g, &node->inputs[k]))
-      return false;
-  return true;
-}
-
-/* Makes results live where operands do: both then share a place, and the first one's life goes on.
- * `first_of` says for each buffer which one it follows in the end. */
-static void join_in_place(wk_plan *plan, life *lives) {
-  for (size_t n = 0; n < plan->graph.node_count; n++) {
-    const wk_graph_node *node = &plan->graph.nodes[n];
-    if (!node->op || node->op->class != WK_CLASS_POINTWISE || node->op->output_count != 1) continue;
-    for (int i = 0; i < node->input_count; i++) {
-      if (!may_replace(plan, lives, n, i)) continue;
-      const int from = node->inputs[i].buffer, to = node->outputs[0].buffer;
-      const int first = plan->first_of[from];
-      plan->first_of[to] = first;
-      lives[first].last = lives[to].last;
-      plan->in_place_count++;
-      break;
-    }
-  }
-}
-
-static int larger_first(const void *a, const void *b) {
-  const life *x = a, *y = b;
-  if (x->size != y->size) return x->size < y->size ? 1 : -1;
-  return x->buffer - y->buffer;
-}
-
-/* The lowest place where the buffer meets none that is placed and alive at the same time. */
-static size_t find_place(const life *lives, size_t placed, const size_t *place, const life *l) {
-  size_t at = 0;
-  for (bool moved = true; moved;) {
-    moved = false;
-    for (size_t i = 0; i < placed; i++) {
-      const life *other = &lives[i];
-      if (other->last < l->first || l->last < other->first) continue;
-      const size_t start = place[other->buffer], end = start + other->size;
-      if (at >= end || at + l->size <= start) continue;
-      at = end;
-      moved = true;
-    }
-  }
-  return at;
-}
-
-/* Largest first, each where it fits lowest. */
-static void place_all(wk_plan *plan, life *lives, size_t count) {
-  size_t kept = 0;
-  for (size_t i = 0; i < count; i++)
-    if (plan->in_arena[i] && lives[i].first != SIZE_MAX) plan->total_size += lives[i].size;
-  for (size_t i = 0; i < count; i++)
-    if (plan->in_arena[i] && lives[i].first != SIZE_MAX && plan->first_of[i] == (int)i)
-      lives[kept++] = lives[i];
-  qsort(lives, kept, sizeof *lives, larger_first);
-  for (size_t i = 0; i < kept; i++) {
-    const size_t at = find_place(lives, i, plan->place, &lives[i]);
-    plan->place[lives[i].buffer] = at;
-    if (at + lives[i].size > plan->arena_size) plan->arena_size = at + lives[i].size;
-  }
-  for (size_t i = 0; i < count; i++) plan->place[i] = plan->place[plan->first_of[i]];
-}
-
-static wk_status place_buffers(wk_plan *plan) {
-  const wk_graph *g = &plan->graph;
-  const size_t count = g->buffer_count;
-  plan->place = wk_allocate_zeroed(count + 1, sizeof *plan->place);
-  plan->in_arena = wk_allocate_zeroed(count + 1, sizeof *plan->in_arena);
-  plan->first_of = wk_allocate_zeroed(count + 1, sizeof *plan->first_of);
-  life *lives = wk_allocate_zeroed(count + 1, sizeof *lives);
-  if (!plan->place || !plan->in_arena || !plan->first_of || !lives) {
-    wk_deallocate(lives);
-    return wk_error_status();
-  }
-  for (size_t i = 0; i < count; i++) {
-    const size_t size = (g->buffers[i].size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    lives[i] = (life){(int)i, size ? size : ALIGNMENT, SIZE_MAX, 0};
-    plan->in_arena[i] = g->buffers[i].kind == WK_BUFFER_LOCAL;
-    plan->first_of[i] = (int)i;
-  }
-  for (size_t i = 0; i < g->result_count; i++) plan->in_arena[g->results[i].buffer] = false;
-  for (size_t n = 0; n < g->node_count; n++) {
-    const wk_graph_node *node = &g->nodes[n];
-    for (int i = 0; i < node->input_count; i++) live_at(lives, &node->inputs[i], n);
-    for (int i = 0; node->op && i < node->op->output_count; i++)
-      live_at(lives, &node->outputs[i], n);
-  }
-  join_in_place(plan, lives);
-  place_all(plan, lives, count);
-  wk_deallocate(lives);
-  return WK_OK;
-}
-
 const wk_kernel *wk_plan_choose_kernel(const wk_graph *graph, const wk_graph_node *node) {
   return choose_kernel(graph, node);
 }
@@ -257,15 +128,6 @@ const wk_kernel *wk_plan_choose_kernel(const wk_graph *graph, const wk_graph_nod
 /* ---- the whole ---- */
 
 void (*wk_plan_made)(wk_plan *plan);
-
-static void forget_places(wk_plan *plan) {
-  wk_deallocate(plan->place);
-  wk_deallocate(plan->in_arena);
-  wk_deallocate(plan->first_of);
-  plan->place = NULL, plan->in_arena = NULL, plan->first_of = NULL;
-  plan->in_place_count = 0;
-  plan->arena_size = plan->total_size = 0;
-}
 
 /* Gives up values until the arena fits. Between buffers there are gaps, so that less must be alive
  * than the arena may take. */
@@ -277,8 +139,7 @@ static wk_status keep_budget(wk_plan *plan, size_t budget) {
     const size_t nodes = plan->graph.node_count;
     status = wk_graph_recompute(&plan->graph, target, &lowest);
     if (plan->graph.node_count == nodes && lowest > target) break;
-    forget_places(plan);
-    if (status == WK_OK) status = place_buffers(plan);
+    if (status == WK_OK) status = wk_plan_place(plan);
     if (plan->arena_size < least) least = plan->arena_size;
     target = (lowest < target ? lowest : target) / 16 * 15;
   }
@@ -297,7 +158,7 @@ static wk_status make(wk_plan *plan, size_t budget) {
   wk_graph *g = &plan->graph;
   wk_status status = insert_copies(g);
   if (status == WK_OK) status = wk_graph_make_in_destinations(g);
-  if (status == WK_OK) status = place_buffers(plan);
+  if (status == WK_OK) status = wk_plan_place(plan);
   if (status == WK_OK && budget && plan->arena_size > budget) status = keep_budget(plan, budget);
   for (size_t n = 0; n < g->node_count && status == WK_OK; n++)
     status = add_step(plan, &g->nodes[n]);
@@ -321,6 +182,8 @@ wk_status wk_plan_create(wk_plan *plan, wk_graph *graph, size_t budget) {
 void wk_plan_free(wk_plan *plan) {
   wk_graph_free(&plan->graph);
   wk_deallocate(plan->steps);
-  forget_places(plan);
+  wk_deallocate(plan->place);
+  wk_deallocate(plan->in_arena);
+  wk_deallocate(plan->first_of);
   *plan = (wk_plan){0};
 }

@@ -9,17 +9,14 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "graph/place.h"
 
 enum { MOST_AGAIN = 64, MOST_ROUNDS = 4096, PRODUCT_COST = 64 };
 
-typedef struct life {
-  size_t first, last, size; /* nodes; bytes, 0: not of the arena */
-  size_t maker, next;       /* the node that makes it; its first reader after the peak */
-} life;
-
 typedef struct search {
   wk_graph *graph;
-  life *lives;
+  wk_life *lives;
+  size_t *next;  /* of each buffer: its first reader after the peak, or WK_NO_NODE */
   size_t *alive; /* bytes at each node */
   size_t capacity, node_capacity;
   size_t peak, peak_at;
@@ -40,34 +37,22 @@ static size_t bytes_of(const wk_reference *r) {
 
 static int output_count(const wk_graph_node *node) { return node->op ? node->op->output_count : 0; }
 
-static void use(search *s, const wk_reference *r, size_t n) {
-  if (r->buffer < 0) return;
-  life *l = &s->lives[r->buffer];
-  if (l->first == SIZE_MAX) l->first = n;
-  l->last = n;
-}
-
-/* Bytes that a pointwise node saves by writing over an operand. */
+/* Bytes that a node saves by writing over an operand. */
 static size_t saved_in_place(const search *s, size_t n) {
-  const wk_graph_node *node = &s->graph->nodes[n];
-  if (!node->op || node->op->class != WK_CLASS_POINTWISE || node->op->output_count != 1) return 0;
-  const size_t size = s->lives[node->outputs[0].buffer].size;
-  for (int i = 0; i < node->input_count; i++) {
-    const wk_reference *r = &node->inputs[i];
-    if (r->buffer < 0 || s->lives[r->buffer].last != n || s->lives[r->buffer].size != size)
-      continue;
-    if (wk_layout_is_contiguous(&r->layout) && bytes_of(r) == bytes_of(&node->outputs[0]))
-      return size;
-  }
-  return 0;
+  return wk_graph_operand_in_place(s->graph, s->lives, n) < 0
+             ? 0
+             : s->lives[s->graph->nodes[n].outputs[0].buffer].size;
 }
 
 static wk_status make_room(search *s) {
   const wk_graph *g = s->graph;
   if (g->buffer_count > s->capacity) {
-    life *lives = wk_reallocate(s->lives, 2 * g->buffer_count, sizeof *lives);
-    if (!lives) return wk_error_status();
-    s->lives = lives, s->capacity = 2 * g->buffer_count;
+    wk_life *lives = wk_reallocate(s->lives, 2 * g->buffer_count, sizeof *lives);
+    if (lives) s->lives = lives;
+    size_t *next = wk_reallocate(s->next, 2 * g->buffer_count, sizeof *next);
+    if (next) s->next = next;
+    if (!lives || !next) return wk_error_status();
+    s->capacity = 2 * g->buffer_count;
   }
   if (g->node_count + 1 > s->node_capacity) {
     size_t *alive = wk_reallocate(s->alive, 2 * g->node_count + 2, sizeof *alive);
@@ -77,32 +62,14 @@ static wk_status make_room(search *s) {
   return WK_OK;
 }
 
-static void find_lives(search *s) {
-  const wk_graph *g = s->graph;
-  for (size_t b = 0; b < g->buffer_count; b++) {
-    const bool local = g->buffers[b].kind == WK_BUFFER_LOCAL;
-    const size_t size = (g->buffers[b].size + 63) & ~(size_t)63;
-    s->lives[b] = (life){SIZE_MAX, 0, !local ? 0 : size ? size : 64, SIZE_MAX, SIZE_MAX};
-  }
-  for (size_t n = 0; n < g->node_count; n++) {
-    const wk_graph_node *node = &g->nodes[n];
-    for (int i = 0; i < node->input_count; i++) use(s, &node->inputs[i], n);
-    for (int i = 0; i < output_count(node); i++) {
-      use(s, &node->outputs[i], n);
-      s->lives[node->outputs[i].buffer].maker = n;
-    }
-  }
-  for (size_t i = 0; i < g->result_count; i++) s->lives[g->results[i].buffer].size = 0;
-}
-
 static wk_status measure(search *s) {
   if (make_room(s) != WK_OK) return wk_error_status();
   const wk_graph *g = s->graph;
-  find_lives(s);
+  wk_lives_fill(g, s->lives);
   memset(s->alive, 0, (g->node_count + 1) * sizeof *s->alive);
   for (size_t b = 0; b < g->buffer_count; b++) {
-    const life *l = &s->lives[b];
-    if (!l->size || l->first == SIZE_MAX) continue;
+    const wk_life *l = &s->lives[b];
+    if (!l->size || l->first == WK_NO_NODE) continue;
     s->alive[l->first] += l->size;
     s->alive[l->last + 1] -= l->size;
   }
@@ -113,10 +80,11 @@ static wk_status measure(search *s) {
     s->alive[n] = sum - saved_in_place(s, n);
     if (s->alive[n] > s->peak) s->peak = s->alive[n], s->peak_at = n;
   }
+  for (size_t b = 0; b < g->buffer_count; b++) s->next[b] = WK_NO_NODE;
   for (size_t n = s->peak_at + 1; n < g->node_count; n++)
     for (int i = 0; i < g->nodes[n].input_count; i++) {
       const int b = g->nodes[n].inputs[i].buffer;
-      if (b >= 0 && s->lives[b].next == SIZE_MAX) s->lives[b].next = n;
+      if (b >= 0 && s->next[b] == WK_NO_NODE) s->next[b] = n;
     }
   return WK_OK;
 }
@@ -169,7 +137,7 @@ static bool is_listed(const again *a, size_t node) {
 /* Adds what is needed to have buffer `b` again at node `at`; false: it cannot be had. */
 static bool need(const search *s, int b, size_t at, again *a) {
   const size_t n = s->lives[b].maker;
-  if (n == SIZE_MAX || is_listed(a, n)) return n != SIZE_MAX;
+  if (n == WK_NO_NODE || is_listed(a, n)) return n != WK_NO_NODE;
   const wk_graph_node *node = &s->graph->nodes[n];
   if (a->count == MOST_AGAIN || !may_run_again(s, node)) return false;
   a->nodes[a->count++] = n;
@@ -178,7 +146,7 @@ static bool need(const search *s, int b, size_t at, again *a) {
   for (int i = 0; i < node->input_count; i++) {
     const int input = node->inputs[i].buffer;
     if (input < 0) continue;
-    const life *l = &s->lives[input];
+    const wk_life *l = &s->lives[input];
     bool touched;
     count_writes(s->graph, &node->inputs[i], n, at, &touched);
     if (touched) return false;
@@ -272,17 +240,17 @@ static wk_status insert(wk_graph *g, again *a, size_t at) {
 static bool choose(const search *s, again *best, size_t *at) {
   double best_score = 0;
   for (size_t b = 0; b < s->graph->buffer_count; b++) {
-    const life *l = &s->lives[b];
-    if (l->size < 64 || l->first >= s->peak_at || l->next == SIZE_MAX) continue;
+    const wk_life *l = &s->lives[b];
+    if (l->size < 64 || l->first >= s->peak_at || s->next[b] == WK_NO_NODE) continue;
     if (s->graph->buffers[b].version) continue;
     bool used = false; /* at the peak itself */
     const wk_graph_node *node = &s->graph->nodes[s->peak_at];
     for (int i = 0; i < node->input_count; i++) used = used || node->inputs[i].buffer == (int)b;
     again a = {.count = 0};
-    if (used || !need(s, (int)b, l->next, &a)) continue;
+    if (used || !need(s, (int)b, s->next[b], &a)) continue;
     const double score = (double)l->size / a.cost;
-    if (score <= best_score || s->alive[l->next] + a.bytes - l->size >= s->peak) continue;
-    best_score = score, *best = a, *at = l->next;
+    if (score <= best_score || s->alive[s->next[b]] + a.bytes - l->size >= s->peak) continue;
+    best_score = score, *best = a, *at = s->next[b];
   }
   return best_score > 0;
 }
@@ -299,6 +267,7 @@ wk_status wk_graph_recompute(wk_graph *graph, size_t target, size_t *lowest) {
   }
   *lowest = s.peak;
   wk_deallocate(s.lives);
+  wk_deallocate(s.next);
   wk_deallocate(s.alive);
   return status;
 }

@@ -3,25 +3,10 @@
  * goes. Pointwise nodes compute each element alone, so that strides change no bit. */
 #include "base/error.h"
 #include "base/memory.h"
+#include "graph/lives.h"
 #include "graph/pass.h"
 #include "graph/plan.h"
 #include "ops/records.gen.h"
-
-typedef struct use {
-  size_t node, count; /* the last reader, and how many readings */
-  int operand;
-} use;
-
-static use *find_uses(const wk_graph *g) {
-  use *uses = wk_allocate_zeroed(g->buffer_count + 1, sizeof *uses);
-  for (size_t n = 0; uses && n < g->node_count; n++)
-    for (int i = 0; i < g->nodes[n].input_count; i++) {
-      const int b = g->nodes[n].inputs[i].buffer;
-      if (b >= 0) uses[b] = (use){n, uses[b].count + 1, i};
-    }
-  for (size_t i = 0; uses && i < g->result_count; i++) uses[g->results[i].buffer].count += 2;
-  return uses;
-}
 
 /* Whether the reader takes the original as well as its copy. */
 static bool takes_strides(const wk_graph *g, const wk_graph_node *reader, int operand,
@@ -35,12 +20,13 @@ static bool takes_strides(const wk_graph *g, const wk_graph_node *reader, int op
   return kernel && kernel->strided;
 }
 
-static bool remove_copy(wk_graph *g, const wk_graph_node *node, const use *uses) {
+static bool remove_copy(wk_graph *g, const wk_graph_node *node, const wk_life *lives) {
   if (!node->op || node->op->id != WK_OP_CONTIGUOUS || !wk_node_is_pure(g, node)) return false;
   const wk_reference *from = &node->inputs[0], *to = &node->outputs[0];
-  const use *read = &uses[to->buffer];
-  if (read->count != 1 || g->buffers[from->buffer].version != from->version) return false;
-  const wk_graph_node *reader = &g->nodes[read->node];
+  const wk_life *read = &lives[to->buffer];
+  if (read->count != 1 || read->result || g->buffers[from->buffer].version != from->version)
+    return false;
+  const wk_graph_node *reader = &g->nodes[read->reader];
   wk_reference *operand = &reader->inputs[read->operand];
   if (!wk_reference_is_whole(g, operand) || !wk_layout_same_dims(&operand->layout, &to->layout) ||
       operand->layout.dtype != from->layout.dtype || !takes_strides(g, reader, read->operand, from))
@@ -50,14 +36,14 @@ static bool remove_copy(wk_graph *g, const wk_graph_node *node, const use *uses)
 }
 
 wk_status wk_pass_copies(wk_graph *g, int64_t *changes) {
-  use *uses = find_uses(g);
+  wk_life *lives = wk_lives_create(g);
   bool *gone = wk_allocate_zeroed(g->node_count + 1, sizeof *gone);
-  for (size_t n = 0; uses && gone && n < g->node_count; n++) {
-    gone[n] = remove_copy(g, &g->nodes[n], uses);
+  for (size_t n = 0; lives && gone && n < g->node_count; n++) {
+    gone[n] = remove_copy(g, &g->nodes[n], lives);
     *changes += gone[n];
   }
-  if (uses && gone) wk_graph_remove(g, gone);
-  wk_deallocate(uses);
+  if (lives && gone) wk_graph_remove(g, gone);
+  wk_deallocate(lives);
   wk_deallocate(gone);
   return wk_error_status();
 }

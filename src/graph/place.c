@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where buffers are in the arena: results in place of operands, and places for what is left. */
+#include "graph/place.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "graph/pass.h"
+
+enum { FEW = 4096 }; /* so many buffers are placed in several ways, the best of which counts */
+
+/* ---- results in place of operands ---- */
+
+/* Whether a pointwise node may put its result over its operand `i`: element k comes of elements k
+ * alone, the operand is read no more, and its other operands are not other parts of it. */
+static bool may_replace(const wk_graph *g, const wk_life *lives, size_t n, int i) {
+  const wk_graph_node *node = &g->nodes[n];
+  const wk_reference *from = &node->inputs[i], *to = &node->outputs[0];
+  if (from->buffer < 0 || !lives[from->buffer].size || !lives[to->buffer].size) return false;
+  if (lives[from->buffer].last != n || lives[to->buffer].first != n) return false;
+  if (!wk_reference_is_whole(g, from) || !wk_reference_is_whole(g, to) ||
+      !wk_layout_same_dims(&from->layout, &to->layout))
+    return false;
+  if (wk_dtype_size(from->layout.dtype) != wk_dtype_size(to->layout.dtype)) return false;
+  for (int k = 0; k < node->input_count; k++)
+    if (k != i && node->inputs[k].buffer == from->buffer &&
+        !wk_reference_is_whole(g, &node->inputs[k]))
+      return false;
+  return true;
+}
+
+int wk_graph_operand_in_place(const wk_graph *g, const wk_life *lives, size_t n) {
+  const wk_graph_node *node = &g->nodes[n];
+  if (!node->op || node->op->class != WK_CLASS_POINTWISE || node->op->output_count != 1) return -1;
+  for (int i = 0; i < node->input_count; i++)
+    if (may_replace(g, lives, n, i)) return i;
+  return -1;
+}
+
+/* Makes results live where operands do: both then share a place, and the first one's life goes on.
+ * `first_of` says for each buffer which one it follows in the end. */
+static void join_in_place(wk_plan *plan, wk_life *lives) {
+  const wk_graph *g = &plan->graph;
+  for (size_t n = 0; n < g->node_count; n++) {
+    const int i = wk_graph_operand_in_place(g, lives, n);
+    if (i < 0) continue;
+    const int to = g->nodes[n].outputs[0].buffer,
+              first = plan->first_of[g->nodes[n].inputs[i].buffer];
+    plan->first_of[to] = first;
+    lives[first].last = lives[to].last;
+    plan->in_place_count++;
+  }
+}
+
+/* ---- places ---- */
+
+typedef struct item {
+  int buffer;
+  size_t size, first, last, place;
+} item;
+
+static int larger_first(const void *a, const void *b) {
+  const item *x = a, *y = b;
+  if (x->size != y->size) return x->size < y->size ? 1 : -1;
+  return x->buffer - y->buffer;
+}
+
+static int longer_first(const void *a, const void *b) {
+  const item *x = a, *y = b;
+  const double s = (double)x->size * (double)(x->last - x->first + 1),
+               t = (double)y->size * (double)(y->last - y->first + 1);
+  return s != t ? s < t ? 1 : -1 : x->buffer - y->buffer;
+}
+
+/* Where the item meets none of those that are placed, in the order of their places, and alive at
+ * the same time: at the lowest such place, or in the gap that it fills best. */
+static size_t find_place(item *const *placed, size_t count, const item *wanted, bool best_fit) {
+  size_t top = 0, at = 0, best = SIZE_MAX;
+  for (size_t i = 0; i < count; i++) {
+    const item *other = placed[i];
+    if (other->last < wanted->first || wanted->last < other->first) continue;
+    if (other->place >= top + wanted->size && other->place - top < best) {
+      best = other->place - top, at = top;
+      if (!best_fit) return at;
+    }
+    if (other->place + other->size > top) top = other->place + other->size;
+  }
+  return best < SIZE_MAX ? at : top;
+}
+
+/* Places the items in their order; returns how much that takes. */
+static size_t place_items(item *items, size_t count, item **placed, bool best_fit) {
+  size_t most = 0;
+  for (size_t i = 0; i < count; i++) {
+    items[i].place = find_place(placed, i, &items[i], best_fit);
+    if (items[i].place + items[i].size > most) most = items[i].place + items[i].size;
+    size_t k = i;
+    for (; k > 0 && placed[k - 1]->place > items[i].place; k--) placed[k] = placed[k - 1];
+    placed[k] = &items[i];
+  }
+  return most;
+}
+
+static void keep_places(wk_plan *plan, const item *items, size_t count, size_t size) {
+  if (plan->arena_size <= size) return;
+  plan->arena_size = size;
+  for (size_t i = 0; i < count; i++) plan->place[items[i].buffer] = items[i].place;
+}
+
+/* Largest first, or what takes most over its life; each in its lowest place, or where it fits best:
+ * whichever is least. */
+static void place_all(wk_plan *plan, item *items, size_t count, item **placed) {
+  plan->arena_size = SIZE_MAX;
+  for (int way = 0; way < (count <= FEW ? 4 : 1); way++) {
+    if (way % 2 == 0) qsort(items, count, sizeof *items, way ? longer_first : larger_first);
+    keep_places(plan, items, count, place_items(items, count, placed, way % 2));
+  }
+  for (size_t b = 0; b < plan->graph.buffer_count; b++)
+    plan->place[b] = plan->place[plan->first_of[b]];
+}
+
+static wk_status make_tables(wk_plan *plan) {
+  const size_t count = plan->graph.buffer_count + 1;
+  wk_deallocate(plan->place);
+  wk_deallocate(plan->in_arena);
+  wk_deallocate(plan->first_of);
+  plan->place = wk_allocate_zeroed(count, sizeof *plan->place);
+  plan->in_arena = wk_allocate_zeroed(count, sizeof *plan->in_arena);
+  plan->first_of = wk_allocate_zeroed(count, sizeof *plan->first_of);
+  plan->in_place_count = 0;
+  plan->total_size = 0;
+  return wk_error_status();
+}
+
+wk_status wk_plan_place(wk_plan *plan) {
+  const size_t count = plan->graph.buffer_count;
+  wk_life *lives = wk_lives_create(&plan->graph);
+  item *items = wk_allocate_zeroed(count + 1, sizeof *items);
+  item **placed = wk_allocate_zeroed(count + 1, sizeof *placed);
+  if (make_tables(plan) == WK_OK && lives && items && placed) {
+    for (size_t b = 0; b < count; b++) {
+      plan->in_arena[b] = lives[b].size > 0;
+      plan->first_of[b] = (int)b;
+      if (lives[b].first != WK_NO_NODE) plan->total_size += lives[b].size;
+    }
+    join_in_place(plan, lives);
+    size_t kept = 0;
+    for (size_t b = 0; b < count; b++)
+      if (lives[b].size && lives[b].first != WK_NO_NODE && plan->first_of[b] == (int)b)
+        items[kept++] = (item){(int)b, lives[b].size, lives[b].first, lives[b].last, 0};
+    place_all(plan, items, kept, placed);
+  }
+  wk_deallocate(lives);
+  wk_deallocate(items);
+  wk_deallocate(placed);
+  return wk_error_status();
+}
