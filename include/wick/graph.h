@@ -29,7 +29,8 @@ typedef struct wk_compile_arguments {
   size_t struct_size;
   wk_function_body body;
   void *context;      /* given to body; it and all that body uses must outlive the function */
-  int64_t plan_limit; /* bytes that plans for different inputs may take together; 0: 64 MiB */
+  int64_t plan_limit; /* bytes that plans for different inputs may keep together, those of loops in
+                       * them too; 0: 64 MiB. The least recently used go, but none that runs */
   wk_function_body_all body_all; /* instead of body, which is NULL then: */
   int64_t result_count;          /* a function of so many results */
   int64_t verify; /* 1, or WICK_DEBUG=verify: calls also run eagerly, and WK_ERROR_STATE names the
@@ -60,23 +61,30 @@ WK_API void wk_function_free(wk_function *function); /* [any thread] */
 /* Runs it. Inputs of other sizes or dtypes than before, another training mode, freezing and the
  * like trace it again, twice, and WK_ERROR_STATE names the first difference between the two: then
  * the body keeps state of its own. The result is in the innermost scope and has no gradient.
- * [one thread at a time per object] */
+ *
+ * Several threads may call one function: each runs with memory of its own. Calls that change
+ * nothing older than themselves, predictions mostly, run at the same time. Those that change
+ * parameters, running statistics, an optimizer or a generator take turns, each alone, and so do
+ * verified ones. A plan is traced while the others run. Objects that two functions share, or that
+ * the program itself uses, are not locked: who changes them meanwhile does so at a time when no
+ * call runs. [any thread]
+ */
 WK_API wk_tensor *wk_call_at(wk_place here, wk_function *function, wk_tensors inputs);
 #define wk_call(...) wk_call_at(WK_HERE, __VA_ARGS__)
 
-/* The same, all results; they are NULL on failure. [one thread at a time per object] */
+/* The same, all results; they are NULL on failure. [any thread] */
 WK_API wk_status wk_call_all_at(wk_place here, wk_function *function, wk_tensors inputs,
                                 wk_tensor **results);
 #define wk_call_all(...) wk_call_all_at(WK_HERE, __VA_ARGS__)
 
-/* What the plan of the last call does: steps, kernels and bytes; as snprintf.
- * [one thread at a time per object] */
+/* What the plan of the last call does: steps, kernels and bytes; as snprintf. [any thread] */
 WK_API size_t wk_function_describe(const wk_function *function, char *buffer, size_t size);
 
 /* Bytes on the device while the plan of the last call runs. */
 typedef struct wk_plan_memory {
   size_t struct_size;
-  size_t arena;   /* of all that is made on the way, in one block that is kept between calls */
+  size_t arena;   /* of all that is made on the way, in one block that is kept between calls; each
+                   * of several calls that run at once has its own */
   size_t results; /* handed out */
   size_t cells; /* read and written, older than the call: parameters, gradients, optimizer slots */
   size_t inputs;
@@ -84,10 +92,10 @@ typedef struct wk_plan_memory {
 } wk_plan_memory;
 
 /* Fills `*memory`, whose struct_size the caller sets; zeros before the first call.
- * [one thread at a time per object] */
+ * [any thread] */
 WK_API void wk_function_memory(const wk_function *function, wk_plan_memory *memory);
 
-/* How many plans there are, and how often the body was traced. [one thread at a time per object] */
+/* How many plans there are, and how often the body was traced. [any thread] */
 WK_API int64_t wk_function_plan_count(const wk_function *function);
 WK_API int64_t wk_function_trace_count(const wk_function *function);
 

@@ -8,38 +8,13 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "graph/capture.h"
+#include "graph/control_node.h"
+#include "graph/function.h"
 #include "graph/pass.h"
 #include "graph/timeline.h"
-#include "graph/watch.h"
 #include "tensor/attribute.h"
 
 #define DEFAULT_PLAN_LIMIT ((int64_t)64 << 20)
-
-/* A plan, and what must hold for it to serve a call. */
-typedef struct version {
-  wk_plan plan;
-  wk_watch watch; /* empty, unless the function is verified */
-  wk_field_journal fields;
-  wk_layout *inputs;
-  size_t input_count;
-  wk_modes modes;
-  size_t bytes; /* its tables take */
-  uint64_t last_use;
-} version;
-
-struct wk_function {
-  wk_body body;
-  wk_one_body one; /* the context of a body of one result */
-  bool verify;
-  size_t plan_limit, memory_budget; /* 0: none */
-  version *versions;
-  size_t count, capacity;
-  size_t last; /* the version of the last call; may be gone: then `count` or more */
-  uint64_t calls;
-  int64_t traces;
-  wk_plan_context running;
-};
 
 wk_function *wk_compile_at(wk_place here, const wk_compile_arguments *arguments) {
   if (wk_failed()) return NULL;
@@ -66,29 +41,35 @@ wk_function *wk_compile_at(wk_place here, const wk_compile_arguments *arguments)
     function->verify = a.verify != 0 || wk_debug_topic("verify");
     function->memory_budget = (size_t)a.memory_budget;
     function->plan_limit = (size_t)(a.plan_limit ? a.plan_limit : DEFAULT_PLAN_LIMIT);
+    pthread_rwlock_init(&function->turns, NULL);
+    pthread_mutex_init(&function->table, NULL);
   }
   wk_error_add_call("compile", here);
   return function;
 }
 
-static void free_version(version *v) {
+static void free_version(wk_served *v) {
+  if (!v) return;
   wk_plan_free(&v->plan);
   wk_watch_free(&v->watch);
   wk_fields_free(&v->fields);
   wk_deallocate(v->inputs);
+  wk_deallocate(v);
 }
 
 void wk_function_free(wk_function *function) {
   if (!function) return;
-  for (size_t i = 0; i < function->count; i++) free_version(&function->versions[i]);
+  for (size_t i = 0; i < function->count; i++) free_version(function->versions[i]);
+  for (size_t i = 0; i < function->idle_count; i++) wk_plan_context_free(&function->idle[i]);
   wk_deallocate(function->versions);
-  wk_plan_context_free(&function->running);
+  pthread_rwlock_destroy(&function->turns);
+  pthread_mutex_destroy(&function->table);
   wk_deallocate(function);
 }
 
 /* ---- finding a plan ---- */
 
-static bool serves(const version *v, wk_tensors inputs) {
+static bool serves(const wk_served *v, wk_tensors inputs) {
   const wk_modes modes = wk_modes_now();
   if (v->input_count != inputs.count || !wk_modes_equal(&v->modes, &modes)) return false;
   for (size_t i = 0; i < inputs.count; i++) {
@@ -99,39 +80,51 @@ static bool serves(const version *v, wk_tensors inputs) {
   return wk_fields_hold(&v->fields);
 }
 
-static version *find_version(wk_function *f, wk_tensors inputs) {
+static wk_served *find_version(wk_function *f, wk_tensors inputs) {
   for (size_t i = 0; i < f->count; i++)
-    if (serves(&f->versions[i], inputs)) return &f->versions[i];
+    if (serves(f->versions[i], inputs)) return f->versions[i];
   return NULL;
 }
 
 /* ---- making one ---- */
 
+/* What a plan keeps: its tables, those of its loops, and memory that nobody else holds. */
 static size_t bytes_of(const wk_plan *plan) {
   const wk_graph *g = &plan->graph;
   size_t bytes = g->buffer_count * (sizeof(wk_buffer) + sizeof(size_t) + sizeof(bool)) +
                  g->node_count * (sizeof(wk_graph_node) + sizeof(wk_plan_step));
-  for (size_t n = 0; n < g->node_count; n++)
-    bytes += (size_t)g->nodes[n].input_count * sizeof(wk_reference) +
-             (g->nodes[n].op ? g->nodes[n].op->settings.size : 0);
+  for (size_t n = 0; n < g->node_count; n++) {
+    const wk_graph_node *node = &g->nodes[n];
+    bytes +=
+        (size_t)node->input_count * sizeof(wk_reference) + (node->op ? node->op->settings.size : 0);
+    for (int i = 0; node->control && i < WK_REGION_COUNT; i++)
+      bytes += bytes_of(&node->control->plans[i]);
+  }
+  for (size_t i = 0; i < g->buffer_count; i++) {
+    wk_storage *storage = g->buffers[i].storage;
+    if (storage && atomic_load(&storage->references) == 1) bytes += storage->size;
+  }
   return bytes;
 }
 
 static void forget(wk_function *f, size_t i) {
-  free_version(&f->versions[i]);
+  if (f->last == f->versions[i]) f->last = NULL;
+  free_version(f->versions[i]);
   f->versions[i] = f->versions[--f->count];
 }
 
-/* The plans used longest ago go when all together, with a new one of so many bytes, take too much.
- */
+/* The plans used longest ago go when all together, with a new one of so many bytes, take too much;
+ * those that run stay. */
 static void keep_within_limit(wk_function *f, size_t new_bytes) {
-  while (f->count > 0) {
-    size_t bytes = new_bytes, oldest = 0;
+  for (;;) {
+    size_t bytes = new_bytes, oldest = SIZE_MAX;
     for (size_t i = 0; i < f->count; i++) {
-      bytes += f->versions[i].bytes;
-      if (f->versions[i].last_use < f->versions[oldest].last_use) oldest = i;
+      const wk_served *v = f->versions[i];
+      bytes += v->bytes;
+      if (!v->running && (oldest == SIZE_MAX || v->last_use < f->versions[oldest]->last_use))
+        oldest = i;
     }
-    if (bytes <= f->plan_limit) return;
+    if (bytes <= f->plan_limit || oldest == SIZE_MAX) return;
     forget(f, oldest);
   }
 }
@@ -156,34 +149,52 @@ static wk_status trace(wk_function *f, wk_tensors inputs, wk_trace *found) {
   return status;
 }
 
-static version *add_version(wk_function *f, wk_tensors inputs) {
+/* Whether a run changes what others may see: memory or fields older than the call, a generator that
+ * is not the thread's own. Such runs take turns. */
+static bool takes_turns(const wk_function *f, const wk_served *v) {
+  const wk_graph *g = &v->plan.graph;
+  bool changes = f->verify || v->fields.written_count > 0;
+  for (size_t i = 0; i < v->fields.count; i++) {
+    const wk_field *field = &v->fields.fields[i];
+    changes = changes || !field->guarded || field->after != field->before;
+  }
+  for (size_t i = 0; i < g->buffer_count; i++)
+    changes = changes || (g->buffers[i].kind != WK_BUFFER_LOCAL && g->buffers[i].version > 0);
+  for (size_t n = 0; n < g->node_count; n++) changes = changes || g->nodes[n].late.run;
+  for (size_t i = 0; i < g->draw_count; i++) changes = changes || g->draws[i].generator;
+  return changes;
+}
+
+static wk_served *add_version(wk_function *f, wk_tensors inputs) {
   wk_trace found;
   if (trace(f, inputs, &found) != WK_OK) return NULL;
-  version v = {.fields = found.fields,
-               .inputs = wk_allocate_zeroed(inputs.count + 1, sizeof(wk_layout)),
-               .input_count = inputs.count,
-               .modes = found.modes};
-  found.fields = (wk_field_journal){0};
-  for (size_t i = 0; v.inputs && i < inputs.count; i++) v.inputs[i] = inputs.item[i]->layout;
-  if (f->verify && v.inputs) wk_watch_create(&v.watch, &found.graph);
-  if (v.inputs && !wk_failed() && wk_passes_run(&found.graph) == WK_OK)
-    wk_plan_create(&v.plan, &found.graph, f->memory_budget);
+  wk_served *v = wk_allocate_zeroed(1, sizeof *v);
+  if (v) {
+    v->fields = found.fields, v->modes = found.modes, v->input_count = inputs.count;
+    found.fields = (wk_field_journal){0};
+    v->inputs = wk_allocate_zeroed(inputs.count + 1, sizeof(wk_layout));
+    for (size_t i = 0; v->inputs && i < inputs.count; i++) v->inputs[i] = inputs.item[i]->layout;
+    if (f->verify && v->inputs) wk_watch_create(&v->watch, &found.graph);
+    if (!wk_failed() && wk_passes_run(&found.graph) == WK_OK)
+      wk_plan_create(&v->plan, &found.graph, f->memory_budget);
+  }
   wk_trace_free(&found);
   if (wk_failed() || !wk_grow(&f->versions, &f->capacity, f->count, sizeof *f->versions)) {
-    free_version(&v);
+    free_version(v);
     return NULL;
   }
-  v.bytes = bytes_of(&v.plan);
-  v.last_use = ++f->calls;
-  keep_within_limit(f, v.bytes);
-  f->versions[f->count++] = v;
-  return &f->versions[f->count - 1];
+  v->bytes = bytes_of(&v->plan);
+  v->takes_turns = takes_turns(f, v);
+  keep_within_limit(f, v->bytes);
+  return f->versions[f->count++] = v;
 }
 
 /* ---- calling ---- */
 
 static wk_status check_call(const wk_function *f, wk_tensors inputs) {
   if (!f) return wk_fail(WK_ERROR_ARGUMENT, "there is no function to call");
+  if (wk_tracing)
+    return wk_fail(WK_ERROR_STATE, "a compiled function is called while one is traced");
   if (inputs.count && !inputs.item) return wk_fail(WK_ERROR_ARGUMENT, "the inputs are NULL");
   for (size_t i = 0; i < inputs.count; i++)
     if (!inputs.item[i]) return wk_fail(WK_ERROR_ARGUMENT, "input %zu is NULL", i);
@@ -201,24 +212,67 @@ static wk_status call_body(const wk_function *f, wk_tensors inputs, wk_tensor **
                                     : wk_error_status();
 }
 
-/* Sets results to owned references. */
-static wk_status call(wk_function *f, wk_tensors inputs, wk_tensor **results) {
-  if (wk_anomaly_detection_is_on()) /* which looks at every op: they run one by one */
-    return call_body(f, inputs, results);
-  version *v = find_version(f, inputs);
+/* A plan for the call and what it runs with, found under the lock. It stays until it is let go. */
+static wk_served *take_version(wk_function *f, wk_tensors inputs, wk_plan_context *context) {
+  pthread_mutex_lock(&f->table);
+  wk_served *v = find_version(f, inputs);
   if (!v) v = add_version(f, inputs);
-  if (!v) return wk_error_status();
-  f->last = (size_t)(v - f->versions);
-  v->last_use = ++f->calls;
+  if (v) {
+    f->last = v, v->last_use = ++f->calls, v->running++;
+    *context = f->idle_count ? f->idle[--f->idle_count] : (wk_plan_context){0};
+  }
+  pthread_mutex_unlock(&f->table);
+  return v;
+}
+
+/* Contexts are kept, as many as ran at once; one whose arena no plan needs any more is not. */
+static void let_go(wk_function *f, wk_served *v, wk_plan_context *context) {
+  size_t needed = 0;
+  pthread_mutex_lock(&f->table);
+  v->running--;
+  for (size_t i = 0; i < f->count; i++)
+    if (f->versions[i]->plan.arena_size > needed) needed = f->versions[i]->plan.arena_size;
+  const bool kept =
+      (!context->arena || context->arena->size <= needed) && f->idle_count < WK_IDLE_CONTEXTS;
+  if (kept) f->idle[f->idle_count++] = *context;
+  pthread_mutex_unlock(&f->table);
+  if (!kept) wk_plan_context_free(context);
+}
+
+static wk_status run_version(const wk_function *f, wk_served *v, wk_plan_context *context,
+                             wk_tensors inputs, wk_tensor **results) {
   if (f->verify)
-    return wk_watch_call(&v->watch, &v->plan, &f->running, &v->fields, &f->body, inputs, results);
+    return wk_watch_call(&v->watch, &v->plan, context, &v->fields, &f->body, inputs, results);
+  if (!v->takes_turns) return wk_plan_run(&v->plan, context, inputs, results);
   wk_fields_begin(&v->fields);
-  const wk_status status = wk_plan_run(&v->plan, &f->running, inputs, results);
+  const wk_status status = wk_plan_run(&v->plan, context, inputs, results);
   if (status == WK_OK)
     wk_fields_apply(&v->fields);
   else
     wk_fields_undo(&v->fields);
   return status;
+}
+
+/* Sets results to owned references. */
+static wk_status call(wk_function *f, wk_tensors inputs, wk_tensor **results) {
+  if (wk_anomaly_detection_is_on()) /* which looks at every op: they run one by one */
+    return call_body(f, inputs, results);
+  wk_plan_context context;
+  bool alone = atomic_load(&f->took_turns); /* most likely as before */
+  for (;;) {
+    if (alone)
+      pthread_rwlock_wrlock(&f->turns);
+    else
+      pthread_rwlock_rdlock(&f->turns);
+    wk_served *v = take_version(f, inputs, &context);
+    const bool again = v && v->takes_turns && !alone;
+    if (v && !again) run_version(f, v, &context, inputs, results);
+    if (v) atomic_store(&f->took_turns, v->takes_turns);
+    if (v) let_go(f, v, &context);
+    pthread_rwlock_unlock(&f->turns);
+    if (!again) return wk_error_status();
+    alone = true;
+  }
 }
 
 /* Inputs lie row by row, as the plan expects them; the copies are freed at once. */
@@ -270,47 +324,9 @@ wk_status wk_call_all_at(wk_place here, wk_function *function, wk_tensors inputs
   return wk_error_status();
 }
 
-/* ---- asking ---- */
-
 const wk_plan *wk_function_plan(wk_function *f, wk_tensors inputs) {
-  const version *v = find_version(f, inputs);
+  wk_served *v = find_version(f, inputs);
   if (!v) v = add_version(f, inputs);
+  if (v) f->last = v;
   return v ? &v->plan : NULL;
-}
-
-size_t wk_function_describe(const wk_function *function, char *buffer, size_t size) {
-  if (!function || function->last >= function->count)
-    return wk_print_into(buffer, size, 0, "not called yet");
-  const wk_plan *plan = &function->versions[function->last].plan;
-  char arena[32], total[32];
-  wk_format_bytes(arena, sizeof arena, plan->arena_size);
-  wk_format_bytes(total, sizeof total, plan->total_size);
-  return wk_print_into(buffer, size, 0, "%zu steps, %zu buffers, %d in place, arena %s for %s",
-                       plan->step_count, plan->graph.buffer_count, plan->in_place_count, arena,
-                       total);
-}
-
-void wk_function_memory(const wk_function *function, wk_plan_memory *memory) {
-  if (!memory) return;
-  wk_plan_memory all = {.struct_size = memory->struct_size};
-  if (function && function->last < function->count) {
-    const wk_plan *plan = &function->versions[function->last].plan;
-    all.arena = plan->arena_size;
-    all.again = (int64_t)plan->again_count;
-    for (size_t i = 0; i < plan->graph.buffer_count; i++) {
-      const wk_buffer *b = &plan->graph.buffers[i];
-      if (b->kind == WK_BUFFER_CELL) all.cells += b->size;
-      if (b->kind == WK_BUFFER_INPUT) all.inputs += b->size;
-      if (b->kind == WK_BUFFER_LOCAL && !plan->in_arena[i]) all.results += b->size;
-    }
-  }
-  memcpy(memory, &all, memory->struct_size < sizeof all ? memory->struct_size : sizeof all);
-}
-
-int64_t wk_function_plan_count(const wk_function *function) {
-  return function ? (int64_t)function->count : 0;
-}
-
-int64_t wk_function_trace_count(const wk_function *function) {
-  return function ? function->traces : 0;
 }

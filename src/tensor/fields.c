@@ -41,8 +41,10 @@ void wk_written_add(wk_root *root) {
 
 void wk_fields_restore(wk_field_journal *j) {
   for (size_t i = 0; i < j->count; i++) {
-    j->fields[i].after = read(&j->fields[i]);
-    memcpy(j->fields[i].address, &j->fields[i].before, j->fields[i].size);
+    wk_field *field = &j->fields[i];
+    field->after = read(field);
+    if (field->after != field->before) /* others may read it now */
+      memcpy(field->address, &field->before, field->size);
   }
   for (size_t i = 0; i < j->written_count; i++)
     atomic_store(&j->written[i].root->version, j->written[i].version_before);
