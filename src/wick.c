@@ -7,6 +7,7 @@
 #include "autograd/tape.h"
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/kernels.h"
+#include "backend/null/null.h"
 #include "backend/onednn/onednn.h"
 #include "backend/reference/reference.h"
 #include "device/benchmark.h"
@@ -26,11 +27,17 @@ static wk_device reference = {.name = "reference",
                               .host_memory = true,
                               .functions = &wk_host_device_functions,
                               .stream = {&reference}};
+static wk_device null = {.name = "null",
+                         .index = 2,
+                         .null = true,
+                         .functions = &wk_null_device_functions,
+                         .stream = {&null}};
 
-wk_device *const wk_device_table[] = {&cpu, &reference};
+wk_device *const wk_device_table[] = {&cpu, &reference, &null};
 const int wk_device_table_count = sizeof wk_device_table / sizeof *wk_device_table;
 
-/* ---- kernels, best first; the reference's are every host device's last resort ---- */
+/* ---- kernels, best first; the reference's are every host device's last resort; the null device
+ * plans with the cpu's and runs none ---- */
 
 static const wk_kernel_list cpu_lists[] = {
     {wk_onednn_kernels, &wk_onednn_kernel_count, WK_DETERMINISM_DEFAULT},
@@ -44,6 +51,7 @@ static const wk_kernel_list reference_lists[] = {
 const wk_backend wk_backend_table[] = {
     {&cpu, cpu_lists, sizeof cpu_lists / sizeof *cpu_lists},
     {&reference, reference_lists, sizeof reference_lists / sizeof *reference_lists},
+    {&null, cpu_lists, sizeof cpu_lists / sizeof *cpu_lists},
 };
 const int wk_backend_table_count = sizeof wk_backend_table / sizeof *wk_backend_table;
 

@@ -3,7 +3,9 @@
 #define WICK_DEVICE_H
 
 /* Where tensors live and ops run. "cpu" is the fast one; "reference" computes everything plainly in
- * double precision and is what the others are judged by. */
+ * double precision and is what the others are judged by. "null" has no memory and computes nothing:
+ * there tensors have sizes and no values, reading one is WK_ERROR_STATE, and functions are traced
+ * and planned as on the cpu, so that wk_function_memory says what a call would take there. */
 
 #include <wick/base.h>
 
@@ -14,6 +16,10 @@ typedef struct wk_device wk_device;
 /* The device called `name`, or NULL with WK_ERROR_NOT_FOUND. Devices live for ever. [any thread] */
 WK_API wk_device *wk_device_get_at(wk_place here, const char *name);
 #define wk_device_get(...) wk_device_get_at(WK_HERE, __VA_ARGS__)
+
+/* Tensors that the calling thread makes from here on, without being told where, are made there;
+ * NULL: on the first device, as at the start. Returns the device from before. [any thread] */
+WK_API wk_device *wk_device_use(wk_device *device);
 
 /* Its name; static storage. [any thread] */
 WK_API const char *wk_device_name(const wk_device *device);

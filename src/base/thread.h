@@ -32,6 +32,7 @@ typedef struct wk_thread {
   struct wk_field_journal *fields_noted;         /* tensor/fields.h */
   const struct wk_kernel *kernel_chosen;         /* ops/kernel.h */
   struct wk_capture *capturing;                  /* autograd/tape.h */
+  struct wk_device *device;                      /* device/device.h: wk_device_or_default */
   struct wk_scope_stack {                        /* tensor/scope.c */
     uintptr_t *entries;
     size_t count, capacity;

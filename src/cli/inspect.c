@@ -185,6 +185,7 @@ int wk_command_inspect(int argc, char **argv) {
   const wk_parse_result parsed = parse(&s, argc, argv);
   if (parsed != WK_PARSE_OK) return parsed == WK_PARSE_HELP ? WK_EXIT_OK : WK_EXIT_USAGE;
   if (s.threads > 0) wk_set_thread_count((int)s.threads);
+  wk_device_use(wk_device_get("null")); /* which plans as the cpu does, for batches of any size */
   wk_set_determinism_by_name(s.determinism);
   wk_function *function = NULL;
   if (!wk_failed() && open_network(&s) == WK_OK)

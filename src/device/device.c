@@ -23,6 +23,12 @@ wk_device *wk_device_get_at(wk_place here, const char *name) {
   return NULL;
 }
 
+wk_device *wk_device_use(wk_device *device) {
+  wk_device *const before = wk_device_or_default(NULL);
+  wk_thread_here()->device = device;
+  return before;
+}
+
 const char *wk_device_name(const wk_device *device) { return device ? device->name : ""; }
 
 int wk_device_count(void) { return wk_device_table_count; }

@@ -8,6 +8,8 @@
 
 #include <wick/device.h>
 
+#include "base/thread.h"
+
 typedef struct wk_stream {
   wk_device *device;
 } wk_stream;
@@ -31,9 +33,13 @@ struct wk_device {
   const char *name;
   int index;        /* its place in wk_device_table */
   bool host_memory; /* its memory can be read and written directly */
+  bool null;        /* it has none, and its kernels never run: for planning */
   const wk_device_functions *functions;
   wk_stream stream; /* the only one, so far */
 };
+
+/* Blocks of a null device that hold what the host writes; larger ones hold nothing. */
+#define WK_NULL_MOST_BYTES ((size_t)64 << 10)
 
 /* All devices; src/wick.c lists them. The first is the default. */
 extern wk_device *const wk_device_table[];
@@ -43,6 +49,7 @@ extern const int wk_device_table_count;
 extern const wk_device_functions wk_host_device_functions;
 
 static inline wk_device *wk_device_or_default(wk_device *device) {
+  if (!device) device = wk_thread_here()->device;
   return device ? device : wk_device_table[0];
 }
 

@@ -204,12 +204,13 @@ static wk_status note_host(wk_tracer *self, wk_late late, wk_tensor *read) {
 /* ---- one tracing ---- */
 
 wk_modes wk_modes_now(void) {
-  return (wk_modes){wk_gradients_recorded, wk_autocasting, wk_determinism_get(), wk_thread_count()};
+  return (wk_modes){wk_gradients_recorded, wk_autocasting, wk_determinism_get(), wk_thread_count(),
+                    wk_device_or_default(NULL)};
 }
 
 bool wk_modes_equal(const wk_modes *a, const wk_modes *b) {
   return a->gradients_recorded == b->gradients_recorded && a->autocast == b->autocast &&
-         a->determinism == b->determinism && a->threads == b->threads;
+         a->determinism == b->determinism && a->threads == b->threads && a->device == b->device;
 }
 
 static wk_status note_draws(tracer *t) {

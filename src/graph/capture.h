@@ -15,6 +15,7 @@ typedef struct wk_modes {
   wk_dtype autocast;
   wk_determinism determinism;
   int threads;
+  wk_device *device; /* where tensors are made */
 } wk_modes;
 
 wk_modes wk_modes_now(void);

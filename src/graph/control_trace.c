@@ -132,7 +132,8 @@ static wk_tensor *carry(wk_tensor *tensor) {
 }
 
 static wk_status check_device(const wk_tensor *tensor) {
-  if (wk_tensor_device_of(tensor)->host_memory) return WK_OK;
+  const wk_device *device = wk_tensor_device_of(tensor);
+  if (device->host_memory || device->null) return WK_OK;
   return wk_fail(WK_ERROR_UNSUPPORTED, "compiled loops run in the host's memory only");
 }
 

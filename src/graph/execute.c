@@ -139,6 +139,7 @@ static wk_status run_step(run *r, size_t index) {
                                .output_count = node->op->output_count,
                                .stream = &r->plan->device->stream};
   wk_status status = WK_OK;
+  if (call.stream->device->null) return WK_OK;
   if (index < r->plan->fallible) status = wk_undo_keep(&r->undo, &r->plan->graph, node, operands);
   if (status == WK_OK) status = step->kernel->run(&call);
   if (status == WK_OK && r->context->watch)
@@ -193,7 +194,7 @@ static wk_tensor *make_result(const run *r, size_t i) {
                                .output_count = 1,
                                .stream = &device->stream};
   const wk_kernel *kernel = wk_kernel_find(device, &call);
-  if (kernel && kernel->run(&call) == WK_OK) return copy;
+  if (kernel && wk_kernel_run(kernel, &call) == WK_OK) return copy;
   wk_tensor_release(copy);
   return NULL;
 }

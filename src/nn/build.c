@@ -157,6 +157,7 @@ static wk_status initialise_parameter(const wk_own_parameter *parameter, wk_gene
   const wk_tensor *tensor = parameter->tensor;
   const wk_dtype dtype = wk_tensor_dtype(tensor);
   wk_tensor *values = first_values(parameter, generator);
+  if (values && wk_tensor_device_of(values)->null) return WK_OK;
   const size_t size = (size_t)wk_tensor_count(tensor) * wk_dtype_size(dtype);
   void *bytes = wk_failed() ? NULL : wk_allocate(size);
   if (!bytes) return wk_error_status();

@@ -90,7 +90,7 @@ static wk_status run_on_copies(const wk_call *call, const wk_kernel *kernel,
     if (!copies) return wk_error_status();
   }
   wk_status status = make_contiguous(call, operands, copies);
-  if (status == WK_OK) status = kernel->run(kernel_call);
+  if (status == WK_OK) status = wk_kernel_run(kernel, kernel_call);
   release_all(copies, call->input_count);
   if (copies != few) wk_deallocate(copies);
   return status;
@@ -127,7 +127,7 @@ static wk_status run_kernel(wk_call *call, wk_device *device, wk_operand *inputs
   const wk_kernel *kernel = wk_kernel_find(device, &kernel_call);
   if (!kernel) return wk_error_status();
   if (!call->thread->kernel_chosen) call->thread->kernel_chosen = kernel;
-  return kernel->strided ? kernel->run(&kernel_call)
+  return kernel->strided ? wk_kernel_run(kernel, &kernel_call)
                          : run_on_copies(call, kernel, &kernel_call, inputs);
 }
 

@@ -157,7 +157,7 @@ static wk_tensor *adopt(const DLTensor *given, bool read_only, void *managed,
   const int64_t size = (int64_t)wk_dtype_size(layout.dtype);
   char *data = (char *)given->data + given->byte_offset + first * size;
   b->storage = (wk_storage){.references = 1,
-                            .device = wk_device_or_default(NULL),
+                            .device = wk_device_table[0],
                             .data = data,
                             .size = (size_t)((end - first) * size),
                             .destroy = let_go,

@@ -228,7 +228,7 @@ static size_t print_head(const wk_tensor *tensor, char *buffer, size_t size) {
   if (tensor->producer) used = wk_print_into(buffer, size, used, " %s", tensor->producer);
   if (tensor->module_path) used = wk_print_into(buffer, size, used, " at %s", tensor->module_path);
   const wk_device *device = wk_tensor_device_of(tensor);
-  if (device != wk_device_or_default(NULL))
+  if (device != wk_device_table[0])
     used = wk_print_into(buffer, size, used, ", on %s", device->name);
   if (!wk_layout_is_contiguous(&tensor->layout)) {
     used = wk_print_into(buffer, size, used, ", strides");

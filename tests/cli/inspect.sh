@@ -33,6 +33,10 @@ is picture-steps "$(grep -c '^<rect .*<text ' step.svg)" "$(sed -n '1 s/.* \([0-
 command -v python3 >/dev/null && is picture-xml \
   "$(python3 -c 'import xml.dom.minidom as m; m.parse("step.svg"); print("whole")' 2>&1)" whole
 
+# A batch that no machine could hold is planned all the same.
+run large inspect vgg19 --train --batch-size 1000000
+is large-arena "$(grep -c '^arena  *[0-9.]* TiB$' large)" 1
+
 # shellcheck disable=SC2086,SC2154 # $data comes from digits.sh
 run train train $data --model mlp --epochs 1 --limit 100 --out run
 run saved inspect run/model.safetensors --train

@@ -87,7 +87,7 @@ static void append_device(wk_text *page, wk_device *device) {
 static bool make_page(wk_text *page) {
   wk_text_append(page, "%s", introduction);
   for (int i = 0; i < wk_device_count(); i++)
-    append_device(page, wk_device_get(wk_device_name_at(i)));
+    if (!wk_device_table[i]->null) append_device(page, wk_device_get(wk_device_name_at(i)));
   return page->data && wk_error_status() == WK_OK;
 }
 

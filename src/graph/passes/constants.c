@@ -10,8 +10,12 @@
 
 #define MOST_BYTES 65536 /* of one result: larger ones are made faster than they are read */
 
+static bool has_values(const wk_buffer *b) {
+  return b->device->host_memory || (b->device->null && b->size <= WK_NULL_MOST_BYTES);
+}
+
 bool wk_buffer_is_constant(const wk_buffer *b) {
-  return b->kind == WK_BUFFER_CELL && b->version == 0 && b->storage && b->device->host_memory &&
+  return b->kind == WK_BUFFER_CELL && b->version == 0 && b->storage && has_values(b) &&
          atomic_load(&b->storage->references) == 1;
 }
 
@@ -27,7 +31,7 @@ static bool is_computed(const wk_graph *g, const wk_graph_node *node) {
   }
   for (int i = 0; i < node->op->output_count; i++) {
     const wk_buffer *b = &g->buffers[node->outputs[i].buffer];
-    if (b->size > MOST_BYTES || !b->device->host_memory) return false;
+    if (b->size > MOST_BYTES || !has_values(b)) return false;
   }
   return true;
 }
