@@ -77,7 +77,10 @@ WK_API wk_status wk_call_all_at(wk_place here, wk_function *function, wk_tensors
                                 wk_tensor **results);
 #define wk_call_all(...) wk_call_all_at(WK_HERE, __VA_ARGS__)
 
-/* What the plan of the last call does: steps, kernels and bytes; as snprintf. [any thread] */
+/* What the plan of the last call does: a line of sums; for all steps and for each kernel how many
+ * steps it runs, millions of floating-point operations (a loop's: of one trip) and bytes read and
+ * written; then each step that copies an operand, or does not put its result in the place of one,
+ * and why. As snprintf. [any thread] */
 WK_API size_t wk_function_describe(const wk_function *function, char *buffer, size_t size);
 
 /* Bytes on the device while the plan of the last call runs. */
@@ -89,6 +92,8 @@ typedef struct wk_plan_memory {
   size_t cells; /* read and written, older than the call: parameters, gradients, optimizer slots */
   size_t inputs;
   int64_t again; /* steps that compute once more what was given up to keep the budget */
+  size_t loops; /* beside the arena, what trips of loops make, the most at once; not the states kept
+                 * for gradients: docs/decisions/control.md says how many */
 } wk_plan_memory;
 
 /* Fills `*memory`, whose struct_size the caller sets; zeros before the first call.

@@ -16,6 +16,7 @@
 #include "cli/command.h"
 #include "cli/inspect_plan.h"
 #include "cli/options.h"
+#include "graph/cost.h"
 #include "models/models.h"
 #include "nn/module.h"
 #include "tensor/parameters.h"
@@ -121,6 +122,11 @@ static void print_steps(const wk_plan_view *view) {
     memset(bar, '#', (view->live[i] * BAR + most - 1) / most);
     printf("%5zu %11s %-*s %s", i + 1, bytes, BAR, bar, text);
     if (node->module_path) printf("   at %s", node->module_path);
+    char why[160];
+    const wk_cost cost = wk_node_cost(node);
+    printf("   by %s", wk_step_kernel(&plan->steps[i]));
+    if (cost.operations > 0) printf(", %.4g MFLOP", cost.operations * 1e-6);
+    if (wk_step_explain(plan, i, why, sizeof why)) printf(" (%s)", why);
     printf("\n");
   }
 }
@@ -145,6 +151,14 @@ static void print_memory(const wk_plan_view *view) {
   print_bytes("without reuse", view->plan->total_size, "");
   print_bytes("most in use at once", view->plan->step_count ? view->live[view->peak] : 0, most);
   print_bytes("arena", view->plan->arena_size, "");
+  if (wk_plan_loop_bytes(view->plan)) print_bytes("loops", wk_plan_loop_bytes(view->plan), "");
+}
+
+static void print_kernels(wk_function *function) {
+  char text[16384];
+  wk_function_describe(function, text, sizeof text);
+  const char *end = strstr(text, "\nstep ");
+  printf("\n%.*s\n", end ? (int)(end - text) : (int)strlen(text), text);
 }
 
 static void print_head(const inspection *s, const wk_plan *plan, char *title, size_t size) {
@@ -167,13 +181,14 @@ static wk_status write_svg(const char *path, const wk_plan_view *view, const cha
   return status;
 }
 
-static void show(const inspection *s, const wk_plan *plan) {
+static void show(const inspection *s, wk_function *function, const wk_plan *plan) {
   wk_plan_view view;
   char title[256];
   if (wk_plan_view_create(&view, plan, wk_module_parameters(s->network)) == WK_OK) {
     print_head(s, plan, title, sizeof title);
     print_steps(&view);
     print_memory(&view);
+    print_kernels(function);
     if (s->svg) write_svg(s->svg, &view, title);
   }
   wk_plan_view_free(&view);
@@ -191,7 +206,7 @@ int wk_command_inspect(int argc, char **argv) {
   if (!wk_failed() && open_network(&s) == WK_OK)
     function = wk_compile(s.train ? train_step : predict, &s);
   const wk_plan *plan = function ? make_plan(&s, function) : NULL;
-  if (plan) show(&s, plan);
+  if (plan) show(&s, function, plan);
   wk_function_free(function);
   wk_optimizer_free(s.optimizer);
   wk_module_free(s.network);

@@ -21,9 +21,10 @@ run() { # $1: name, $2...: words for wick; output in ./NAME
 
 run lenet inspect lenet
 is parameters "$(grep -c '^lenet, a prediction: 61,706 parameters, 1 example, [0-9]* steps$' lenet)" 1
-is convolution "$(grep -c '^ *1 .*= conv2d(@0, $0.weight, $0.bias.*   at network.0 (conv2d)$' lenet)" 1
+is convolution "$(grep -c '^ *1 .*= conv2d(@0, $0.weight, $0.bias.*   at network.0 (conv2d)   by cpu:conv2d, 0.235' lenet)" 1
 is memory "$(grep -c -E '^(inputs|memory that stays|results|without reuse|most in use at once|arena) ' lenet)" 6
 steps=$(sed -n '1 s/.* \([0-9]*\) steps$/\1/p' lenet)
+is kernels "$(grep -c -E '^ +[0-9]+ cpu:conv2d +[0-9.]+ MFLOP +[0-9.]+ KiB$' lenet)" 1
 is a-line-a-step "$(grep -c -E '^ *[0-9]+ +[0-9.]+ (bytes|KiB|MiB)' lenet)" "$steps"
 
 run step inspect transformer --train --batch-size 4 --svg step.svg

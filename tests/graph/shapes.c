@@ -108,7 +108,7 @@ int main(int argc, char **argv) {
   wk_error_report(stderr);
   char text[4096];
   wk_function_describe(step, text, sizeof text);
-  printf("%s\n", text);
+  printf("%.*s\n", (int)strcspn(text, "\n"), text);
   printf("ran %ld of %ld\n", done, pairs);
   printf("planned %ld, of them kept %lld\n", f.planned, (long long)wk_function_plan_count(step));
   printf("plan-mean %.3f ms per 100 steps\n", f.planned ? f.sum / (double)f.planned : 0);

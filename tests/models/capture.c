@@ -137,7 +137,7 @@ static outcome run(const sizes *s, int steps, bool compiled, int64_t budget) {
   if (compiled) {
     char text[512];
     wk_function_describe(step, text, sizeof text);
-    printf("  %s\n", text);
+    printf("  %.*s\n", (int)strcspn(text, "\n"), text);
     o.plan.struct_size = sizeof o.plan;
     wk_function_memory(step, &o.plan);
   }

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "graph/cost.h"
+
+#include "base/text.h"
+#include "graph/control_node.h"
+#include "ops/records.gen.h"
+
+/* ---- counts ---- */
+
+static double count_of(const wk_reference *r) { return (double)wk_layout_count(&r->layout); }
+
+/* Its size along the axis, counted from the last one if negative. */
+static double size_at(const wk_reference *r, int axis) {
+  const int at = axis < 0 ? r->layout.rank + axis : axis;
+  return at >= 0 && at < r->layout.rank ? (double)r->layout.dims[at] : 1;
+}
+
+static double largest(const wk_graph_node *node) {
+  double most = 0;
+  for (int i = 0; i < node->input_count; i++)
+    if (node->inputs[i].buffer >= 0 && count_of(&node->inputs[i]) > most)
+      most = count_of(&node->inputs[i]);
+  for (int i = 0; i < node->op->output_count; i++)
+    if (count_of(&node->outputs[i]) > most) most = count_of(&node->outputs[i]);
+  return most;
+}
+
+/* A multiplication and an addition are two. An element of what is no product counts as one. */
+static double operations(const wk_graph_node *node) {
+  const wk_reference *in = node->inputs, *out = node->outputs;
+  switch (node->op->id) {
+  case WK_OP_MATMUL:
+  case WK_OP_LINEAR:
+    return 2 * count_of(out) * size_at(in, -1);
+  case WK_OP_CONV2D:
+    return 2 * count_of(out) * count_of(in + 1) / size_at(in + 1, 0);
+  case WK_OP_CONV2D_DATA_GRADIENT:
+    return 2 * count_of(in) * count_of(in + 1) / size_at(in + 1, 0);
+  case WK_OP_CONV2D_WEIGHT_GRADIENT:
+    return 2 * count_of(in) * count_of(out) / size_at(out, 0);
+  case WK_OP_LSTM_STEPS:
+  case WK_OP_GRU_STEPS:
+    return 2 * count_of(in) * size_at(in + 1, 1);
+  case WK_OP_LSTM_STEPS_GRADIENT:
+  case WK_OP_GRU_STEPS_GRADIENT:
+    return 2 * count_of(out) * size_at(in, 1);
+  case WK_OP_ATTENTION:
+    return 4 * count_of(in) * size_at(in + 1, 2);
+  case WK_OP_ATTENTION_GRADIENT:
+    return 10 * count_of(in + 2) * size_at(in + 3, 2);
+  default:
+    break;
+  }
+  const wk_op_class class = node->op->class;
+  const bool counted = class == WK_CLASS_POINTWISE || class == WK_CLASS_REDUCTION ||
+                       class == WK_CLASS_UPDATE || class == WK_CLASS_WINDOW ||
+                       class == WK_CLASS_ROW;
+  return counted ? largest(node) : 0;
+}
+
+static void add_bytes(wk_cost *cost, const wk_reference *r) {
+  if (r->buffer >= 0) cost->bytes += count_of(r) * (double)wk_dtype_size(r->layout.dtype);
+}
+
+wk_cost wk_node_cost(const wk_graph_node *node) {
+  wk_cost cost = {0, 0};
+  if (!node->op) return cost;
+  for (int k = 0; node->control && k < WK_REGION_COUNT; k++)
+    for (size_t i = 0; i < node->control->plans[k].step_count; i++) {
+      const wk_cost inner = wk_node_cost(node->control->plans[k].steps[i].node);
+      cost.operations += inner.operations, cost.bytes += inner.bytes;
+    }
+  if (node->control) return cost;
+  cost.operations = operations(node);
+  for (int i = 0; i < node->input_count; i++) add_bytes(&cost, &node->inputs[i]);
+  for (int i = 0; i < node->op->output_count; i++) add_bytes(&cost, &node->outputs[i]);
+  return cost;
+}
+
+const char *wk_step_kernel(const wk_plan_step *step) {
+  return step->kernel ? step->kernel->name : "host";
+}
+
+size_t wk_plan_loop_bytes(const wk_plan *plan) {
+  size_t most = 0;
+  for (size_t n = 0; n < plan->step_count; n++) {
+    const wk_control *control = plan->steps[n].node->control;
+    size_t bytes = 0;
+    for (int k = 0; control && k < WK_REGION_COUNT; k++) {
+      const wk_plan *region = &control->plans[k];
+      bytes += region->arena_size + wk_plan_loop_bytes(region);
+      for (size_t i = 0; i < region->graph.result_count; i++)
+        bytes += region->graph.buffers[region->graph.results[i].buffer].size;
+    }
+    if (bytes > most) most = bytes;
+  }
+  return most;
+}
+
+/* ---- reasons ---- */
+
+static bool reads(const wk_graph_node *node, int buffer) {
+  for (int i = 0; i < node->input_count; i++)
+    if (node->inputs[i].buffer == buffer) return true;
+  return false;
+}
+
+/* The next step behind `step` that reads the buffer, or step_count. */
+static size_t next_reader(const wk_plan *plan, size_t step, int buffer) {
+  while (++step < plan->step_count)
+    if (reads(plan->steps[step].node, buffer)) break;
+  return step;
+}
+
+/* How near the operand is to giving up its place, and what is in the way. */
+static int find_obstacle(const wk_plan *plan, size_t step, int i, const char **why) {
+  const wk_graph_node *node = plan->steps[step].node;
+  const wk_reference *r = &node->inputs[i], *to = &node->outputs[0];
+  if (r->buffer < 0) return 0;
+  const wk_buffer *b = &plan->graph.buffers[r->buffer];
+  if (b->kind != WK_BUFFER_LOCAL)
+    return *why = b->kind == WK_BUFFER_INPUT ? "is an input" : "is older than the call", 1;
+  if (!wk_layout_same_dims(&r->layout, &to->layout) ||
+      wk_dtype_size(r->layout.dtype) != wk_dtype_size(to->layout.dtype))
+    return *why = "has another size", 2;
+  if (!plan->in_arena[r->buffer]) return *why = "is a result of the function", 3;
+  if (next_reader(plan, step, r->buffer) < plan->step_count) return *why = "is read again", 4;
+  return *why = "is a part of its memory", 3;
+}
+
+static size_t explain_place(const wk_plan *plan, size_t step, char *buffer, size_t size) {
+  const wk_graph_node *node = plan->steps[step].node;
+  const int made = node->outputs[0].buffer;
+  if (plan->graph.buffers[made].kind != WK_BUFFER_LOCAL || plan->first_of[made] != made) return 0;
+  if (!plan->in_arena[made])
+    return wk_print_into(buffer, size, 0, "not in place: it is handed out");
+  const char *why = NULL, *found;
+  int nearest = 0, operand = -1;
+  for (int i = 0; i < node->input_count; i++) {
+    const int near = find_obstacle(plan, step, i, &found);
+    if (near > nearest) nearest = near, operand = i, why = found;
+  }
+  if (operand < 0) return 0;
+  const size_t used =
+      wk_print_into(buffer, size, 0, "not in place: operand %d %s", operand + 1, why);
+  const size_t again = next_reader(plan, step, node->inputs[operand].buffer);
+  return nearest < 4 ? used : wk_print_into(buffer, size, used, " by step %zu", again + 1);
+}
+
+size_t wk_step_explain(const wk_plan *plan, size_t step, char *buffer, size_t size) {
+  const wk_graph_node *node = plan->steps[step].node;
+  if (size) buffer[0] = '\0';
+  if (!node->op || node->op->output_count != 1) return 0;
+  if (node->op->class == WK_CLASS_POINTWISE) return explain_place(plan, step, buffer, size);
+  if (node->op->id != WK_OP_CONTIGUOUS) return 0;
+  const size_t reader = next_reader(plan, step, node->outputs[0].buffer);
+  if (reader == plan->step_count || !plan->steps[reader].kernel ||
+      plan->steps[reader].kernel->strided)
+    return 0;
+  return wk_print_into(buffer, size, 0, "a copy: %s of step %zu takes no strides",
+                       plan->steps[reader].kernel->name, reader + 1);
+}
