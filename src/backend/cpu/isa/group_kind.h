@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Rows in groups of 16 columns, the last one perhaps shorter, for one real type; see kinds.h.
- * Included by templates in its place. */
+/* Rows in groups of as many columns as there are lanes, the last one perhaps shorter, for one real
+ * type; see kinds.h. Included by templates in its place. */
 
 #include "backend/cpu/isa/kinds.h"
 
 #define load_group OF_KIND(load_group)
 #define store_group OF_KIND(store_group)
 
-/* For each group of up to 16 of `columns` from `i` on, `some` of them. */
+/* For each group of `columns` from `i` on, `some` of them: GROUP, or in the last one less. */
+#undef GROUP
 #undef EACH_GROUP
+#define GROUP ((int64_t)(sizeof(lanes) / sizeof(TYPE)))
 #define EACH_GROUP(i, some)                                                                        \
-  for (int64_t i = 0, some; (some = columns - i < WK_LANES ? columns - i : WK_LANES), i < columns; \
-       i += WK_LANES)
+  for (int64_t i = 0, some; (some = columns - i < GROUP ? columns - i : GROUP), i < columns;       \
+       i += GROUP)
 
 /* For WK_FOLD_LANES; the larger one is the first NaN if there is any. */
 #undef ADD_ONE
@@ -21,10 +23,10 @@
 #define LARGER_ONE(a, b) ((b) > (a) || (b) != (b) ? (b) : (a))
 
 WK_LANES_INLINE lanes load_group(const TYPE *from, int64_t some, TYPE other) {
-  return some == WK_LANES ? lanes_load(from) : lanes_load_some(from, some, other);
+  return some == GROUP ? lanes_load(from) : lanes_load_some(from, some, other);
 }
 WK_LANES_INLINE void store_group(TYPE *to, int64_t some, lanes x) {
-  if (some == WK_LANES)
+  if (some == GROUP)
     lanes_store(to, x);
   else
     lanes_store_some(to, some, x);

@@ -26,6 +26,7 @@
 /* Of these functions all its files share one copy; the linker drops the others. */
 #define WK_LANES_CALLED __attribute__((weak, visibility("hidden")))
 #define WK_LANES_CALLED_F64 WK_LANES_CALLED
+#define WK_LANES_BY_REGISTER /* the functions of 16 lanes are loops over registers */
 #endif
 
 /* For each type, called `name` here, a vector of `count` lanes and
@@ -69,8 +70,10 @@ WK_DEFINE_LANES(wk_i64x16, WK_LANES, int64_t, wk_i64x16_mask)
  * all. */
 #define WK_REGISTER_LANES (WK_VECTOR_BYTES / 4)
 typedef int32_t wk_i32xn_mask __attribute__((vector_size(WK_VECTOR_BYTES)));
+typedef int64_t wk_i64xn_mask __attribute__((vector_size(WK_VECTOR_BYTES)));
 WK_DEFINE_LANES(wk_f32xn, WK_REGISTER_LANES, float, wk_i32xn_mask)
 WK_DEFINE_LANES(wk_i32xn, WK_REGISTER_LANES, int32_t, wk_i32xn_mask)
+WK_DEFINE_LANES(wk_f64xn, WK_REGISTER_LANES / 2, double, wk_i64xn_mask)
 
 /* Half as many, for what is worked out in double: those fill a register then. */
 #define WK_HALF_LANES (WK_REGISTER_LANES / 2)

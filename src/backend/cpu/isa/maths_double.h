@@ -70,3 +70,9 @@ WK_LANES_CALLED_F64 F64 LANES(sigmoid)(F64 x) {
   const F64 lost = (e - (d - 1)) + low, y = top * inverse;
   return y + (SELECT(x < 0, low, (F64){0}) - y * lost) * inverse;
 }
+
+WK_LANES_INLINE F64 LANES(tanh)(F64 x) {
+  F64 y;
+  for (int i = 0; i < (int)(sizeof y / sizeof y[0]); i++) y[i] = tanh(x[i]);
+  return y;
+}

@@ -95,9 +95,3 @@ WK_LANES_CALLED F32 LANES(sigmoid)(F32 x) {
   const F32 lost = (e - (d - 1.0f)) + low, y = top * inverse;
   return y + (LANES(select)(below, low, LANES(all)(0.0f)) - y * lost) * inverse;
 }
-
-WK_LANES_INLINE F32 LANES(sqrt)(F32 x) {
-  F32 y;
-  for (int i = 0; i < (int)(sizeof y / sizeof y[0]); i++) y[i] = sqrtf(x[i]);
-  return y;
-}

@@ -167,15 +167,9 @@ WK_LANES_INLINE v_i64 i64_abs(v_i64 x) { return i64_select(x < 0, (v_i64)(-(u_i6
 WK_LANES_INLINE v_i32 i32_abs(v_i32 x) { return i32_select(x < 0, (v_i32)(-(u_i32)x), x); }
 WK_LANES_INLINE v_u8 u8_abs(v_u8 x) { return x; }
 
-#define F64 v_f64
-#define U64 u_i64
-#define LANES(name) f64_##name
-#define SELECT(mask, a, b) f64_select(mask, a, b)
-#include "backend/cpu/isa/maths_double.h"
-#undef F64
-#undef U64
-#undef LANES
-#undef SELECT
+WK_LANES_INLINE v_f64 f64_exp(v_f64 x) { return wk_f64xn_exp(x); }
+WK_LANES_INLINE v_f64 f64_log(v_f64 x) { return wk_f64xn_log(x); }
+WK_LANES_INLINE v_f64 f64_sigmoid(v_f64 x) { return wk_f64xn_sigmoid(x); }
 WK_LANES_INLINE v_f64 f64_sqrt(v_f64 x) { return wk_f64_root(x); }
 WK_LANES_INLINE v_f32 f32_copysign(v_f32 x, v_f32 y) {
   return (v_f32)(((m_f32)x & INT32_MAX) | ((m_f32)y & INT32_MIN));

@@ -6,6 +6,7 @@
 #include "backend/cpu/isa/maths.h"
 #include "backend/cpu/isa/parts.h"
 
+#define LANES_WIDTH xn
 #define KIND f32
 #define TYPE float
 #include "backend/cpu/isa/recurrent_kind.h"
