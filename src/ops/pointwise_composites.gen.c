@@ -10,12 +10,20 @@ wk_status wk_composite_gelu_exact_gradient_x(wk_call *call) {
 }
 
 wk_status wk_composite_gelu_tanh_gradient_x(wk_call *call) {
-  call->outputs[0] = wk_multiply(call->inputs[0], wk_add(wk_sigmoid(wk_multiply(wk_scalar(1.5957691216057308), wk_add(call->inputs[1], wk_multiply(wk_multiply(wk_multiply(wk_scalar(0.044715), call->inputs[1]), call->inputs[1]), call->inputs[1])))), wk_multiply(wk_multiply(call->inputs[1], wk_multiply(wk_sigmoid(wk_multiply(wk_scalar(1.5957691216057308), wk_add(call->inputs[1], wk_multiply(wk_multiply(wk_multiply(wk_scalar(0.044715), call->inputs[1]), call->inputs[1]), call->inputs[1])))), wk_subtract(wk_scalar(1.0), wk_sigmoid(wk_multiply(wk_scalar(1.5957691216057308), wk_add(call->inputs[1], wk_multiply(wk_multiply(wk_multiply(wk_scalar(0.044715), call->inputs[1]), call->inputs[1]), call->inputs[1]))))))), wk_add(wk_scalar(1.5957691216057308), wk_multiply(wk_multiply(wk_scalar(0.21406447086), call->inputs[1]), call->inputs[1])))));
+  {
+    wk_tensor *const part_1 = wk_scalar(1.5957691216057308);
+    wk_tensor *const part_2 = wk_sigmoid(wk_multiply(part_1, wk_add(call->inputs[1], wk_multiply(wk_multiply(wk_multiply(wk_scalar(0.044715), call->inputs[1]), call->inputs[1]), call->inputs[1]))));
+    call->outputs[0] = wk_multiply(call->inputs[0], wk_add(part_2, wk_multiply(wk_multiply(call->inputs[1], wk_multiply(part_2, wk_subtract(wk_scalar(1.0), part_2))), wk_add(part_1, wk_multiply(wk_multiply(wk_scalar(0.21406447086), call->inputs[1]), call->inputs[1])))));
+  }
   return wk_error_status();
 }
 
 wk_status wk_composite_silu_gradient_x(wk_call *call) {
-  call->outputs[0] = wk_multiply(call->inputs[0], wk_multiply(wk_sigmoid(call->inputs[1]), wk_add(wk_scalar(1.0), wk_multiply(call->inputs[1], wk_subtract(wk_scalar(1.0), wk_sigmoid(call->inputs[1]))))));
+  {
+    wk_tensor *const part_1 = wk_sigmoid(call->inputs[1]);
+    wk_tensor *const part_2 = wk_scalar(1.0);
+    call->outputs[0] = wk_multiply(call->inputs[0], wk_multiply(part_1, wk_add(part_2, wk_multiply(call->inputs[1], wk_subtract(part_2, part_1)))));
+  }
   return wk_error_status();
 }
 
@@ -37,28 +45,43 @@ wk_status wk_composite_prelu_gradient_x(wk_call *call) {
 }
 
 wk_status wk_composite_prelu_gradient_weight(wk_call *call) {
-  call->outputs[0] = wk_where(wk_greater(call->inputs[1], wk_scalar(0.0)), wk_scalar(0.0), wk_multiply(call->inputs[0], call->inputs[1]));
+  {
+    wk_tensor *const part_1 = wk_scalar(0.0);
+    call->outputs[0] = wk_where(wk_greater(call->inputs[1], part_1), part_1, wk_multiply(call->inputs[0], call->inputs[1]));
+  }
   return wk_error_status();
 }
 
 wk_status wk_composite_relu6_gradient_x(wk_call *call) {
-  call->outputs[0] = wk_where(wk_logical_or(wk_less_equal(call->inputs[1], wk_scalar(0.0)), wk_greater_equal(call->inputs[1], wk_scalar(6.0))), wk_scalar(0.0), call->inputs[0]);
+  {
+    wk_tensor *const part_1 = wk_scalar(0.0);
+    call->outputs[0] = wk_where(wk_logical_or(wk_less_equal(call->inputs[1], part_1), wk_greater_equal(call->inputs[1], wk_scalar(6.0))), part_1, call->inputs[0]);
+  }
   return wk_error_status();
 }
 
 wk_status wk_composite_hardsigmoid_gradient_x(wk_call *call) {
-  call->outputs[0] = wk_where(wk_logical_and(wk_greater(call->inputs[1], wk_scalar(-3.0)), wk_less(call->inputs[1], wk_scalar(3.0))), wk_divide(call->inputs[0], wk_scalar(6.0)), wk_scalar(0.0));
+  {
+    wk_tensor *const part_1 = wk_scalar(3.0);
+    call->outputs[0] = wk_where(wk_logical_and(wk_greater(call->inputs[1], wk_scalar(-3.0)), wk_less(call->inputs[1], part_1)), wk_divide(call->inputs[0], wk_scalar(6.0)), wk_scalar(0.0));
+  }
   return wk_error_status();
 }
 
 wk_status wk_composite_hardswish_gradient_x(wk_call *call) {
-  call->outputs[0] = wk_where(wk_less_equal(call->inputs[1], wk_scalar(-3.0)), wk_scalar(0.0), wk_where(wk_less(call->inputs[1], wk_scalar(3.0)), wk_multiply(call->inputs[0], wk_add(wk_divide(call->inputs[1], wk_scalar(3.0)), wk_scalar(0.5))), call->inputs[0]));
+  {
+    wk_tensor *const part_1 = wk_scalar(3.0);
+    call->outputs[0] = wk_where(wk_less_equal(call->inputs[1], wk_scalar(-3.0)), wk_scalar(0.0), wk_where(wk_less(call->inputs[1], part_1), wk_multiply(call->inputs[0], wk_add(wk_divide(call->inputs[1], part_1), wk_scalar(0.5))), call->inputs[0]));
+  }
   return wk_error_status();
 }
 
 wk_status wk_composite_softplus_gradient_x(wk_call *call) {
   const wk_softplus_gradient_x_arguments *a = call->arguments;
-  call->outputs[0] = wk_where(wk_greater(wk_multiply(call->inputs[1], wk_scalar(a->beta)), wk_scalar(a->threshold)), call->inputs[0], wk_multiply(call->inputs[0], wk_sigmoid(wk_multiply(call->inputs[1], wk_scalar(a->beta)))));
+  {
+    wk_tensor *const part_1 = wk_multiply(call->inputs[1], wk_scalar(a->beta));
+    call->outputs[0] = wk_where(wk_greater(part_1, wk_scalar(a->threshold)), call->inputs[0], wk_multiply(call->inputs[0], wk_sigmoid(part_1)));
+  }
   return wk_error_status();
 }
 
@@ -201,7 +224,10 @@ wk_status wk_composite_sqrt_gradient_x(wk_call *call) {
 }
 
 wk_status wk_composite_relu_gradient_x(wk_call *call) {
-  call->outputs[0] = wk_where(wk_less_equal(call->inputs[1], wk_scalar(0.0)), wk_scalar(0.0), call->inputs[0]);
+  {
+    wk_tensor *const part_1 = wk_scalar(0.0);
+    call->outputs[0] = wk_where(wk_less_equal(call->inputs[1], part_1), part_1, call->inputs[0]);
+  }
   return wk_error_status();
 }
 

@@ -59,7 +59,10 @@ wk_status wk_vjp_relu6(wk_vjp *vjp) {
 
 wk_status wk_vjp_hardtanh(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_where(wk_logical_or(wk_less_equal(vjp->inputs[0], wk_scalar(-1.0)), wk_greater_equal(vjp->inputs[0], wk_scalar(1.0))), wk_scalar(0.0), g);
+  if (vjp->needed[0]) {
+    wk_tensor *const part_1 = wk_scalar(1.0);
+    vjp->input_gradients[0] = wk_where(wk_logical_or(wk_less_equal(vjp->inputs[0], wk_scalar(-1.0)), wk_greater_equal(vjp->inputs[0], part_1)), wk_scalar(0.0), g);
+  }
   return wk_error_status();
 }
 
@@ -77,7 +80,16 @@ wk_status wk_vjp_hardswish(wk_vjp *vjp) {
 
 wk_status wk_vjp_mish(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_multiply(g, wk_add(wk_divide(wk_where(wk_greater(vjp->inputs[0], wk_scalar(0.0)), wk_add(wk_scalar(1.0), wk_multiply(wk_scalar(2.0), wk_exp(wk_negative(wk_abs(vjp->inputs[0]))))), wk_multiply(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_add(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_scalar(2.0)))), wk_add(wk_where(wk_greater(vjp->inputs[0], wk_scalar(0.0)), wk_add(wk_scalar(1.0), wk_multiply(wk_scalar(2.0), wk_exp(wk_negative(wk_abs(vjp->inputs[0]))))), wk_multiply(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_add(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_scalar(2.0)))), wk_where(wk_greater(vjp->inputs[0], wk_scalar(0.0)), wk_multiply(wk_multiply(wk_scalar(2.0), wk_exp(wk_negative(wk_abs(vjp->inputs[0])))), wk_exp(wk_negative(wk_abs(vjp->inputs[0])))), wk_scalar(2.0)))), wk_multiply(wk_multiply(vjp->inputs[0], wk_subtract(wk_scalar(1.0), wk_multiply(wk_divide(wk_where(wk_greater(vjp->inputs[0], wk_scalar(0.0)), wk_add(wk_scalar(1.0), wk_multiply(wk_scalar(2.0), wk_exp(wk_negative(wk_abs(vjp->inputs[0]))))), wk_multiply(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_add(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_scalar(2.0)))), wk_add(wk_where(wk_greater(vjp->inputs[0], wk_scalar(0.0)), wk_add(wk_scalar(1.0), wk_multiply(wk_scalar(2.0), wk_exp(wk_negative(wk_abs(vjp->inputs[0]))))), wk_multiply(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_add(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_scalar(2.0)))), wk_where(wk_greater(vjp->inputs[0], wk_scalar(0.0)), wk_multiply(wk_multiply(wk_scalar(2.0), wk_exp(wk_negative(wk_abs(vjp->inputs[0])))), wk_exp(wk_negative(wk_abs(vjp->inputs[0])))), wk_scalar(2.0)))), wk_divide(wk_where(wk_greater(vjp->inputs[0], wk_scalar(0.0)), wk_add(wk_scalar(1.0), wk_multiply(wk_scalar(2.0), wk_exp(wk_negative(wk_abs(vjp->inputs[0]))))), wk_multiply(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_add(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_scalar(2.0)))), wk_add(wk_where(wk_greater(vjp->inputs[0], wk_scalar(0.0)), wk_add(wk_scalar(1.0), wk_multiply(wk_scalar(2.0), wk_exp(wk_negative(wk_abs(vjp->inputs[0]))))), wk_multiply(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_add(wk_exp(wk_negative(wk_abs(vjp->inputs[0]))), wk_scalar(2.0)))), wk_where(wk_greater(vjp->inputs[0], wk_scalar(0.0)), wk_multiply(wk_multiply(wk_scalar(2.0), wk_exp(wk_negative(wk_abs(vjp->inputs[0])))), wk_exp(wk_negative(wk_abs(vjp->inputs[0])))), wk_scalar(2.0))))))), wk_sigmoid(vjp->inputs[0]))));
+  if (vjp->needed[0]) {
+    wk_tensor *const part_1 = wk_greater(vjp->inputs[0], wk_scalar(0.0));
+    wk_tensor *const part_2 = wk_scalar(1.0);
+    wk_tensor *const part_3 = wk_scalar(2.0);
+    wk_tensor *const part_4 = wk_exp(wk_negative(wk_abs(vjp->inputs[0])));
+    wk_tensor *const part_5 = wk_multiply(part_3, part_4);
+    wk_tensor *const part_6 = wk_where(part_1, wk_add(part_2, part_5), wk_multiply(part_4, wk_add(part_4, part_3)));
+    wk_tensor *const part_7 = wk_divide(part_6, wk_add(part_6, wk_where(part_1, wk_multiply(part_5, part_4), part_3)));
+    vjp->input_gradients[0] = wk_multiply(g, wk_add(part_7, wk_multiply(wk_multiply(vjp->inputs[0], wk_subtract(part_2, wk_multiply(part_7, part_7))), wk_sigmoid(vjp->inputs[0]))));
+  }
   return wk_error_status();
 }
 
@@ -113,7 +125,10 @@ wk_status wk_vjp_softshrink(wk_vjp *vjp) {
 
 wk_status wk_vjp_tanhshrink(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_multiply(g, wk_multiply(wk_tanh(vjp->inputs[0]), wk_tanh(vjp->inputs[0])));
+  if (vjp->needed[0]) {
+    wk_tensor *const part_1 = wk_tanh(vjp->inputs[0]);
+    vjp->input_gradients[0] = wk_multiply(g, wk_multiply(part_1, part_1));
+  }
   return wk_error_status();
 }
 
@@ -148,8 +163,14 @@ wk_status wk_vjp_rsqrt(wk_vjp *vjp) {
 
 wk_status wk_vjp_power(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_where(wk_equal(vjp->inputs[1], wk_scalar(0.0)), wk_scalar(0.0), wk_multiply(g, wk_multiply(vjp->inputs[1], wk_power(vjp->inputs[0], wk_subtract(vjp->inputs[1], wk_scalar(1.0))))));
-  if (vjp->needed[1]) vjp->input_gradients[1] = wk_where(wk_logical_and(wk_equal(vjp->inputs[0], wk_scalar(0.0)), wk_greater_equal(vjp->inputs[1], wk_scalar(0.0))), wk_scalar(0.0), wk_multiply(g, wk_multiply(vjp->outputs[0], wk_log(vjp->inputs[0]))));
+  if (vjp->needed[0]) {
+    wk_tensor *const part_1 = wk_scalar(0.0);
+    vjp->input_gradients[0] = wk_where(wk_equal(vjp->inputs[1], part_1), part_1, wk_multiply(g, wk_multiply(vjp->inputs[1], wk_power(vjp->inputs[0], wk_subtract(vjp->inputs[1], wk_scalar(1.0))))));
+  }
+  if (vjp->needed[1]) {
+    wk_tensor *const part_1 = wk_scalar(0.0);
+    vjp->input_gradients[1] = wk_where(wk_logical_and(wk_equal(vjp->inputs[0], part_1), wk_greater_equal(vjp->inputs[1], part_1)), part_1, wk_multiply(g, wk_multiply(vjp->outputs[0], wk_log(vjp->inputs[0]))));
+  }
   return wk_error_status();
 }
 
@@ -221,8 +242,16 @@ wk_status wk_vjp_atan(wk_vjp *vjp) {
 
 wk_status wk_vjp_atan2(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_where(wk_equal(wk_add(wk_multiply(vjp->inputs[1], vjp->inputs[1]), wk_multiply(vjp->inputs[0], vjp->inputs[0])), wk_scalar(0.0)), wk_scalar(0.0), wk_divide(wk_multiply(g, vjp->inputs[1]), wk_add(wk_multiply(vjp->inputs[1], vjp->inputs[1]), wk_multiply(vjp->inputs[0], vjp->inputs[0]))));
-  if (vjp->needed[1]) vjp->input_gradients[1] = wk_where(wk_equal(wk_add(wk_multiply(vjp->inputs[1], vjp->inputs[1]), wk_multiply(vjp->inputs[0], vjp->inputs[0])), wk_scalar(0.0)), wk_scalar(0.0), wk_divide(wk_multiply(wk_negative(g), vjp->inputs[0]), wk_add(wk_multiply(vjp->inputs[1], vjp->inputs[1]), wk_multiply(vjp->inputs[0], vjp->inputs[0]))));
+  if (vjp->needed[0]) {
+    wk_tensor *const part_1 = wk_add(wk_multiply(vjp->inputs[1], vjp->inputs[1]), wk_multiply(vjp->inputs[0], vjp->inputs[0]));
+    wk_tensor *const part_2 = wk_scalar(0.0);
+    vjp->input_gradients[0] = wk_where(wk_equal(part_1, part_2), part_2, wk_divide(wk_multiply(g, vjp->inputs[1]), part_1));
+  }
+  if (vjp->needed[1]) {
+    wk_tensor *const part_1 = wk_add(wk_multiply(vjp->inputs[1], vjp->inputs[1]), wk_multiply(vjp->inputs[0], vjp->inputs[0]));
+    wk_tensor *const part_2 = wk_scalar(0.0);
+    vjp->input_gradients[1] = wk_where(wk_equal(part_1, part_2), part_2, wk_divide(wk_multiply(wk_negative(g), vjp->inputs[0]), part_1));
+  }
   return wk_error_status();
 }
 
@@ -396,7 +425,10 @@ wk_status wk_vjp_logaddexp2(wk_vjp *vjp) {
 
 wk_status wk_vjp_xlogy(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_where(wk_logical_and(wk_equal(vjp->inputs[0], wk_scalar(0.0)), wk_less_equal(vjp->inputs[1], wk_scalar(0.0))), wk_scalar(0.0), wk_multiply(g, wk_log(vjp->inputs[1])));
+  if (vjp->needed[0]) {
+    wk_tensor *const part_1 = wk_scalar(0.0);
+    vjp->input_gradients[0] = wk_where(wk_logical_and(wk_equal(vjp->inputs[0], part_1), wk_less_equal(vjp->inputs[1], part_1)), part_1, wk_multiply(g, wk_log(vjp->inputs[1])));
+  }
   if (vjp->needed[1]) vjp->input_gradients[1] = wk_divide(wk_multiply(g, vjp->inputs[0]), vjp->inputs[1]);
   return wk_error_status();
 }
@@ -409,14 +441,23 @@ wk_status wk_vjp_copysign(wk_vjp *vjp) {
 
 wk_status wk_vjp_divide_no_nan(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_where(wk_equal(vjp->inputs[1], wk_scalar(0.0)), wk_scalar(0.0), wk_divide(g, vjp->inputs[1]));
-  if (vjp->needed[1]) vjp->input_gradients[1] = wk_where(wk_equal(vjp->inputs[1], wk_scalar(0.0)), wk_scalar(0.0), wk_divide(wk_multiply(wk_negative(g), vjp->outputs[0]), vjp->inputs[1]));
+  if (vjp->needed[0]) {
+    wk_tensor *const part_1 = wk_scalar(0.0);
+    vjp->input_gradients[0] = wk_where(wk_equal(vjp->inputs[1], part_1), part_1, wk_divide(g, vjp->inputs[1]));
+  }
+  if (vjp->needed[1]) {
+    wk_tensor *const part_1 = wk_scalar(0.0);
+    vjp->input_gradients[1] = wk_where(wk_equal(vjp->inputs[1], part_1), part_1, wk_divide(wk_multiply(wk_negative(g), vjp->outputs[0]), vjp->inputs[1]));
+  }
   return wk_error_status();
 }
 
 wk_status wk_vjp_sinc(wk_vjp *vjp) {
   wk_tensor *g = vjp->output_gradients[0];
-  if (vjp->needed[0]) vjp->input_gradients[0] = wk_where(wk_equal(vjp->inputs[0], wk_scalar(0.0)), wk_scalar(0.0), wk_divide(wk_multiply(g, wk_subtract(wk_cos(wk_multiply(wk_scalar(3.141592653589793), vjp->inputs[0])), vjp->outputs[0])), vjp->inputs[0]));
+  if (vjp->needed[0]) {
+    wk_tensor *const part_1 = wk_scalar(0.0);
+    vjp->input_gradients[0] = wk_where(wk_equal(vjp->inputs[0], part_1), part_1, wk_divide(wk_multiply(g, wk_subtract(wk_cos(wk_multiply(wk_scalar(3.141592653589793), vjp->inputs[0])), vjp->outputs[0])), vjp->inputs[0]));
+  }
   return wk_error_status();
 }
 

@@ -57,6 +57,21 @@ def operations(text):
     return sum(isinstance(n, counted) for n in ast.walk(parse(text)))
 
 
+def uses(tree):
+    """How often each part of the expression is used, by its dump, where equal parts are worked out once."""
+    counts = {}
+
+    def visit(node):
+        key = ast.dump(node)
+        counts[key] = counts.get(key, 0) + 1
+        if counts[key] == 1 and isinstance(node, ast.expr):
+            for child in ast.iter_child_nodes(node):
+                visit(child)
+
+    visit(tree)
+    return counts
+
+
 def is_one_operation(text):
     node = parse(text)
     return isinstance(node, ast.BinOp) and isinstance(node.left, ast.Name) and isinstance(node.right, ast.Name)

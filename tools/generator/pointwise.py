@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kernels and gradients of pointwise ops and optimizer updates, printed from their expressions."""
+import ast
+
 from . import expression
 from .records import DTYPE_SETS, DTYPES, NOTICE, needs_gradient_op
 
@@ -31,32 +33,48 @@ def output_dtype(op, dtype):
 
 # ---- gradients: passed on, negated, or one hidden op each ----
 
-def gradient_call(op, target):
+def gradient_statement(op, target, place):
+    """Sets `place` to the gradient of input `target`."""
     text = op.gradient[target]
-    if text == "g":
-        return "g"
-    if text == "-g":
-        return "wk_negative(g)"
     operands = {input_.name: f"vjp->inputs[{i}]" for i, input_ in enumerate(op.inputs)}
     operands |= {"g": "g", op.result_name(): "vjp->outputs[0]"}
     if not needs_gradient_op(op, target):
         settings = {a.name: f"wk_scalar(((const wk_{op.name}_arguments *)vjp->arguments)->{a.name})" for a in op.attributes}
         operands = settings | operands
-        return PublicPrinter(operands.get).text(text)
+        return PublicPrinter(operands.get).assignment(place, text)
     used = expression.names(text)
     arguments = ["g"] if "g" in used else []
     arguments += [f"vjp->inputs[{i}]" for i, input_ in enumerate(op.inputs) if input_.name in used]
     arguments += ["vjp->outputs[0]"] if op.result_name() in used else []
     arguments += [f".{a.name} = ((const wk_{op.name}_arguments *)vjp->arguments)->{a.name}"
                   for a in op.attributes if a.name in used]
-    return f"wk_{op.name}_gradient_{target}({', '.join(arguments)})"
+    return f"{place} = wk_{op.name}_gradient_{target}({', '.join(arguments)});"
 
 
 class PublicPrinter(expression.Printer):
-    """Calls of public ops, which autograd can record: for gradients of gradients."""
+    """Calls of public ops, which autograd can record: for gradients of gradients. What is used several times gets a
+    name."""
     COMPARISONS = {"<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal", "==": "equal",
                    "!=": "not_equal"}
     OPERATORS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
+
+    def assignment(self, place, text):
+        tree = expression.parse(text)
+        self.uses, self.named, self.parts = expression.uses(tree), {}, []
+        result = self.print(tree)
+        if not self.parts:
+            return f"{place} = {result};"
+        return "{\n" + "".join(f"    wk_tensor *const {part};\n" for part in self.parts) + f"    {place} = {result};\n  }}"
+
+    def print(self, node):
+        key = ast.dump(node)
+        if key not in self.named:
+            text = super().print(node)
+            if self.uses.get(key, 0) < 2 or "(" not in text:
+                return text
+            self.named[key] = f"part_{len(self.parts) + 1}"
+            self.parts.append(f"{self.named[key]} = {text}")
+        return self.named[key]
 
     def number(self, value):
         return f"wk_scalar({float(value)!r})"
@@ -95,10 +113,10 @@ def composites(ops):
             continue
         inputs = {i.name: f"call->inputs[{n}]" for n, i in enumerate(op.inputs)}
         settings = {a.name: f"wk_scalar(a->{a.name})" for a in op.attributes}
-        text = PublicPrinter(lambda n: (inputs | settings)[n]).text(op.expression)
+        statement = PublicPrinter((inputs | settings).get).assignment("call->outputs[0]", op.expression)
         declaration = f"  const wk_{op.name}_arguments *a = call->arguments;\n" if settings else ""
         parts.append(f"\nwk_status wk_composite_{op.name}(wk_call *call) {{\n{declaration}"
-                     f"  call->outputs[0] = {text};\n  return wk_error_status();\n}}\n")
+                     f"  {statement}\n  return wk_error_status();\n}}\n")
     return "".join(parts)
 
 
@@ -112,7 +130,8 @@ def gradients(ops):
                      f"{'  wk_tensor *g = vjp->output_gradients[0];' if uses_g else '  (void)vjp; /* zero */'}\n")
         for i, input_ in enumerate(op.inputs):
             if op.gradient.get(input_.name, "0") != "0":
-                parts.append(f"  if (vjp->needed[{i}]) vjp->input_gradients[{i}] = {gradient_call(op, input_.name)};\n")
+                statement = gradient_statement(op, input_.name, f"vjp->input_gradients[{i}]")
+                parts.append(f"  if (vjp->needed[{i}]) {statement}\n")
         parts.append("  return wk_error_status();\n}\n")
     return "".join(parts)
 
