@@ -248,7 +248,7 @@ static wk_status run_control(const wk_kernel_call *call) {
 
 const wk_kernel wk_control_kernel = {.op = WK_CONTROL_OP,
                                      .name = "loop",
-                                     .strided = true,
+                                     .habits = WK_TAKES_STRIDES,
                                      .run = run_control};
 
 wk_control *wk_control_retain(wk_control *control) {

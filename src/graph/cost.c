@@ -151,11 +151,16 @@ size_t wk_step_explain(const wk_plan *plan, size_t step, char *buffer, size_t si
   const wk_graph_node *node = plan->steps[step].node;
   if (size) buffer[0] = '\0';
   if (!node->op || node->op->output_count != 1) return 0;
-  if (node->op->class == WK_CLASS_POINTWISE) return explain_place(plan, step, buffer, size);
+  if (node->op->class == WK_CLASS_POINTWISE) {
+    const size_t used = explain_place(plan, step, buffer, size);
+    if (!node->apart) return used;
+    return wk_print_into(buffer, size, used, "%sapart from the product that it reads: %s",
+                         used ? "; " : "", node->apart);
+  }
   if (node->op->id != WK_OP_CONTIGUOUS) return 0;
   const size_t reader = next_reader(plan, step, node->outputs[0].buffer);
   if (reader == plan->step_count || !plan->steps[reader].kernel ||
-      plan->steps[reader].kernel->strided)
+      plan->steps[reader].kernel->habits & WK_TAKES_STRIDES)
     return 0;
   return wk_print_into(buffer, size, 0, "a copy: %s of step %zu takes no strides",
                        plan->steps[reader].kernel->name, reader + 1);

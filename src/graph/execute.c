@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "graph/control_node.h"
+#include "graph/joined.h"
 #include "graph/undo.h"
 #include "graph/watch.h"
 #include "ops/dispatch.h"
@@ -121,6 +122,68 @@ static const void *find_arguments(const run *r, const wk_graph_node *node, void 
   return changed;
 }
 
+/* ---- what runs with a product ---- */
+
+typedef struct follower {
+  const wk_plan_step *step;
+  wk_operand operands[WK_MAX_INPUTS + 1]; /* as rows; the result last */
+} follower;
+
+typedef struct following {
+  wk_after after;
+  int count;
+  wk_stream *stream;
+  follower all[WK_MOST_JOINED];
+} following;
+
+static void run_rows(const wk_after *after, int64_t begin, int64_t end) {
+  const following *f = (const following *)after;
+  for (int i = 0; i < f->count; i++) {
+    const wk_graph_node *node = f->all[i].step->node;
+    wk_operand rows[WK_MAX_INPUTS + 1];
+    for (int k = 0; k <= node->input_count; k++) {
+      rows[k] = f->all[i].operands[k];
+      wk_layout *layout = &rows[k].layout;
+      rows[k].data += begin * layout->strides[0] * (int64_t)wk_dtype_size(layout->dtype);
+      layout->dims[0] = end - begin;
+    }
+    f->all[i].step->kernel->run(&(wk_kernel_call){.op = node->op,
+                                                  .arguments = node->arguments,
+                                                  .inputs = rows,
+                                                  .input_count = node->input_count,
+                                                  .outputs = &rows[node->input_count],
+                                                  .output_count = 1,
+                                                  .stream = f->stream});
+  }
+}
+
+static void find_following(const run *r, const wk_plan_step *head, following *f) {
+  const wk_layout *made = &head->node->outputs[0].layout;
+  const int64_t columns = made->dims[made->rank - 1];
+  f->after.run = run_rows, f->count = head->joined, f->stream = &r->plan->device->stream;
+  for (int i = 0; i < f->count; i++) {
+    follower *one = &f->all[i];
+    one->step = head + 1 + i;
+    const wk_graph_node *node = one->step->node;
+    for (int k = 0; k <= node->input_count; k++) {
+      const bool result = k == node->input_count;
+      one->operands[k] = operand_of(r, result ? &node->outputs[0] : &node->inputs[k]);
+      const wk_layout given = one->operands[k].layout;
+      wk_joined_rows(&given, &node->outputs[0].layout, columns, &one->operands[k].layout);
+    }
+  }
+}
+
+/* ---- one step ---- */
+
+static wk_status run_kernel(const run *r, const wk_plan_step *step, wk_kernel_call *call) {
+  if (!step->joined || r->context->watch) return step->kernel->run(call);
+  following f;
+  find_following(r, step, &f);
+  call->after = &f.after;
+  return step->kernel->run(call);
+}
+
 static wk_status run_step(run *r, size_t index) {
   const wk_plan_step *step = &r->plan->steps[index];
   const wk_graph_node *node = step->node;
@@ -131,17 +194,17 @@ static wk_status run_step(run *r, size_t index) {
   wk_operand *operands = r->context->operands, *outputs = operands + node->input_count;
   for (int i = 0; i < node->input_count; i++) operands[i] = operand_of(r, &node->inputs[i]);
   for (int i = 0; i < node->op->output_count; i++) outputs[i] = operand_of(r, &node->outputs[i]);
-  const wk_kernel_call call = {.op = node->op,
-                               .arguments = arguments,
-                               .inputs = operands,
-                               .input_count = node->input_count,
-                               .outputs = outputs,
-                               .output_count = node->op->output_count,
-                               .stream = &r->plan->device->stream};
+  wk_kernel_call call = {.op = node->op,
+                         .arguments = arguments,
+                         .inputs = operands,
+                         .input_count = node->input_count,
+                         .outputs = outputs,
+                         .output_count = node->op->output_count,
+                         .stream = &r->plan->device->stream};
   wk_status status = WK_OK;
   if (call.stream->device->null) return WK_OK;
   if (index < r->plan->fallible) status = wk_undo_keep(&r->undo, &r->plan->graph, node, operands);
-  if (status == WK_OK) status = step->kernel->run(&call);
+  if (status == WK_OK) status = run_kernel(r, step, &call);
   if (status == WK_OK && r->context->watch)
     wk_watch_step(r->context->watch, node, operands, outputs);
   if (status == WK_OK) return status;
@@ -151,14 +214,22 @@ static wk_status run_step(run *r, size_t index) {
   return status;
 }
 
+static wk_status run_all(run *r) {
+  wk_status status = WK_OK;
+  for (size_t i = 0; i < r->plan->step_count && status == WK_OK; i++) {
+    status = run_step(r, i);
+    if (!r->context->watch) i += (size_t)r->plan->steps[i].joined;
+  }
+  return status;
+}
+
 static wk_status run_steps(run *r) {
   const wk_graph *g = &r->plan->graph;
   r->drawn = wk_allocate_zeroed(g->draw_count + 1, sizeof *r->drawn);
   if (!r->drawn) return wk_error_status();
   for (size_t i = 0; i < g->draw_count; i++)
     r->drawn[i] = wk_generator_draw(g->draws[i].generator, g->draws[i].count);
-  wk_status status = WK_OK;
-  for (size_t i = 0; i < r->plan->step_count && status == WK_OK; i++) status = run_step(r, i);
+  const wk_status status = run_all(r);
   if (status != WK_OK)
     wk_journal_undo(&(wk_random_journal){.entries = r->drawn, .count = g->draw_count});
   wk_undo_end(&r->undo, status != WK_OK);
@@ -168,9 +239,7 @@ static wk_status run_steps(run *r) {
 
 wk_status wk_plan_run_bound(const wk_plan *plan, wk_plan_context *context) {
   run r = {.plan = plan, .context = context};
-  wk_status status = WK_OK;
-  for (size_t i = 0; i < plan->step_count && status == WK_OK; i++) status = run_step(&r, i);
-  return status;
+  return run_all(&r);
 }
 
 /* ---- results ---- */

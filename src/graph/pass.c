@@ -29,6 +29,10 @@ const wk_pass wk_pass_table[] = {
      .doc = "nodes go whose results nobody reads",
      .after = "every node has an effect, or a result that is read",
      .run = wk_pass_dead_code},
+    {.name = "epilogues",
+     .doc = "pointwise nodes run with the product before them, while its rows are in the cache",
+     .after = "each node that is joined may be",
+     .run = wk_pass_epilogues},
 };
 const int wk_pass_count = sizeof wk_pass_table / sizeof *wk_pass_table;
 

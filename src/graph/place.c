@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "graph/joined.h"
 #include "graph/pass.h"
 
 enum { FEW = 4096 }; /* so many buffers are placed in several ways, the best of which counts */
@@ -24,6 +25,9 @@ static bool may_replace(const wk_graph *g, const wk_life *lives, size_t n, int i
       !wk_layout_same_dims(&from->layout, &to->layout))
     return false;
   if (wk_dtype_size(from->layout.dtype) != wk_dtype_size(to->layout.dtype)) return false;
+  const size_t head = wk_joined_head(g, n); /* which looks at all of what it reads till the end */
+  for (int k = 0; head != n && k < g->nodes[head].input_count; k++)
+    if (g->nodes[head].inputs[k].buffer == from->buffer) return false;
   for (int k = 0; k < node->input_count; k++)
     if (k != i && node->inputs[k].buffer == from->buffer &&
         !wk_reference_is_whole(g, &node->inputs[k]))
@@ -136,6 +140,7 @@ static wk_status make_tables(wk_plan *plan) {
 
 wk_status wk_plan_place(wk_plan *plan) {
   const size_t count = plan->graph.buffer_count;
+  wk_joined_settle(&plan->graph);
   wk_life *lives = wk_lives_create(&plan->graph);
   item *items = wk_allocate_zeroed(count + 1, sizeof *items);
   item **placed = wk_allocate_zeroed(count + 1, sizeof *placed);
@@ -149,7 +154,8 @@ wk_status wk_plan_place(wk_plan *plan) {
     size_t kept = 0;
     for (size_t b = 0; b < count; b++)
       if (lives[b].size && lives[b].first != WK_NO_NODE && plan->first_of[b] == (int)b)
-        items[kept++] = (item){(int)b, lives[b].size, lives[b].first, lives[b].last, 0};
+        items[kept++] = (item){(int)b, lives[b].size, wk_joined_head(&plan->graph, lives[b].first),
+                               wk_joined_last(&plan->graph, lives[b].last), 0};
     place_all(plan, items, kept, placed);
   }
   wk_deallocate(lives);

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "graph/control_node.h"
 #include "graph/destination.h"
+#include "graph/joined.h"
 #include "graph/place.h"
 #include "graph/recompute.h"
 #include "graph/undo.h"
@@ -49,14 +50,17 @@ static wk_status add_step(wk_plan *plan, const wk_graph_node *node) {
     return wk_error_status();
   const wk_kernel *kernel = node->op ? choose_kernel(&plan->graph, node) : NULL;
   if (node->op && !kernel) return wk_error_status();
-  plan->steps[plan->step_count++] = (wk_plan_step){kernel, node};
+  const size_t head = wk_joined_head(&plan->graph, plan->step_count);
+  plan->steps[plan->step_count++] = (wk_plan_step){.kernel = kernel, .node = node};
+  if (node->joined && plan->steps[head].kernel->habits & WK_TELLS_ROWS) plan->steps[head].joined++;
   return WK_OK;
 }
 
 /* ---- row-major copies for kernels that take no strides ---- */
 
 static bool needs_copy(const wk_kernel *kernel, const wk_reference *r) {
-  return r->buffer >= 0 && !kernel->strided && !wk_layout_is_contiguous(&r->layout);
+  return r->buffer >= 0 && !(kernel->habits & WK_TAKES_STRIDES) &&
+         !wk_layout_is_contiguous(&r->layout);
 }
 
 static wk_status add_copy(wk_graph *g, wk_reference *r, wk_graph_node *copy) {

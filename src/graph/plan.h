@@ -11,6 +11,7 @@
 typedef struct wk_plan_step {
   const wk_kernel *kernel; /* NULL: a step on the host */
   const wk_graph_node *node;
+  int joined; /* steps behind it that run with it */
 } wk_plan_step;
 
 typedef struct wk_plan {

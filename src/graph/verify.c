@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "graph/joined.h"
 #include "graph/specialise.h"
 #include "ops/records.gen.h"
 
@@ -242,7 +243,9 @@ static wk_status check_node(verifier *v, const wk_graph_node *node) {
   }
   /* A loop's regions were looked at when they were traced. */
   if (status == WK_OK && !node->control) status = check_shapes(v, node);
-  return status == WK_OK ? check_draw(v, node) : status;
+  if (status == WK_OK) status = check_draw(v, node);
+  const char *apart = status == WK_OK && node->joined ? wk_joined_refuse(v->graph, v->node) : NULL;
+  return apart ? fail(v, "it is joined to the node before it, but %s", apart) : status;
 }
 
 static void take_effect(verifier *v, const wk_graph_node *node) {

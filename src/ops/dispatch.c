@@ -127,8 +127,8 @@ static wk_status run_kernel(wk_call *call, wk_device *device, wk_operand *inputs
   const wk_kernel *kernel = wk_kernel_find(device, &kernel_call);
   if (!kernel) return wk_error_status();
   if (!call->thread->kernel_chosen) call->thread->kernel_chosen = kernel;
-  return kernel->strided ? wk_kernel_run(kernel, &kernel_call)
-                         : run_on_copies(call, kernel, &kernel_call, inputs);
+  return kernel->habits & WK_TAKES_STRIDES ? wk_kernel_run(kernel, &kernel_call)
+                                           : run_on_copies(call, kernel, &kernel_call, inputs);
 }
 
 wk_status wk_call_execute(wk_call *call) {

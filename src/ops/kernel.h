@@ -13,6 +13,12 @@ typedef struct wk_operand {
   wk_layout layout;
 } wk_operand;
 
+/* What follows a call on its first output, seen as rows of that output's last size: kernels that
+ * tell rows call `run` once for each of them, on any thread, when it is final. */
+typedef struct wk_after {
+  void (*run)(const struct wk_after *after, int64_t begin, int64_t end);
+} wk_after;
+
 typedef struct wk_kernel_call {
   const wk_op *op;
   const void *arguments; /* resolved */
@@ -21,6 +27,7 @@ typedef struct wk_kernel_call {
   wk_operand *outputs; /* row-major, uninitialised; for updates: unused */
   int output_count;
   wk_stream *stream;
+  const wk_after *after; /* or NULL; only for kernels that tell rows */
 } wk_kernel_call;
 
 /* In place of an op's number: every op of class pointwise or update. */
@@ -30,10 +37,15 @@ typedef struct wk_kernel_call {
  * composite native. */
 #define WK_EVERY_OP (-2)
 
+enum {
+  WK_TAKES_STRIDES = 1, /* inputs with any strides; otherwise they are made row-major first */
+  WK_TELLS_ROWS = 2     /* of its output, while it runs */
+};
+
 typedef struct wk_kernel {
   int op;           /* WK_OP_... */
   const char *name; /* for people: "cpu:conv2d" */
-  bool strided;     /* takes inputs with any strides; otherwise they are made row-major first */
+  uint8_t habits;   /* what of the above it does */
   /* Why it cannot do this call, or NULL if it can. NULL function: it can do all. */
   const char *(*refuse)(const wk_kernel_call *call);
   wk_status (*run)(const wk_kernel_call *call);

@@ -127,7 +127,7 @@ static wk_status run_kernel(const wk_kernel_call *call) {
   return status;
 }
 
-static const wk_kernel kernel = {.name = "user", .strided = false, .run = run_kernel};
+static const wk_kernel kernel = {.name = "user", .run = run_kernel};
 
 const wk_kernel *wk_user_kernel(const wk_op *op, const wk_device *device) {
   return op && user_op_of(op)->definition.kernel && (device->host_memory || device->null) ? &kernel

@@ -86,9 +86,11 @@ static void check_shape(wk_dtype dtype, const wk_cpu_conv2d_shape *s) {
   real_array bias = real_array_create(dtype, s->out_channels);
 
   real_array result = real_array_create(dtype, p.y.count);
-  assert_int_equal(wk_cpu_conv2d(dtype, s, p.x.data, p.weight.data, bias.data, result.data), WK_OK);
+  assert_int_equal(wk_cpu_conv2d(dtype, s, p.x.data, p.weight.data, bias.data, result.data, NULL),
+                   WK_OK);
   check_result(&p, &result, 2, &bias);
-  assert_int_equal(wk_cpu_conv2d(dtype, s, p.x.data, p.weight.data, NULL, result.data), WK_OK);
+  assert_int_equal(wk_cpu_conv2d(dtype, s, p.x.data, p.weight.data, NULL, result.data, NULL),
+                   WK_OK);
   check_result(&p, &result, 2, NULL);
   real_array_free(&result);
 
@@ -160,7 +162,7 @@ static void check_threads(wk_dtype dtype) {
     for (int count = 1; count <= 3; count++) {
       problem *r = count == 1 ? &first : &again;
       wk_set_thread_count(count);
-      wk_cpu_conv2d(dtype, &list[i], p.x.data, p.weight.data, NULL, r->y.data);
+      wk_cpu_conv2d(dtype, &list[i], p.x.data, p.weight.data, NULL, r->y.data, NULL);
       wk_cpu_conv2d_data_gradient(dtype, &list[i], p.y.data, p.weight.data, r->x.data);
       wk_cpu_conv2d_weight_gradient(dtype, &list[i], p.x.data, p.y.data, r->weight.data);
       if (count == 1) continue;

@@ -55,9 +55,9 @@ static bool is_pointwise(const wk_cpu_conv2d_shape *s) {
 }
 
 wk_status wk_cpu_conv2d(wk_dtype dtype, const wk_cpu_conv2d_shape *s, const void *x,
-                        const void *weight, const void *bias, void *y) {
-  if (wk_is_depthwise(s)) return wk_cpu_depthwise(dtype, s, x, weight, bias, y);
-  if (wk_direct_fits(dtype, s)) return wk_direct_run(s, x, weight, bias, y);
+                        const void *weight, const void *bias, void *y, const wk_after *after) {
+  if (wk_is_depthwise(s)) return wk_cpu_depthwise(dtype, s, x, weight, bias, y, after);
+  if (wk_direct_fits(dtype, s)) return wk_direct_run(s, x, weight, bias, y, after);
   const wk_isa_real real = wk_isa_real_of(dtype);
   const int64_t element = (int64_t)wk_isa_real_size(real);
   const int64_t group_channels = s->channels / s->groups, group_out = s->out_channels / s->groups;
@@ -82,10 +82,13 @@ wk_status wk_cpu_conv2d(wk_dtype dtype, const wk_cpu_conv2d_shape *s, const void
         .right = &filters,
         .c = (char *)y + group * group_out * element,
         .c_row_stride = s->out_channels,
+        .after = s->groups == 1 ? after : NULL,
     };
     const wk_status status = wk_product_run(&product);
     if (status < 0) return status;
   }
+  if (s->groups > 1)
+    wk_cpu_tell_rows(after, s->batch * s->out_height * s->out_width, s->out_channels);
   return WK_OK;
 }
 

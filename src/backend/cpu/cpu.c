@@ -16,9 +16,10 @@ const char *wk_cpu_refuse_unless_float(const wk_kernel_call *call) {
 const wk_kernel wk_cpu_kernels[] = {
     {WK_OP_PUT_ROWS_UPDATE, "cpu:put_rows_update", false, NULL, wk_cpu_run_put_rows},
     {WK_EVERY_POINTWISE, "cpu:pointwise", true, wk_cpu_pointwise_refuse, wk_cpu_pointwise_run},
-    {WK_OP_MATMUL, "cpu:matmul", true, wk_cpu_refuse_unless_float, wk_cpu_run_matmul},
-    FLOATS(WK_OP_LINEAR, linear),
-    FLOATS(WK_OP_CONV2D, conv2d),
+    {WK_OP_MATMUL, "cpu:matmul", WK_TAKES_STRIDES | WK_TELLS_ROWS, wk_cpu_refuse_unless_float,
+     wk_cpu_run_matmul},
+    {WK_OP_LINEAR, "cpu:linear", WK_TELLS_ROWS, wk_cpu_refuse_unless_float, wk_cpu_run_linear},
+    {WK_OP_CONV2D, "cpu:conv2d", WK_TELLS_ROWS, wk_cpu_refuse_unless_float, wk_cpu_run_conv2d},
     FLOATS(WK_OP_CONV2D_DATA_GRADIENT, conv2d_data_gradient),
     FLOATS(WK_OP_CONV2D_WEIGHT_GRADIENT, conv2d_weight_gradient),
     FLOATS(WK_OP_MAX_POOL2D, max_pool2d),

@@ -12,6 +12,8 @@
 
 /* The weight gradient is summed over blocks of this many rows of y, and then over the blocks. */
 #define GRADIENT_ROWS 32
+/* Elements of y that are told of together: they stay in the second cache. */
+#define TOLD 16384
 
 typedef struct work {
   const wk_isa_depthwise *isa;
@@ -19,6 +21,7 @@ typedef struct work {
   const wk_cpu_conv2d_shape *shape;
   const char *x, *weight, *bias, *y_gradient;
   char *result, *partials;
+  const wk_after *after;
   size_t filter_bytes; /* of all filters */
 } work;
 
@@ -44,13 +47,19 @@ static bool turn_weight(work *w, const void *weight) {
 
 static void run_forward(void *context, int64_t begin, int64_t end) {
   const work *w = context;
-  w->isa->forward(w->shape, w->x, w->weight, w->bias, w->result, begin, end);
+  const int64_t line = w->shape->out_width * w->shape->out_channels;
+  const int64_t most = w->after && line < TOLD ? TOLD / (line + 1) + 1 : w->after ? 1 : end - begin;
+  for (int64_t at = begin; at < end; at += most) {
+    const int64_t last = end - at < most ? end : at + most;
+    w->isa->forward(w->shape, w->x, w->weight, w->bias, w->result, at, last);
+    if (w->after) w->after->run(w->after, at * w->shape->out_width, last * w->shape->out_width);
+  }
 }
 
 wk_status wk_cpu_depthwise(wk_dtype dtype, const wk_cpu_conv2d_shape *s, const void *x,
-                           const void *weight, const void *bias, void *y) {
+                           const void *weight, const void *bias, void *y, const wk_after *after) {
   work w = start_work(dtype, s);
-  w.x = x, w.bias = bias, w.result = y;
+  w.x = x, w.bias = bias, w.result = y, w.after = after;
   if (!turn_weight(&w, weight)) return WK_ERROR_MEMORY;
   wk_parallel_for(s->batch * s->out_height, 4, run_forward, &w);
   return WK_OK;

@@ -5,6 +5,7 @@
 /* Convolutions that give every channel one filter of its own: too thin for products. */
 
 #include "backend/cpu/isa.h"
+#include "ops/kernel.h"
 
 static inline bool wk_is_depthwise(const wk_cpu_conv2d_shape *s) {
   return s->groups > 1 && s->groups == s->channels && s->groups == s->out_channels;
@@ -12,7 +13,7 @@ static inline bool wk_is_depthwise(const wk_cpu_conv2d_shape *s) {
 
 /* As the functions without "depthwise" in kernels.h. */
 wk_status wk_cpu_depthwise(wk_dtype dtype, const wk_cpu_conv2d_shape *shape, const void *x,
-                           const void *weight, const void *bias, void *y);
+                           const void *weight, const void *bias, void *y, const wk_after *after);
 wk_status wk_cpu_depthwise_data_gradient(wk_dtype dtype, const wk_cpu_conv2d_shape *shape,
                                          const void *y_gradient, const void *weight,
                                          void *x_gradient);

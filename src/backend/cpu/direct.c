@@ -27,6 +27,7 @@ typedef struct plan {
   const float *x, *weight;
   bool reversed; /* the weight's taps and sides are swapped: for the gradient of the data */
   float *y;
+  const wk_after *after;
   int64_t depth;         /* terms of a sum */
   int64_t panel, panels; /* channels of the result that are computed together */
   int64_t rows, pieces;  /* of the result, and how many such pieces an image has */
@@ -205,8 +206,9 @@ static void run_pieces(void *context, int64_t begin, int64_t end) {
     const int64_t image = i / p->pieces, row = i % p->pieces * p->rows;
     const int64_t rows = smaller(p->rows, s->out_height - row);
     copy_lines(p, p->x + image * s->height * s->width * s->channels, row, rows, padded);
-    run_piece(p, padded, rows,
-              p->y + (image * s->out_height + row) * s->out_width * s->out_channels);
+    const int64_t pixel = (image * s->out_height + row) * s->out_width;
+    run_piece(p, padded, rows, p->y + pixel * s->out_channels);
+    if (p->after) p->after->run(p->after, pixel, pixel + rows * s->out_width);
   }
 }
 
@@ -232,9 +234,9 @@ static wk_status run_plan(plan *p, const float *bias) {
 }
 
 wk_status wk_direct_run(const wk_cpu_conv2d_shape *shape, const float *x, const float *weight,
-                        const float *bias, float *y) {
+                        const float *bias, float *y, const wk_after *after) {
   plan p = make_plan(shape);
-  p.x = x, p.weight = weight, p.y = y;
+  p.x = x, p.weight = weight, p.y = y, p.after = after;
   return run_plan(&p, bias);
 }
 

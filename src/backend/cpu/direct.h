@@ -8,7 +8,8 @@
  * written. For f32 and one group. Which calls fit depends on the layer alone, not on the batch. */
 bool wk_direct_fits(wk_dtype dtype, const wk_cpu_conv2d_shape *shape);
 wk_status wk_direct_run(const wk_cpu_conv2d_shape *shape, const float *x, const float *weight,
-                        const float *bias /* [out_channels] or NULL */, float *y);
+                        const float *bias /* [out_channels] or NULL */, float *y,
+                        const wk_after *after);
 
 bool wk_direct_data_gradient_fits(wk_dtype dtype, const wk_cpu_conv2d_shape *shape);
 wk_status wk_direct_data_gradient_run(const wk_cpu_conv2d_shape *shape, const float *y_gradient,

@@ -39,7 +39,7 @@ wk_status wk_cpu_run_conv2d(const wk_kernel_call *call) {
   const wk_status status = conv2d_shape(call, x->layout.dims, weight->layout.dims, &shape);
   if (status != WK_OK) return status;
   return wk_cpu_conv2d(y->layout.dtype, &shape, x->data, weight->data, call->inputs[2].data,
-                       y->data);
+                       y->data, call->after);
 }
 
 wk_status wk_cpu_run_conv2d_data_gradient(const wk_kernel_call *call) {

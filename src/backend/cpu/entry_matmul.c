@@ -49,6 +49,8 @@ wk_status wk_cpu_run_matmul(const wk_kernel_call *call) {
     product.m *= batch;
     batch = 1;
   }
+  const bool whole = batch == 1 && z == &call->outputs[0];
+  product.after = whole ? call->after : NULL;
   const int64_t size = (int64_t)wk_dtype_size(z->layout.dtype);
   const int64_t matrix = product.m * product.n;
   for (int64_t i = 0; i < batch; i++) {
@@ -58,6 +60,9 @@ wk_status wk_cpu_run_matmul(const wk_kernel_call *call) {
     const wk_status status = wk_cpu_gemm(z->layout.dtype, &product);
     if (status != WK_OK) return status;
   }
+  const wk_layout *made = &call->outputs[0].layout;
+  const int64_t columns = made->rank ? made->dims[made->rank - 1] : 1;
+  if (!whole && columns) wk_cpu_tell_rows(call->after, wk_layout_count(made) / columns, columns);
   return WK_OK;
 }
 
@@ -77,5 +82,6 @@ wk_status wk_cpu_run_linear(const wk_kernel_call *call) {
                                                               .b_column_stride = depth,
                                                               .c = y->data,
                                                               .c_row_stride = units,
-                                                              .bias = call->inputs[2].data});
+                                                              .bias = call->inputs[2].data,
+                                                              .after = call->after});
 }

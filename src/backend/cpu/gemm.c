@@ -19,6 +19,7 @@ wk_status wk_cpu_gemm(wk_dtype dtype, const wk_cpu_gemm_operands *operands) {
       .find_c = wk_product_find_rows,
       .bias = operands->bias,
       .accumulate = operands->accumulate,
+      .after = operands->after,
       .left = &a,
       .right = &b,
       .c = operands->c,

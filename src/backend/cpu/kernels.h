@@ -14,6 +14,8 @@
 #include <wick/base.h>
 #include <wick/tensor.h>
 
+#include "ops/kernel.h"
+
 /* ---- the machine ---- */
 
 /* The instruction set in use: "baseline", "avx2" or "avx512"; $WICK_ISA picks a lower one. */
@@ -42,8 +44,12 @@ typedef struct wk_cpu_gemm_operands {
   int64_t c_row_stride;
   const void *bias; /* [n], or NULL; not with accumulate */
   bool accumulate;
+  const wk_after *after; /* told of rows of c, or NULL */
 } wk_cpu_gemm_operands;
 wk_status wk_cpu_gemm(wk_dtype dtype, const wk_cpu_gemm_operands *operands);
+
+/* Tells of all rows, of `columns` elements, at once. after: or NULL. */
+void wk_cpu_tell_rows(const wk_after *after, int64_t rows, int64_t columns);
 
 /* ---- convolutions, channels last ---- */
 
@@ -60,7 +66,8 @@ typedef struct wk_cpu_conv2d_shape {
   int64_t dilation_height, dilation_width;
 } wk_cpu_conv2d_shape;
 wk_status wk_cpu_conv2d(wk_dtype dtype, const wk_cpu_conv2d_shape *shape, const void *x,
-                        const void *weight, const void *bias /* [out_channels] or NULL */, void *y);
+                        const void *weight, const void *bias /* [out_channels] or NULL */, void *y,
+                        const wk_after *after /* told of rows [out_channels] of y, or NULL */);
 wk_status wk_cpu_conv2d_data_gradient(wk_dtype dtype, const wk_cpu_conv2d_shape *shape,
                                       const void *y_gradient, const void *weight, void *x_gradient);
 wk_status wk_cpu_conv2d_weight_gradient(wk_dtype dtype, const wk_cpu_conv2d_shape *shape,

@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+#include "backend/cpu/kernels.h"
 #include "backend/cpu/scratch.h"
 #include "base/parallel.h"
 
@@ -25,6 +26,8 @@
  * they lie. */
 #define UNPACKED_TILES 4
 #define UNPACKED_DEPTH 128
+/* Elements that are told of together. */
+#define TOLD 16384
 /* What packing an element costs, in multiply-adds. */
 #define PACK_COST 6.0
 
@@ -257,6 +260,11 @@ static void run_block(const plan *p, const workspace *w, int64_t row, int64_t ro
 
 /* ---- work for the threads ---- */
 
+/* Whether blocks of c are whole rows, that are told of at once. */
+static bool tells_blocks(const plan *p) {
+  return p->product->after && p->column_blocks == 1 && !p->split_depth;
+}
+
 static void run_grid(void *context, int64_t begin, int64_t end) {
   const plan *p = context;
   const workspace w = get_workspace(p);
@@ -270,6 +278,8 @@ static void run_grid(void *context, int64_t begin, int64_t end) {
     for (int64_t depth_block = p->depth_begin; depth_block < p->depth_end; depth_block++)
       run_block(p, &w, row, rows, column_block * p->column_tiles / p->column_blocks,
                 (column_block + 1) * p->column_tiles / p->column_blocks, depth_block, c);
+    if (tells_blocks(p) && p->depth_end == p->depth_blocks)
+      p->product->after->run(p->product->after, row, row + rows);
   }
 }
 
@@ -350,7 +360,18 @@ wk_status wk_product_run(const wk_product *product) {
   } else {
     wk_parallel_for(blocks, threads > 1 ? 1 : blocks, run_grid, &p);
   }
+  if (!tells_blocks(&p)) wk_cpu_tell_rows(product->after, product->m, product->n);
   return WK_OK;
+}
+
+static void tell(void *context, int64_t begin, int64_t end) {
+  const wk_after *after = context;
+  after->run(after, begin, end);
+}
+
+void wk_cpu_tell_rows(const wk_after *after, int64_t rows, int64_t columns) {
+  if (after && columns > 0)
+    wk_parallel_for(rows, larger(1, TOLD / columns), tell, (void *)(uintptr_t)after);
 }
 
 /* ---- strided matrices as operands ---- */

@@ -7,6 +7,7 @@
  * this way and never writes them out as a matrix. */
 
 #include "backend/cpu/isa.h"
+#include "ops/kernel.h"
 
 typedef struct wk_product wk_product;
 struct wk_product {
@@ -25,6 +26,7 @@ struct wk_product {
 
   const char *bias; /* [n] or NULL */
   bool accumulate;
+  const wk_after *after; /* told of rows of c, or NULL */
 
   /* The operands, as the functions above understand them. */
   const void *left, *right;

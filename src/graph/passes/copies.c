@@ -17,7 +17,7 @@ static bool takes_strides(const wk_graph *g, const wk_graph_node *reader, int op
   const wk_kernel *kernel = wk_plan_choose_kernel(g, reader);
   reader->inputs[operand] = copy;
   if (!kernel) wk_error_clear();
-  return kernel && kernel->strided;
+  return kernel && kernel->habits & WK_TAKES_STRIDES;
 }
 
 static bool remove_copy(wk_graph *g, const wk_graph_node *node, const wk_life *lives) {
