@@ -37,6 +37,9 @@ typedef struct wk_compile_arguments {
                    * first op whose values differ */
   int64_t memory_budget; /* bytes for what a call makes on its way (wk_function_memory's arena):
                           * where it would take more, values are computed again; 0: no bound */
+  double recompute; /* without a budget, values are computed again where that lowers the peak, for
+                     * at most this share of a call's work; 0: WICK_RECOMPUTE percent, 12 by
+                     * default; WK_EXACTLY_ZERO: nothing is */
 } wk_compile_arguments;
 
 /* A function that does what `body` does. Nothing is called yet. The caller frees it. [any thread]

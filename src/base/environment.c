@@ -40,6 +40,9 @@ const wk_variable_record wk_variable_table[WK_VARIABLE_COUNT] = {
     [WK_VARIABLE_PASSES] = {"WICK_PASSES", "", "",
                             "comma-separated: the passes over graphs to run instead of all, in "
                             "this order; none runs none"},
+    [WK_VARIABLE_RECOMPUTE] = {"WICK_RECOMPUTE", "12", "wk_compile",
+                               "percent of a compiled call's work that may be done again to hold "
+                               "less memory; 0 does nothing again"},
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

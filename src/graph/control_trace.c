@@ -96,7 +96,7 @@ static void place_states(wk_control *c, wk_tensor *const *state) {
 static wk_status take_region(wk_control *c, int which, wk_region *region) {
   c->reached[which] = region->reached_count;
   wk_status status = wk_passes_run(&region->graph);
-  if (status == WK_OK) status = wk_plan_create(&c->plans[which], &region->graph, 0);
+  if (status == WK_OK) status = wk_plan_create(&c->plans[which], &region->graph, NULL);
   if (status == WK_OK) c->plans[which].fallible = 0; /* the node's own operands are kept */
   return status;
 }

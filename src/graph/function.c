@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Compiled functions: which plan serves a call, and when to trace anew. */
+#include <math.h>
 #include <string.h>
 
 #include <wick/ops.h>
@@ -15,6 +16,13 @@
 #include "tensor/attribute.h"
 
 #define DEFAULT_PLAN_LIMIT ((int64_t)64 << 20)
+#define SMALL_ARENA ((size_t)1 << 20) /* not worth a step more */
+
+static double usual_share(void) {
+  double percent;
+  const bool good = wk_parse_number(wk_variable_get(WK_VARIABLE_RECOMPUTE), &percent);
+  return good && percent >= 0 ? percent / 100 : 0;
+}
 
 wk_function *wk_compile_at(wk_place here, const wk_compile_arguments *arguments) {
   if (wk_failed()) return NULL;
@@ -33,13 +41,18 @@ wk_function *wk_compile_at(wk_place here, const wk_compile_arguments *arguments)
   if (status == WK_OK && a.memory_budget < 0)
     status = wk_fail(WK_ERROR_ARGUMENT, "memory_budget is %lld, but bytes are not negative",
                      (long long)a.memory_budget);
+  if (status == WK_OK && !(a.recompute >= 0))
+    status = wk_fail(WK_ERROR_ARGUMENT, "recompute is %g, but a share of the work is not negative",
+                     a.recompute);
   wk_function *function = status == WK_OK ? wk_allocate_zeroed(1, sizeof *function) : NULL;
   if (function) {
     function->one = (wk_one_body){a.body, a.context};
     function->body = a.body ? (wk_body){wk_body_of_one, &function->one, 1}
                             : (wk_body){a.body_all, a.context, (size_t)a.result_count};
     function->verify = a.verify != 0 || wk_debug_topic("verify");
-    function->memory_budget = (size_t)a.memory_budget;
+    function->limits = (wk_plan_limits){(size_t)a.memory_budget, a.recompute, 0};
+    if (a.recompute == 0 && !signbit(a.recompute))
+      function->limits.recompute = usual_share(), function->limits.small = SMALL_ARENA;
     function->plan_limit = (size_t)(a.plan_limit ? a.plan_limit : DEFAULT_PLAN_LIMIT);
     pthread_rwlock_init(&function->turns, NULL);
     pthread_mutex_init(&function->table, NULL);
@@ -176,7 +189,7 @@ static wk_served *add_version(wk_function *f, wk_tensors inputs) {
     for (size_t i = 0; v->inputs && i < inputs.count; i++) v->inputs[i] = inputs.item[i]->layout;
     if (f->verify && v->inputs) wk_watch_create(&v->watch, &found.graph);
     if (!wk_failed() && wk_passes_run(&found.graph) == WK_OK)
-      wk_plan_create(&v->plan, &found.graph, f->memory_budget);
+      wk_plan_create(&v->plan, &found.graph, &f->limits);
   }
   wk_trace_free(&found);
   if (wk_failed() || !wk_grow(&f->versions, &f->capacity, f->count, sizeof *f->versions)) {

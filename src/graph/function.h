@@ -34,7 +34,8 @@ struct wk_function {
   wk_body body;
   wk_one_body one; /* the context of a body of one result */
   bool verify;
-  size_t plan_limit, memory_budget; /* 0: none */
+  size_t plan_limit; /* 0: none */
+  wk_plan_limits limits;
   pthread_rwlock_t turns;
   atomic_bool took_turns; /* the last call */
   pthread_mutex_t table;

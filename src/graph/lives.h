@@ -14,6 +14,7 @@ typedef struct wk_life {
   size_t first, last;   /* nodes that have it as an operand; first WK_NO_NODE: none has */
   size_t reader, count; /* the last node that reads it, and how many readings there are, */
   int operand;          /* the last one being of this operand */
+  size_t written;       /* the first node that writes over some of it, or WK_NO_NODE */
   bool result;          /* of the function */
   size_t size;          /* bytes in the arena, whole lines of the cache; 0: it is not there */
 } wk_life;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "graph/plan.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -14,7 +15,7 @@
 #include "graph/undo.h"
 #include "ops/records.gen.h"
 
-#define ALIGNMENT 64
+enum { ALIGNMENT = 64 };
 
 /* ---- kernels ---- */
 
@@ -141,13 +142,13 @@ static wk_status keep_budget(wk_plan *plan, size_t budget) {
   wk_status status = WK_OK;
   while (plan->arena_size > budget && status == WK_OK && target >= ALIGNMENT) {
     const size_t nodes = plan->graph.node_count;
-    status = wk_graph_recompute(&plan->graph, target, &lowest);
+    status = wk_graph_recompute(&plan->graph, target, INFINITY, &lowest);
     if (plan->graph.node_count == nodes && lowest > target) break;
     if (status == WK_OK) status = wk_plan_place(plan);
     if (plan->arena_size < least) least = plan->arena_size;
     target = (lowest < target ? lowest : target) / 16 * 15;
   }
-  plan->again_count = plan->graph.node_count - before;
+  plan->again_count += plan->graph.node_count - before;
   if (status != WK_OK || plan->arena_size <= budget) return status;
   char wanted[32], had[32];
   wk_format_bytes(wanted, sizeof wanted, budget);
@@ -158,22 +159,36 @@ static wk_status keep_budget(wk_plan *plan, size_t budget) {
   return WK_ERROR_MEMORY;
 }
 
-static wk_status make(wk_plan *plan, size_t budget) {
+/* What costs little to make again is given up anyway. */
+static wk_status give_up_cheap(wk_plan *plan, double share) {
+  const size_t before = plan->graph.node_count;
+  size_t lowest;
+  wk_status status = wk_graph_recompute(&plan->graph, 0, share, &lowest);
+  plan->again_count = plan->graph.node_count - before;
+  if (status == WK_OK && plan->again_count) status = wk_plan_place(plan);
+  return status;
+}
+
+static wk_status make(wk_plan *plan, const wk_plan_limits *limits) {
   wk_graph *g = &plan->graph;
   wk_status status = insert_copies(g);
   if (status == WK_OK) status = wk_graph_make_in_destinations(g);
   if (status == WK_OK) status = wk_plan_place(plan);
-  if (status == WK_OK && budget && plan->arena_size > budget) status = keep_budget(plan, budget);
+  if (status == WK_OK && !limits->budget && limits->recompute > 0 &&
+      plan->arena_size > limits->small)
+    status = give_up_cheap(plan, limits->recompute);
+  if (status == WK_OK && limits->budget && plan->arena_size > limits->budget)
+    status = keep_budget(plan, limits->budget);
   for (size_t n = 0; n < g->node_count && status == WK_OK; n++)
     status = add_step(plan, &g->nodes[n]);
   return status;
 }
 
-wk_status wk_plan_create(wk_plan *plan, wk_graph *graph, size_t budget) {
+wk_status wk_plan_create(wk_plan *plan, wk_graph *graph, const wk_plan_limits *limits) {
   *plan = (wk_plan){.graph = *graph};
   *graph = (wk_graph){0};
   wk_graph *g = &plan->graph;
-  wk_status status = make(plan, budget);
+  wk_status status = make(plan, limits ? limits : &(wk_plan_limits){0});
   if (status == WK_OK) plan->fallible = wk_plan_count_fallible(plan);
   plan->device = g->buffer_count ? g->buffers[0].device : wk_device_or_default(NULL);
   if (status != WK_OK)

@@ -32,10 +32,17 @@ typedef struct wk_plan {
 /* Tests set it, to spoil plans that are made. */
 extern void (*wk_plan_made)(wk_plan *plan);
 
-/* Takes the graph, which becomes empty, also on failure. The arena is to take at most `budget`
- * bytes (0: any number): what does not fit is made again where it is read. WK_ERROR_MEMORY names
- * the least budget that works. */
-wk_status wk_plan_create(wk_plan *plan, wk_graph *graph, size_t budget);
+/* What a plan may take. */
+typedef struct wk_plan_limits {
+  size_t budget; /* bytes of the arena: what does not fit is made again where it is read; 0: any */
+  double recompute; /* without a budget: the share of the graph's work that may be done again to
+                     * lower the peak, */
+  size_t small;     /* unless the arena is no larger than that anyway */
+} wk_plan_limits;
+
+/* Takes the graph, which becomes empty, also on failure. `limits` NULL: none, and nothing is made
+ * again. WK_ERROR_MEMORY names the least budget that works. */
+wk_status wk_plan_create(wk_plan *plan, wk_graph *graph, const wk_plan_limits *limits);
 void wk_plan_free(wk_plan *plan);
 
 /* The kernel that would run the node, or NULL with an error pending. */

@@ -5,13 +5,16 @@
  * evenly spaced values, as Chen et al. 2016. */
 #include "graph/recompute.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
 #include "graph/place.h"
+#include "ops/records.gen.h"
 
-enum { MOST_AGAIN = 64, MOST_ROUNDS = 4096, PRODUCT_COST = 64 };
+/* Work is counted in bytes that go to and from memory; a product's sums, so many for a byte. */
+enum { MOST_AGAIN = 64, MOST_ROUNDS = 4096, SUMS_PER_BYTE = 8, LEAST_WORK = 4096, WORTH_WHILE = 256 };
 
 typedef struct search {
   wk_graph *graph;
@@ -20,13 +23,15 @@ typedef struct search {
   size_t *alive; /* bytes at each node */
   size_t capacity, node_capacity;
   size_t peak, peak_at;
+  size_t least;   /* bytes of a value that is worth while */
+  double allowed; /* work */
 } search;
 
 /* What is to be made again for one value. */
 typedef struct again {
   size_t nodes[MOST_AGAIN], count;
   size_t bytes; /* of what they make */
-  double cost;
+  double cost, limit;
 } again;
 
 /* ---- what is alive when ---- */
@@ -102,11 +107,12 @@ static bool may_run_again(const search *s, const wk_graph_node *node) {
 
 /* How often the buffer is written from node `from` up to `to`; *touched: in the place of `r`, too.
  */
-static unsigned count_writes(const wk_graph *g, const wk_reference *r, size_t from, size_t to,
+static unsigned count_writes(const search *s, const wk_reference *r, size_t from, size_t to,
                              bool *touched) {
+  const wk_graph *g = s->graph;
   unsigned count = 0;
   *touched = false;
-  if (!g->buffers[r->buffer].version) return 0;
+  if (!g->buffers[r->buffer].version || s->lives[r->buffer].written >= to) return 0;
   for (size_t n = from; n < to; n++) {
     const wk_graph_node *node = &g->nodes[n];
     for (int i = 0; node->op && i < node->input_count; i++) {
@@ -120,12 +126,23 @@ static unsigned count_writes(const wk_graph *g, const wk_reference *r, size_t fr
   return count;
 }
 
+/* Sums of products that the node makes: of a matrix product MK * KN * MN is their square. */
+static double sums_of(const wk_graph_node *node) {
+  if (!node->op || node->input_count < 2) return 0;
+  const wk_layout *a = &node->inputs[0].layout, *b = &node->inputs[1].layout;
+  const double count = (double)wk_layout_count(a);
+  if (node->op->id == WK_OP_ATTENTION) return 2 * count * (double)b->dims[2];
+  if (node->op->class != WK_CLASS_MATRIX) return 0;
+  return sqrt(count * (double)wk_layout_count(b) *
+              (double)wk_layout_count(&node->outputs[0].layout));
+}
+
 static double cost_of(const wk_graph_node *node) {
-  double bytes = 0;
+  double bytes = LEAST_WORK;
   for (int i = 0; i < node->input_count; i++)
     if (node->inputs[i].buffer >= 0) bytes += (double)bytes_of(&node->inputs[i]);
   for (int i = 0; i < output_count(node); i++) bytes += (double)bytes_of(&node->outputs[i]);
-  return node->op->class == WK_CLASS_MATRIX ? bytes * PRODUCT_COST : bytes + 64;
+  return bytes + sums_of(node) / SUMS_PER_BYTE;
 }
 
 static bool is_listed(const again *a, size_t node) {
@@ -142,13 +159,14 @@ static bool need(const search *s, int b, size_t at, again *a) {
   if (a->count == MOST_AGAIN || !may_run_again(s, node)) return false;
   a->nodes[a->count++] = n;
   a->cost += cost_of(node);
+  if (a->cost > a->limit) return false;
   for (int i = 0; i < output_count(node); i++) a->bytes += s->lives[node->outputs[i].buffer].size;
   for (int i = 0; i < node->input_count; i++) {
     const int input = node->inputs[i].buffer;
     if (input < 0) continue;
     const wk_life *l = &s->lives[input];
     bool touched;
-    count_writes(s->graph, &node->inputs[i], n, at, &touched);
+    count_writes(s, &node->inputs[i], n, at, &touched);
     if (touched) return false;
     if (!l->size || l->last >= at) continue;
     const again before = *a;
@@ -214,7 +232,8 @@ static void redirect_copy(const wk_graph *g, wk_graph_node *copy, const again *a
 }
 
 /* Puts copies of the nodes in front of node `at`; what follows reads what they make. */
-static wk_status insert(wk_graph *g, again *a, size_t at) {
+static wk_status insert(const search *s, again *a, size_t at) {
+  wk_graph *g = s->graph;
   sort(a);
   for (size_t i = 0; i < a->count; i++) {
     wk_graph_node copy;
@@ -223,7 +242,7 @@ static wk_status insert(wk_graph *g, again *a, size_t at) {
     for (int k = 0; k < copy.input_count; k++) {
       bool touched;
       if (copy.inputs[k].buffer >= 0)
-        copy.inputs[k].version += count_writes(g, &copy.inputs[k], a->nodes[i], at, &touched);
+        copy.inputs[k].version += count_writes(s, &copy.inputs[k], a->nodes[i], at, &touched);
     }
     redirect_copy(g, &copy, a, i, at);
     memmove(g->nodes + at + i + 1, g->nodes + at + i, (g->node_count - at - i) * sizeof copy);
@@ -241,12 +260,13 @@ static bool choose(const search *s, again *best, size_t *at) {
   double best_score = 0;
   for (size_t b = 0; b < s->graph->buffer_count; b++) {
     const wk_life *l = &s->lives[b];
-    if (l->size < 64 || l->first >= s->peak_at || s->next[b] == WK_NO_NODE) continue;
+    if (l->size < s->least || l->first >= s->peak_at || s->next[b] == WK_NO_NODE) continue;
     if (s->graph->buffers[b].version) continue;
     bool used = false; /* at the peak itself */
     const wk_graph_node *node = &s->graph->nodes[s->peak_at];
     for (int i = 0; i < node->input_count; i++) used = used || node->inputs[i].buffer == (int)b;
-    again a = {.count = 0};
+    again a = {.count = 0, .limit = s->allowed};
+    if (best_score > 0) a.limit = fmin(a.limit, (double)l->size / best_score);
     if (used || !need(s, (int)b, s->next[b], &a)) continue;
     const double score = (double)l->size / a.cost;
     if (score <= best_score || s->alive[s->next[b]] + a.bytes - l->size >= s->peak) continue;
@@ -255,14 +275,25 @@ static bool choose(const search *s, again *best, size_t *at) {
   return best_score > 0;
 }
 
-wk_status wk_graph_recompute(wk_graph *graph, size_t target, size_t *lowest) {
-  search s = {.graph = graph};
+static double work_of(const wk_graph *g) {
+  double work = 0;
+  for (size_t n = 0; n < g->node_count; n++) work += cost_of(&g->nodes[n]);
+  return work;
+}
+
+wk_status wk_graph_recompute(wk_graph *graph, size_t target, double share, size_t *lowest) {
+  search s = {.graph = graph, .least = 64, .allowed = INFINITY};
   wk_status status = measure(&s);
+  if (share < INFINITY) {
+    s.allowed = share * work_of(graph);
+    if (s.peak / WORTH_WHILE > s.least) s.least = s.peak / WORTH_WHILE;
+  }
   for (int round = 0; round < MOST_ROUNDS && status == WK_OK && s.peak > target; round++) {
     again found = {.count = 0};
     size_t at = 0;
     if (!choose(&s, &found, &at)) break;
-    status = insert(graph, &found, at);
+    s.allowed -= found.cost;
+    status = insert(&s, &found, at);
     if (status == WK_OK) status = measure(&s);
   }
   *lowest = s.peak;

@@ -8,7 +8,8 @@
 #include "graph/graph.h"
 
 /* Changes the graph until the local buffers that are alive at a time take at most `target` bytes,
- * or no further step lowers that. *lowest: what was reached. */
-wk_status wk_graph_recompute(wk_graph *graph, size_t target, size_t *lowest);
+ * or no further step lowers that, or what is made again is `share` of the graph's work. *lowest:
+ * what was reached. */
+wk_status wk_graph_recompute(wk_graph *graph, size_t target, double share, size_t *lowest);
 
 #endif

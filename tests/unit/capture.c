@@ -3,6 +3,7 @@
  */
 #include "support/unit.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -564,9 +565,9 @@ static wk_tensor *deep(void *context, wk_tensors in) {
   return gradient;
 }
 
-static wk_tensor *call_deep(int64_t budget, wk_plan_memory *memory) {
+static wk_tensor *call_deep(int64_t budget, double recompute, wk_plan_memory *memory) {
   wk_generator_set(wk_generator_default(), 5, 0);
-  wk_function *f = wk_compile(deep, NULL, .memory_budget = budget);
+  wk_function *f = wk_compile(deep, NULL, .memory_budget = budget, .recompute = recompute);
   wk_tensor *y = wk_call(f, WK_TENSORS(wk_uniform(WK_SHAPE(64, 64), -1, 1, .keyed = true)));
   *memory = (wk_plan_memory){.struct_size = sizeof *memory};
   wk_function_memory(f, memory);
@@ -578,12 +579,12 @@ static void a_budget_changes_no_bit(void **state) {
   (void)state;
   WK_SCOPE;
   wk_plan_memory all, memory;
-  wk_tensor *expected = call_deep(0, &all);
+  wk_tensor *expected = call_deep(0, WK_EXACTLY_ZERO, &all);
   assert_no_error();
   assert_int_equal(all.again, 0);
   for (int percent = 90; percent >= 50; percent -= 10) {
     const size_t budget = all.arena / 100 * (size_t)percent;
-    wk_tensor *y = call_deep((int64_t)budget, &memory);
+    wk_tensor *y = call_deep((int64_t)budget, 0, &memory);
     assert_no_error();
     assert_true(memory.arena <= budget);
     assert_true(memory.again > 0);
@@ -591,23 +592,44 @@ static void a_budget_changes_no_bit(void **state) {
   }
 }
 
+static void what_is_cheap_is_made_again(void **state) {
+  (void)state;
+  WK_SCOPE;
+  wk_plan_memory all, memory;
+  wk_tensor *expected = call_deep(0, WK_EXACTLY_ZERO, &all);
+  assert_int_equal(all.again, 0);
+  for (int percent = 5; percent <= 80; percent *= 2) {
+    wk_tensor *y = call_deep(0, percent / 100.0, &memory);
+    assert_no_error();
+    assert_true(memory.again > 0 && memory.arena < all.arena);
+    assert_true(wk_item(wk_all(wk_equal(y, expected))) == 1);
+  }
+  call_deep(0, 0, &memory); /* what WICK_RECOMPUTE says */
+  assert_true(memory.again > 0 && memory.arena < all.arena);
+  assert_null(call_deep(0, -1, &memory));
+  assert_error(WK_ERROR_ARGUMENT);
+  assert_null(call_deep(0, NAN, &memory));
+  assert_error(WK_ERROR_ARGUMENT);
+}
+
 static void a_budget_that_is_too_small_names_the_least(void **state) {
   (void)state;
   WK_SCOPE;
   wk_plan_memory memory;
-  assert_null(call_deep(64, &memory));
+  assert_null(call_deep(64, 0, &memory));
   wk_error error = {.struct_size = sizeof error};
   assert_true(wk_error_take(&error));
   assert_int_equal(error.status, WK_ERROR_MEMORY);
   const char *least = strstr(error.hint, "that works is ");
   assert_non_null(least);
-  assert_non_null(call_deep(strtoll(least + strlen("that works is "), NULL, 10), &memory));
+  assert_non_null(call_deep(strtoll(least + strlen("that works is "), NULL, 10), 0, &memory));
   assert_no_error();
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_budget_changes_no_bit),
+      cmocka_unit_test(what_is_cheap_is_made_again),
       cmocka_unit_test(a_budget_that_is_too_small_names_the_least),
       cmocka_unit_test(a_training_step_gives_eager_bits),
       cmocka_unit_test(the_learning_rate_may_change),

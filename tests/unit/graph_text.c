@@ -48,7 +48,7 @@ static size_t run(const char *text, const char *names, const float *x, const flo
   wk_passes_run_named(&g, names);
   assert_no_error();
   const size_t nodes = g.node_count;
-  wk_plan_create(&plan, &g, 0);
+  wk_plan_create(&plan, &g, NULL);
   wk_tensor *in[2] = {wk_tensor_from_data(WK_SHAPE(2, 3), WK_F32, x, NULL),
                       wk_tensor_from_data(WK_SHAPE(2, 3), WK_F32, y, NULL)};
   wk_tensor *out;
@@ -126,7 +126,7 @@ static void results_that_are_the_same_have_memory_each(void **state) {
   in[1] = in[0];
   wk_graph_from_text(&g, text, NULL);
   wk_passes_run_named(&g, "common_nodes,dead_code");
-  wk_plan_create(&plan, &g, 0);
+  wk_plan_create(&plan, &g, NULL);
   wk_plan_run(&plan, &context, (wk_tensors){2, in}, out);
   assert_no_error();
   for (int i = 0; i < 3; i++) {
