@@ -5,6 +5,7 @@
 /* Files in other people's formats: safetensors, PNG, TensorBoard event files. Files are untrusted:
  * a damaged one is WK_ERROR_FORMAT with its path and what is wrong, and nothing is lost. */
 
+#include <wick/graph.h>
 #include <wick/tensor.h>
 
 WK_BEGIN_C
@@ -52,6 +53,26 @@ WK_API wk_status wk_safetensors_writer_set_at(wk_place here, wk_safetensors_writ
 WK_API wk_status wk_safetensors_writer_save_at(wk_place here, wk_safetensors_writer *writer,
                                                const char *path);
 #define wk_safetensors_writer_save(...) wk_safetensors_writer_save_at(WK_HERE, __VA_ARGS__)
+
+/* ---- plans of compiled functions ---- */
+
+/* Writes the plan of the last call to a file, or reads one: a function that runs without the
+ * program that made it, for inputs of the same sizes, with the same bits. The file is a safetensors
+ * file, whose metadata hold the plan as text (src/graph/plan_text.h): graph, kernels, places in the
+ * arena. `given` are tensors that whoever loads it gives again, in the same order and of the same
+ * sizes, parameters for instance; the values of all other memory that the plan reads are in the
+ * file, and then the function's own.
+ *
+ * A plan that takes steps on the host (an optimizer's), has loops, draws from a generator of its
+ * own or changes objects' fields is WK_ERROR_UNSUPPORTED, and so is one that would run by other
+ * kernels here. Files may come from anywhere: wrong ones are WK_ERROR_FORMAT or WK_ERROR_STATE. The
+ * caller frees the function. [any thread] */
+WK_API wk_status wk_plan_save_at(wk_place here, wk_function *function, const char *path,
+                                 wk_tensors given);
+#define wk_plan_save(...) wk_plan_save_at(WK_HERE, __VA_ARGS__)
+/* [any thread] */
+WK_API wk_function *wk_plan_load_at(wk_place here, const char *path, wk_tensors given);
+#define wk_plan_load(...) wk_plan_load_at(WK_HERE, __VA_ARGS__)
 
 /* ---- images ---- */
 

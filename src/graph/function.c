@@ -24,6 +24,15 @@ static double usual_share(void) {
   return good && percent >= 0 ? percent / 100 : 0;
 }
 
+static wk_function *create(void) {
+  wk_function *function = wk_allocate_zeroed(1, sizeof *function);
+  if (!function) return NULL;
+  pthread_rwlock_init(&function->turns, NULL);
+  pthread_mutex_init(&function->table, NULL);
+  function->plan_limit = DEFAULT_PLAN_LIMIT;
+  return function;
+}
+
 wk_function *wk_compile_at(wk_place here, const wk_compile_arguments *arguments) {
   if (wk_failed()) return NULL;
   wk_compile_arguments a;
@@ -44,7 +53,7 @@ wk_function *wk_compile_at(wk_place here, const wk_compile_arguments *arguments)
   if (status == WK_OK && !(a.recompute >= 0))
     status = wk_fail(WK_ERROR_ARGUMENT, "recompute is %g, but a share of the work is not negative",
                      a.recompute);
-  wk_function *function = status == WK_OK ? wk_allocate_zeroed(1, sizeof *function) : NULL;
+  wk_function *function = status == WK_OK ? create() : NULL;
   if (function) {
     function->one = (wk_one_body){a.body, a.context};
     function->body = a.body ? (wk_body){wk_body_of_one, &function->one, 1}
@@ -53,15 +62,13 @@ wk_function *wk_compile_at(wk_place here, const wk_compile_arguments *arguments)
     function->limits = (wk_plan_limits){(size_t)a.memory_budget, a.recompute, 0};
     if (a.recompute == 0 && !signbit(a.recompute))
       function->limits.recompute = usual_share(), function->limits.small = SMALL_ARENA;
-    function->plan_limit = (size_t)(a.plan_limit ? a.plan_limit : DEFAULT_PLAN_LIMIT);
-    pthread_rwlock_init(&function->turns, NULL);
-    pthread_mutex_init(&function->table, NULL);
+    if (a.plan_limit) function->plan_limit = (size_t)a.plan_limit;
   }
   wk_error_add_call("compile", here);
   return function;
 }
 
-static void free_version(wk_served *v) {
+void wk_served_free(wk_served *v) {
   if (!v) return;
   wk_plan_free(&v->plan);
   wk_watch_free(&v->watch);
@@ -72,7 +79,7 @@ static void free_version(wk_served *v) {
 
 void wk_function_free(wk_function *function) {
   if (!function) return;
-  for (size_t i = 0; i < function->count; i++) free_version(function->versions[i]);
+  for (size_t i = 0; i < function->count; i++) wk_served_free(function->versions[i]);
   for (size_t i = 0; i < function->idle_count; i++) wk_plan_context_free(&function->idle[i]);
   wk_deallocate(function->versions);
   pthread_rwlock_destroy(&function->turns);
@@ -84,7 +91,8 @@ void wk_function_free(wk_function *function) {
 
 static bool serves(const wk_served *v, wk_tensors inputs) {
   const wk_modes modes = wk_modes_now();
-  if (v->input_count != inputs.count || !wk_modes_equal(&v->modes, &modes)) return false;
+  if (v->input_count != inputs.count || (!v->loaded && !wk_modes_equal(&v->modes, &modes)))
+    return false;
   for (size_t i = 0; i < inputs.count; i++) {
     const wk_layout *layout = &inputs.item[i]->layout;
     if (layout->dtype != v->inputs[i].dtype || !wk_layout_same_dims(layout, &v->inputs[i]))
@@ -122,7 +130,7 @@ static size_t bytes_of(const wk_plan *plan) {
 
 static void forget(wk_function *f, size_t i) {
   if (f->last == f->versions[i]) f->last = NULL;
-  free_version(f->versions[i]);
+  wk_served_free(f->versions[i]);
   f->versions[i] = f->versions[--f->count];
 }
 
@@ -178,8 +186,26 @@ static bool takes_turns(const wk_function *f, const wk_served *v) {
   return changes;
 }
 
+/* Adds it to the table; takes it, also on failure. */
+static wk_served *adopt(wk_function *f, wk_served *v) {
+  if (wk_failed() || !wk_grow(&f->versions, &f->capacity, f->count, sizeof *f->versions)) {
+    wk_served_free(v);
+    return NULL;
+  }
+  v->bytes = bytes_of(&v->plan);
+  v->takes_turns = takes_turns(f, v);
+  keep_within_limit(f, v->bytes);
+  return f->versions[f->count++] = v;
+}
+
 static wk_served *add_version(wk_function *f, wk_tensors inputs) {
   wk_trace found;
+  if (!f->body.run) {
+    wk_fail(WK_ERROR_SHAPE, "a function that was loaded takes inputs like those that its plan was "
+                            "made for");
+    wk_error_add_hint("save one for each size of inputs, or compile the function here");
+    return NULL;
+  }
   if (trace(f, inputs, &found) != WK_OK) return NULL;
   wk_served *v = wk_allocate_zeroed(1, sizeof *v);
   if (v) {
@@ -192,14 +218,7 @@ static wk_served *add_version(wk_function *f, wk_tensors inputs) {
       wk_plan_create(&v->plan, &found.graph, &f->limits);
   }
   wk_trace_free(&found);
-  if (wk_failed() || !wk_grow(&f->versions, &f->capacity, f->count, sizeof *f->versions)) {
-    free_version(v);
-    return NULL;
-  }
-  v->bytes = bytes_of(&v->plan);
-  v->takes_turns = takes_turns(f, v);
-  keep_within_limit(f, v->bytes);
-  return f->versions[f->count++] = v;
+  return adopt(f, v);
 }
 
 /* ---- calling ---- */
@@ -268,7 +287,8 @@ static wk_status run_version(const wk_function *f, wk_served *v, wk_plan_context
 
 /* Sets results to owned references. */
 static wk_status call(wk_function *f, wk_tensors inputs, wk_tensor **results) {
-  if (wk_anomaly_detection_is_on()) /* which looks at every op: they run one by one */
+  if (f->body.run &&
+      wk_anomaly_detection_is_on()) /* which looks at every op: they run one by one */
     return call_body(f, inputs, results);
   wk_plan_context context;
   bool alone = atomic_load(&f->took_turns); /* most likely as before */
@@ -342,4 +362,17 @@ const wk_plan *wk_function_plan(wk_function *f, wk_tensors inputs) {
   if (!v) v = add_version(f, inputs);
   if (v) f->last = v;
   return v ? &v->plan : NULL;
+}
+
+wk_function *wk_function_of(wk_served *v) {
+  wk_function *function = create();
+  if (!function) {
+    wk_served_free(v);
+    return NULL;
+  }
+  function->body.result_count = v->plan.graph.result_count;
+  function->last = adopt(function, v);
+  if (function->last) return function;
+  wk_function_free(function);
+  return NULL;
 }

@@ -21,6 +21,7 @@ typedef struct wk_served {
   wk_layout *inputs;
   size_t input_count;
   wk_modes modes;
+  bool loaded;      /* from a file: it serves in all modes */
   bool takes_turns; /* runs change what others may see */
   size_t bytes;     /* it keeps */
   uint64_t last_use;
@@ -31,7 +32,7 @@ typedef struct wk_served {
  * do take turns, alone: `turns`. Whoever looks at the fields below it, or traces, holds `table`; of
  * the two locks that of the turns is taken first. */
 struct wk_function {
-  wk_body body;
+  wk_body body;    /* its run is NULL where the function was loaded */
   wk_one_body one; /* the context of a body of one result */
   bool verify;
   size_t plan_limit; /* 0: none */
@@ -47,5 +48,9 @@ struct wk_function {
   wk_plan_context idle[WK_IDLE_CONTEXTS]; /* that no call uses */
   size_t idle_count;
 };
+
+/* The function that has this version alone; takes it, also on failure. */
+wk_function *wk_function_of(wk_served *version);
+void wk_served_free(wk_served *version);
 
 #endif

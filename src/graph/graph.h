@@ -109,6 +109,10 @@ wk_status wk_graph_from_text(wk_graph *graph, const char *text, const wk_graph *
  * is what its op's record and shape rule say, and what keeps its order has it. */
 wk_status wk_graph_verify(const wk_graph *graph);
 
+/* The same for the graph of a plan, where results may be made in cells: in what order those are
+ * read is not looked at then. */
+wk_status wk_graph_verify_planned(const wk_graph *graph);
+
 /* Writes what differs first between the two, or "", to `difference`. */
 wk_status wk_graph_compare(const wk_graph *a, const wk_graph *b, char *difference, size_t size);
 
