@@ -17,6 +17,8 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "format/crc32c.h"
+#include "graph/plan_text.h"
+#include "graph/timeline.h"
 #include "support/read_checkpoint.h"
 
 static const char *folder;
@@ -292,6 +294,44 @@ static void save_graph(void) {
   save("graph", "good", text, sizeof text - 1);
 }
 
+/* ---- plans ---- */
+
+static wk_tensor *products(void *context, wk_tensors in) {
+  wk_tensor *x = wk_matmul(in.item[0], context), *y = wk_exp(x);
+  y = wk_cumulative_sum(wk_add(wk_tanh(y), x), .axis = 1);
+  wk_assign(wk_slice(context, 0, .end = 2), wk_multiply(y, wk_scalar(0.5)));
+  return wk_dropout(wk_sum(y, .axes = WK_AXES(0)), .rate = 0.5);
+}
+
+static wk_tensor *pictures(void *context, wk_tensors in) {
+  (void)context;
+  wk_tensor *x = wk_relu(wk_conv2d(in.item[0], wk_full(WK_SHAPE(2, 3, 3, 1), 1)));
+  return wk_softmax(wk_permute(wk_max_pool2d(x, .window = {2, 2}), WK_AXES(0, 3, 1, 2)));
+}
+
+static wk_tensor *rows(void *context, wk_tensors in) {
+  (void)context;
+  wk_tensor *x = wk_gather(in.item[0], wk_argmax(in.item[0], .axis = 1, .keep_dims = true), 1);
+  return wk_sort(wk_concatenate(WK_TENSORS(x, in.item[0]), .axis = 1)).values;
+}
+
+static void save_plan(const char *name, wk_function_body body, wk_tensor *context, wk_tensor *in) {
+  wk_function *f = wk_compile(body, context);
+  const wk_plan *plan = wk_function_plan(f, (wk_tensors){1, &in});
+  wk_text text = {0};
+  if (plan && wk_plan_to_text(plan, 1, &in->layout, &text) == WK_OK)
+    save("plan", name, text.data, text.length);
+  wk_text_free(&text);
+  wk_function_free(f);
+}
+
+static void save_plans(void) {
+  WK_SCOPE;
+  save_plan("products", products, wk_full(WK_SHAPE(3, 4), 2), wk_full(WK_SHAPE(2, 3), 1));
+  save_plan("pictures", pictures, NULL, wk_full(WK_SHAPE(1, 6, 6, 1), 1));
+  save_plan("rows", rows, NULL, wk_full(WK_SHAPE(3, 5), 1));
+}
+
 int main(int count, char **words) {
   if (count != 2) {
     fprintf(stderr, "seeds FOLDER\n");
@@ -300,6 +340,7 @@ int main(int count, char **words) {
   folder = words[1];
   save_gzip();
   save_graph();
+  save_plans();
   save_idx();
   save_pngs();
   save_safetensors();
