@@ -108,6 +108,18 @@ static const struct {
     {"an order where nothing is ordered", "{axis: 0}", "{axis: 0, order: 1}", "node 2"},
     {"a host step that reads f32", "host(%8 f64 [])", "host(%5 f32 [])", "node 11"},
     {"a host step that reads many", "host(%8 f64 [])", "host(@0 f64 [2])", "node 11"},
+    {"a joined node without a product", "relu(@0 f32 [6, 4])", "relu(@0 f32 [6, 4]) {joined}",
+     "node 0"},
+    {"a joined node that is not element by element", "{axis: 0}", "{axis: 0, joined}", "node 2"},
+    {"a joined node of another size", "%6 f32 [12, 4] = concatenate(%3 f32 [6, 4], @0 f32 [6, 4])",
+     "%11 f32 [6, 4] = tanh(%3 f32 [6, 4]) {joined}\n"
+     "%6 f32 [12, 4] = concatenate(%3 f32 [6, 4], @0 f32 [6, 4])",
+     "node 2"},
+    {"a joined node that reads nothing of the product",
+     "%6 f32 [12, 4] = concatenate(%3 f32 [6, 4], @0 f32 [6, 4])",
+     "%10 f32 [4, 4] = tanh($1 f32 [4, 4]) {joined}\n"
+     "%6 f32 [12, 4] = concatenate(%3 f32 [6, 4], @0 f32 [6, 4])",
+     "node 2"},
     {"a view as a node", "contiguous($1.1 f32 [4, 4] by [1, 4])",
      "permute($1.1 f32 [4, 4]) {axes: [1, 0]}", "node 6"},
 };

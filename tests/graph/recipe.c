@@ -218,6 +218,45 @@ static wk_tensor *convolution(kitchen *k) {
   return wk_conv2d(images, filters, .same = true, .stride = {1, 1 + pick(k, 2)});
 }
 
+static wk_tensor *keyed(wk_shape shape, uint64_t seed, const wk_tensor *like) {
+  wk_tensor *x = wk_uniform(shape, -1, 1, .keyed = true, .seed = seed, .offset = 1 << 30);
+  return wk_cast(x, wk_tensor_dtype(like));
+}
+
+/* A product or a convolution and what is done to its result at once, as in layers: bias,
+ * coefficients for each column, the input or another value added, an activation; at times one of
+ * them twice. */
+static wk_tensor *layered(kitchen *k) {
+  wk_tensor *x = wk_cast(wk_tanh(choose_float(k)), toss(k, 6) ? WK_F64 : WK_F32);
+  const int64_t count = wk_tensor_count(x);
+  const int64_t columns = count % 5 == 0 ? 5 : count % 4 == 0 ? 4 : count % 3 == 0 ? 3 : 1;
+  x = wk_reshape(x, WK_SHAPE(1, count / columns, 1, columns));
+  wk_tensor *y = toss(k, 2)
+                     ? wk_conv2d(x, keyed(WK_SHAPE(columns, 3, 1, columns), 6, x), .same = true)
+                     : wk_linear(x, keyed(WK_SHAPE(columns, columns), 7, x),
+                                 .bias = keyed(WK_SHAPE(columns), 8, x));
+  wk_tensor *first = y;
+  for (int i = pick(k, 4); i >= 0; i--) {
+    wk_tensor *row = keyed(WK_SHAPE(wk_tensor_dim(y, -1)), 9 + (uint64_t)i, y);
+    wk_tensor *const others[] = {row, x, first, wk_scalar(0.5), choose_beside(k, y)};
+    wk_tensor *other = others[pick(k, 5)];
+    switch (pick(k, 5)) {
+    case 0:
+      y = wk_relu(y);
+      break;
+    case 1:
+      y = wk_batch_norm(y, .running_mean = row, .running_variance = wk_square(row));
+      break;
+    case 2:
+      y = wk_multiply(other, y);
+      break;
+    default:
+      y = wk_add(y, other);
+    }
+  }
+  return toss(k, 2) ? y : wk_reshape(y, WK_SHAPE(-1, columns));
+}
+
 static wk_tensor *drawn(kitchen *k) {
   wk_tensor *x = choose_float(k);
   if (toss(k, 2)) return wk_dropout(x, 0.3);
@@ -267,11 +306,11 @@ static void write_state(kitchen *k, wk_tensor *state) {
   wk_assign(wk_slice(state, 0, .end = 2), wk_add(wk_slice(state, 0, .start = 1, .end = 3), mean));
 }
 
-static wk_tensor *(*const kinds[])(kitchen *k) = {unary,   unary,      unary,       binary,
-                                                  binary,  binary,     reduction,   reduction,
-                                                  view,    view,       join,        moved,
-                                                  drawn,   norm,       other_dtype, written,
-                                                  product, convolution};
+static wk_tensor *(*const kinds[])(kitchen *k) = {unary,   unary,       unary,       binary,
+                                                  binary,  binary,      reduction,   reduction,
+                                                  view,    view,        join,        moved,
+                                                  drawn,   norm,        other_dtype, written,
+                                                  product, convolution, layered,     layered};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 /* ---- the whole ---- */
