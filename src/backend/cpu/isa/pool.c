@@ -11,6 +11,7 @@
 #include "backend/cpu/isa/vector.h"
 
 #define WK_POOL_REGISTERS (WK_VECTOR_BYTES > 16 ? 4 : 2) /* of channels at a time */
+#define WK_POOL_AHEAD 2048 /* bytes: short rows by turns are nothing that hardware foresees */
 
 /* The part of a window along one axis that lies inside x: first, first + step, .. before last. */
 typedef struct span {

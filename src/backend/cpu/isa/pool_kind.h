@@ -64,6 +64,7 @@ WK_INLINE void pool_part(bool largest, int registers, const wk_cpu_pool2d_shape 
     for (int64_t j = across->first; j < across->last; j += across->step) {
       WK_UNROLL for (int k = 0; k < registers; k++) {
         const vector x = load_part(from + k * WIDTH, k < registers - 1 ? WIDTH : count);
+        __builtin_prefetch((const char *)(from + k * WIDTH) + WK_POOL_AHEAD);
         all[k] = largest ? vector_larger(all[k], x) : all[k] + x;
       }
       from += across->step * s->channels;
