@@ -46,7 +46,7 @@ static const wk_kernel *choose_kernel(const wk_graph *g, const wk_graph_node *no
   return kernel;
 }
 
-static wk_status add_step(wk_plan *plan, const wk_graph_node *node) {
+wk_status wk_plan_add_step(wk_plan *plan, const wk_graph_node *node) {
   if (!wk_grow(&plan->steps, &plan->step_capacity, plan->step_count, sizeof *plan->steps))
     return wk_error_status();
   const wk_kernel *kernel = node->op ? choose_kernel(&plan->graph, node) : NULL;
@@ -180,7 +180,7 @@ static wk_status make(wk_plan *plan, const wk_plan_limits *limits) {
   if (status == WK_OK && limits->budget && plan->arena_size > limits->budget)
     status = keep_budget(plan, limits->budget);
   for (size_t n = 0; n < g->node_count && status == WK_OK; n++)
-    status = add_step(plan, &g->nodes[n]);
+    status = wk_plan_add_step(plan, &g->nodes[n]);
   return status;
 }
 

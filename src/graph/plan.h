@@ -45,6 +45,9 @@ typedef struct wk_plan_limits {
 wk_status wk_plan_create(wk_plan *plan, wk_graph *graph, const wk_plan_limits *limits);
 void wk_plan_free(wk_plan *plan);
 
+/* Adds the step that runs the graph's next node. */
+wk_status wk_plan_add_step(wk_plan *plan, const wk_graph_node *node);
+
 /* The kernel that would run the node, or NULL with an error pending. */
 const wk_kernel *wk_plan_choose_kernel(const wk_graph *graph, const wk_graph_node *node);
 

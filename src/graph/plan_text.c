@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "graph/joined.h"
 #include "graph/place.h"
 #include "graph/undo.h"
 
@@ -142,9 +143,9 @@ static wk_status check_buffers(wk_plan *plan, size_t input_count, const wk_layou
   return g->result_count ? WK_OK : wk_fail(WK_ERROR_FORMAT, "the plan has no result");
 }
 
-/* The buffer in the arena that lies at this place of the order. */
+/* What lies in the arena in one place: a buffer, and those made over it one after the other. */
 typedef struct placed {
-  size_t begin, end;
+  size_t begin, end, first, last;
   int buffer;
 } placed;
 
@@ -154,60 +155,64 @@ static int lower_first(const void *a, const void *b) {
   return x->buffer - y->buffer;
 }
 
-/* Whether `later` is made over `earlier`, whose last reader makes it, element by element. */
-static bool is_in_place(const wk_plan *plan, const wk_life *lives, int earlier, int later) {
+/* Whether planning would make the buffer over another one that is in the same place. */
+static bool is_in_place(const wk_plan *plan, const wk_life *lives, size_t b) {
   const wk_graph *g = &plan->graph;
-  const size_t n = lives[later].first;
-  if (lives[earlier].last != n || lives[later].maker != n ||
-      plan->place[earlier] != plan->place[later])
-    return false;
-  const int i = wk_graph_operand_in_place(g, lives, n);
-  return i >= 0 && g->nodes[n].inputs[i].buffer == earlier &&
-         g->nodes[n].outputs[0].buffer == later;
+  const size_t n = lives[b].maker;
+  const int i = n < g->node_count ? wk_graph_operand_in_place(g, lives, n) : -1;
+  return i >= 0 && plan->first_of[g->nodes[n].inputs[i].buffer] == plan->first_of[b];
 }
 
-static bool may_meet(const wk_plan *plan, const wk_life *lives, int a, int b) {
-  if (lives[a].last < lives[b].first || lives[b].last < lives[a].first) return true;
-  return plan->first_of[a] == plan->first_of[b] &&
-         (is_in_place(plan, lives, a, b) || is_in_place(plan, lives, b, a));
-}
-
-static wk_status check_apart(const wk_plan *plan, const wk_life *lives, placed *all, size_t count) {
+static wk_status check_apart(placed *all, size_t count) {
   qsort(all, count, sizeof *all, lower_first);
   for (size_t i = 0; i < count; i++)
     for (size_t k = i + 1; k < count && all[k].begin < all[i].end; k++)
-      if (!may_meet(plan, lives, all[i].buffer, all[k].buffer))
+      if (all[k].first <= all[i].last && all[i].first <= all[k].last)
         return wk_fail(WK_ERROR_FORMAT,
                        "buffers %d and %d of the plan are in one place at the same time",
                        all[i].buffer, all[k].buffer);
   return WK_OK;
 }
 
-static wk_status check_places(wk_plan *plan) {
+/* Whether the buffer is where it may be; enters it in `all`, a table by buffer. */
+static bool check_place(wk_plan *plan, const wk_life *lives, size_t b, placed *all) {
   const wk_graph *g = &plan->graph;
-  wk_life *lives = wk_lives_create(g);
-  placed *all = wk_allocate_zeroed(g->buffer_count + 1, sizeof *all);
+  const wk_life *l = &lives[b];
+  const size_t first = (size_t)plan->first_of[b], place = plan->place[b];
+  size_t end;
+  plan->in_arena[b] = l->size > 0;
+  if (!l->size || l->first == WK_NO_NODE) return !place && first == b;
+  if (place % ALIGNMENT || !wk_add_size(place, l->size, &end) || end > plan->arena_size)
+    return false;
+  plan->total_size += l->size;
+  plan->in_place_count += first != b;
+  const bool right = first == b || (plan->first_of[first] == (int)first && lives[first].size &&
+                                    plan->place[first] == place && is_in_place(plan, lives, b));
+  placed *at = &all[first];
+  const size_t from = wk_joined_head(g, l->first), to = wk_joined_last(g, l->last);
+  if (!at->end || from < at->first) at->first = from;
+  if (to > at->last) at->last = to;
+  if (end > at->end) at->end = end;
+  at->begin = place, at->buffer = (int)b;
+  return right;
+}
+
+static wk_status check_places(wk_plan *plan) {
+  const size_t buffers = plan->graph.buffer_count;
+  wk_life *lives = wk_lives_create(&plan->graph);
+  placed *all = wk_allocate_zeroed(buffers + 1, sizeof *all);
   size_t count = 0, end = 0;
   wk_status status = lives && all ? WK_OK : wk_error_status();
-  for (size_t b = 0; b < g->buffer_count && status == WK_OK; b++) {
-    const int first = plan->first_of[b];
-    const bool there = lives[b].size && lives[b].first != WK_NO_NODE;
-    size_t top = 0;
-    if (there ? plan->place[b] % ALIGNMENT || plan->place[first] != plan->place[b] ||
-                    plan->first_of[first] != first || !lives[first].size ||
-                    !wk_add_size(plan->place[b], lives[b].size, &top) || top > plan->arena_size
-              : plan->place[b] || first != (int)b)
-      status = wk_fail(WK_ERROR_FORMAT, "buffer %zu of the plan is outside the arena", b);
-    plan->in_arena[b] = lives[b].size > 0;
-    plan->in_place_count += first != (int)b;
-    if (!there) continue;
-    plan->total_size += lives[b].size;
-    if (top > end) end = top;
-    all[count++] = (placed){plan->place[b], top, (int)b};
+  for (size_t b = 0; b < buffers && status == WK_OK; b++)
+    if (!check_place(plan, lives, b, all))
+      status = wk_fail(WK_ERROR_FORMAT, "buffer %zu of the plan is in no place for it", b);
+  for (size_t b = 0; b < buffers && status == WK_OK; b++) {
+    if (all[b].end > end) end = all[b].end;
+    if (all[b].end) all[count++] = all[b];
   }
   if (status == WK_OK && end != plan->arena_size)
     status = wk_fail(WK_ERROR_FORMAT, "the plan's arena is larger than what is in it");
-  if (status == WK_OK) status = check_apart(plan, lives, all, count);
+  if (status == WK_OK) status = check_apart(all, count);
   wk_deallocate(lives);
   wk_deallocate(all);
   return status;
@@ -239,7 +244,7 @@ static wk_status check_kernel(const wk_kernel *kernel, const char *name,
     wk_error_add_hint("it was made on another machine, or with other settings; compile again");
     return WK_ERROR_UNSUPPORTED;
   }
-  for (int i = 0; i < node->input_count && !kernel->strided; i++)
+  for (int i = 0; i < node->input_count && !(kernel->habits & WK_TAKES_STRIDES); i++)
     if (node->inputs[i].buffer >= 0 && !wk_layout_is_contiguous(&node->inputs[i].layout))
       return wk_fail(WK_ERROR_FORMAT, "operand %d of %s is not row-major in the plan", i,
                      node->op->name);
@@ -248,19 +253,17 @@ static wk_status check_kernel(const wk_kernel *kernel, const char *name,
 
 static bool read_kernels(reader *r, wk_plan *plan) {
   const wk_graph *g = &plan->graph;
-  plan->steps = wk_allocate_zeroed(g->node_count + 1, sizeof *plan->steps);
-  plan->step_capacity = plan->steps ? g->node_count + 1 : 0;
-  for (size_t n = 0; n < g->node_count && plan->steps; n++) {
+  for (size_t n = 0; n < g->node_count; n++) {
     char name[128];
     const wk_graph_node *node = &g->nodes[n];
     if (!node->op || node->late.run) return fail(r, "a step on the host");
     if (!accept(r, "kernel")) return fail(r, "expected a kernel");
     if (!read_word(r, name, sizeof name) || !end_line(r)) return false;
-    const wk_kernel *kernel = wk_plan_choose_kernel(g, node);
-    if (!kernel || check_kernel(kernel, name, node) != WK_OK) return false;
-    plan->steps[plan->step_count++] = (wk_plan_step){kernel, node};
+    if (wk_plan_add_step(plan, node) != WK_OK ||
+        check_kernel(plan->steps[n].kernel, name, node) != WK_OK)
+      return false;
   }
-  return plan->steps != NULL;
+  return true;
 }
 
 /* Kernels and places stand in front of the graph that they are of, and are read after it. */

@@ -300,7 +300,7 @@ static void wrong_texts_are_refused(void **state) {
     const char *says;
   } wrong[] = {
       {"wick plan 1", "wick plan 2", 0, "expected wick plan 1"},
-      {"arena 128", "arena 64", 0, "outside the arena"},
+      {"arena 128", "arena 64", 0, "in no place for it"},
       {"arena 128", "arena 192", 0, "larger than what is in it"},
       {"arena 128", "arena -1", 0, "expected a number"},
       {"again", "agin", 0, "expected again"},
@@ -311,14 +311,16 @@ static void wrong_texts_are_refused(void **state) {
       {"kernel cpu:pointwise", "kernel cpu:points", 1, "but here that is cpu:pointwise"},
       {"kernel cpu:sum\n", "", 0, "not one kernel for each node"},
       {"place 64 2\n", "", 0, "one place for each buffer"},
-      {"place 64 2\n", "place 0 2\n", 0, "outside the arena"}, /* 3 stays at 64 */
+      {"place 64 2\n", "place 0 2\n", 0, "in no place for it"}, /* 3 stays at 64 */
       {"place 0 1", "place 64 1", 0, "in one place at the same time"},
-      {"place 0 1", "place 32 1", 0, "outside the arena"},
+      {"place 0 1", "place 32 1", 0, "in no place for it"},
       {"place 0 1", "place 18446744073709551552 1", 0, "expected a number"},
-      {"place 0 1", "place 9223372036854775744 1", 0, "outside the arena"},
+      {"place 0 1", "place 9223372036854775744 1", 0, "in no place for it"},
       {"place 64 2\n", "place 64 3\n", 1, "in one place at the same time"}, /* no longer in place */
+      {"place 64 2\n", "place 64 1\n", 1, "in no place for it"},
+      {"place 0 1", "place 0 2", 0, "in no place for it"},
       {"place 64 2\n", "place 64 9\n", 1, "no such buffer"},
-      {"place 0 4", "place 64 4", 0, "outside the arena"}, /* a result is not there */
+      {"place 0 4", "place 64 4", 0, "in no place for it"}, /* a result is not there */
       {"graph\n", "", 0, "expected the graph"},
       {"exp(%1 f32 [4, 4])", "exp(%3 f32 [4, 4])", 0, "before a node makes it"},
       {"exp(%1 f32 [4, 4])", "exp(%1 f32 [4, 5])", 0, "outside buffer 1"},
