@@ -6,10 +6,14 @@
 
 #define combine_row OF_KIND(combine_row)
 #undef AHEAD
+#undef FETCHED
 #define combine OF_KIND(combine)
 #define fetch OF_KIND(fetch)
 #define add_block OF_KIND(add_block)
 #define add OF_KIND(add)
+
+#define FETCHED                                                                                    \
+  2048 /* bytes ahead: rows of two places by turns are nothing that hardware foresees */
 
 WK_LANES_INLINE void combine_row(int64_t terms, const int64_t *index, const double *weight,
                                  int64_t columns, const TYPE *x, TYPE *y) {
@@ -20,8 +24,11 @@ WK_LANES_INLINE void combine_row(int64_t terms, const int64_t *index, const doub
   int64_t j = 0;
   for (; j + WK_LANES <= columns; j += WK_LANES) {
     lanes sum = {0};
-    for (int64_t k = 0; k < terms; k++)
-      sum += (TYPE)weight[k] * lanes_load(x + index[k] * columns + j);
+    for (int64_t k = 0; k < terms; k++) {
+      const TYPE *from = x + index[k] * columns + j;
+      sum += (TYPE)weight[k] * lanes_load(from);
+      __builtin_prefetch((const char *)from + FETCHED);
+    }
     lanes_store(y + j, sum);
   }
   for (; j < columns; j++) {
