@@ -3456,6 +3456,9 @@ static const wk_attribute attributes_resample[] = {
     {"ratio", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_resample_arguments, ratio),
      0.0, 0.0, INFINITY, "old elements to one new one; the quotient of the sizes if not given",
      NULL},
+    {"across", WK_ATTRIBUTE_INT, false, offsetof(wk_resample_arguments, across),
+     0.0, 0.0, INFINITY, "new size of the axis behind it, done next; 0 lets that be",
+     NULL},
 };
 static const wk_op_input inputs_resample_gradient[] = {
     {"g", offsetof(wk_resample_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
@@ -3478,6 +3481,9 @@ static const wk_attribute attributes_resample_gradient[] = {
      NULL},
     {"ratio", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_resample_gradient_arguments, ratio),
      0.0, 0.0, INFINITY, "as resample",
+     NULL},
+    {"across", WK_ATTRIBUTE_INT, false, offsetof(wk_resample_gradient_arguments, across),
+     0.0, 0.0, INFINITY, "old size of the axis behind it; 0 where that was let be",
      NULL},
 };
 static const wk_op_input inputs_pixel_shuffle[] = {
@@ -7919,7 +7925,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "resample", .id = WK_OP_RESAMPLE, .class = WK_CLASS_WINDOW, .hidden = true,
         .inputs = inputs_resample, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_resample, 6, sizeof(wk_resample_arguments), offsetof(wk_resample_arguments, size) + sizeof(((wk_resample_arguments *)NULL)->size), false},
+        .settings = {attributes_resample, 7, sizeof(wk_resample_arguments), offsetof(wk_resample_arguments, size) + sizeof(((wk_resample_arguments *)NULL)->size), false},
         .infer = wk_infer_resample, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_resample,
@@ -7928,7 +7934,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "resample_gradient", .id = WK_OP_RESAMPLE_GRADIENT, .class = WK_CLASS_WINDOW, .hidden = true,
         .inputs = inputs_resample_gradient, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_resample_gradient, 6, sizeof(wk_resample_gradient_arguments), offsetof(wk_resample_gradient_arguments, size) + sizeof(((wk_resample_gradient_arguments *)NULL)->size), false},
+        .settings = {attributes_resample_gradient, 7, sizeof(wk_resample_gradient_arguments), offsetof(wk_resample_gradient_arguments, size) + sizeof(((wk_resample_gradient_arguments *)NULL)->size), false},
         .infer = wk_infer_resample_gradient, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_resample_gradient,

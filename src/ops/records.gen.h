@@ -1476,6 +1476,7 @@ typedef struct wk_resample_arguments {
   bool align_corners; /* as interpolate */
   bool antialias; /* as interpolate */
   double ratio; /* old elements to one new one; the quotient of the sizes if not given */
+  int64_t across; /* new size of the axis behind it, done next; 0 lets that be */
 } wk_resample_arguments;
 #define wk_resample(...) \
   wk_op_run_in_scope(&wk_op_table[WK_OP_RESAMPLE], WK_HERE, \
@@ -1492,6 +1493,7 @@ typedef struct wk_resample_gradient_arguments {
   bool align_corners; /* as interpolate */
   bool antialias; /* as interpolate */
   double ratio; /* as resample */
+  int64_t across; /* old size of the axis behind it; 0 where that was let be */
 } wk_resample_gradient_arguments;
 #define wk_resample_gradient(...) \
   wk_op_run_in_scope(&wk_op_table[WK_OP_RESAMPLE_GRADIENT], WK_HERE, \

@@ -167,8 +167,8 @@ wk_status wk_taps_transpose(const wk_taps *taps, int64_t from, wk_taps *transpos
 #define SETTINGS_OF(type)                                                                          \
   do {                                                                                             \
     const type *a = arguments;                                                                     \
-    s = (wk_resample_settings){                                                                    \
-        a->axis, a->size, a->mode, a->align_corners, a->antialias, a->ratio};                      \
+    s = (wk_resample_settings){a->axis,      a->size,  a->mode,  a->align_corners,                 \
+                               a->antialias, a->ratio, a->across};                                 \
   } while (0)
 
 wk_resample_settings wk_resample_settings_of(const wk_op *op, const void *arguments) {
@@ -186,11 +186,14 @@ static wk_status infer(wk_call *call, int *resolved) {
   const int at = wk_axis_resolve(s.axis, x->rank);
   if (at < 0) return wk_error_status();
   *resolved = at;
-  if (x->dims[at] < 1 || x->dims[at] > INT32_MAX || s.size > INT32_MAX)
-    return wk_fail(WK_ERROR_SHAPE, "dimension %d cannot change its size from %lld to %lld", at,
-                   (long long)x->dims[at], (long long)s.size);
   wk_shape y = wk_layout_shape(x);
-  y.dims[at] = s.size;
+  for (int i = 0; i < (s.across ? 2 : 1); i++) {
+    const int64_t size = i ? s.across : s.size;
+    if (at + i >= x->rank || y.dims[at + i] < 1 || y.dims[at + i] > INT32_MAX || size > INT32_MAX)
+      return wk_fail(WK_ERROR_SHAPE, "dimension %d cannot change its size from %lld to %lld",
+                     at + i, at + i < x->rank ? (long long)y.dims[at + i] : 0, (long long)size);
+    y.dims[at + i] = size;
+  }
   return wk_infer_output(call, x->dtype, y.rank, y.dims);
 }
 
@@ -207,7 +210,8 @@ wk_status wk_vjp_resample(wk_vjp *vjp) {
   vjp->input_gradients[0] =
       wk_resample_gradient(vjp->output_gradients[0], a->axis, vjp->input_layouts[0].dims[a->axis],
                            .mode = a->mode, .align_corners = a->align_corners,
-                           .antialias = a->antialias, .ratio = a->ratio);
+                           .antialias = a->antialias, .ratio = a->ratio,
+                           .across = a->across ? vjp->input_layouts[0].dims[a->axis + 1] : 0);
   return wk_error_status();
 }
 
@@ -216,7 +220,8 @@ wk_status wk_vjp_resample_gradient(wk_vjp *vjp) {
   vjp->input_gradients[0] =
       wk_resample(vjp->output_gradients[0], a->axis, vjp->input_layouts[0].dims[a->axis],
                   .mode = a->mode, .align_corners = a->align_corners, .antialias = a->antialias,
-                  .ratio = a->ratio);
+                  .ratio = a->ratio,
+                  .across = a->across ? vjp->input_layouts[0].dims[a->axis + 1] : 0);
   return wk_error_status();
 }
 
@@ -260,7 +265,7 @@ static wk_status check_mode(const wk_interpolate_arguments *a) {
                  a->align_corners ? "align_corners" : "antialias");
 }
 
-/* One axis after the other, the one that shrinks most first. */
+/* One axis after the other, the one that shrinks most first; one and the next are one op. */
 wk_status wk_composite_interpolate(wk_call *call) {
   const wk_interpolate_arguments *a = call->arguments;
   wk_tensor *x = call->inputs[0];
@@ -277,10 +282,16 @@ wk_status wk_composite_interpolate(wk_call *call) {
       if (done[i] || (best >= 0 && factor >= least)) continue;
       best = i, least = factor;
     }
+    if (best < 0) break;
     done[best] = true;
-    if (sizes[best] == x->layout.dims[1 + best] && (ratio == 0 || ratio == 1)) continue;
+    const int next = best + 1;
+    const bool stays = ratio == 0 || ratio == 1;
+    if (sizes[best] == x->layout.dims[1 + best] && stays) continue;
+    const bool both =
+        next < count && !done[next] && !(sizes[next] == x->layout.dims[1 + next] && stays);
+    if (both) done[next] = true;
     x = wk_resample(x, 1 + best, sizes[best], .mode = a->mode, .align_corners = a->align_corners,
-                    .antialias = a->antialias, .ratio = ratio);
+                    .antialias = a->antialias, .ratio = ratio, .across = both ? sizes[next] : 0);
   }
   const bool unchanged = x == call->inputs[0];
   call->outputs[0] = unchanged ? wk_reshape(x, wk_layout_shape(&x->layout)) : x;

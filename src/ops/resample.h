@@ -21,6 +21,7 @@ typedef struct wk_resample_settings {
   wk_interpolation mode;
   bool align_corners, antialias;
   double ratio;
+  int64_t across; /* size of the axis behind it, done next; 0 lets that be */
 } wk_resample_settings;
 
 /* Out of the arguments of resample or resample_gradient. */

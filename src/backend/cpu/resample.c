@@ -4,65 +4,83 @@
 #include "ops/resample.h"
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/isa.h"
+#include "backend/cpu/scratch.h"
 #include "base/error.h"
 #include "base/parallel.h"
 #include "ops/records.gen.h"
 
 typedef struct work {
   const wk_isa_resample *isa;
-  const wk_taps *taps;
-  int64_t from, inner; /* the axis of x, and what stands behind it */
+  wk_taps taps, across;       /* across.count is 0 where one axis is all */
+  int64_t from, width, inner; /* the axis of x, the one behind it, and what stands behind both */
   int64_t element;
   const char *x;
-  char *y;
+  char *y, *own; /* own: a row of x for each thread, between the axes */
 } work;
+
+static void combine(const work *w, const wk_taps *taps, int64_t first, int64_t rows,
+                    int64_t columns, const char *x, char *y) {
+  w->isa->combine(rows, taps->start + first, taps->index, taps->weight, columns, x, y);
+}
 
 static void run_rows(void *context, int64_t begin, int64_t end) {
   const work *w = context;
+  const int64_t columns = w->width * w->inner;
+  char *own = w->own ? w->own + wk_parallel_index() * columns * w->element : NULL;
   while (begin < end) {
-    const int64_t block = begin / w->taps->count, first = begin % w->taps->count;
-    const int64_t left = w->taps->count - first, rows = left < end - begin ? left : end - begin;
-    w->isa->combine(rows, w->taps->start + first, w->taps->index, w->taps->weight, w->inner,
-                    w->x + block * w->from * w->inner * w->element,
-                    w->y + begin * w->inner * w->element);
+    const int64_t block = begin / w->taps.count, first = begin % w->taps.count;
+    const int64_t left = w->taps.count - first;
+    const int64_t rows = own ? 1 : left < end - begin ? left : end - begin;
+    const int64_t out = own ? w->across.count * w->inner : columns;
+    char *y = w->y + begin * out * w->element;
+    combine(w, &w->taps, first, rows, columns, w->x + block * w->from * columns * w->element,
+            own ? own : y);
+    if (own) combine(w, &w->across, 0, w->across.count, w->inner, own, y);
     begin += rows;
   }
 }
 
-static wk_status run(const wk_kernel_call *call, const wk_taps *taps, int axis) {
-  const wk_operand *x = &call->inputs[0], *y = &call->outputs[0];
-  const wk_isa_real real = wk_isa_real_of(y->layout.dtype);
+/* The taps of one axis, or what they are transposed. */
+static wk_status make_taps(const wk_resample_settings *s, bool forward, int64_t from, int64_t to,
+                           wk_taps *taps) {
+  if (forward) return wk_taps_make(s, from, to, taps);
+  wk_taps straight;
+  wk_status status = wk_taps_make(s, to, from, &straight);
+  if (status == WK_OK) status = wk_taps_transpose(&straight, to, taps);
+  wk_taps_free(&straight);
+  return status;
+}
+
+static wk_status run(const wk_kernel_call *call, bool forward) {
+  const wk_resample_settings s = wk_resample_settings_of(call->op, call->arguments);
+  const wk_layout *x = &call->inputs[0].layout;
+  const int64_t *to = call->outputs[0].layout.dims;
+  const wk_isa_real real = wk_isa_real_of(x->dtype);
   work w = {.isa = wk_cpu_isa_get()->resample[real],
-            .taps = taps,
-            .from = x->layout.dims[axis],
+            .from = x->dims[s.axis],
+            .width = s.across ? x->dims[s.axis + 1] : 1,
             .inner = 1,
             .element = (int64_t)wk_isa_real_size(real),
-            .x = x->data,
-            .y = y->data};
+            .x = call->inputs[0].data,
+            .y = call->outputs[0].data};
   int64_t outer = 1;
-  for (int i = 0; i < axis; i++) outer *= x->layout.dims[i];
-  for (int i = axis + 1; i < x->layout.rank; i++) w.inner *= x->layout.dims[i];
-  const int64_t terms = taps->start[taps->count] / (taps->count + 1) + 1;
-  wk_parallel_for(outer * taps->count, 16384 / (w.inner * terms + 1) + 1, run_rows, &w);
-  return WK_OK;
+  for (int i = 0; i < s.axis; i++) outer *= x->dims[i];
+  for (int i = s.axis + (s.across ? 2 : 1); i < x->rank; i++) w.inner *= x->dims[i];
+  const int64_t columns = w.width * w.inner;
+  wk_status status = make_taps(&s, forward, w.from, to[s.axis], &w.taps);
+  if (status == WK_OK && s.across) {
+    status = make_taps(&s, forward, w.width, to[s.axis + 1], &w.across);
+    w.own = wk_cpu_scratch((size_t)(columns * w.element) * (size_t)wk_thread_count());
+  }
+  if (status == WK_OK && (w.own || !s.across)) {
+    const int64_t terms = w.taps.start[w.taps.count] / (w.taps.count + 1) + 1;
+    wk_parallel_for(outer * w.taps.count, 16384 / (columns * terms + 1) + 1, run_rows, &w);
+  }
+  wk_taps_free(&w.taps);
+  wk_taps_free(&w.across);
+  return wk_error_status();
 }
 
-wk_status wk_cpu_run_resample(const wk_kernel_call *call) {
-  const wk_resample_settings s = wk_resample_settings_of(call->op, call->arguments);
-  wk_taps taps;
-  wk_status status = wk_taps_make(&s, call->inputs[0].layout.dims[s.axis], s.size, &taps);
-  if (status == WK_OK) status = run(call, &taps, s.axis);
-  wk_taps_free(&taps);
-  return status;
-}
+wk_status wk_cpu_run_resample(const wk_kernel_call *call) { return run(call, true); }
 
-wk_status wk_cpu_run_resample_gradient(const wk_kernel_call *call) {
-  const wk_resample_settings s = wk_resample_settings_of(call->op, call->arguments);
-  wk_taps taps, transposed = {0};
-  wk_status status = wk_taps_make(&s, s.size, call->inputs[0].layout.dims[s.axis], &taps);
-  if (status == WK_OK) status = wk_taps_transpose(&taps, s.size, &transposed);
-  if (status == WK_OK) status = run(call, &transposed, s.axis);
-  wk_taps_free(&taps);
-  wk_taps_free(&transposed);
-  return status;
-}
+wk_status wk_cpu_run_resample_gradient(const wk_kernel_call *call) { return run(call, false); }

@@ -252,32 +252,45 @@ wk_status wk_reference_run_fold2d(const wk_kernel_call *call) {
 
 /* ---- resample ---- */
 
-wk_status wk_reference_run_resample(const wk_kernel_call *call) {
-  const wk_resample_settings s = wk_resample_settings_of(call->op, call->arguments);
-  const wk_operand *x_operand = &call->inputs[0], *y_operand = &call->outputs[0];
-  const bool forward = call->op->id == WK_OP_RESAMPLE;
-  const int64_t in = x_operand->layout.dims[s.axis], out = y_operand->layout.dims[s.axis];
-  wk_taps taps;
-  const wk_status status = wk_taps_make(&s, forward ? in : out, forward ? out : in, &taps);
-  if (status != WK_OK) return status;
-  WK_REALS x = wk_reals_load(x_operand);
-  WK_REALS y = wk_reals_zeroed(wk_layout_count(&y_operand->layout));
+/* `values`, of dimensions `dims`, with one axis in size `to`; NULL on failure. */
+static double *resample_axis(const wk_resample_settings *s, int axis, bool forward, int rank,
+                             const int64_t *dims, int64_t to, const double *x) {
+  const int64_t in = dims[axis];
   int64_t outer = 1, inner = 1;
-  for (int i = 0; i < s.axis; i++) outer *= x_operand->layout.dims[i];
-  for (int i = s.axis + 1; i < x_operand->layout.rank; i++) inner *= x_operand->layout.dims[i];
-  for (int64_t row = 0; x && y && row < outer * taps.count; row++)
+  for (int i = 0; i < axis; i++) outer *= dims[i];
+  for (int i = axis + 1; i < rank; i++) inner *= dims[i];
+  wk_taps taps;
+  if (!x || wk_taps_make(s, forward ? in : to, forward ? to : in, &taps) != WK_OK) return NULL;
+  double *y = wk_reals_zeroed(outer * to * inner);
+  for (int64_t row = 0; y && row < outer * taps.count; row++)
     for (int64_t k = taps.start[row % taps.count]; k < taps.start[row % taps.count + 1]; k++)
       for (int64_t j = 0; j < inner; j++) {
         const int64_t block = row / taps.count, place = row % taps.count, index = taps.index[k];
         if (forward)
-          y[(block * out + place) * inner + j] +=
+          y[(block * to + place) * inner + j] +=
               taps.weight[k] * x[(block * in + index) * inner + j];
         else
-          y[(block * out + index) * inner + j] +=
+          y[(block * to + index) * inner + j] +=
               taps.weight[k] * x[(block * in + place) * inner + j];
       }
-  if (x && y) wk_reals_store(y, y_operand);
   wk_taps_free(&taps);
+  return y;
+}
+
+wk_status wk_reference_run_resample(const wk_kernel_call *call) {
+  const wk_resample_settings s = wk_resample_settings_of(call->op, call->arguments);
+  const wk_operand *y = &call->outputs[0];
+  const bool forward = call->op->id == WK_OP_RESAMPLE;
+  wk_layout x = call->inputs[0].layout;
+  const int64_t *to = y->layout.dims;
+  WK_REALS values = wk_reals_load(&call->inputs[0]);
+  WK_REALS first = resample_axis(&s, s.axis, forward, x.rank, x.dims, to[s.axis], values);
+  x.dims[s.axis] = to[s.axis];
+  WK_REALS second =
+      s.across ? resample_axis(&s, s.axis + 1, forward, x.rank, x.dims, to[s.axis + 1], first)
+               : NULL;
+  const double *result = s.across ? second : first;
+  if (result) wk_reals_store(result, y);
   return wk_error_status();
 }
 
