@@ -129,6 +129,24 @@ static void copy_arguments(const wk_graph_node *node, wk_tensor **inputs, void *
   }
 }
 
+/* Numbers in settings stand for themselves by now: none is left to a default. */
+static wk_status check_numbers(const verifier *v, const wk_graph_node *node) {
+  const wk_settings *settings = &node->op->settings;
+  for (int i = 0; i < settings->count; i++) {
+    const wk_attribute *a = &settings->attributes[i];
+    const int count = a->type == WK_ATTRIBUTE_INT    ? 1
+                      : a->type == WK_ATTRIBUTE_PAIR ? 2
+                                                     : 3 * (a->type == WK_ATTRIBUTE_TRIPLE);
+    for (int k = 0; k < count; k++) {
+      int64_t value;
+      memcpy(&value, (const char *)node->arguments + a->offset + (size_t)k * sizeof value,
+             sizeof value);
+      if (wk_attribute_check(a, node->op->name, (double)value) != WK_OK) return fail_as_pending(v);
+    }
+  }
+  return WK_OK;
+}
+
 /* What the op's shape rule makes of the operands, and whether the settings are in their ranges. */
 static wk_status infer(const verifier *v, const wk_graph_node *node, wk_layout *outputs) {
   _Alignas(16) char arguments[WK_MAX_ARGUMENTS_SIZE];
@@ -137,6 +155,7 @@ static wk_status infer(const verifier *v, const wk_graph_node *node, wk_layout *
     return fail(v, "there are no settings");
   if (wk_settings_resolve(&node->op->settings, node->op->name, node->arguments, arguments) != WK_OK)
     return fail_as_pending(v);
+  if (!node->late.run && check_numbers(v, node) != WK_OK) return wk_error_status();
   wk_tensor *stand_ins = wk_allocate_zeroed(count + 1, sizeof *stand_ins + sizeof(wk_tensor *));
   if (!stand_ins) return wk_error_status();
   wk_tensor **inputs = (wk_tensor **)(stand_ins + count + 1);

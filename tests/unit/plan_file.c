@@ -344,6 +344,25 @@ static void wrong_texts_are_refused(void **state) {
   }
 }
 
+/* Found by fuzzing: numbers that mean "the default" to who calls an op mean themselves in a graph.
+ */
+static void settings_stand_for_themselves(void **state) {
+  (void)state;
+  wk_graph graph;
+  wk_graph_from_text(&graph,
+                     "@0: input 0, 144 bytes on cpu\n"
+                     "$1: cell 0, 72 bytes on cpu\n"
+                     "%2: local, 128 bytes on cpu\n"
+                     "%2 f32 [1, 4, 4, 2] = conv2d(@0 f32 [1, 6, 6, 1], $1 f32 [2, 3, 3, 1], none) "
+                     "{stride: [1, 0], padding: [0, 0], same: false, dilation: [1, 1], groups: 1}\n"
+                     "return %2 f32 [1, 4, 4, 2]\n",
+                     NULL);
+  assert_no_error();
+  wk_graph_verify(&graph);
+  assert_error_says(WK_ERROR_STATE, "stride");
+  wk_graph_free(&graph);
+}
+
 static const char *failing_path;
 
 static bool load_and_save(void *context) {
@@ -375,6 +394,7 @@ int main(void) {
       cmocka_unit_test(what_a_file_cannot_say_is_refused),
       cmocka_unit_test(cut_and_changed_files_are_refused),
       cmocka_unit_test(wrong_texts_are_refused),
+      cmocka_unit_test(settings_stand_for_themselves),
       cmocka_unit_test(every_allocation_may_fail),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
