@@ -178,7 +178,7 @@ static wk_function_call *create_call(const wk_custom_function *function, void *c
                      .class = WK_CLASS_MATRIX,
                      .inputs = &call->input,
                      .input_count = 1,
-                     .output_count = (int)function->output_count,
+                     .output_count = (uint16_t)function->output_count,
                      .settings = {.size = sizeof(size_t)}};
   call->function = *function;
   call->context = context;

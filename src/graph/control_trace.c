@@ -109,7 +109,7 @@ static wk_status emit(wk_control *c, wk_place here, const operands *o) {
       c->records[i] =
           (wk_op_input){.name = "carried", .dtypes = WK_DTYPES_ANY, .written = o->written[i]};
     c->op.inputs = c->records;
-    c->op.input_count = (int)o->count;
+    c->op.input_count = (uint16_t)o->count;
     wk_control_arguments arguments = {sizeof arguments, c};
     wk_call call = {.op = &c->op,
                     .thread = wk_thread_here(),

@@ -16,12 +16,12 @@ typedef struct page {
 
 static bool is_default(const wk_attribute *attribute, const void *settings) {
   const void *at = (const char *)settings + attribute->offset;
-  const int64_t whole = (int64_t)attribute->default_value;
+  const int64_t whole = (int64_t)attribute->range->usual;
   switch (attribute->type) {
   case WK_ATTRIBUTE_INT:
     return *(const int64_t *)at == whole;
   case WK_ATTRIBUTE_DOUBLE:
-    return *(const double *)at == attribute->default_value;
+    return *(const double *)at == attribute->range->usual;
   case WK_ATTRIBUTE_BOOL:
     return !*(const bool *)at;
   case WK_ATTRIBUTE_PAIR:

@@ -19,7 +19,7 @@
 #define WK_MAX_OUTPUTS 3
 #define WK_MAX_ARGUMENTS_SIZE 384
 
-typedef enum wk_op_class {
+typedef enum __attribute__((packed)) wk_op_class {
   WK_CLASS_POINTWISE, /* output i depends on the inputs' elements i, after broadcasting */
   WK_CLASS_REDUCTION,
   WK_CLASS_VIEW,   /* the output shares its input's memory */
@@ -33,7 +33,7 @@ typedef enum wk_op_class {
 } wk_op_class;
 
 /* What autocast does with an op's floats: autocast.h. */
-typedef enum wk_autocast {
+typedef enum __attribute__((packed)) wk_autocast {
   WK_AUTOCAST_JOIN, /* nothing, but where two differ the wider one counts */
   WK_AUTOCAST_LOW,  /* the low type: products and their like */
   WK_AUTOCAST_FULL  /* f32: what would lose too much */
@@ -41,12 +41,12 @@ typedef enum wk_autocast {
 
 typedef struct wk_op_input {
   const char *name;
-  size_t offset; /* in the arguments struct */
-  bool optional;
-  bool list;       /* a wk_tensors; only ever the last input */
-  bool same_dtype; /* must have the dtype of the other inputs so marked */
-  bool written;    /* updated in place */
   uint32_t dtypes; /* which it may have */
+  uint16_t offset; /* in the arguments struct */
+  bool optional : 1;
+  bool list : 1;       /* a wk_tensors; only ever the last input */
+  bool same_dtype : 1; /* must have the dtype of the other inputs so marked */
+  bool written : 1;    /* updated in place */
 } wk_op_input;
 
 typedef struct wk_call wk_call;
@@ -55,13 +55,16 @@ typedef struct wk_vjp wk_vjp;
 typedef struct wk_op {
   const char *name;
   int id;
-  wk_op_class class;
-  bool hidden; /* no public function: a part of another op's gradient, or an optimizer's */
+  uint16_t input_count, output_count;
   const wk_op_input *inputs;
-  int input_count, output_count;
-  wk_dtype output_dtype; /* of a pointwise op; 0: that of the first input marked same_dtype */
-  bool promotes;         /* inputs marked same_dtype may differ: promote.h */
+  wk_op_class class;
+  bool hidden;          /* no public function: a part of another op's gradient, or an optimizer's */
+  uint8_t output_dtype; /* of a pointwise op; 0: that of the first input marked same_dtype */
+  bool promotes;        /* inputs marked same_dtype may differ: promote.h */
   wk_autocast autocast;
+  uint16_t random_key; /* class random: where in the arguments its wk_random_key stands */
+  uint32_t gradient_reads_inputs; /* bit i: the gradient needs input i */
+  uint32_t gradient_reads_outputs;
   wk_settings settings;
   wk_status (*infer)(wk_call *call);     /* NULL for a composite that no backend claims */
   wk_status (*composite)(wk_call *call); /* NULL for a primitive. One with an infer runs as a kernel
@@ -71,10 +74,7 @@ typedef struct wk_op {
                                            * kernel; NULL: every one. Inputs are checked for dtype
                                            * only */
   wk_status (*vjp)(wk_vjp *vjp);          /* NULL: no gradient */
-  uint32_t gradient_reads_inputs;         /* bit i: the gradient needs input i */
-  uint32_t gradient_reads_outputs;
-  size_t random_key; /* class random: where in the arguments its wk_random_key stands */
-  const char *doc;   /* of an op that a user registered, or NULL */
+  const char *doc;                        /* of an op that a user registered, or NULL */
 } wk_op;
 
 /* How random ops name their numbers. The fields stand in this order in their arguments. */

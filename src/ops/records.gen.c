@@ -6,4703 +6,3900 @@
 #include "tensor/enums.gen.h"
 
 static const wk_op_input inputs_gelu_exact[] = {
-    {"x", offsetof(wk_gelu_exact_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gelu_exact_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_gelu_exact_gradient_x[] = {
-    {"g", offsetof(wk_gelu_exact_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_gelu_exact_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gelu_exact_gradient_x_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gelu_exact_gradient_x_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_gelu_tanh[] = {
-    {"x", offsetof(wk_gelu_tanh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gelu_tanh_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_gelu_tanh_gradient_x[] = {
-    {"g", offsetof(wk_gelu_tanh_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_gelu_tanh_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gelu_tanh_gradient_x_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gelu_tanh_gradient_x_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_gelu[] = {
-    {"x", offsetof(wk_gelu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_gelu[] = {
-    {"approximate", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gelu_arguments, approximate),
-     0.0, -INFINITY, INFINITY, "0.5 x (1 + tanh(0.7978845608 (x + 0.044715 x^3)))",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gelu_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_silu[] = {
-    {"x", offsetof(wk_silu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_silu_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_silu_gradient_x[] = {
-    {"g", offsetof(wk_silu_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_silu_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_silu_gradient_x_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_silu_gradient_x_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_elu[] = {
-    {"x", offsetof(wk_elu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_elu[] = {
-    {"alpha", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_elu_arguments, alpha),
-     1.0, -INFINITY, INFINITY, "minus what the result tends to",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_elu_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_elu_gradient_x[] = {
-    {"g", offsetof(wk_elu_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_elu_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_elu_gradient_x[] = {
-    {"alpha", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_elu_gradient_x_arguments, alpha),
-     1.0, -INFINITY, INFINITY, "minus what the result tends to",
-     NULL},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_elu_gradient_x_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_elu_gradient_x_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_celu[] = {
-    {"x", offsetof(wk_celu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_celu[] = {
-    {"alpha", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_celu_arguments, alpha),
-     1.0, -INFINITY, INFINITY, "minus what the result tends to",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_celu_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_selu[] = {
-    {"x", offsetof(wk_selu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_selu_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_leaky_relu[] = {
-    {"x", offsetof(wk_leaky_relu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_leaky_relu[] = {
-    {"negative_slope", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_leaky_relu_arguments, negative_slope),
-     0.01, -INFINITY, INFINITY, "below 0",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_leaky_relu_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_leaky_relu_gradient_x[] = {
-    {"g", offsetof(wk_leaky_relu_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_leaky_relu_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_leaky_relu_gradient_x[] = {
-    {"negative_slope", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_leaky_relu_gradient_x_arguments, negative_slope),
-     0.01, -INFINITY, INFINITY, "below 0",
-     NULL},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_leaky_relu_gradient_x_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_leaky_relu_gradient_x_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_prelu[] = {
-    {"x", offsetof(wk_prelu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_prelu_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_prelu_arguments, x), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_prelu_arguments, weight), false, false, true, false},
 };
 static const wk_op_input inputs_prelu_gradient_x[] = {
-    {"g", offsetof(wk_prelu_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_prelu_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_prelu_gradient_x_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_prelu_gradient_x_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_prelu_gradient_x_arguments, x), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_prelu_gradient_x_arguments, weight), false, false, true, false},
 };
 static const wk_op_input inputs_prelu_gradient_weight[] = {
-    {"g", offsetof(wk_prelu_gradient_weight_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_prelu_gradient_weight_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_prelu_gradient_weight_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_prelu_gradient_weight_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_relu6[] = {
-    {"x", offsetof(wk_relu6_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_relu6_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_relu6_gradient_x[] = {
-    {"g", offsetof(wk_relu6_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_relu6_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_relu6_gradient_x_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_relu6_gradient_x_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_hardtanh[] = {
-    {"x", offsetof(wk_hardtanh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_hardtanh_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_hardsigmoid[] = {
-    {"x", offsetof(wk_hardsigmoid_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_hardsigmoid_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_hardsigmoid_gradient_x[] = {
-    {"g", offsetof(wk_hardsigmoid_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_hardsigmoid_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_hardsigmoid_gradient_x_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_hardsigmoid_gradient_x_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_hardswish[] = {
-    {"x", offsetof(wk_hardswish_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_hardswish_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_hardswish_gradient_x[] = {
-    {"g", offsetof(wk_hardswish_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_hardswish_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_hardswish_gradient_x_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_hardswish_gradient_x_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_mish[] = {
-    {"x", offsetof(wk_mish_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_mish_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_softplus[] = {
-    {"x", offsetof(wk_softplus_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_softplus[] = {
-    {"beta", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_softplus_arguments, beta),
-     1.0, -INFINITY, INFINITY, "how sharp the bend is",
-     NULL},
-    {"threshold", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_softplus_arguments, threshold),
-     20.0, -INFINITY, INFINITY, "beyond which it is a line",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_softplus_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_softplus_gradient_x[] = {
-    {"g", offsetof(wk_softplus_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_softplus_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_softplus_gradient_x[] = {
-    {"beta", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_softplus_gradient_x_arguments, beta),
-     1.0, -INFINITY, INFINITY, "how sharp the bend is",
-     NULL},
-    {"threshold", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_softplus_gradient_x_arguments, threshold),
-     20.0, -INFINITY, INFINITY, "beyond which it is a line",
-     NULL},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_softplus_gradient_x_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_softplus_gradient_x_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_softsign[] = {
-    {"x", offsetof(wk_softsign_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_softsign_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_log_sigmoid[] = {
-    {"x", offsetof(wk_log_sigmoid_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_log_sigmoid_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_log_sigmoid_gradient_x[] = {
-    {"g", offsetof(wk_log_sigmoid_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_log_sigmoid_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_log_sigmoid_gradient_x_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_log_sigmoid_gradient_x_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_hardshrink[] = {
-    {"x", offsetof(wk_hardshrink_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_hardshrink[] = {
-    {"bound", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_hardshrink_arguments, bound),
-     0.5, -INFINITY, INFINITY, "where it begins",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_hardshrink_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_softshrink[] = {
-    {"x", offsetof(wk_softshrink_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_softshrink[] = {
-    {"bound", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_softshrink_arguments, bound),
-     0.5, -INFINITY, INFINITY, "where it begins",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_softshrink_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_tanhshrink[] = {
-    {"x", offsetof(wk_tanhshrink_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_tanhshrink_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_glu[] = {
-    {"x", offsetof(wk_glu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_glu[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_glu_arguments, axis),
-     0.0, -INFINITY, INFINITY, "which is halved; its size is even",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_glu_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_squareplus[] = {
-    {"x", offsetof(wk_squareplus_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_squareplus[] = {
-    {"sharpness", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_squareplus_arguments, sharpness),
-     4.0, -INFINITY, INFINITY, "0: relu (-0.0 asks for it)",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_squareplus_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_crelu[] = {
-    {"x", offsetof(wk_crelu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_crelu[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_crelu_arguments, axis),
-     0.0, -INFINITY, INFINITY, "which doubles its size",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_crelu_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_scaled_dot_product_attention[] = {
-    {"query", offsetof(wk_scaled_dot_product_attention_arguments, query), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"key", offsetof(wk_scaled_dot_product_attention_arguments, key), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"value", offsetof(wk_scaled_dot_product_attention_arguments, value), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"mask", offsetof(wk_scaled_dot_product_attention_arguments, mask), true, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_scaled_dot_product_attention[] = {
-    {"causal", WK_ATTRIBUTE_BOOL, false, offsetof(wk_scaled_dot_product_attention_arguments, causal),
-     0.0, -INFINITY, INFINITY, "query i sees keys 0 to i only",
-     NULL},
-    {"scale", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_scaled_dot_product_attention_arguments, scale),
-     0.0, -INFINITY, INFINITY, "1 / sqrt(E) if not given",
-     NULL},
-    {"dropout", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_scaled_dot_product_attention_arguments, dropout),
-     0.0, 0.0, 0.999999, "probability with which a probability is dropped",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_scaled_dot_product_attention_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_scaled_dot_product_attention_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_scaled_dot_product_attention_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_scaled_dot_product_attention_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
+    {"query", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_scaled_dot_product_attention_arguments, query), false, false, true, false},
+    {"key", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_scaled_dot_product_attention_arguments, key), false, false, true, false},
+    {"value", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_scaled_dot_product_attention_arguments, value), false, false, true, false},
+    {"mask", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_scaled_dot_product_attention_arguments, mask), true, false, false, false},
 };
 static const wk_op_input inputs_attention[] = {
-    {"query", offsetof(wk_attention_arguments, query), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"key", offsetof(wk_attention_arguments, key), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"value", offsetof(wk_attention_arguments, value), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"mask", offsetof(wk_attention_arguments, mask), true, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_attention[] = {
-    {"causal", WK_ATTRIBUTE_BOOL, false, offsetof(wk_attention_arguments, causal),
-     0.0, -INFINITY, INFINITY, "query i sees keys 0 to i only",
-     NULL},
-    {"scale", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_attention_arguments, scale),
-     1.0, -INFINITY, INFINITY, "of the scores",
-     NULL},
-    {"rate", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_attention_arguments, rate),
-     0.0, -INFINITY, INFINITY, "of dropout",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_attention_arguments, seed),
-     0.0, -INFINITY, INFINITY, "of dropout",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_attention_arguments, offset),
-     0.0, -INFINITY, INFINITY, "of dropout",
-     NULL},
+    {"query", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_attention_arguments, query), false, false, true, false},
+    {"key", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_attention_arguments, key), false, false, true, false},
+    {"value", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_attention_arguments, value), false, false, true, false},
+    {"mask", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_attention_arguments, mask), true, false, false, false},
 };
 static const wk_op_input inputs_attention_gradient[] = {
-    {"g", offsetof(wk_attention_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"delta", offsetof(wk_attention_gradient_arguments, delta), false, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"query", offsetof(wk_attention_gradient_arguments, query), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"key", offsetof(wk_attention_gradient_arguments, key), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"value", offsetof(wk_attention_gradient_arguments, value), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"log_sum", offsetof(wk_attention_gradient_arguments, log_sum), false, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"mask", offsetof(wk_attention_gradient_arguments, mask), true, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_attention_gradient[] = {
-    {"causal", WK_ATTRIBUTE_BOOL, false, offsetof(wk_attention_gradient_arguments, causal),
-     0.0, -INFINITY, INFINITY, "as attention",
-     NULL},
-    {"scale", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_attention_gradient_arguments, scale),
-     1.0, -INFINITY, INFINITY, "as attention",
-     NULL},
-    {"rate", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_attention_gradient_arguments, rate),
-     0.0, -INFINITY, INFINITY, "as attention",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_attention_gradient_arguments, seed),
-     0.0, -INFINITY, INFINITY, "as attention",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_attention_gradient_arguments, offset),
-     0.0, -INFINITY, INFINITY, "as attention",
-     NULL},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_attention_gradient_arguments, g), false, false, true, false},
+    {"delta", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_attention_gradient_arguments, delta), false, false, false, false},
+    {"query", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_attention_gradient_arguments, query), false, false, true, false},
+    {"key", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_attention_gradient_arguments, key), false, false, true, false},
+    {"value", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_attention_gradient_arguments, value), false, false, true, false},
+    {"log_sum", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_attention_gradient_arguments, log_sum), false, false, false, false},
+    {"mask", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_attention_gradient_arguments, mask), true, false, false, false},
 };
 static const wk_op_input inputs_multi_head_attention[] = {
-    {"query", offsetof(wk_multi_head_attention_arguments, query), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"key", offsetof(wk_multi_head_attention_arguments, key), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"value", offsetof(wk_multi_head_attention_arguments, value), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"mask", offsetof(wk_multi_head_attention_arguments, mask), true, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"weights", offsetof(wk_multi_head_attention_arguments, weights), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_multi_head_attention[] = {
-    {"heads", WK_ATTRIBUTE_INT, true, offsetof(wk_multi_head_attention_arguments, heads),
-     0.0, 1.0, INFINITY, "into which D is cut",
-     NULL},
-    {"causal", WK_ATTRIBUTE_BOOL, false, offsetof(wk_multi_head_attention_arguments, causal),
-     0.0, -INFINITY, INFINITY, "query i sees keys 0 to i only",
-     NULL},
-    {"dropout", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_multi_head_attention_arguments, dropout),
-     0.0, 0.0, 0.999999, "of probabilities",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_multi_head_attention_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_multi_head_attention_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_multi_head_attention_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_multi_head_attention_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
+    {"query", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_multi_head_attention_arguments, query), false, false, true, false},
+    {"key", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_multi_head_attention_arguments, key), true, false, true, false},
+    {"value", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_multi_head_attention_arguments, value), true, false, true, false},
+    {"mask", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_multi_head_attention_arguments, mask), true, false, false, false},
+    {"weights", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_multi_head_attention_arguments, weights), false, true, true, false},
 };
 static const wk_op_input inputs_rotary_embedding[] = {
-    {"x", offsetof(wk_rotary_embedding_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_rotary_embedding[] = {
-    {"base", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_rotary_embedding_arguments, base),
-     10000.0, 1.0, INFINITY, "of the frequencies",
-     NULL},
-    {"start", WK_ATTRIBUTE_INT, false, offsetof(wk_rotary_embedding_arguments, start),
-     0.0, 0.0, INFINITY, "position of the first row",
-     NULL},
-    {"interleaved", WK_ATTRIBUTE_BOOL, false, offsetof(wk_rotary_embedding_arguments, interleaved),
-     0.0, -INFINITY, INFINITY, "pairs are neighbours",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rotary_embedding_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_conv1d[] = {
-    {"x", offsetof(wk_conv1d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_conv1d_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"bias", offsetof(wk_conv1d_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_conv1d[] = {
-    {"stride", WK_ATTRIBUTE_INT, false, offsetof(wk_conv1d_arguments, stride),
-     1.0, 1.0, INFINITY, "steps of the filter",
-     NULL},
-    {"padding", WK_ATTRIBUTE_INT, false, offsetof(wk_conv1d_arguments, padding),
-     0.0, 0.0, INFINITY, "zeros on each side",
-     NULL},
-    {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_conv1d_arguments, same),
-     0.0, -INFINITY, INFINITY, "pad so that OL = ceil(L / stride), the odd element at the end",
-     NULL},
-    {"dilation", WK_ATTRIBUTE_INT, false, offsetof(wk_conv1d_arguments, dilation),
-     1.0, 1.0, INFINITY, "distance of neighbouring filter elements",
-     NULL},
-    {"groups", WK_ATTRIBUTE_INT, false, offsetof(wk_conv1d_arguments, groups),
-     1.0, 1.0, INFINITY, "into which channels and filters are divided",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv1d_arguments, x), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv1d_arguments, weight), false, false, true, false},
+    {"bias", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv1d_arguments, bias), true, false, true, false},
 };
 static const wk_op_input inputs_conv3d[] = {
-    {"x", offsetof(wk_conv3d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_conv3d_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"bias", offsetof(wk_conv3d_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_conv3d[] = {
-    {"stride", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_conv3d_arguments, stride),
-     1.0, 1.0, INFINITY, "steps of the filter along depth, height and width",
-     NULL},
-    {"padding", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_conv3d_arguments, padding),
-     0.0, 0.0, INFINITY, "zeros on each side",
-     NULL},
-    {"dilation", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_conv3d_arguments, dilation),
-     1.0, 1.0, INFINITY, "distance of neighbouring filter elements",
-     NULL},
-    {"groups", WK_ATTRIBUTE_INT, false, offsetof(wk_conv3d_arguments, groups),
-     1.0, 1.0, INFINITY, "into which channels and filters are divided",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv3d_arguments, x), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv3d_arguments, weight), false, false, true, false},
+    {"bias", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv3d_arguments, bias), true, false, true, false},
 };
 static const wk_op_input inputs_conv_transpose2d[] = {
-    {"x", offsetof(wk_conv_transpose2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_conv_transpose2d_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"bias", offsetof(wk_conv_transpose2d_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_conv_transpose2d[] = {
-    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv_transpose2d_arguments, stride),
-     1.0, 1.0, INFINITY, "steps of the filter in y, down and across",
-     NULL},
-    {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv_transpose2d_arguments, padding),
-     0.0, 0.0, INFINITY, "taken off each side of y",
-     NULL},
-    {"output_padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv_transpose2d_arguments, output_padding),
-     0.0, 0.0, INFINITY, "added to the size of y at the end",
-     NULL},
-    {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv_transpose2d_arguments, dilation),
-     1.0, 1.0, INFINITY, "distance of neighbouring filter elements",
-     NULL},
-    {"groups", WK_ATTRIBUTE_INT, false, offsetof(wk_conv_transpose2d_arguments, groups),
-     1.0, 1.0, INFINITY, "into which channels and filters are divided",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv_transpose2d_arguments, x), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv_transpose2d_arguments, weight), false, false, true, false},
+    {"bias", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv_transpose2d_arguments, bias), true, false, true, false},
 };
 static const wk_op_input inputs_conv_transpose1d[] = {
-    {"x", offsetof(wk_conv_transpose1d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_conv_transpose1d_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"bias", offsetof(wk_conv_transpose1d_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_conv_transpose1d[] = {
-    {"stride", WK_ATTRIBUTE_INT, false, offsetof(wk_conv_transpose1d_arguments, stride),
-     1.0, 1.0, INFINITY, "steps of the filter in y",
-     NULL},
-    {"padding", WK_ATTRIBUTE_INT, false, offsetof(wk_conv_transpose1d_arguments, padding),
-     0.0, 0.0, INFINITY, "taken off each side of y",
-     NULL},
-    {"output_padding", WK_ATTRIBUTE_INT, false, offsetof(wk_conv_transpose1d_arguments, output_padding),
-     0.0, 0.0, INFINITY, "added to the size of y at the end",
-     NULL},
-    {"dilation", WK_ATTRIBUTE_INT, false, offsetof(wk_conv_transpose1d_arguments, dilation),
-     1.0, 1.0, INFINITY, "distance of neighbouring filter elements",
-     NULL},
-    {"groups", WK_ATTRIBUTE_INT, false, offsetof(wk_conv_transpose1d_arguments, groups),
-     1.0, 1.0, INFINITY, "into which channels and filters are divided",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv_transpose1d_arguments, x), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv_transpose1d_arguments, weight), false, false, true, false},
+    {"bias", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv_transpose1d_arguments, bias), true, false, true, false},
 };
 static const wk_op_input inputs_conv_transpose3d[] = {
-    {"x", offsetof(wk_conv_transpose3d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_conv_transpose3d_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"bias", offsetof(wk_conv_transpose3d_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_conv_transpose3d[] = {
-    {"stride", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_conv_transpose3d_arguments, stride),
-     1.0, 1.0, INFINITY, "steps of the filter in y, along depth, height and width",
-     NULL},
-    {"padding", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_conv_transpose3d_arguments, padding),
-     0.0, 0.0, INFINITY, "taken off each side of y",
-     NULL},
-    {"output_padding", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_conv_transpose3d_arguments, output_padding),
-     0.0, 0.0, INFINITY, "added to the size of y at the end",
-     NULL},
-    {"dilation", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_conv_transpose3d_arguments, dilation),
-     1.0, 1.0, INFINITY, "distance of neighbouring filter elements",
-     NULL},
-    {"groups", WK_ATTRIBUTE_INT, false, offsetof(wk_conv_transpose3d_arguments, groups),
-     1.0, 1.0, INFINITY, "into which channels and filters are divided",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv_transpose3d_arguments, x), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv_transpose3d_arguments, weight), false, false, true, false},
+    {"bias", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv_transpose3d_arguments, bias), true, false, true, false},
 };
 static const wk_op_input inputs_separable_conv2d[] = {
-    {"x", offsetof(wk_separable_conv2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"depthwise", offsetof(wk_separable_conv2d_arguments, depthwise), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"pointwise", offsetof(wk_separable_conv2d_arguments, pointwise), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"bias", offsetof(wk_separable_conv2d_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_separable_conv2d[] = {
-    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_separable_conv2d_arguments, stride),
-     1.0, 1.0, INFINITY, "as conv2d",
-     NULL},
-    {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_separable_conv2d_arguments, padding),
-     0.0, 0.0, INFINITY, "as conv2d",
-     NULL},
-    {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_separable_conv2d_arguments, same),
-     0.0, -INFINITY, INFINITY, "as conv2d",
-     NULL},
-    {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_separable_conv2d_arguments, dilation),
-     1.0, 1.0, INFINITY, "as conv2d",
-     NULL},
-};
-static const wk_attribute attributes_full[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_full_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
-    {"value", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_full_arguments, value),
-     0.0, -INFINITY, INFINITY, "of every element",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_full_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_full_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-};
-static const wk_attribute attributes_arange[] = {
-    {"count", WK_ATTRIBUTE_INT, true, offsetof(wk_arange_arguments, count),
-     0.0, 0.0, INFINITY, "of elements",
-     NULL},
-    {"start", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_arange_arguments, start),
-     0.0, -INFINITY, INFINITY, "the first",
-     NULL},
-    {"step", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_arange_arguments, step),
-     1.0, -INFINITY, INFINITY, "from one to the next",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_arange_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_arange_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-};
-static const wk_attribute attributes_zeros[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_zeros_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_zeros_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_zeros_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-};
-static const wk_attribute attributes_ones[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_ones_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_ones_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_ones_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_separable_conv2d_arguments, x), false, false, true, false},
+    {"depthwise", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_separable_conv2d_arguments, depthwise), false, false, true, false},
+    {"pointwise", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_separable_conv2d_arguments, pointwise), false, false, true, false},
+    {"bias", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_separable_conv2d_arguments, bias), true, false, true, false},
 };
 static const wk_op_input inputs_full_like[] = {
-    {"x", offsetof(wk_full_like_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_full_like[] = {
-    {"value", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_full_like_arguments, value),
-     0.0, -INFINITY, INFINITY, "of every element",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_full_like_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "that of x if not given",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_full_like_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_zeros_like[] = {
-    {"x", offsetof(wk_zeros_like_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_zeros_like[] = {
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_zeros_like_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "that of x if not given",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_zeros_like_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_ones_like[] = {
-    {"x", offsetof(wk_ones_like_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_ones_like[] = {
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_ones_like_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "that of x if not given",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_ones_like_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_empty_like[] = {
-    {"x", offsetof(wk_empty_like_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_empty_like[] = {
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_empty_like_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "that of x if not given",
-     NULL},
-};
-static const wk_attribute attributes_eye[] = {
-    {"rows", WK_ATTRIBUTE_INT, true, offsetof(wk_eye_arguments, rows),
-     0.0, 0.0, INFINITY, "of the matrix",
-     NULL},
-    {"columns", WK_ATTRIBUTE_INT, false, offsetof(wk_eye_arguments, columns),
-     0.0, 0.0, INFINITY, "as many as rows if not given",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_eye_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_eye_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-};
-static const wk_attribute attributes_linspace[] = {
-    {"start", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_linspace_arguments, start),
-     0.0, -INFINITY, INFINITY, "the first",
-     NULL},
-    {"end", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_linspace_arguments, end),
-     0.0, -INFINITY, INFINITY, "the last",
-     NULL},
-    {"count", WK_ATTRIBUTE_INT, true, offsetof(wk_linspace_arguments, count),
-     0.0, 0.0, INFINITY, "of elements",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_linspace_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_linspace_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-};
-static const wk_attribute attributes_logspace[] = {
-    {"start", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_logspace_arguments, start),
-     0.0, -INFINITY, INFINITY, "the first exponent",
-     NULL},
-    {"end", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_logspace_arguments, end),
-     0.0, -INFINITY, INFINITY, "the last exponent",
-     NULL},
-    {"count", WK_ATTRIBUTE_INT, true, offsetof(wk_logspace_arguments, count),
-     0.0, 0.0, INFINITY, "of elements",
-     NULL},
-    {"base", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_logspace_arguments, base),
-     10.0, -INFINITY, INFINITY, "what is raised",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_logspace_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_logspace_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-};
-static const wk_attribute attributes_geomspace[] = {
-    {"start", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_geomspace_arguments, start),
-     0.0, -INFINITY, INFINITY, "the first; not 0",
-     NULL},
-    {"end", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_geomspace_arguments, end),
-     0.0, -INFINITY, INFINITY, "the last; of the same sign",
-     NULL},
-    {"count", WK_ATTRIBUTE_INT, true, offsetof(wk_geomspace_arguments, count),
-     0.0, 0.0, INFINITY, "of elements",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_geomspace_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_geomspace_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-};
-static const wk_attribute attributes_range[] = {
-    {"start", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_range_arguments, start),
-     0.0, -INFINITY, INFINITY, "the first",
-     NULL},
-    {"end", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_range_arguments, end),
-     0.0, -INFINITY, INFINITY, "none reaches it",
-     NULL},
-    {"step", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_range_arguments, step),
-     1.0, -INFINITY, INFINITY, "from one to the next",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_range_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_range_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_empty_like_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_tril[] = {
-    {"x", offsetof(wk_tril_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_tril[] = {
-    {"diagonal", WK_ATTRIBUTE_INT, false, offsetof(wk_tril_arguments, diagonal),
-     0.0, -INFINITY, INFINITY, "0: the main one; above 0: that many places to the right",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_tril_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_triu[] = {
-    {"x", offsetof(wk_triu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_triu[] = {
-    {"diagonal", WK_ATTRIBUTE_INT, false, offsetof(wk_triu_arguments, diagonal),
-     0.0, -INFINITY, INFINITY, "0: the main one; above 0: that many places to the right",
-     NULL},
-};
-static const wk_attribute attributes_tril_indices[] = {
-    {"rows", WK_ATTRIBUTE_INT, true, offsetof(wk_tril_indices_arguments, rows),
-     0.0, 0.0, INFINITY, "of the matrix",
-     NULL},
-    {"columns", WK_ATTRIBUTE_INT, true, offsetof(wk_tril_indices_arguments, columns),
-     0.0, 0.0, INFINITY, "of the matrix",
-     NULL},
-    {"diagonal", WK_ATTRIBUTE_INT, false, offsetof(wk_tril_indices_arguments, diagonal),
-     0.0, -INFINITY, INFINITY, "0: the main one; above 0: that many places to the right",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_tril_indices_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-};
-static const wk_attribute attributes_triu_indices[] = {
-    {"rows", WK_ATTRIBUTE_INT, true, offsetof(wk_triu_indices_arguments, rows),
-     0.0, 0.0, INFINITY, "of the matrix",
-     NULL},
-    {"columns", WK_ATTRIBUTE_INT, true, offsetof(wk_triu_indices_arguments, columns),
-     0.0, 0.0, INFINITY, "of the matrix",
-     NULL},
-    {"diagonal", WK_ATTRIBUTE_INT, false, offsetof(wk_triu_indices_arguments, diagonal),
-     0.0, -INFINITY, INFINITY, "0: the main one; above 0: that many places to the right",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_triu_indices_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_triu_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_one_hot[] = {
-    {"x", offsetof(wk_one_hot_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_attribute attributes_one_hot[] = {
-    {"classes", WK_ATTRIBUTE_INT, true, offsetof(wk_one_hot_arguments, classes),
-     0.0, 0.0, INFINITY, "size of the new axis",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_one_hot_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "i64 if not given",
-     NULL},
+    {"x", 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_one_hot_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_meshgrid[] = {
-    {"x", offsetof(wk_meshgrid_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_meshgrid_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_meshgrid_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_meshgrid_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_clone[] = {
-    {"x", offsetof(wk_clone_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_clone_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_sequence_mask[] = {
-    {"x", offsetof(wk_sequence_mask_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_attribute attributes_sequence_mask[] = {
-    {"count", WK_ATTRIBUTE_INT, true, offsetof(wk_sequence_mask_arguments, count),
-     0.0, 0.0, INFINITY, "size of the new axis",
-     NULL},
+    {"x", 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_sequence_mask_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_cumulative_sum[] = {
-    {"x", offsetof(wk_cumulative_sum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_cumulative_sum[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_cumulative_sum_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_cumulative_sum_arguments, reverse),
-     0.0, -INFINITY, INFINITY, "from the end to the beginning",
-     NULL},
-    {"exclusive", WK_ATTRIBUTE_BOOL, false, offsetof(wk_cumulative_sum_arguments, exclusive),
-     0.0, -INFINITY, INFINITY, "leave out the element itself: the first result is that of no elements",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_cumulative_sum_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_cumulative_product[] = {
-    {"x", offsetof(wk_cumulative_product_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_cumulative_product[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_cumulative_product_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_cumulative_product_arguments, reverse),
-     0.0, -INFINITY, INFINITY, "from the end to the beginning",
-     NULL},
-    {"exclusive", WK_ATTRIBUTE_BOOL, false, offsetof(wk_cumulative_product_arguments, exclusive),
-     0.0, -INFINITY, INFINITY, "leave out the element itself: the first result is that of no elements",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_cumulative_product_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_cumulative_max[] = {
-    {"x", offsetof(wk_cumulative_max_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_cumulative_max[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_cumulative_max_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_cumulative_max_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_cumulative_min[] = {
-    {"x", offsetof(wk_cumulative_min_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_cumulative_min[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_cumulative_min_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_cumulative_min_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_log_cumulative_sum_exp[] = {
-    {"x", offsetof(wk_log_cumulative_sum_exp_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_log_cumulative_sum_exp[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_log_cumulative_sum_exp_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_log_cumulative_sum_exp_arguments, reverse),
-     0.0, -INFINITY, INFINITY, "from the end to the beginning",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_log_cumulative_sum_exp_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_linear_recurrence[] = {
-    {"a", offsetof(wk_linear_recurrence_arguments, a), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"b", offsetof(wk_linear_recurrence_arguments, b), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_linear_recurrence[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_linear_recurrence_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_linear_recurrence_arguments, reverse),
-     0.0, -INFINITY, INFINITY, "from the end to the beginning",
-     NULL},
+    {"a", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_linear_recurrence_arguments, a), false, false, true, false},
+    {"b", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_linear_recurrence_arguments, b), false, false, true, false},
 };
 static const wk_op_input inputs_difference[] = {
-    {"x", offsetof(wk_difference_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_attribute attributes_difference[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_difference_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"times", WK_ATTRIBUTE_INT, false, offsetof(wk_difference_arguments, times),
-     1.0, 1.0, INFINITY, "how often",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_difference_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_trapezoid[] = {
-    {"y", offsetof(wk_trapezoid_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_trapezoid[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_trapezoid_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"spacing", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_trapezoid_arguments, spacing),
-     1.0, -INFINITY, INFINITY, "of the points",
-     NULL},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_trapezoid_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_reciprocal[] = {
-    {"x", offsetof(wk_reciprocal_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_reciprocal_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_reciprocal_gradient_x[] = {
-    {"g", offsetof(wk_reciprocal_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_reciprocal_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_reciprocal_gradient_x_arguments, g), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_reciprocal_gradient_x_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_square[] = {
-    {"x", offsetof(wk_square_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_square_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_square_gradient_x[] = {
-    {"g", offsetof(wk_square_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_square_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_square_gradient_x_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_square_gradient_x_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_abs[] = {
-    {"x", offsetof(wk_abs_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_abs_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_abs_gradient_x[] = {
-    {"g", offsetof(wk_abs_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_abs_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_abs_gradient_x_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_abs_gradient_x_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_sign[] = {
-    {"x", offsetof(wk_sign_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_sign_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_rsqrt[] = {
-    {"x", offsetof(wk_rsqrt_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rsqrt_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_rsqrt_gradient_x[] = {
-    {"g", offsetof(wk_rsqrt_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_rsqrt_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rsqrt_gradient_x_arguments, g), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rsqrt_gradient_x_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_power[] = {
-    {"x", offsetof(wk_power_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"exponent", offsetof(wk_power_arguments, exponent), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_power_arguments, x), false, false, true, false},
+    {"exponent", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_power_arguments, exponent), false, false, true, false},
 };
 static const wk_op_input inputs_exp2[] = {
-    {"x", offsetof(wk_exp2_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_exp2_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_expm1[] = {
-    {"x", offsetof(wk_expm1_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_expm1_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_log1p[] = {
-    {"x", offsetof(wk_log1p_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_log1p_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_log2[] = {
-    {"x", offsetof(wk_log2_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_log2_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_log10[] = {
-    {"x", offsetof(wk_log10_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_log10_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_sin[] = {
-    {"x", offsetof(wk_sin_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_sin_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_sin_gradient_x[] = {
-    {"g", offsetof(wk_sin_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_sin_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_sin_gradient_x_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_sin_gradient_x_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_cos[] = {
-    {"x", offsetof(wk_cos_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_cos_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_cos_gradient_x[] = {
-    {"g", offsetof(wk_cos_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_cos_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_cos_gradient_x_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_cos_gradient_x_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_tan[] = {
-    {"x", offsetof(wk_tan_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_tan_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_asin[] = {
-    {"x", offsetof(wk_asin_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_asin_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_acos[] = {
-    {"x", offsetof(wk_acos_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_acos_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_atan[] = {
-    {"x", offsetof(wk_atan_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_atan_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_atan2[] = {
-    {"y", offsetof(wk_atan2_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_atan2_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_atan2_arguments, y), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_atan2_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_sinh[] = {
-    {"x", offsetof(wk_sinh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_sinh_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_cosh[] = {
-    {"x", offsetof(wk_cosh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_cosh_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_asinh[] = {
-    {"x", offsetof(wk_asinh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_asinh_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_acosh[] = {
-    {"x", offsetof(wk_acosh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_acosh_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_atanh[] = {
-    {"x", offsetof(wk_atanh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_atanh_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_erf[] = {
-    {"x", offsetof(wk_erf_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_erf_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_erf_gradient_x[] = {
-    {"g", offsetof(wk_erf_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_erf_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_erf_gradient_x_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_erf_gradient_x_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_erfc[] = {
-    {"x", offsetof(wk_erfc_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_erfc_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_erfinv[] = {
-    {"x", offsetof(wk_erfinv_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_erfinv_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_ndtr[] = {
-    {"x", offsetof(wk_ndtr_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_ndtr_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_lgamma[] = {
-    {"x", offsetof(wk_lgamma_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lgamma_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_digamma[] = {
-    {"x", offsetof(wk_digamma_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_digamma_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_trigamma[] = {
-    {"x", offsetof(wk_trigamma_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_trigamma_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_polygamma[] = {
-    {"x", offsetof(wk_polygamma_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_polygamma[] = {
-    {"order", WK_ATTRIBUTE_INT, true, offsetof(wk_polygamma_arguments, order),
-     0.0, 1.0, 100.0, "how often it is differentiated",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_polygamma_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_cbrt[] = {
-    {"x", offsetof(wk_cbrt_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_cbrt_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_floor[] = {
-    {"x", offsetof(wk_floor_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_floor_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_ceil[] = {
-    {"x", offsetof(wk_ceil_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_ceil_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_round[] = {
-    {"x", offsetof(wk_round_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_round_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_trunc[] = {
-    {"x", offsetof(wk_trunc_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_trunc_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_frac[] = {
-    {"x", offsetof(wk_frac_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_frac_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_clamp[] = {
-    {"x", offsetof(wk_clamp_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_attribute attributes_clamp[] = {
-    {"min", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_clamp_arguments, min),
-     0.0, -INFINITY, INFINITY, "the least result; -INFINITY: none",
-     NULL},
-    {"max", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_clamp_arguments, max),
-     0.0, -INFINITY, INFINITY, "the largest result; INFINITY: none",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_clamp_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_clamp_gradient_x[] = {
-    {"g", offsetof(wk_clamp_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_clamp_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_clamp_gradient_x[] = {
-    {"min", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_clamp_gradient_x_arguments, min),
-     0.0, -INFINITY, INFINITY, "the least result; -INFINITY: none",
-     NULL},
-    {"max", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_clamp_gradient_x_arguments, max),
-     0.0, -INFINITY, INFINITY, "the largest result; INFINITY: none",
-     NULL},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_clamp_gradient_x_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_clamp_gradient_x_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_lerp[] = {
-    {"x", offsetof(wk_lerp_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_lerp_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_lerp_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lerp_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lerp_arguments, y), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lerp_arguments, weight), false, false, true, false},
 };
 static const wk_op_input inputs_addcmul[] = {
-    {"x", offsetof(wk_addcmul_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_addcmul_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"z", offsetof(wk_addcmul_arguments, z), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_addcmul[] = {
-    {"scale", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_addcmul_arguments, scale),
-     1.0, -INFINITY, INFINITY, "of the product",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_addcmul_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_addcmul_arguments, y), false, false, true, false},
+    {"z", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_addcmul_arguments, z), false, false, true, false},
 };
 static const wk_op_input inputs_addcdiv[] = {
-    {"x", offsetof(wk_addcdiv_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_addcdiv_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"z", offsetof(wk_addcdiv_arguments, z), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_addcdiv[] = {
-    {"scale", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_addcdiv_arguments, scale),
-     1.0, -INFINITY, INFINITY, "of the quotient",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_addcdiv_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_addcdiv_arguments, y), false, false, true, false},
+    {"z", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_addcdiv_arguments, z), false, false, true, false},
 };
 static const wk_op_input inputs_masked_fill[] = {
-    {"x", offsetof(wk_masked_fill_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"mask", offsetof(wk_masked_fill_arguments, mask), false, false, false, false, 1u << WK_BOOL},
-};
-static const wk_attribute attributes_masked_fill[] = {
-    {"value", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_masked_fill_arguments, value),
-     0.0, -INFINITY, INFINITY, "what is written; for integers its fraction is dropped",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_masked_fill_arguments, x), false, false, true, false},
+    {"mask", 1u << WK_BOOL, offsetof(wk_masked_fill_arguments, mask), false, false, false, false},
 };
 static const wk_op_input inputs_masked_fill_gradient_x[] = {
-    {"g", offsetof(wk_masked_fill_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"mask", offsetof(wk_masked_fill_gradient_x_arguments, mask), false, false, false, false, 1u << WK_BOOL},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_masked_fill_gradient_x_arguments, g), false, false, true, false},
+    {"mask", 1u << WK_BOOL, offsetof(wk_masked_fill_gradient_x_arguments, mask), false, false, false, false},
 };
 static const wk_op_input inputs_floor_divide[] = {
-    {"x", offsetof(wk_floor_divide_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_floor_divide_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_floor_divide_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_floor_divide_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_remainder[] = {
-    {"x", offsetof(wk_remainder_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_remainder_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_remainder_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_remainder_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_fmod[] = {
-    {"x", offsetof(wk_fmod_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_fmod_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_fmod_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_fmod_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_hypot[] = {
-    {"x", offsetof(wk_hypot_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_hypot_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_hypot_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_hypot_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_logaddexp[] = {
-    {"x", offsetof(wk_logaddexp_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_logaddexp_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_logaddexp_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_logaddexp_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_logaddexp2[] = {
-    {"x", offsetof(wk_logaddexp2_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_logaddexp2_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_logaddexp2_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_logaddexp2_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_xlogy[] = {
-    {"x", offsetof(wk_xlogy_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_xlogy_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_xlogy_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_xlogy_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_copysign[] = {
-    {"x", offsetof(wk_copysign_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_copysign_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_copysign_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_copysign_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_heaviside[] = {
-    {"x", offsetof(wk_heaviside_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_heaviside_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_heaviside_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_heaviside_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_fmax[] = {
-    {"x", offsetof(wk_fmax_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_fmax_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_fmax_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_fmax_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_fmin[] = {
-    {"x", offsetof(wk_fmin_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_fmin_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_fmin_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_fmin_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_squared_difference[] = {
-    {"x", offsetof(wk_squared_difference_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_squared_difference_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_squared_difference_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_squared_difference_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_divide_no_nan[] = {
-    {"x", offsetof(wk_divide_no_nan_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_divide_no_nan_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_divide_no_nan_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_divide_no_nan_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_sinc[] = {
-    {"x", offsetof(wk_sinc_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_sinc_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_logit[] = {
-    {"x", offsetof(wk_logit_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_logit[] = {
-    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_logit_arguments, epsilon),
-     0.0, 0.0, 0.5, "how near x may come to 0 and 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_logit_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_deg2rad[] = {
-    {"x", offsetof(wk_deg2rad_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_deg2rad_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_rad2deg[] = {
-    {"x", offsetof(wk_rad2deg_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rad2deg_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_threshold[] = {
-    {"x", offsetof(wk_threshold_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_attribute attributes_threshold[] = {
-    {"threshold", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_threshold_arguments, threshold),
-     0.0, -INFINITY, INFINITY, "what stays is above it",
-     NULL},
-    {"value", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_threshold_arguments, value),
-     0.0, -INFINITY, INFINITY, "of all that does not stay",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_threshold_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_float_power[] = {
-    {"x", offsetof(wk_float_power_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"exponent", offsetof(wk_float_power_arguments, exponent), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_float_power_arguments, x), false, false, true, false},
+    {"exponent", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_float_power_arguments, exponent), false, false, true, false},
 };
 static const wk_op_input inputs_nan_to_num[] = {
-    {"x", offsetof(wk_nan_to_num_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_nan_to_num[] = {
-    {"nan", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_nan_to_num_arguments, nan),
-     0.0, -INFINITY, INFINITY, "in place of NaN",
-     NULL},
-    {"positive_infinity", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_nan_to_num_arguments, positive_infinity),
-     0.0, -INFINITY, INFINITY, "in place of infinity; the largest finite number if not given (-0.0 for zero)",
-     NULL},
-    {"negative_infinity", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_nan_to_num_arguments, negative_infinity),
-     0.0, -INFINITY, INFINITY, "in place of -infinity; the least finite number if not given (-0.0 for zero)",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_nan_to_num_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_embedding[] = {
-    {"weight", offsetof(wk_embedding_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"indices", offsetof(wk_embedding_arguments, indices), false, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_embedding[] = {
-    {"has_padding", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_arguments, has_padding),
-     0.0, -INFINITY, INFINITY, "there is a row that gets no gradient",
-     NULL},
-    {"padding_index", WK_ATTRIBUTE_INT, false, offsetof(wk_embedding_arguments, padding_index),
-     0.0, -INFINITY, INFINITY, "its number",
-     NULL},
-    {"sparse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_arguments, sparse),
-     0.0, -INFINITY, INFINITY, "the gradient of a leaf is kept as the rows that were looked up",
-     NULL},
-    {"max_norm", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_embedding_arguments, max_norm),
-     0.0, 0.0, INFINITY, "of rows that are looked up; any if not given",
-     NULL},
-    {"norm_type", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_embedding_arguments, norm_type),
-     2.0, 0.0, INFINITY, "the norm's exponent",
-     NULL},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_embedding_arguments, weight), false, false, true, false},
+    {"indices", 1u << WK_I64, offsetof(wk_embedding_arguments, indices), false, false, false, false},
 };
 static const wk_op_input inputs_embedding_bag[] = {
-    {"weight", offsetof(wk_embedding_bag_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"indices", offsetof(wk_embedding_bag_arguments, indices), false, false, false, false, 1u << WK_I64},
-    {"offsets", offsetof(wk_embedding_bag_arguments, offsets), true, false, false, false, 1u << WK_I64},
-    {"sample_weights", offsetof(wk_embedding_bag_arguments, sample_weights), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_embedding_bag[] = {
-    {"mode", WK_ATTRIBUTE_ENUM, false, offsetof(wk_embedding_bag_arguments, mode),
-     0.0, -INFINITY, INFINITY, "what becomes of the rows",
-     wk_names_of_bag_mode},
-    {"has_padding", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_bag_arguments, has_padding),
-     0.0, -INFINITY, INFINITY, "there is a row to be left out",
-     NULL},
-    {"padding_index", WK_ATTRIBUTE_INT, false, offsetof(wk_embedding_bag_arguments, padding_index),
-     0.0, -INFINITY, INFINITY, "its number",
-     NULL},
-    {"include_last_offset", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_bag_arguments, include_last_offset),
-     0.0, -INFINITY, INFINITY, "offsets [bags + 1] end with where the last bag ends",
-     NULL},
-    {"sparse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_bag_arguments, sparse),
-     0.0, -INFINITY, INFINITY, "the gradient of a leaf is kept as the rows that were looked up",
-     NULL},
-    {"max_norm", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_embedding_bag_arguments, max_norm),
-     0.0, 0.0, INFINITY, "of rows that are looked up; any if not given",
-     NULL},
-    {"norm_type", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_embedding_bag_arguments, norm_type),
-     2.0, 0.0, INFINITY, "the norm's exponent",
-     NULL},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_embedding_bag_arguments, weight), false, false, true, false},
+    {"indices", 1u << WK_I64, offsetof(wk_embedding_bag_arguments, indices), false, false, false, false},
+    {"offsets", 1u << WK_I64, offsetof(wk_embedding_bag_arguments, offsets), true, false, false, false},
+    {"sample_weights", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_embedding_bag_arguments, sample_weights), true, false, true, false},
 };
 static const wk_op_input inputs_embedding_bag_gradient[] = {
-    {"g", offsetof(wk_embedding_bag_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"indices", offsetof(wk_embedding_bag_gradient_arguments, indices), false, false, false, false, 1u << WK_I64},
-    {"offsets", offsetof(wk_embedding_bag_gradient_arguments, offsets), true, false, false, false, 1u << WK_I64},
-    {"sample_weights", offsetof(wk_embedding_bag_gradient_arguments, sample_weights), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_embedding_bag_gradient[] = {
-    {"rows", WK_ATTRIBUTE_INT, true, offsetof(wk_embedding_bag_gradient_arguments, rows),
-     0.0, 0.0, INFINITY, "of weight",
-     NULL},
-    {"mode", WK_ATTRIBUTE_ENUM, false, offsetof(wk_embedding_bag_gradient_arguments, mode),
-     0.0, -INFINITY, INFINITY, "mean or sum",
-     wk_names_of_bag_mode},
-    {"has_padding", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_bag_gradient_arguments, has_padding),
-     0.0, -INFINITY, INFINITY, "there is a row to be left out",
-     NULL},
-    {"padding_index", WK_ATTRIBUTE_INT, false, offsetof(wk_embedding_bag_gradient_arguments, padding_index),
-     0.0, -INFINITY, INFINITY, "its number",
-     NULL},
-    {"include_last_offset", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_bag_gradient_arguments, include_last_offset),
-     0.0, -INFINITY, INFINITY, "offsets end with where the last bag ends",
-     NULL},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_embedding_bag_gradient_arguments, g), false, false, true, false},
+    {"indices", 1u << WK_I64, offsetof(wk_embedding_bag_gradient_arguments, indices), false, false, false, false},
+    {"offsets", 1u << WK_I64, offsetof(wk_embedding_bag_gradient_arguments, offsets), true, false, false, false},
+    {"sample_weights", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_embedding_bag_gradient_arguments, sample_weights), true, false, true, false},
 };
 static const wk_op_input inputs_embedding_bag_max[] = {
-    {"weight", offsetof(wk_embedding_bag_max_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"indices", offsetof(wk_embedding_bag_max_arguments, indices), false, false, false, false, 1u << WK_I64},
-    {"offsets", offsetof(wk_embedding_bag_max_arguments, offsets), true, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_embedding_bag_max[] = {
-    {"has_padding", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_bag_max_arguments, has_padding),
-     0.0, -INFINITY, INFINITY, "there is a row to be left out",
-     NULL},
-    {"padding_index", WK_ATTRIBUTE_INT, false, offsetof(wk_embedding_bag_max_arguments, padding_index),
-     0.0, -INFINITY, INFINITY, "its number",
-     NULL},
-    {"include_last_offset", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_bag_max_arguments, include_last_offset),
-     0.0, -INFINITY, INFINITY, "offsets end with where the last bag ends",
-     NULL},
-    {"sparse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_embedding_bag_max_arguments, sparse),
-     0.0, -INFINITY, INFINITY, "the gradient of a leaf is kept as rows",
-     NULL},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_embedding_bag_max_arguments, weight), false, false, true, false},
+    {"indices", 1u << WK_I64, offsetof(wk_embedding_bag_max_arguments, indices), false, false, false, false},
+    {"offsets", 1u << WK_I64, offsetof(wk_embedding_bag_max_arguments, offsets), true, false, false, false},
 };
 static const wk_op_input inputs_segment_sum[] = {
-    {"x", offsetof(wk_segment_sum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"segments", offsetof(wk_segment_sum_arguments, segments), false, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_segment_sum[] = {
-    {"count", WK_ATTRIBUTE_INT, false, offsetof(wk_segment_sum_arguments, count),
-     0.0, 0.0, INFINITY, "of rows of the result; read from segments if not given",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_segment_sum_arguments, x), false, false, true, false},
+    {"segments", 1u << WK_I64, offsetof(wk_segment_sum_arguments, segments), false, false, false, false},
 };
 static const wk_op_input inputs_segment_mean[] = {
-    {"x", offsetof(wk_segment_mean_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"segments", offsetof(wk_segment_mean_arguments, segments), false, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_segment_mean[] = {
-    {"count", WK_ATTRIBUTE_INT, false, offsetof(wk_segment_mean_arguments, count),
-     0.0, 0.0, INFINITY, "of rows of the result; read from segments if not given",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_segment_mean_arguments, x), false, false, true, false},
+    {"segments", 1u << WK_I64, offsetof(wk_segment_mean_arguments, segments), false, false, false, false},
 };
 static const wk_op_input inputs_segment_max[] = {
-    {"x", offsetof(wk_segment_max_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"segments", offsetof(wk_segment_max_arguments, segments), false, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_segment_max[] = {
-    {"count", WK_ATTRIBUTE_INT, false, offsetof(wk_segment_max_arguments, count),
-     0.0, 0.0, INFINITY, "of rows of the result; read from segments if not given",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_segment_max_arguments, x), false, false, true, false},
+    {"segments", 1u << WK_I64, offsetof(wk_segment_max_arguments, segments), false, false, false, false},
 };
 static const wk_op_input inputs_segment_min[] = {
-    {"x", offsetof(wk_segment_min_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"segments", offsetof(wk_segment_min_arguments, segments), false, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_segment_min[] = {
-    {"count", WK_ATTRIBUTE_INT, false, offsetof(wk_segment_min_arguments, count),
-     0.0, 0.0, INFINITY, "of rows of the result; read from segments if not given",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_segment_min_arguments, x), false, false, true, false},
+    {"segments", 1u << WK_I64, offsetof(wk_segment_min_arguments, segments), false, false, false, false},
 };
 static const wk_op_input inputs_segment_product[] = {
-    {"x", offsetof(wk_segment_product_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"segments", offsetof(wk_segment_product_arguments, segments), false, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_segment_product[] = {
-    {"count", WK_ATTRIBUTE_INT, false, offsetof(wk_segment_product_arguments, count),
-     0.0, 0.0, INFINITY, "of rows of the result; read from segments if not given",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_segment_product_arguments, x), false, false, true, false},
+    {"segments", 1u << WK_I64, offsetof(wk_segment_product_arguments, segments), false, false, false, false},
 };
 static const wk_op_input inputs_gather[] = {
-    {"x", offsetof(wk_gather_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"index", offsetof(wk_gather_arguments, index), false, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_gather[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_gather_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which to pick",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_gather_arguments, x), false, false, true, false},
+    {"index", 1u << WK_I64, offsetof(wk_gather_arguments, index), false, false, false, false},
 };
 static const wk_op_input inputs_scatter[] = {
-    {"x", offsetof(wk_scatter_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"index", offsetof(wk_scatter_arguments, index), false, false, false, false, 1u << WK_I64},
-    {"source", offsetof(wk_scatter_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_scatter[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_scatter_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which to put",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_scatter_arguments, x), false, false, true, false},
+    {"index", 1u << WK_I64, offsetof(wk_scatter_arguments, index), false, false, false, false},
+    {"source", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_scatter_arguments, source), false, false, true, false},
 };
 static const wk_op_input inputs_scatter_add[] = {
-    {"x", offsetof(wk_scatter_add_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"index", offsetof(wk_scatter_add_arguments, index), false, false, false, false, 1u << WK_I64},
-    {"source", offsetof(wk_scatter_add_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_scatter_add[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_scatter_add_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which to add",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_scatter_add_arguments, x), false, false, true, false},
+    {"index", 1u << WK_I64, offsetof(wk_scatter_add_arguments, index), false, false, false, false},
+    {"source", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_scatter_add_arguments, source), false, false, true, false},
 };
 static const wk_op_input inputs_index_get[] = {
-    {"x", offsetof(wk_index_get_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"indices", offsetof(wk_index_get_arguments, indices), false, true, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_index_get[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, false, offsetof(wk_index_get_arguments, axis),
-     0.0, -INFINITY, INFINITY, "the first that is indexed",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_index_get_arguments, x), false, false, true, false},
+    {"indices", 1u << WK_I64, offsetof(wk_index_get_arguments, indices), false, true, false, false},
 };
 static const wk_op_input inputs_index_put[] = {
-    {"x", offsetof(wk_index_put_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"source", offsetof(wk_index_put_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"indices", offsetof(wk_index_put_arguments, indices), false, true, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_index_put[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, false, offsetof(wk_index_put_arguments, axis),
-     0.0, -INFINITY, INFINITY, "the first that is indexed",
-     NULL},
-    {"accumulate", WK_ATTRIBUTE_BOOL, false, offsetof(wk_index_put_arguments, accumulate),
-     0.0, -INFINITY, INFINITY, "add source to what is there, in row-major order",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_index_put_arguments, x), false, false, true, false},
+    {"source", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_index_put_arguments, source), false, false, true, false},
+    {"indices", 1u << WK_I64, offsetof(wk_index_put_arguments, indices), false, true, false, false},
 };
 static const wk_op_input inputs_index_select[] = {
-    {"x", offsetof(wk_index_select_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"index", offsetof(wk_index_select_arguments, index), false, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_index_select[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_index_select_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_index_select_arguments, x), false, false, true, false},
+    {"index", 1u << WK_I64, offsetof(wk_index_select_arguments, index), false, false, false, false},
 };
 static const wk_op_input inputs_scatter_reduce[] = {
-    {"x", offsetof(wk_scatter_reduce_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"index", offsetof(wk_scatter_reduce_arguments, index), false, false, false, false, 1u << WK_I64},
-    {"source", offsetof(wk_scatter_reduce_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_attribute attributes_scatter_reduce[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_scatter_reduce_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which to put",
-     NULL},
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_scatter_reduce_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "how they are combined",
-     wk_names_of_scatter_reduction},
-    {"exclude_x", WK_ATTRIBUTE_BOOL, false, offsetof(wk_scatter_reduce_arguments, exclude_x),
-     0.0, -INFINITY, INFINITY, "leave out x's own elements where something is put",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_scatter_reduce_arguments, x), false, false, true, false},
+    {"index", 1u << WK_I64, offsetof(wk_scatter_reduce_arguments, index), false, false, false, false},
+    {"source", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_scatter_reduce_arguments, source), false, false, true, false},
 };
 static const wk_op_input inputs_index_add[] = {
-    {"x", offsetof(wk_index_add_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"index", offsetof(wk_index_add_arguments, index), false, false, false, false, 1u << WK_I64},
-    {"source", offsetof(wk_index_add_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_attribute attributes_index_add[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_index_add_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"alpha", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_index_add_arguments, alpha),
-     1.0, -INFINITY, INFINITY, "factor of source",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_index_add_arguments, x), false, false, true, false},
+    {"index", 1u << WK_I64, offsetof(wk_index_add_arguments, index), false, false, false, false},
+    {"source", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_index_add_arguments, source), false, false, true, false},
 };
 static const wk_op_input inputs_index_copy[] = {
-    {"x", offsetof(wk_index_copy_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"index", offsetof(wk_index_copy_arguments, index), false, false, false, false, 1u << WK_I64},
-    {"source", offsetof(wk_index_copy_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_index_copy[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_index_copy_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_index_copy_arguments, x), false, false, true, false},
+    {"index", 1u << WK_I64, offsetof(wk_index_copy_arguments, index), false, false, false, false},
+    {"source", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_index_copy_arguments, source), false, false, true, false},
 };
 static const wk_op_input inputs_index_fill[] = {
-    {"x", offsetof(wk_index_fill_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"index", offsetof(wk_index_fill_arguments, index), false, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_index_fill[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_index_fill_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"value", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_index_fill_arguments, value),
-     0.0, -INFINITY, INFINITY, "of the elements",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_index_fill_arguments, x), false, false, true, false},
+    {"index", 1u << WK_I64, offsetof(wk_index_fill_arguments, index), false, false, false, false},
 };
 static const wk_op_input inputs_index_reduce[] = {
-    {"x", offsetof(wk_index_reduce_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"index", offsetof(wk_index_reduce_arguments, index), false, false, false, false, 1u << WK_I64},
-    {"source", offsetof(wk_index_reduce_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_attribute attributes_index_reduce[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_index_reduce_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_index_reduce_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "how they are combined",
-     wk_names_of_scatter_reduction},
-    {"exclude_x", WK_ATTRIBUTE_BOOL, false, offsetof(wk_index_reduce_arguments, exclude_x),
-     0.0, -INFINITY, INFINITY, "leave out x's own elements where something is put",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_index_reduce_arguments, x), false, false, true, false},
+    {"index", 1u << WK_I64, offsetof(wk_index_reduce_arguments, index), false, false, false, false},
+    {"source", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_index_reduce_arguments, source), false, false, true, false},
 };
 static const wk_op_input inputs_take[] = {
-    {"x", offsetof(wk_take_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"index", offsetof(wk_take_arguments, index), false, false, false, false, 1u << WK_I64},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_take_arguments, x), false, false, true, false},
+    {"index", 1u << WK_I64, offsetof(wk_take_arguments, index), false, false, false, false},
 };
 static const wk_op_input inputs_take_along_axis[] = {
-    {"x", offsetof(wk_take_along_axis_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"index", offsetof(wk_take_along_axis_arguments, index), false, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_take_along_axis[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_take_along_axis_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which to pick",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_take_along_axis_arguments, x), false, false, true, false},
+    {"index", 1u << WK_I64, offsetof(wk_take_along_axis_arguments, index), false, false, false, false},
 };
 static const wk_op_input inputs_gather_nd[] = {
-    {"x", offsetof(wk_gather_nd_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"indices", offsetof(wk_gather_nd_arguments, indices), false, false, false, false, 1u << WK_I64},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_gather_nd_arguments, x), false, false, true, false},
+    {"indices", 1u << WK_I64, offsetof(wk_gather_nd_arguments, indices), false, false, false, false},
 };
 static const wk_op_input inputs_scatter_nd[] = {
-    {"source", offsetof(wk_scatter_nd_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"indices", offsetof(wk_scatter_nd_arguments, indices), false, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_scatter_nd[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_scatter_nd_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
+    {"source", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_scatter_nd_arguments, source), false, false, true, false},
+    {"indices", 1u << WK_I64, offsetof(wk_scatter_nd_arguments, indices), false, false, false, false},
 };
 static const wk_op_input inputs_scatter_nd_update[] = {
-    {"x", offsetof(wk_scatter_nd_update_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"source", offsetof(wk_scatter_nd_update_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"indices", offsetof(wk_scatter_nd_update_arguments, indices), false, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_scatter_nd_update[] = {
-    {"accumulate", WK_ATTRIBUTE_BOOL, false, offsetof(wk_scatter_nd_update_arguments, accumulate),
-     0.0, -INFINITY, INFINITY, "add source to what is there",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_scatter_nd_update_arguments, x), false, false, true, false},
+    {"source", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_scatter_nd_update_arguments, source), false, false, true, false},
+    {"indices", 1u << WK_I64, offsetof(wk_scatter_nd_update_arguments, indices), false, false, false, false},
 };
 static const wk_op_input inputs_nonzero[] = {
-    {"x", offsetof(wk_nonzero_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_nonzero_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_masked_select[] = {
-    {"x", offsetof(wk_masked_select_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"mask", offsetof(wk_masked_select_arguments, mask), false, false, false, false, 1u << WK_BOOL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_masked_select_arguments, x), false, false, true, false},
+    {"mask", 1u << WK_BOOL, offsetof(wk_masked_select_arguments, mask), false, false, false, false},
 };
 static const wk_op_input inputs_masked_scatter[] = {
-    {"x", offsetof(wk_masked_scatter_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"mask", offsetof(wk_masked_scatter_arguments, mask), false, false, false, false, 1u << WK_BOOL},
-    {"source", offsetof(wk_masked_scatter_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_masked_scatter_arguments, x), false, false, true, false},
+    {"mask", 1u << WK_BOOL, offsetof(wk_masked_scatter_arguments, mask), false, false, false, false},
+    {"source", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_masked_scatter_arguments, source), false, false, true, false},
 };
 static const wk_op_input inputs_put[] = {
-    {"x", offsetof(wk_put_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"index", offsetof(wk_put_arguments, index), false, false, false, false, 1u << WK_I64},
-    {"source", offsetof(wk_put_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_put[] = {
-    {"accumulate", WK_ATTRIBUTE_BOOL, false, offsetof(wk_put_arguments, accumulate),
-     0.0, -INFINITY, INFINITY, "add source to what is there",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_put_arguments, x), false, false, true, false},
+    {"index", 1u << WK_I64, offsetof(wk_put_arguments, index), false, false, false, false},
+    {"source", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_put_arguments, source), false, false, true, false},
 };
 static const wk_op_input inputs_dot[] = {
-    {"x", offsetof(wk_dot_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_dot_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_dot_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_dot_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_inner[] = {
-    {"x", offsetof(wk_inner_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_inner_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_inner_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_inner_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_outer[] = {
-    {"x", offsetof(wk_outer_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_outer_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_outer_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_outer_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_vector_dot[] = {
-    {"x", offsetof(wk_vector_dot_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_vector_dot_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_attribute attributes_vector_dot[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_vector_dot_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_vector_dot_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_vector_dot_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_add_matmul[] = {
-    {"addend", offsetof(wk_add_matmul_arguments, addend), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_add_matmul_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_add_matmul_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_add_matmul[] = {
-    {"alpha", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_add_matmul_arguments, alpha),
-     1.0, -INFINITY, INFINITY, "factor of the product",
-     NULL},
-    {"beta", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_add_matmul_arguments, beta),
-     1.0, -INFINITY, INFINITY, "factor of the addend; with WK_EXACTLY_ZERO it is not looked at",
-     NULL},
+    {"addend", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_add_matmul_arguments, addend), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_add_matmul_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_add_matmul_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_tensordot[] = {
-    {"x", offsetof(wk_tensordot_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_tensordot_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_attribute attributes_tensordot[] = {
-    {"axes_x", WK_ATTRIBUTE_AXES, false, offsetof(wk_tensordot_arguments, axes_x),
-     0.0, -INFINITY, INFINITY, "of x, to sum over",
-     NULL},
-    {"axes_y", WK_ATTRIBUTE_AXES, false, offsetof(wk_tensordot_arguments, axes_y),
-     0.0, -INFINITY, INFINITY, "of y, in the same order",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_tensordot_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_tensordot_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_einsum[] = {
-    {"tensors", offsetof(wk_einsum_arguments, tensors), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_attribute attributes_einsum[] = {
-    {"equation", WK_ATTRIBUTE_TEXT, true, offsetof(wk_einsum_arguments, equation),
-     0.0, -INFINITY, INFINITY, "what to sum",
-     NULL},
+    {"tensors", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_einsum_arguments, tensors), false, true, true, false},
 };
 static const wk_op_input inputs_chain_matmul[] = {
-    {"matrices", offsetof(wk_chain_matmul_arguments, matrices), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"matrices", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_chain_matmul_arguments, matrices), false, true, true, false},
 };
 static const wk_op_input inputs_trace[] = {
-    {"x", offsetof(wk_trace_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_trace_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_kronecker[] = {
-    {"x", offsetof(wk_kronecker_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_kronecker_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_kronecker_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_kronecker_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_cross[] = {
-    {"x", offsetof(wk_cross_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_cross_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_attribute attributes_cross[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_cross_arguments, axis),
-     0.0, -INFINITY, INFINITY, "of size 3",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_cross_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_cross_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_cosine_similarity[] = {
-    {"x", offsetof(wk_cosine_similarity_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_cosine_similarity_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_cosine_similarity[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_cosine_similarity_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_cosine_similarity_arguments, epsilon),
-     1e-08, 0.0, INFINITY, "keeps divisors from 0",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_cosine_similarity_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_cosine_similarity_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_pairwise_distance[] = {
-    {"x", offsetof(wk_pairwise_distance_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_pairwise_distance_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_pairwise_distance[] = {
-    {"order", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_pairwise_distance_arguments, order),
-     2.0, -INFINITY, INFINITY, "of the norm",
-     NULL},
-    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_pairwise_distance_arguments, epsilon),
-     1e-06, 0.0, INFINITY, "keeps the gradient finite where x and y are equal",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_pairwise_distance_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep the axis with size 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_pairwise_distance_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_pairwise_distance_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_distances[] = {
-    {"x", offsetof(wk_distances_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_distances_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_distances[] = {
-    {"order", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_distances_arguments, order),
-     2.0, -INFINITY, INFINITY, "of the norm",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_distances_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_distances_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_matrix_power[] = {
-    {"x", offsetof(wk_matrix_power_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_matrix_power[] = {
-    {"exponent", WK_ATTRIBUTE_INT, true, offsetof(wk_matrix_power_arguments, exponent),
-     0.0, -INFINITY, INFINITY, "how many factors",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_matrix_power_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_cholesky[] = {
-    {"x", offsetof(wk_cholesky_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_cholesky_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_triangular_solve[] = {
-    {"a", offsetof(wk_triangular_solve_arguments, a), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"b", offsetof(wk_triangular_solve_arguments, b), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_triangular_solve[] = {
-    {"upper", WK_ATTRIBUTE_BOOL, false, offsetof(wk_triangular_solve_arguments, upper),
-     0.0, -INFINITY, INFINITY, "a is upper triangular; else lower",
-     NULL},
-    {"unit_diagonal", WK_ATTRIBUTE_BOOL, false, offsetof(wk_triangular_solve_arguments, unit_diagonal),
-     0.0, -INFINITY, INFINITY, "the diagonal counts as ones",
-     NULL},
+    {"a", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_triangular_solve_arguments, a), false, false, true, false},
+    {"b", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_triangular_solve_arguments, b), false, false, true, false},
 };
 static const wk_op_input inputs_solve[] = {
-    {"a", offsetof(wk_solve_arguments, a), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"b", offsetof(wk_solve_arguments, b), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"a", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_solve_arguments, a), false, false, true, false},
+    {"b", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_solve_arguments, b), false, false, true, false},
 };
 static const wk_op_input inputs_inverse[] = {
-    {"x", offsetof(wk_inverse_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_inverse_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_determinant[] = {
-    {"x", offsetof(wk_determinant_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_determinant_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_log_determinant[] = {
-    {"x", offsetof(wk_log_determinant_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_log_determinant_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_qr[] = {
-    {"x", offsetof(wk_qr_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_qr_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_symmetric_eigen[] = {
-    {"x", offsetof(wk_symmetric_eigen_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_symmetric_eigen_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_svd[] = {
-    {"x", offsetof(wk_svd_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_svd_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_pseudo_inverse[] = {
-    {"x", offsetof(wk_pseudo_inverse_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_pseudo_inverse[] = {
-    {"tolerance", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_pseudo_inverse_arguments, tolerance),
-     0.0, 0.0, INFINITY, "part of the largest singular value below which one counts as 0; the larger size times the dtype's epsilon if not given",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_pseudo_inverse_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_matrix_rank[] = {
-    {"x", offsetof(wk_matrix_rank_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_matrix_rank[] = {
-    {"tolerance", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_matrix_rank_arguments, tolerance),
-     0.0, 0.0, INFINITY, "part of the largest singular value below which one counts as 0; the larger size times the dtype's epsilon if not given",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_matrix_rank_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_least_squares[] = {
-    {"a", offsetof(wk_least_squares_arguments, a), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"b", offsetof(wk_least_squares_arguments, b), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"a", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_least_squares_arguments, a), false, false, true, false},
+    {"b", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_least_squares_arguments, b), false, false, true, false},
 };
 static const wk_op_input inputs_cholesky_solve[] = {
-    {"b", offsetof(wk_cholesky_solve_arguments, b), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"l", offsetof(wk_cholesky_solve_arguments, l), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"b", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_cholesky_solve_arguments, b), false, false, true, false},
+    {"l", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_cholesky_solve_arguments, l), false, false, true, false},
 };
 static const wk_op_input inputs_matrix_exponential[] = {
-    {"x", offsetof(wk_matrix_exponential_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_matrix_exponential_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_lu[] = {
-    {"x", offsetof(wk_lu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lu_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_cholesky_inverse[] = {
-    {"l", offsetof(wk_cholesky_inverse_arguments, l), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"l", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_cholesky_inverse_arguments, l), false, false, true, false},
 };
 static const wk_op_input inputs_matrix_norm[] = {
-    {"x", offsetof(wk_matrix_norm_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_matrix_norm[] = {
-    {"kind", WK_ATTRIBUTE_ENUM, false, offsetof(wk_matrix_norm_arguments, kind),
-     0.0, -INFINITY, INFINITY, "which norm",
-     wk_names_of_matrix_norm_kind},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_matrix_norm_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_covariance[] = {
-    {"x", offsetof(wk_covariance_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_covariance[] = {
-    {"population", WK_ATTRIBUTE_BOOL, false, offsetof(wk_covariance_arguments, population),
-     0.0, -INFINITY, INFINITY, "divide by the number of elements, not by one less",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_covariance_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_correlation[] = {
-    {"x", offsetof(wk_correlation_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_correlation_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_signbit[] = {
-    {"x", offsetof(wk_signbit_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_signbit_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_is_nan[] = {
-    {"x", offsetof(wk_is_nan_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_is_nan_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_is_infinite[] = {
-    {"x", offsetof(wk_is_infinite_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_is_infinite_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_is_finite[] = {
-    {"x", offsetof(wk_is_finite_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_is_finite_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_is_close[] = {
-    {"x", offsetof(wk_is_close_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_is_close_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_attribute attributes_is_close[] = {
-    {"relative", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_is_close_arguments, relative),
-     1e-05, -INFINITY, INFINITY, "tolerance as a fraction of |y| (-0.0 for none)",
-     NULL},
-    {"absolute", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_is_close_arguments, absolute),
-     1e-08, -INFINITY, INFINITY, "tolerance besides (-0.0 for none)",
-     NULL},
-    {"equal_nan", WK_ATTRIBUTE_BOOL, false, offsetof(wk_is_close_arguments, equal_nan),
-     0.0, -INFINITY, INFINITY, "NaN is close to NaN",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_is_close_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_is_close_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_logical_and[] = {
-    {"x", offsetof(wk_logical_and_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_logical_and_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_logical_and_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_logical_and_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_logical_or[] = {
-    {"x", offsetof(wk_logical_or_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_logical_or_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_logical_or_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_logical_or_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_logical_xor[] = {
-    {"x", offsetof(wk_logical_xor_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_logical_xor_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_logical_xor_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_logical_xor_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_logical_not[] = {
-    {"x", offsetof(wk_logical_not_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_logical_not_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_bitwise_and[] = {
-    {"x", offsetof(wk_bitwise_and_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_bitwise_and_arguments, y), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_bitwise_and_arguments, x), false, false, true, false},
+    {"y", 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_bitwise_and_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_bitwise_or[] = {
-    {"x", offsetof(wk_bitwise_or_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_bitwise_or_arguments, y), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_bitwise_or_arguments, x), false, false, true, false},
+    {"y", 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_bitwise_or_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_bitwise_xor[] = {
-    {"x", offsetof(wk_bitwise_xor_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_bitwise_xor_arguments, y), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_bitwise_xor_arguments, x), false, false, true, false},
+    {"y", 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_bitwise_xor_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_bitwise_not[] = {
-    {"x", offsetof(wk_bitwise_not_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_bitwise_not_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_left_shift[] = {
-    {"x", offsetof(wk_left_shift_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_left_shift_arguments, y), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_left_shift_arguments, x), false, false, true, false},
+    {"y", 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_left_shift_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_right_shift[] = {
-    {"x", offsetof(wk_right_shift_arguments, x), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_right_shift_arguments, y), false, false, true, false, 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_right_shift_arguments, x), false, false, true, false},
+    {"y", 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_right_shift_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_bitcast[] = {
-    {"x", offsetof(wk_bitcast_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_bitcast[] = {
-    {"dtype", WK_ATTRIBUTE_DTYPE, true, offsetof(wk_bitcast_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "what the bits are taken for; of the size of x's",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_bitcast_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_mse_loss[] = {
-    {"x", offsetof(wk_mse_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"target", offsetof(wk_mse_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_mse_loss[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_mse_loss_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_mse_loss_arguments, x), false, false, true, false},
+    {"target", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_mse_loss_arguments, target), false, false, true, false},
 };
 static const wk_op_input inputs_l1_loss[] = {
-    {"x", offsetof(wk_l1_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"target", offsetof(wk_l1_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_l1_loss[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_l1_loss_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_l1_loss_arguments, x), false, false, true, false},
+    {"target", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_l1_loss_arguments, target), false, false, true, false},
 };
 static const wk_op_input inputs_smooth_l1_loss[] = {
-    {"x", offsetof(wk_smooth_l1_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"target", offsetof(wk_smooth_l1_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_smooth_l1_loss[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_smooth_l1_loss_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
-    {"beta", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_smooth_l1_loss_arguments, beta),
-     1.0, 0.0, INFINITY, "distance from which on it is linear",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_smooth_l1_loss_arguments, x), false, false, true, false},
+    {"target", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_smooth_l1_loss_arguments, target), false, false, true, false},
 };
 static const wk_op_input inputs_huber_loss[] = {
-    {"x", offsetof(wk_huber_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"target", offsetof(wk_huber_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_huber_loss[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_huber_loss_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
-    {"delta", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_huber_loss_arguments, delta),
-     1.0, 1e-300, INFINITY, "distance from which on it is linear",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_huber_loss_arguments, x), false, false, true, false},
+    {"target", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_huber_loss_arguments, target), false, false, true, false},
 };
 static const wk_op_input inputs_kl_divergence[] = {
-    {"x", offsetof(wk_kl_divergence_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"target", offsetof(wk_kl_divergence_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_kl_divergence[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_kl_divergence_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
-    {"log_target", WK_ATTRIBUTE_BOOL, false, offsetof(wk_kl_divergence_arguments, log_target),
-     0.0, -INFINITY, INFINITY, "target is given as logarithm, too",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_kl_divergence_arguments, x), false, false, true, false},
+    {"target", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_kl_divergence_arguments, target), false, false, true, false},
 };
 static const wk_op_input inputs_binary_cross_entropy[] = {
-    {"probabilities", offsetof(wk_binary_cross_entropy_arguments, probabilities), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"target", offsetof(wk_binary_cross_entropy_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_binary_cross_entropy_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_binary_cross_entropy[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_binary_cross_entropy_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
+    {"probabilities", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_binary_cross_entropy_arguments, probabilities), false, false, true, false},
+    {"target", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_binary_cross_entropy_arguments, target), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_binary_cross_entropy_arguments, weight), true, false, true, false},
 };
 static const wk_op_input inputs_binary_cross_entropy_with_logits[] = {
-    {"logits", offsetof(wk_binary_cross_entropy_with_logits_arguments, logits), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"target", offsetof(wk_binary_cross_entropy_with_logits_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_binary_cross_entropy_with_logits_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"positive_weight", offsetof(wk_binary_cross_entropy_with_logits_arguments, positive_weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_binary_cross_entropy_with_logits[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_binary_cross_entropy_with_logits_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
+    {"logits", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_binary_cross_entropy_with_logits_arguments, logits), false, false, true, false},
+    {"target", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_binary_cross_entropy_with_logits_arguments, target), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_binary_cross_entropy_with_logits_arguments, weight), true, false, true, false},
+    {"positive_weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_binary_cross_entropy_with_logits_arguments, positive_weight), true, false, true, false},
 };
 static const wk_op_input inputs_nll_loss[] = {
-    {"log_probabilities", offsetof(wk_nll_loss_arguments, log_probabilities), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"labels", offsetof(wk_nll_loss_arguments, labels), false, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"weight", offsetof(wk_nll_loss_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_nll_loss[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_nll_loss_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
-    {"ignore_index", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_nll_loss_arguments, ignore_index),
-     -INFINITY, -INFINITY, INFINITY, "label of rows to leave out; WK_EXACTLY_ZERO for 0",
-     NULL},
+    {"log_probabilities", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_nll_loss_arguments, log_probabilities), false, false, true, false},
+    {"labels", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_nll_loss_arguments, labels), false, false, false, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_nll_loss_arguments, weight), true, false, true, false},
 };
 static const wk_op_input inputs_ctc_loss[] = {
-    {"log_probabilities", offsetof(wk_ctc_loss_arguments, log_probabilities), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"targets", offsetof(wk_ctc_loss_arguments, targets), false, false, false, false, 1u << WK_I64},
-    {"input_lengths", offsetof(wk_ctc_loss_arguments, input_lengths), false, false, false, false, 1u << WK_I64},
-    {"target_lengths", offsetof(wk_ctc_loss_arguments, target_lengths), false, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_ctc_loss[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_ctc_loss_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
-    {"blank", WK_ATTRIBUTE_INT, false, offsetof(wk_ctc_loss_arguments, blank),
-     0.0, 0.0, INFINITY, "class that stands for no label",
-     NULL},
-    {"zero_infinity", WK_ATTRIBUTE_BOOL, false, offsetof(wk_ctc_loss_arguments, zero_infinity),
-     0.0, -INFINITY, INFINITY, "0 instead of infinity",
-     NULL},
+    {"log_probabilities", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_ctc_loss_arguments, log_probabilities), false, false, true, false},
+    {"targets", 1u << WK_I64, offsetof(wk_ctc_loss_arguments, targets), false, false, false, false},
+    {"input_lengths", 1u << WK_I64, offsetof(wk_ctc_loss_arguments, input_lengths), false, false, false, false},
+    {"target_lengths", 1u << WK_I64, offsetof(wk_ctc_loss_arguments, target_lengths), false, false, false, false},
 };
 static const wk_op_input inputs_ctc[] = {
-    {"log_probabilities", offsetof(wk_ctc_arguments, log_probabilities), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"targets", offsetof(wk_ctc_arguments, targets), false, false, false, false, 1u << WK_I64},
-    {"input_lengths", offsetof(wk_ctc_arguments, input_lengths), false, false, false, false, 1u << WK_I64},
-    {"target_lengths", offsetof(wk_ctc_arguments, target_lengths), false, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_ctc[] = {
-    {"blank", WK_ATTRIBUTE_INT, false, offsetof(wk_ctc_arguments, blank),
-     0.0, 0.0, INFINITY, "as ctc_loss",
-     NULL},
+    {"log_probabilities", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_ctc_arguments, log_probabilities), false, false, true, false},
+    {"targets", 1u << WK_I64, offsetof(wk_ctc_arguments, targets), false, false, false, false},
+    {"input_lengths", 1u << WK_I64, offsetof(wk_ctc_arguments, input_lengths), false, false, false, false},
+    {"target_lengths", 1u << WK_I64, offsetof(wk_ctc_arguments, target_lengths), false, false, false, false},
 };
 static const wk_op_input inputs_ctc_gradient[] = {
-    {"g", offsetof(wk_ctc_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"log_probabilities", offsetof(wk_ctc_gradient_arguments, log_probabilities), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"targets", offsetof(wk_ctc_gradient_arguments, targets), false, false, false, false, 1u << WK_I64},
-    {"input_lengths", offsetof(wk_ctc_gradient_arguments, input_lengths), false, false, false, false, 1u << WK_I64},
-    {"target_lengths", offsetof(wk_ctc_gradient_arguments, target_lengths), false, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_ctc_gradient[] = {
-    {"blank", WK_ATTRIBUTE_INT, false, offsetof(wk_ctc_gradient_arguments, blank),
-     0.0, 0.0, INFINITY, "as ctc_loss",
-     NULL},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_ctc_gradient_arguments, g), false, false, true, false},
+    {"log_probabilities", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_ctc_gradient_arguments, log_probabilities), false, false, true, false},
+    {"targets", 1u << WK_I64, offsetof(wk_ctc_gradient_arguments, targets), false, false, false, false},
+    {"input_lengths", 1u << WK_I64, offsetof(wk_ctc_gradient_arguments, input_lengths), false, false, false, false},
+    {"target_lengths", 1u << WK_I64, offsetof(wk_ctc_gradient_arguments, target_lengths), false, false, false, false},
 };
 static const wk_op_input inputs_hinge_embedding_loss[] = {
-    {"x", offsetof(wk_hinge_embedding_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"target", offsetof(wk_hinge_embedding_loss_arguments, target), false, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_attribute attributes_hinge_embedding_loss[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_hinge_embedding_loss_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
-    {"margin", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_hinge_embedding_loss_arguments, margin),
-     1.0, -INFINITY, INFINITY, "by how much to be apart",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_hinge_embedding_loss_arguments, x), false, false, true, false},
+    {"target", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_hinge_embedding_loss_arguments, target), false, false, false, false},
 };
 static const wk_op_input inputs_margin_ranking_loss[] = {
-    {"x", offsetof(wk_margin_ranking_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_margin_ranking_loss_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"target", offsetof(wk_margin_ranking_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_margin_ranking_loss[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_margin_ranking_loss_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
-    {"margin", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_margin_ranking_loss_arguments, margin),
-     0.0, -INFINITY, INFINITY, "by how much to be apart",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_margin_ranking_loss_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_margin_ranking_loss_arguments, y), false, false, true, false},
+    {"target", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_margin_ranking_loss_arguments, target), false, false, true, false},
 };
 static const wk_op_input inputs_triplet_margin_loss[] = {
-    {"anchor", offsetof(wk_triplet_margin_loss_arguments, anchor), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"positive", offsetof(wk_triplet_margin_loss_arguments, positive), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"negative", offsetof(wk_triplet_margin_loss_arguments, negative), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_triplet_margin_loss[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_triplet_margin_loss_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
-    {"margin", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_triplet_margin_loss_arguments, margin),
-     1.0, -INFINITY, INFINITY, "by how much to be apart",
-     NULL},
-    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_triplet_margin_loss_arguments, epsilon),
-     1e-06, -INFINITY, INFINITY, "added to differences",
-     NULL},
-    {"swap", WK_ATTRIBUTE_BOOL, false, offsetof(wk_triplet_margin_loss_arguments, swap),
-     0.0, -INFINITY, INFINITY, "take d(positive, negative) where it is the smaller",
-     NULL},
+    {"anchor", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_triplet_margin_loss_arguments, anchor), false, false, true, false},
+    {"positive", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_triplet_margin_loss_arguments, positive), false, false, true, false},
+    {"negative", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_triplet_margin_loss_arguments, negative), false, false, true, false},
 };
 static const wk_op_input inputs_cosine_embedding_loss[] = {
-    {"x", offsetof(wk_cosine_embedding_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_cosine_embedding_loss_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"target", offsetof(wk_cosine_embedding_loss_arguments, target), false, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-};
-static const wk_attribute attributes_cosine_embedding_loss[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_cosine_embedding_loss_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
-    {"margin", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_cosine_embedding_loss_arguments, margin),
-     0.0, -INFINITY, INFINITY, "by how much to be apart",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_cosine_embedding_loss_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_cosine_embedding_loss_arguments, y), false, false, true, false},
+    {"target", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_cosine_embedding_loss_arguments, target), false, false, false, false},
 };
 static const wk_op_input inputs_soft_margin_loss[] = {
-    {"x", offsetof(wk_soft_margin_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"target", offsetof(wk_soft_margin_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_soft_margin_loss[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_soft_margin_loss_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_soft_margin_loss_arguments, x), false, false, true, false},
+    {"target", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_soft_margin_loss_arguments, target), false, false, true, false},
 };
 static const wk_op_input inputs_multi_margin_loss[] = {
-    {"x", offsetof(wk_multi_margin_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"labels", offsetof(wk_multi_margin_loss_arguments, labels), false, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"weight", offsetof(wk_multi_margin_loss_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_multi_margin_loss[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_multi_margin_loss_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
-    {"margin", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_multi_margin_loss_arguments, margin),
-     1.0, -INFINITY, INFINITY, "by how much to be apart",
-     NULL},
-    {"squared", WK_ATTRIBUTE_BOOL, false, offsetof(wk_multi_margin_loss_arguments, squared),
-     0.0, -INFINITY, INFINITY, "square each term",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_multi_margin_loss_arguments, x), false, false, true, false},
+    {"labels", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_multi_margin_loss_arguments, labels), false, false, false, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_multi_margin_loss_arguments, weight), true, false, true, false},
 };
 static const wk_op_input inputs_multilabel_margin_loss[] = {
-    {"x", offsetof(wk_multilabel_margin_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"target", offsetof(wk_multilabel_margin_loss_arguments, target), false, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_multilabel_margin_loss[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_multilabel_margin_loss_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_multilabel_margin_loss_arguments, x), false, false, true, false},
+    {"target", 1u << WK_I64, offsetof(wk_multilabel_margin_loss_arguments, target), false, false, false, false},
 };
 static const wk_op_input inputs_multilabel_soft_margin_loss[] = {
-    {"x", offsetof(wk_multilabel_soft_margin_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"target", offsetof(wk_multilabel_soft_margin_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_multilabel_soft_margin_loss_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_multilabel_soft_margin_loss[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_multilabel_soft_margin_loss_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_multilabel_soft_margin_loss_arguments, x), false, false, true, false},
+    {"target", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_multilabel_soft_margin_loss_arguments, target), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_multilabel_soft_margin_loss_arguments, weight), true, false, true, false},
 };
 static const wk_op_input inputs_poisson_nll_loss[] = {
-    {"x", offsetof(wk_poisson_nll_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"target", offsetof(wk_poisson_nll_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_poisson_nll_loss[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_poisson_nll_loss_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
-    {"plain_rate", WK_ATTRIBUTE_BOOL, false, offsetof(wk_poisson_nll_loss_arguments, plain_rate),
-     0.0, -INFINITY, INFINITY, "x is the rate itself",
-     NULL},
-    {"full", WK_ATTRIBUTE_BOOL, false, offsetof(wk_poisson_nll_loss_arguments, full),
-     0.0, -INFINITY, INFINITY, "add Stirling's approximation of log(target!) where target > 1",
-     NULL},
-    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_poisson_nll_loss_arguments, epsilon),
-     1e-08, -INFINITY, INFINITY, "added to rates",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_poisson_nll_loss_arguments, x), false, false, true, false},
+    {"target", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_poisson_nll_loss_arguments, target), false, false, true, false},
 };
 static const wk_op_input inputs_gaussian_nll_loss[] = {
-    {"x", offsetof(wk_gaussian_nll_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"target", offsetof(wk_gaussian_nll_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"variance", offsetof(wk_gaussian_nll_loss_arguments, variance), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_gaussian_nll_loss[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_gaussian_nll_loss_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
-    {"full", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gaussian_nll_loss_arguments, full),
-     0.0, -INFINITY, INFINITY, "add log(2 pi) / 2",
-     NULL},
-    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_gaussian_nll_loss_arguments, epsilon),
-     1e-06, -INFINITY, INFINITY, "least variance",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gaussian_nll_loss_arguments, x), false, false, true, false},
+    {"target", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gaussian_nll_loss_arguments, target), false, false, true, false},
+    {"variance", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gaussian_nll_loss_arguments, variance), false, false, true, false},
 };
 static const wk_op_input inputs_focal_loss[] = {
-    {"logits", offsetof(wk_focal_loss_arguments, logits), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"target", offsetof(wk_focal_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_focal_loss[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_focal_loss_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
-    {"alpha", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_focal_loss_arguments, alpha),
-     0.25, -INFINITY, 1.0, "weight of target 1; negative for no such weights",
-     NULL},
-    {"gamma", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_focal_loss_arguments, gamma),
-     2.0, 0.0, INFINITY, "how much what is right already counts less",
-     NULL},
+    {"logits", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_focal_loss_arguments, logits), false, false, true, false},
+    {"target", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_focal_loss_arguments, target), false, false, true, false},
 };
 static const wk_op_input inputs_dice_loss[] = {
-    {"x", offsetof(wk_dice_loss_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"target", offsetof(wk_dice_loss_arguments, target), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_dice_loss[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_dice_loss_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
-    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_dice_loss_arguments, epsilon),
-     1e-07, -INFINITY, INFINITY, "keeps the quotient of nothing at 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_dice_loss_arguments, x), false, false, true, false},
+    {"target", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_dice_loss_arguments, target), false, false, true, false},
 };
 static const wk_op_input inputs_matmul[] = {
-    {"x", offsetof(wk_matmul_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_matmul_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_matmul_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_matmul_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_linear[] = {
-    {"x", offsetof(wk_linear_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_linear_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"bias", offsetof(wk_linear_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_linear_arguments, x), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_linear_arguments, weight), false, false, true, false},
+    {"bias", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_linear_arguments, bias), true, false, true, false},
 };
 static const wk_op_input inputs_conv2d[] = {
-    {"x", offsetof(wk_conv2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_conv2d_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"bias", offsetof(wk_conv2d_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_conv2d[] = {
-    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv2d_arguments, stride),
-     1.0, 1.0, INFINITY, "steps of the filter, down and across",
-     NULL},
-    {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv2d_arguments, padding),
-     0.0, 0.0, INFINITY, "zeros on each side, vertically and horizontally",
-     NULL},
-    {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_conv2d_arguments, same),
-     0.0, -INFINITY, INFINITY, "pad so that OH = ceil(H / stride), the odd row or column at the end",
-     NULL},
-    {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv2d_arguments, dilation),
-     1.0, 1.0, INFINITY, "distance of neighbouring filter elements",
-     NULL},
-    {"groups", WK_ATTRIBUTE_INT, false, offsetof(wk_conv2d_arguments, groups),
-     1.0, 1.0, INFINITY, "into which channels and filters are divided",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv2d_arguments, x), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv2d_arguments, weight), false, false, true, false},
+    {"bias", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv2d_arguments, bias), true, false, true, false},
 };
 static const wk_op_input inputs_conv2d_data_gradient[] = {
-    {"g", offsetof(wk_conv2d_data_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_conv2d_data_gradient_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_conv2d_data_gradient[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_conv2d_data_gradient_arguments, shape),
-     0.0, -INFINITY, INFINITY, "of the images",
-     NULL},
-    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv2d_data_gradient_arguments, stride),
-     1.0, 1.0, INFINITY, "as conv2d",
-     NULL},
-    {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv2d_data_gradient_arguments, padding),
-     0.0, 0.0, INFINITY, "as conv2d",
-     NULL},
-    {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_conv2d_data_gradient_arguments, same),
-     0.0, -INFINITY, INFINITY, "as conv2d",
-     NULL},
-    {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv2d_data_gradient_arguments, dilation),
-     1.0, 1.0, INFINITY, "as conv2d",
-     NULL},
-    {"groups", WK_ATTRIBUTE_INT, false, offsetof(wk_conv2d_data_gradient_arguments, groups),
-     1.0, 1.0, INFINITY, "as conv2d",
-     NULL},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv2d_data_gradient_arguments, g), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv2d_data_gradient_arguments, weight), false, false, true, false},
 };
 static const wk_op_input inputs_conv2d_weight_gradient[] = {
-    {"g", offsetof(wk_conv2d_weight_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_conv2d_weight_gradient_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_conv2d_weight_gradient[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_conv2d_weight_gradient_arguments, shape),
-     0.0, -INFINITY, INFINITY, "of the filters",
-     NULL},
-    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv2d_weight_gradient_arguments, stride),
-     1.0, 1.0, INFINITY, "as conv2d",
-     NULL},
-    {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv2d_weight_gradient_arguments, padding),
-     0.0, 0.0, INFINITY, "as conv2d",
-     NULL},
-    {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_conv2d_weight_gradient_arguments, same),
-     0.0, -INFINITY, INFINITY, "as conv2d",
-     NULL},
-    {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_conv2d_weight_gradient_arguments, dilation),
-     1.0, 1.0, INFINITY, "as conv2d",
-     NULL},
-    {"groups", WK_ATTRIBUTE_INT, false, offsetof(wk_conv2d_weight_gradient_arguments, groups),
-     1.0, 1.0, INFINITY, "as conv2d",
-     NULL},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv2d_weight_gradient_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_conv2d_weight_gradient_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_batch_norm[] = {
-    {"x", offsetof(wk_batch_norm_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_batch_norm_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"bias", offsetof(wk_batch_norm_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"running_mean", offsetof(wk_batch_norm_arguments, running_mean), true, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"running_variance", offsetof(wk_batch_norm_arguments, running_variance), true, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_batch_norm[] = {
-    {"training", WK_ATTRIBUTE_BOOL, false, offsetof(wk_batch_norm_arguments, training),
-     0.0, -INFINITY, INFINITY, "use the batch's own mean and variance",
-     NULL},
-    {"momentum", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_batch_norm_arguments, momentum),
-     0.1, 0.0, 1.0, "how far the running ones move",
-     NULL},
-    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_batch_norm_arguments, epsilon),
-     1e-05, 0.0, INFINITY, "added to the variance",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_batch_norm_arguments, x), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_batch_norm_arguments, weight), true, false, true, false},
+    {"bias", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_batch_norm_arguments, bias), true, false, true, false},
+    {"running_mean", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_batch_norm_arguments, running_mean), true, false, true, true},
+    {"running_variance", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_batch_norm_arguments, running_variance), true, false, true, true},
 };
 static const wk_op_input inputs_layer_norm[] = {
-    {"x", offsetof(wk_layer_norm_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_layer_norm_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"bias", offsetof(wk_layer_norm_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_layer_norm[] = {
-    {"axes", WK_ATTRIBUTE_INT, false, offsetof(wk_layer_norm_arguments, axes),
-     1.0, 1.0, INFINITY, "how many of the last axes",
-     NULL},
-    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_layer_norm_arguments, epsilon),
-     1e-05, 0.0, INFINITY, "added to the variance",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_layer_norm_arguments, x), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_layer_norm_arguments, weight), true, false, true, false},
+    {"bias", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_layer_norm_arguments, bias), true, false, true, false},
 };
 static const wk_op_input inputs_rms_norm[] = {
-    {"x", offsetof(wk_rms_norm_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_rms_norm_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_rms_norm[] = {
-    {"axes", WK_ATTRIBUTE_INT, false, offsetof(wk_rms_norm_arguments, axes),
-     1.0, 1.0, INFINITY, "how many of the last axes",
-     NULL},
-    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_rms_norm_arguments, epsilon),
-     1e-06, 0.0, INFINITY, "added to the mean square",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rms_norm_arguments, x), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rms_norm_arguments, weight), true, false, true, false},
 };
 static const wk_op_input inputs_group_norm[] = {
-    {"x", offsetof(wk_group_norm_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_group_norm_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"bias", offsetof(wk_group_norm_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_group_norm[] = {
-    {"groups", WK_ATTRIBUTE_INT, true, offsetof(wk_group_norm_arguments, groups),
-     0.0, 1.0, INFINITY, "into which channels divide",
-     NULL},
-    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_group_norm_arguments, epsilon),
-     1e-05, 0.0, INFINITY, "added to the variance",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_group_norm_arguments, x), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_group_norm_arguments, weight), true, false, true, false},
+    {"bias", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_group_norm_arguments, bias), true, false, true, false},
 };
 static const wk_op_input inputs_instance_norm[] = {
-    {"x", offsetof(wk_instance_norm_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_instance_norm_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"bias", offsetof(wk_instance_norm_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_instance_norm[] = {
-    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_instance_norm_arguments, epsilon),
-     1e-05, 0.0, INFINITY, "added to the variance",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_instance_norm_arguments, x), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_instance_norm_arguments, weight), true, false, true, false},
+    {"bias", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_instance_norm_arguments, bias), true, false, true, false},
 };
 static const wk_op_input inputs_l2_normalize[] = {
-    {"x", offsetof(wk_l2_normalize_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_l2_normalize[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_l2_normalize_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_l2_normalize_arguments, epsilon),
-     1e-12, 0.0, INFINITY, "the least divisor",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_l2_normalize_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_normalise[] = {
-    {"x", offsetof(wk_normalise_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_normalise_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"bias", offsetof(wk_normalise_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_normalise[] = {
-    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_normalise_arguments, epsilon),
-     0.0, 0.0, INFINITY, "added to the variance",
-     NULL},
-    {"root_mean_square", WK_ATTRIBUTE_BOOL, false, offsetof(wk_normalise_arguments, root_mean_square),
-     0.0, -INFINITY, INFINITY, "do not take the mean away",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_normalise_arguments, x), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_normalise_arguments, weight), true, false, true, false},
+    {"bias", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_normalise_arguments, bias), true, false, true, false},
 };
 static const wk_op_input inputs_normalise_gradient[] = {
-    {"g", offsetof(wk_normalise_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_normalise_gradient_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"mean", offsetof(wk_normalise_gradient_arguments, mean), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"variance", offsetof(wk_normalise_gradient_arguments, variance), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_normalise_gradient_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_normalise_gradient[] = {
-    {"epsilon", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_normalise_gradient_arguments, epsilon),
-     0.0, 0.0, INFINITY, "as normalise",
-     NULL},
-    {"root_mean_square", WK_ATTRIBUTE_BOOL, false, offsetof(wk_normalise_gradient_arguments, root_mean_square),
-     0.0, -INFINITY, INFINITY, "as normalise",
-     NULL},
-    {"affine", WK_ATTRIBUTE_BOOL, false, offsetof(wk_normalise_gradient_arguments, affine),
-     0.0, -INFINITY, INFINITY, "whether the gradients of weight and bias are wanted",
-     NULL},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_normalise_gradient_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_normalise_gradient_arguments, x), false, false, true, false},
+    {"mean", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_normalise_gradient_arguments, mean), false, false, true, false},
+    {"variance", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_normalise_gradient_arguments, variance), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_normalise_gradient_arguments, weight), true, false, true, false},
 };
 static const wk_op_input inputs_scale_shift[] = {
-    {"x", offsetof(wk_scale_shift_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"mean", offsetof(wk_scale_shift_arguments, mean), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"scale", offsetof(wk_scale_shift_arguments, scale), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"shift", offsetof(wk_scale_shift_arguments, shift), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_scale_shift_arguments, x), false, false, true, false},
+    {"mean", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_scale_shift_arguments, mean), false, false, true, false},
+    {"scale", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_scale_shift_arguments, scale), false, false, true, false},
+    {"shift", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_scale_shift_arguments, shift), false, false, true, false},
 };
 static const wk_op_input inputs_scale_shift_gradient_mean[] = {
-    {"g", offsetof(wk_scale_shift_gradient_mean_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"scale", offsetof(wk_scale_shift_gradient_mean_arguments, scale), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_scale_shift_gradient_mean_arguments, g), false, false, true, false},
+    {"scale", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_scale_shift_gradient_mean_arguments, scale), false, false, true, false},
 };
 static const wk_op_input inputs_scale_shift_gradient_scale[] = {
-    {"g", offsetof(wk_scale_shift_gradient_scale_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_scale_shift_gradient_scale_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"mean", offsetof(wk_scale_shift_gradient_scale_arguments, mean), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_scale_shift_gradient_scale_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_scale_shift_gradient_scale_arguments, x), false, false, true, false},
+    {"mean", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_scale_shift_gradient_scale_arguments, mean), false, false, true, false},
 };
 static const wk_op_input inputs_running_update[] = {
-    {"value", offsetof(wk_running_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"source", offsetof(wk_running_update_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_running_update[] = {
-    {"momentum", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_running_update_arguments, momentum),
-     0.0, -INFINITY, INFINITY, "how far",
-     NULL},
+    {"value", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_running_update_arguments, value), false, false, true, true},
+    {"source", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_running_update_arguments, source), false, false, true, false},
 };
 static const wk_op_input inputs_add[] = {
-    {"x", offsetof(wk_add_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_add_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_add_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_add_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_subtract[] = {
-    {"x", offsetof(wk_subtract_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_subtract_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_subtract_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_subtract_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_multiply[] = {
-    {"x", offsetof(wk_multiply_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_multiply_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_multiply_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_multiply_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_divide[] = {
-    {"x", offsetof(wk_divide_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_divide_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_divide_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_divide_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_divide_gradient_y[] = {
-    {"g", offsetof(wk_divide_gradient_y_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_divide_gradient_y_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_divide_gradient_y_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_divide_gradient_y_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_divide_gradient_y_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_divide_gradient_y_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_maximum[] = {
-    {"x", offsetof(wk_maximum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_maximum_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_maximum_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_maximum_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_maximum_gradient_x[] = {
-    {"g", offsetof(wk_maximum_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_maximum_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_maximum_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_maximum_gradient_x_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_maximum_gradient_x_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_maximum_gradient_x_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_maximum_gradient_y[] = {
-    {"g", offsetof(wk_maximum_gradient_y_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_maximum_gradient_y_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_maximum_gradient_y_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_maximum_gradient_y_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_maximum_gradient_y_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_maximum_gradient_y_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_minimum[] = {
-    {"x", offsetof(wk_minimum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_minimum_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_minimum_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_minimum_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_minimum_gradient_x[] = {
-    {"g", offsetof(wk_minimum_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_minimum_gradient_x_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_minimum_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_minimum_gradient_x_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_minimum_gradient_x_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_minimum_gradient_x_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_minimum_gradient_y[] = {
-    {"g", offsetof(wk_minimum_gradient_y_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_minimum_gradient_y_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_minimum_gradient_y_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_minimum_gradient_y_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_minimum_gradient_y_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_minimum_gradient_y_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_negative[] = {
-    {"x", offsetof(wk_negative_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_negative_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_exp[] = {
-    {"x", offsetof(wk_exp_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_exp_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_log[] = {
-    {"x", offsetof(wk_log_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_log_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_sqrt[] = {
-    {"x", offsetof(wk_sqrt_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_sqrt_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_sqrt_gradient_x[] = {
-    {"g", offsetof(wk_sqrt_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_sqrt_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_sqrt_gradient_x_arguments, g), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_sqrt_gradient_x_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_relu[] = {
-    {"x", offsetof(wk_relu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_relu_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_relu_gradient_x[] = {
-    {"g", offsetof(wk_relu_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_relu_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_relu_gradient_x_arguments, g), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_relu_gradient_x_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_sigmoid[] = {
-    {"x", offsetof(wk_sigmoid_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_sigmoid_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_sigmoid_gradient_x[] = {
-    {"g", offsetof(wk_sigmoid_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_sigmoid_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_sigmoid_gradient_x_arguments, g), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_sigmoid_gradient_x_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_tanh[] = {
-    {"x", offsetof(wk_tanh_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_tanh_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_tanh_gradient_x[] = {
-    {"g", offsetof(wk_tanh_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_tanh_gradient_x_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_tanh_gradient_x_arguments, g), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_tanh_gradient_x_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_where[] = {
-    {"condition", offsetof(wk_where_arguments, condition), false, false, false, false, 1u << WK_BOOL},
-    {"x", offsetof(wk_where_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_where_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"condition", 1u << WK_BOOL, offsetof(wk_where_arguments, condition), false, false, false, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_where_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_where_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_where_gradient_x[] = {
-    {"g", offsetof(wk_where_gradient_x_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"condition", offsetof(wk_where_gradient_x_arguments, condition), false, false, false, false, 1u << WK_BOOL},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_where_gradient_x_arguments, g), false, false, true, false},
+    {"condition", 1u << WK_BOOL, offsetof(wk_where_gradient_x_arguments, condition), false, false, false, false},
 };
 static const wk_op_input inputs_where_gradient_y[] = {
-    {"g", offsetof(wk_where_gradient_y_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"condition", offsetof(wk_where_gradient_y_arguments, condition), false, false, false, false, 1u << WK_BOOL},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_where_gradient_y_arguments, g), false, false, true, false},
+    {"condition", 1u << WK_BOOL, offsetof(wk_where_gradient_y_arguments, condition), false, false, false, false},
 };
 static const wk_op_input inputs_equal[] = {
-    {"x", offsetof(wk_equal_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_equal_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_equal_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_equal_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_greater[] = {
-    {"x", offsetof(wk_greater_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_greater_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_greater_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_greater_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_less[] = {
-    {"x", offsetof(wk_less_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_less_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_less_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_less_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_less_equal[] = {
-    {"x", offsetof(wk_less_equal_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_less_equal_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_less_equal_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_less_equal_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_greater_equal[] = {
-    {"x", offsetof(wk_greater_equal_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"y", offsetof(wk_greater_equal_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_greater_equal_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_greater_equal_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_not_equal[] = {
-    {"x", offsetof(wk_not_equal_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_not_equal_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_uniform[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_uniform_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
-    {"low", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_uniform_arguments, low),
-     0.0, -INFINITY, INFINITY, "the least",
-     NULL},
-    {"high", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_uniform_arguments, high),
-     1.0, -INFINITY, INFINITY, "just above the largest",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_uniform_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_uniform_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_uniform_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_uniform_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_uniform_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_uniform_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-};
-static const wk_attribute attributes_normal[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_normal_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
-    {"mean", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_normal_arguments, mean),
-     0.0, -INFINITY, INFINITY, "of the distribution",
-     NULL},
-    {"deviation", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_normal_arguments, deviation),
-     1.0, 0.0, INFINITY, "standard deviation",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_normal_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_normal_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_normal_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_normal_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_normal_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_normal_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_not_equal_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_not_equal_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_dropout[] = {
-    {"x", offsetof(wk_dropout_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_dropout[] = {
-    {"rate", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_dropout_arguments, rate),
-     0.0, 0.0, 0.999999, "probability of zero",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_dropout_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_dropout_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_dropout_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_dropout_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-};
-static const wk_attribute attributes_random_integers[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_random_integers_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
-    {"high", WK_ATTRIBUTE_INT, true, offsetof(wk_random_integers_arguments, high),
-     0.0, -INFINITY, INFINITY, "just above the largest",
-     NULL},
-    {"low", WK_ATTRIBUTE_INT, false, offsetof(wk_random_integers_arguments, low),
-     0.0, -INFINITY, INFINITY, "the least",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_random_integers_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "i64 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_random_integers_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_random_integers_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_random_integers_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_integers_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_integers_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_dropout_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_bernoulli[] = {
-    {"x", offsetof(wk_bernoulli_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_bernoulli[] = {
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_bernoulli_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_bernoulli_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_bernoulli_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_bernoulli_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-};
-static const wk_attribute attributes_random_mask[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_random_mask_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
-    {"probability", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_random_mask_arguments, probability),
-     0.0, 0.0, 1.0, "of true",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_random_mask_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "bool if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_random_mask_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_random_mask_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_random_mask_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_mask_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_mask_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-};
-static const wk_attribute attributes_random_permutation[] = {
-    {"count", WK_ATTRIBUTE_INT, true, offsetof(wk_random_permutation_arguments, count),
-     0.0, 0.0, INFINITY, "of elements",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_random_permutation_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "i64 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_random_permutation_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_random_permutation_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_random_permutation_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_permutation_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_permutation_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_bernoulli_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_multinomial[] = {
-    {"x", offsetof(wk_multinomial_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_multinomial[] = {
-    {"count", WK_ATTRIBUTE_INT, true, offsetof(wk_multinomial_arguments, count),
-     0.0, 1.0, INFINITY, "places drawn for each row",
-     NULL},
-    {"replacement", WK_ATTRIBUTE_BOOL, false, offsetof(wk_multinomial_arguments, replacement),
-     0.0, -INFINITY, INFINITY, "a place may be drawn again",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_multinomial_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_multinomial_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_multinomial_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_multinomial_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_multinomial_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_categorical[] = {
-    {"x", offsetof(wk_categorical_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_categorical[] = {
-    {"count", WK_ATTRIBUTE_INT, true, offsetof(wk_categorical_arguments, count),
-     0.0, 1.0, INFINITY, "places drawn for each row",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_categorical_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_categorical_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_categorical_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_categorical_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-};
-static const wk_attribute attributes_exponential[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_exponential_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
-    {"rate", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_exponential_arguments, rate),
-     1.0, 1e-300, INFINITY, "1 / mean",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_exponential_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_exponential_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_exponential_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_exponential_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_exponential_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_exponential_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-};
-static const wk_attribute attributes_truncated_normal[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_truncated_normal_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
-    {"low", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_truncated_normal_arguments, low),
-     0.0, -INFINITY, INFINITY, "the least",
-     NULL},
-    {"high", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_truncated_normal_arguments, high),
-     0.0, -INFINITY, INFINITY, "the largest",
-     NULL},
-    {"mean", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_truncated_normal_arguments, mean),
-     0.0, -INFINITY, INFINITY, "before cutting",
-     NULL},
-    {"deviation", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_truncated_normal_arguments, deviation),
-     1.0, 0.0, INFINITY, "before cutting",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_truncated_normal_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_truncated_normal_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_truncated_normal_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_truncated_normal_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_truncated_normal_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_truncated_normal_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-};
-static const wk_attribute attributes_log_normal[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_log_normal_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
-    {"mean", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_log_normal_arguments, mean),
-     0.0, -INFINITY, INFINITY, "of the logarithm",
-     NULL},
-    {"deviation", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_log_normal_arguments, deviation),
-     1.0, 0.0, INFINITY, "of the logarithm",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_log_normal_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_log_normal_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_log_normal_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_log_normal_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_log_normal_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_log_normal_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-};
-static const wk_attribute attributes_cauchy[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_cauchy_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
-    {"median", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_cauchy_arguments, median),
-     0.0, -INFINITY, INFINITY, "half are above it",
-     NULL},
-    {"scale", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_cauchy_arguments, scale),
-     1.0, 0.0, INFINITY, "half are nearer to the median",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_cauchy_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_cauchy_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_cauchy_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_cauchy_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_cauchy_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_cauchy_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-};
-static const wk_attribute attributes_geometric[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_geometric_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
-    {"probability", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_geometric_arguments, probability),
-     0.0, 1e-09, 1.0, "of success",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_geometric_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_geometric_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_geometric_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_geometric_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_geometric_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_geometric_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-};
-static const wk_attribute attributes_gumbel[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_gumbel_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_gumbel_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_gumbel_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_gumbel_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gumbel_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_gumbel_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_gumbel_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_categorical_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_uniform_like[] = {
-    {"x", offsetof(wk_uniform_like_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_uniform_like[] = {
-    {"low", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_uniform_like_arguments, low),
-     0.0, -INFINITY, INFINITY, "the least",
-     NULL},
-    {"high", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_uniform_like_arguments, high),
-     1.0, -INFINITY, INFINITY, "just above the largest",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_uniform_like_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "that of x if not given",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_uniform_like_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_uniform_like_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_uniform_like_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_uniform_like_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_uniform_like_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_normal_like[] = {
-    {"x", offsetof(wk_normal_like_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_normal_like[] = {
-    {"mean", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_normal_like_arguments, mean),
-     0.0, -INFINITY, INFINITY, "of the distribution",
-     NULL},
-    {"deviation", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_normal_like_arguments, deviation),
-     1.0, 0.0, INFINITY, "standard deviation",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_normal_like_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "that of x if not given",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_normal_like_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_normal_like_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_normal_like_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_normal_like_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_normal_like_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_random_gamma[] = {
-    {"x", offsetof(wk_random_gamma_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_random_gamma[] = {
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_random_gamma_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_random_gamma_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_gamma_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_gamma_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_random_gamma_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_random_beta[] = {
-    {"x", offsetof(wk_random_beta_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_random_beta_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_random_beta[] = {
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_random_beta_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_random_beta_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_beta_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_beta_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_random_beta_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_random_beta_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_random_poisson[] = {
-    {"x", offsetof(wk_random_poisson_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_random_poisson[] = {
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_random_poisson_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_random_poisson_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_poisson_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_random_poisson_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_random_poisson_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_rrelu[] = {
-    {"x", offsetof(wk_rrelu_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_rrelu[] = {
-    {"lower", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_rrelu_arguments, lower),
-     0.125, -INFINITY, INFINITY, "least slope below 0",
-     NULL},
-    {"upper", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_rrelu_arguments, upper),
-     0.3333333333333333, -INFINITY, INFINITY, "largest slope below 0",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_rrelu_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_rrelu_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_rrelu_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_rrelu_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-};
-static const wk_attribute attributes_variance_scaling[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_variance_scaling_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
-    {"scale", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_variance_scaling_arguments, scale),
-     1.0, -INFINITY, INFINITY, "variance times fan",
-     NULL},
-    {"fan", WK_ATTRIBUTE_ENUM, false, offsetof(wk_variance_scaling_arguments, fan),
-     0.0, -INFINITY, INFINITY, "which fan",
-     wk_names_of_fan},
-    {"distribution", WK_ATTRIBUTE_ENUM, false, offsetof(wk_variance_scaling_arguments, distribution),
-     0.0, -INFINITY, INFINITY, "of the numbers",
-     wk_names_of_distribution},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_variance_scaling_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_variance_scaling_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_variance_scaling_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_variance_scaling_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_variance_scaling_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_variance_scaling_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-};
-static const wk_attribute attributes_glorot_uniform[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_glorot_uniform_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_glorot_uniform_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_glorot_uniform_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_glorot_uniform_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_glorot_uniform_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_glorot_uniform_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_glorot_uniform_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-};
-static const wk_attribute attributes_glorot_normal[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_glorot_normal_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_glorot_normal_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_glorot_normal_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_glorot_normal_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_glorot_normal_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_glorot_normal_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_glorot_normal_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-};
-static const wk_attribute attributes_he_uniform[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_he_uniform_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_he_uniform_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_he_uniform_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_he_uniform_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_he_uniform_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_he_uniform_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_he_uniform_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-};
-static const wk_attribute attributes_he_normal[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_he_normal_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_he_normal_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_he_normal_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_he_normal_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_he_normal_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_he_normal_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_he_normal_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-};
-static const wk_attribute attributes_lecun_uniform[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_lecun_uniform_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_lecun_uniform_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_lecun_uniform_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_lecun_uniform_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lecun_uniform_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_lecun_uniform_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_lecun_uniform_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-};
-static const wk_attribute attributes_lecun_normal[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_lecun_normal_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
-    {"dtype", WK_ATTRIBUTE_DTYPE, false, offsetof(wk_lecun_normal_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "f32 if not given",
-     NULL},
-    {"device", WK_ATTRIBUTE_DEVICE, false, offsetof(wk_lecun_normal_arguments, device),
-     0.0, -INFINITY, INFINITY, "cpu if not given",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_lecun_normal_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lecun_normal_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_lecun_normal_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_lecun_normal_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rrelu_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_lstm[] = {
-    {"x", offsetof(wk_lstm_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"hidden", offsetof(wk_lstm_arguments, hidden), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"cell", offsetof(wk_lstm_arguments, cell), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"lengths", offsetof(wk_lstm_arguments, lengths), true, false, false, false, 1u << WK_I64},
-    {"weights", offsetof(wk_lstm_arguments, weights), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_lstm[] = {
-    {"layers", WK_ATTRIBUTE_INT, false, offsetof(wk_lstm_arguments, layers),
-     1.0, 1.0, INFINITY, "one on the other",
-     NULL},
-    {"bidirectional", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lstm_arguments, bidirectional),
-     0.0, -INFINITY, INFINITY, "also backwards: results of both directions side by side",
-     NULL},
-    {"dropout", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_lstm_arguments, dropout),
-     0.0, 0.0, 0.999999, "probability of zero between layers",
-     NULL},
-    {"no_bias", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lstm_arguments, no_bias),
-     0.0, -INFINITY, INFINITY, "there are no biases among the weights",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_lstm_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lstm_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_lstm_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_lstm_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lstm_arguments, x), false, false, true, false},
+    {"hidden", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lstm_arguments, hidden), true, false, true, false},
+    {"cell", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lstm_arguments, cell), true, false, true, false},
+    {"lengths", 1u << WK_I64, offsetof(wk_lstm_arguments, lengths), true, false, false, false},
+    {"weights", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lstm_arguments, weights), false, true, true, false},
 };
 static const wk_op_input inputs_gru[] = {
-    {"x", offsetof(wk_gru_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"hidden", offsetof(wk_gru_arguments, hidden), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"lengths", offsetof(wk_gru_arguments, lengths), true, false, false, false, 1u << WK_I64},
-    {"weights", offsetof(wk_gru_arguments, weights), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_gru[] = {
-    {"layers", WK_ATTRIBUTE_INT, false, offsetof(wk_gru_arguments, layers),
-     1.0, 1.0, INFINITY, "one on the other",
-     NULL},
-    {"bidirectional", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gru_arguments, bidirectional),
-     0.0, -INFINITY, INFINITY, "also backwards: results of both directions side by side",
-     NULL},
-    {"dropout", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_gru_arguments, dropout),
-     0.0, 0.0, 0.999999, "probability of zero between layers",
-     NULL},
-    {"no_bias", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gru_arguments, no_bias),
-     0.0, -INFINITY, INFINITY, "there are no biases among the weights",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_gru_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gru_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_gru_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_gru_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gru_arguments, x), false, false, true, false},
+    {"hidden", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gru_arguments, hidden), true, false, true, false},
+    {"lengths", 1u << WK_I64, offsetof(wk_gru_arguments, lengths), true, false, false, false},
+    {"weights", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gru_arguments, weights), false, true, true, false},
 };
 static const wk_op_input inputs_rnn[] = {
-    {"x", offsetof(wk_rnn_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"hidden", offsetof(wk_rnn_arguments, hidden), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"lengths", offsetof(wk_rnn_arguments, lengths), true, false, false, false, 1u << WK_I64},
-    {"weights", offsetof(wk_rnn_arguments, weights), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_rnn[] = {
-    {"relu", WK_ATTRIBUTE_BOOL, false, offsetof(wk_rnn_arguments, relu),
-     0.0, -INFINITY, INFINITY, "relu in place of tanh",
-     NULL},
-    {"layers", WK_ATTRIBUTE_INT, false, offsetof(wk_rnn_arguments, layers),
-     1.0, 1.0, INFINITY, "one on the other",
-     NULL},
-    {"bidirectional", WK_ATTRIBUTE_BOOL, false, offsetof(wk_rnn_arguments, bidirectional),
-     0.0, -INFINITY, INFINITY, "also backwards: results of both directions side by side",
-     NULL},
-    {"dropout", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_rnn_arguments, dropout),
-     0.0, 0.0, 0.999999, "probability of zero between layers",
-     NULL},
-    {"no_bias", WK_ATTRIBUTE_BOOL, false, offsetof(wk_rnn_arguments, no_bias),
-     0.0, -INFINITY, INFINITY, "there are no biases among the weights",
-     NULL},
-    {"generator", WK_ATTRIBUTE_GENERATOR, false, offsetof(wk_rnn_arguments, generator),
-     0.0, -INFINITY, INFINITY, "where the numbers come from; the thread's own if not given",
-     NULL},
-    {"keyed", WK_ATTRIBUTE_BOOL, false, offsetof(wk_rnn_arguments, keyed),
-     0.0, -INFINITY, INFINITY, "take the numbers of (seed, offset) below instead",
-     NULL},
-    {"seed", WK_ATTRIBUTE_UINT, false, offsetof(wk_rnn_arguments, seed),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
-    {"offset", WK_ATTRIBUTE_UINT, false, offsetof(wk_rnn_arguments, offset),
-     0.0, -INFINITY, INFINITY, "with keyed",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rnn_arguments, x), false, false, true, false},
+    {"hidden", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rnn_arguments, hidden), true, false, true, false},
+    {"lengths", 1u << WK_I64, offsetof(wk_rnn_arguments, lengths), true, false, false, false},
+    {"weights", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rnn_arguments, weights), false, true, true, false},
 };
 static const wk_op_input inputs_lstm_cell[] = {
-    {"x", offsetof(wk_lstm_cell_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"hidden", offsetof(wk_lstm_cell_arguments, hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"cell", offsetof(wk_lstm_cell_arguments, cell), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight_input", offsetof(wk_lstm_cell_arguments, weight_input), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight_hidden", offsetof(wk_lstm_cell_arguments, weight_hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"bias", offsetof(wk_lstm_cell_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lstm_cell_arguments, x), false, false, true, false},
+    {"hidden", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lstm_cell_arguments, hidden), false, false, true, false},
+    {"cell", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lstm_cell_arguments, cell), false, false, true, false},
+    {"weight_input", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lstm_cell_arguments, weight_input), false, false, true, false},
+    {"weight_hidden", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lstm_cell_arguments, weight_hidden), false, false, true, false},
+    {"bias", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lstm_cell_arguments, bias), true, false, true, false},
 };
 static const wk_op_input inputs_gru_cell[] = {
-    {"x", offsetof(wk_gru_cell_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"hidden", offsetof(wk_gru_cell_arguments, hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight_input", offsetof(wk_gru_cell_arguments, weight_input), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight_hidden", offsetof(wk_gru_cell_arguments, weight_hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"bias_input", offsetof(wk_gru_cell_arguments, bias_input), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"bias_hidden", offsetof(wk_gru_cell_arguments, bias_hidden), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gru_cell_arguments, x), false, false, true, false},
+    {"hidden", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gru_cell_arguments, hidden), false, false, true, false},
+    {"weight_input", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gru_cell_arguments, weight_input), false, false, true, false},
+    {"weight_hidden", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gru_cell_arguments, weight_hidden), false, false, true, false},
+    {"bias_input", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gru_cell_arguments, bias_input), true, false, true, false},
+    {"bias_hidden", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gru_cell_arguments, bias_hidden), true, false, true, false},
 };
 static const wk_op_input inputs_rnn_cell[] = {
-    {"x", offsetof(wk_rnn_cell_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"hidden", offsetof(wk_rnn_cell_arguments, hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight_input", offsetof(wk_rnn_cell_arguments, weight_input), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight_hidden", offsetof(wk_rnn_cell_arguments, weight_hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"bias", offsetof(wk_rnn_cell_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rnn_cell_arguments, x), false, false, true, false},
+    {"hidden", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rnn_cell_arguments, hidden), false, false, true, false},
+    {"weight_input", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rnn_cell_arguments, weight_input), false, false, true, false},
+    {"weight_hidden", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rnn_cell_arguments, weight_hidden), false, false, true, false},
+    {"bias", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rnn_cell_arguments, bias), true, false, true, false},
 };
 static const wk_op_input inputs_lstm_steps[] = {
-    {"projected", offsetof(wk_lstm_steps_arguments, projected), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_lstm_steps_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"hidden", offsetof(wk_lstm_steps_arguments, hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"cell", offsetof(wk_lstm_steps_arguments, cell), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"lengths", offsetof(wk_lstm_steps_arguments, lengths), true, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_lstm_steps[] = {
-    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lstm_steps_arguments, reverse),
-     0.0, -INFINITY, INFINITY, "from the last step to the first",
-     NULL},
+    {"projected", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lstm_steps_arguments, projected), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lstm_steps_arguments, weight), false, false, true, false},
+    {"hidden", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lstm_steps_arguments, hidden), false, false, true, false},
+    {"cell", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lstm_steps_arguments, cell), false, false, true, false},
+    {"lengths", 1u << WK_I64, offsetof(wk_lstm_steps_arguments, lengths), true, false, false, false},
 };
 static const wk_op_input inputs_lstm_steps_gradient[] = {
-    {"weight", offsetof(wk_lstm_steps_gradient_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"cell", offsetof(wk_lstm_steps_gradient_arguments, cell), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"saved", offsetof(wk_lstm_steps_gradient_arguments, saved), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"to_y", offsetof(wk_lstm_steps_gradient_arguments, to_y), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"to_final", offsetof(wk_lstm_steps_gradient_arguments, to_final), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"to_saved", offsetof(wk_lstm_steps_gradient_arguments, to_saved), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"lengths", offsetof(wk_lstm_steps_gradient_arguments, lengths), true, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_lstm_steps_gradient[] = {
-    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_lstm_steps_gradient_arguments, reverse),
-     0.0, -INFINITY, INFINITY, "from the last step to the first",
-     NULL},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lstm_steps_gradient_arguments, weight), false, false, true, false},
+    {"cell", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lstm_steps_gradient_arguments, cell), false, false, true, false},
+    {"saved", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lstm_steps_gradient_arguments, saved), false, false, true, false},
+    {"to_y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lstm_steps_gradient_arguments, to_y), true, false, true, false},
+    {"to_final", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lstm_steps_gradient_arguments, to_final), true, false, true, false},
+    {"to_saved", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lstm_steps_gradient_arguments, to_saved), true, false, true, false},
+    {"lengths", 1u << WK_I64, offsetof(wk_lstm_steps_gradient_arguments, lengths), true, false, false, false},
 };
 static const wk_op_input inputs_gru_steps[] = {
-    {"projected", offsetof(wk_gru_steps_arguments, projected), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"weight", offsetof(wk_gru_steps_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"hidden", offsetof(wk_gru_steps_arguments, hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"bias", offsetof(wk_gru_steps_arguments, bias), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"lengths", offsetof(wk_gru_steps_arguments, lengths), true, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_gru_steps[] = {
-    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gru_steps_arguments, reverse),
-     0.0, -INFINITY, INFINITY, "from the last step to the first",
-     NULL},
+    {"projected", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gru_steps_arguments, projected), false, false, true, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gru_steps_arguments, weight), false, false, true, false},
+    {"hidden", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gru_steps_arguments, hidden), false, false, true, false},
+    {"bias", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gru_steps_arguments, bias), true, false, true, false},
+    {"lengths", 1u << WK_I64, offsetof(wk_gru_steps_arguments, lengths), true, false, false, false},
 };
 static const wk_op_input inputs_gru_steps_gradient[] = {
-    {"weight", offsetof(wk_gru_steps_gradient_arguments, weight), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"hidden", offsetof(wk_gru_steps_gradient_arguments, hidden), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"saved", offsetof(wk_gru_steps_gradient_arguments, saved), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_gru_steps_gradient_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"to_y", offsetof(wk_gru_steps_gradient_arguments, to_y), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"to_final", offsetof(wk_gru_steps_gradient_arguments, to_final), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"to_saved", offsetof(wk_gru_steps_gradient_arguments, to_saved), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"lengths", offsetof(wk_gru_steps_gradient_arguments, lengths), true, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_gru_steps_gradient[] = {
-    {"reverse", WK_ATTRIBUTE_BOOL, false, offsetof(wk_gru_steps_gradient_arguments, reverse),
-     0.0, -INFINITY, INFINITY, "from the last step to the first",
-     NULL},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gru_steps_gradient_arguments, weight), false, false, true, false},
+    {"hidden", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gru_steps_gradient_arguments, hidden), false, false, true, false},
+    {"saved", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gru_steps_gradient_arguments, saved), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gru_steps_gradient_arguments, y), false, false, true, false},
+    {"to_y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gru_steps_gradient_arguments, to_y), true, false, true, false},
+    {"to_final", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gru_steps_gradient_arguments, to_final), true, false, true, false},
+    {"to_saved", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_gru_steps_gradient_arguments, to_saved), true, false, true, false},
+    {"lengths", 1u << WK_I64, offsetof(wk_gru_steps_gradient_arguments, lengths), true, false, false, false},
 };
 static const wk_op_input inputs_sum[] = {
-    {"x", offsetof(wk_sum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_sum[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_sum_arguments, axes),
-     0.0, -INFINITY, INFINITY, "which to sum over; all if not given",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_sum_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep them with size 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_sum_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_mean[] = {
-    {"x", offsetof(wk_mean_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_mean[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_mean_arguments, axes),
-     0.0, -INFINITY, INFINITY, "which to average over; all if not given",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_mean_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep them with size 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_mean_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_product[] = {
-    {"x", offsetof(wk_product_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_product[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_product_arguments, axes),
-     0.0, -INFINITY, INFINITY, "which to multiply over; all if not given",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_product_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep them with size 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_product_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_max[] = {
-    {"x", offsetof(wk_max_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_max[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_max_arguments, axes),
-     0.0, -INFINITY, INFINITY, "which to search; all if not given",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep them with size 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_max_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_min[] = {
-    {"x", offsetof(wk_min_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_min[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_min_arguments, axes),
-     0.0, -INFINITY, INFINITY, "which to search; all if not given",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_min_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep them with size 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_min_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_argmax[] = {
-    {"x", offsetof(wk_argmax_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_argmax[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_argmax_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which to search",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_argmax_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep it with size 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_argmax_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_argmin[] = {
-    {"x", offsetof(wk_argmin_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_argmin[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_argmin_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which to search",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_argmin_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep it with size 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_argmin_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_all[] = {
-    {"x", offsetof(wk_all_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_all[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_all_arguments, axes),
-     0.0, -INFINITY, INFINITY, "which to look along; all if not given",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_all_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep them with size 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_all_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_any[] = {
-    {"x", offsetof(wk_any_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_any[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_any_arguments, axes),
-     0.0, -INFINITY, INFINITY, "which to look along; all if not given",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_any_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep them with size 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_any_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_variance[] = {
-    {"x", offsetof(wk_variance_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_variance[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_variance_arguments, axes),
-     0.0, -INFINITY, INFINITY, "which to look along; all if not given",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_variance_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep them with size 1",
-     NULL},
-    {"population", WK_ATTRIBUTE_BOOL, false, offsetof(wk_variance_arguments, population),
-     0.0, -INFINITY, INFINITY, "divide by the number of elements, not by one less",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_variance_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_standard_deviation[] = {
-    {"x", offsetof(wk_standard_deviation_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_standard_deviation[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_standard_deviation_arguments, axes),
-     0.0, -INFINITY, INFINITY, "which to look along; all if not given",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_standard_deviation_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep them with size 1",
-     NULL},
-    {"population", WK_ATTRIBUTE_BOOL, false, offsetof(wk_standard_deviation_arguments, population),
-     0.0, -INFINITY, INFINITY, "divide by the number of elements, not by one less",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_standard_deviation_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_moments[] = {
-    {"x", offsetof(wk_moments_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_moments[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_moments_arguments, axes),
-     0.0, -INFINITY, INFINITY, "which to look along; all if not given",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_moments_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep them with size 1",
-     NULL},
-    {"population", WK_ATTRIBUTE_BOOL, false, offsetof(wk_moments_arguments, population),
-     0.0, -INFINITY, INFINITY, "divide by the number of elements, not by one less",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_moments_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_log_sum_exp[] = {
-    {"x", offsetof(wk_log_sum_exp_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_log_sum_exp[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_log_sum_exp_arguments, axes),
-     0.0, -INFINITY, INFINITY, "which to sum over; all if not given",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_log_sum_exp_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep them with size 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_log_sum_exp_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_norm[] = {
-    {"x", offsetof(wk_norm_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_norm[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_norm_arguments, axes),
-     0.0, -INFINITY, INFINITY, "which make up a vector; all if not given",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_norm_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep them with size 1",
-     NULL},
-    {"order", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_norm_arguments, order),
-     2.0, -INFINITY, INFINITY, "p; infinities and WK_EXACTLY_ZERO are possible",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_norm_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_count_nonzero[] = {
-    {"x", offsetof(wk_count_nonzero_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_count_nonzero[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_count_nonzero_arguments, axes),
-     0.0, -INFINITY, INFINITY, "which to count over; all if not given",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_count_nonzero_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep them with size 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_count_nonzero_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_nan_sum[] = {
-    {"x", offsetof(wk_nan_sum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_nan_sum[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_nan_sum_arguments, axes),
-     0.0, -INFINITY, INFINITY, "which to sum over; all if not given",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_nan_sum_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep them with size 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_nan_sum_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_nan_mean[] = {
-    {"x", offsetof(wk_nan_mean_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_nan_mean[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_nan_mean_arguments, axes),
-     0.0, -INFINITY, INFINITY, "which to average over; all if not given",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_nan_mean_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep them with size 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_nan_mean_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_min_max[] = {
-    {"x", offsetof(wk_min_max_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_min_max[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_min_max_arguments, axes),
-     0.0, -INFINITY, INFINITY, "which to search; all if not given",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_min_max_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep them with size 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_min_max_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_max_with_index[] = {
-    {"x", offsetof(wk_max_with_index_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_max_with_index[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_max_with_index_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which to search",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_with_index_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep it with size 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_max_with_index_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_min_with_index[] = {
-    {"x", offsetof(wk_min_with_index_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_min_with_index[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_min_with_index_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which to search",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_min_with_index_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep it with size 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_min_with_index_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_all_equal[] = {
-    {"x", offsetof(wk_all_equal_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_all_equal_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_all_equal_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_all_equal_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_all_close[] = {
-    {"x", offsetof(wk_all_close_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_all_close_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_all_close[] = {
-    {"relative", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_all_close_arguments, relative),
-     1e-05, 0.0, INFINITY, "tolerance as a part of y",
-     NULL},
-    {"absolute", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_all_close_arguments, absolute),
-     1e-08, 0.0, INFINITY, "tolerance besides",
-     NULL},
-    {"equal_nan", WK_ATTRIBUTE_BOOL, false, offsetof(wk_all_close_arguments, equal_nan),
-     0.0, -INFINITY, INFINITY, "count NaN as close to NaN",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_all_close_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_all_close_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_interpolate[] = {
-    {"x", offsetof(wk_interpolate_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_interpolate[] = {
-    {"size", WK_ATTRIBUTE_SHAPE, false, offsetof(wk_interpolate_arguments, size),
-     0.0, -INFINITY, INFINITY, "of the middle axes",
-     NULL},
-    {"scale", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_interpolate_arguments, scale),
-     0.0, 0.0, INFINITY, "of all of them, where size is not given",
-     NULL},
-    {"mode", WK_ATTRIBUTE_ENUM, false, offsetof(wk_interpolate_arguments, mode),
-     0.0, -INFINITY, INFINITY, "how",
-     wk_names_of_interpolation},
-    {"align_corners", WK_ATTRIBUTE_BOOL, false, offsetof(wk_interpolate_arguments, align_corners),
-     0.0, -INFINITY, INFINITY, "linear and cubic: the corner elements keep their places",
-     NULL},
-    {"antialias", WK_ATTRIBUTE_BOOL, false, offsetof(wk_interpolate_arguments, antialias),
-     0.0, -INFINITY, INFINITY, "linear and cubic: shrinking sees all elements",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_interpolate_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_resample[] = {
-    {"x", offsetof(wk_resample_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_resample[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_resample_arguments, axis),
-     0.0, -INFINITY, INFINITY, "which",
-     NULL},
-    {"size", WK_ATTRIBUTE_INT, true, offsetof(wk_resample_arguments, size),
-     0.0, 1.0, INFINITY, "its new size",
-     NULL},
-    {"mode", WK_ATTRIBUTE_ENUM, false, offsetof(wk_resample_arguments, mode),
-     0.0, -INFINITY, INFINITY, "how",
-     wk_names_of_interpolation},
-    {"align_corners", WK_ATTRIBUTE_BOOL, false, offsetof(wk_resample_arguments, align_corners),
-     0.0, -INFINITY, INFINITY, "as interpolate",
-     NULL},
-    {"antialias", WK_ATTRIBUTE_BOOL, false, offsetof(wk_resample_arguments, antialias),
-     0.0, -INFINITY, INFINITY, "as interpolate",
-     NULL},
-    {"ratio", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_resample_arguments, ratio),
-     0.0, 0.0, INFINITY, "old elements to one new one; the quotient of the sizes if not given",
-     NULL},
-    {"across", WK_ATTRIBUTE_INT, false, offsetof(wk_resample_arguments, across),
-     0.0, 0.0, INFINITY, "new size of the axis behind it, done next; 0 lets that be",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_resample_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_resample_gradient[] = {
-    {"g", offsetof(wk_resample_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_resample_gradient[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_resample_gradient_arguments, axis),
-     0.0, -INFINITY, INFINITY, "which",
-     NULL},
-    {"size", WK_ATTRIBUTE_INT, true, offsetof(wk_resample_gradient_arguments, size),
-     0.0, 1.0, INFINITY, "its old size",
-     NULL},
-    {"mode", WK_ATTRIBUTE_ENUM, false, offsetof(wk_resample_gradient_arguments, mode),
-     0.0, -INFINITY, INFINITY, "how",
-     wk_names_of_interpolation},
-    {"align_corners", WK_ATTRIBUTE_BOOL, false, offsetof(wk_resample_gradient_arguments, align_corners),
-     0.0, -INFINITY, INFINITY, "as interpolate",
-     NULL},
-    {"antialias", WK_ATTRIBUTE_BOOL, false, offsetof(wk_resample_gradient_arguments, antialias),
-     0.0, -INFINITY, INFINITY, "as interpolate",
-     NULL},
-    {"ratio", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_resample_gradient_arguments, ratio),
-     0.0, 0.0, INFINITY, "as resample",
-     NULL},
-    {"across", WK_ATTRIBUTE_INT, false, offsetof(wk_resample_gradient_arguments, across),
-     0.0, 0.0, INFINITY, "old size of the axis behind it; 0 where that was let be",
-     NULL},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_resample_gradient_arguments, g), false, false, true, false},
 };
 static const wk_op_input inputs_pixel_shuffle[] = {
-    {"x", offsetof(wk_pixel_shuffle_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_pixel_shuffle[] = {
-    {"factor", WK_ATTRIBUTE_INT, true, offsetof(wk_pixel_shuffle_arguments, factor),
-     0.0, 1.0, INFINITY, "height and width of a block",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_pixel_shuffle_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_pixel_unshuffle[] = {
-    {"x", offsetof(wk_pixel_unshuffle_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_pixel_unshuffle[] = {
-    {"factor", WK_ATTRIBUTE_INT, true, offsetof(wk_pixel_unshuffle_arguments, factor),
-     0.0, 1.0, INFINITY, "height and width of a block",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_pixel_unshuffle_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_affine_grid[] = {
-    {"theta", offsetof(wk_affine_grid_arguments, theta), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_affine_grid[] = {
-    {"size", WK_ATTRIBUTE_PAIR, true, offsetof(wk_affine_grid_arguments, size),
-     0.0, 1.0, INFINITY, "height and width",
-     NULL},
-    {"align_corners", WK_ATTRIBUTE_BOOL, false, offsetof(wk_affine_grid_arguments, align_corners),
-     0.0, -INFINITY, INFINITY, "-1 and 1 are the centres of the corner pixels, not their edges",
-     NULL},
+    {"theta", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_affine_grid_arguments, theta), false, false, true, false},
 };
 static const wk_op_input inputs_grid_sample[] = {
-    {"x", offsetof(wk_grid_sample_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"grid", offsetof(wk_grid_sample_arguments, grid), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_grid_sample[] = {
-    {"mode", WK_ATTRIBUTE_ENUM, false, offsetof(wk_grid_sample_arguments, mode),
-     0.0, -INFINITY, INFINITY, "how",
-     wk_names_of_sampling},
-    {"outside", WK_ATTRIBUTE_ENUM, false, offsetof(wk_grid_sample_arguments, outside),
-     0.0, -INFINITY, INFINITY, "what is seen outside of the images",
-     wk_names_of_outside},
-    {"align_corners", WK_ATTRIBUTE_BOOL, false, offsetof(wk_grid_sample_arguments, align_corners),
-     0.0, -INFINITY, INFINITY, "-1 and 1 are the centres of the corner pixels, not their edges",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_grid_sample_arguments, x), false, false, true, false},
+    {"grid", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_grid_sample_arguments, grid), false, false, true, false},
 };
 static const wk_op_input inputs_softmax[] = {
-    {"x", offsetof(wk_softmax_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_softmax[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_softmax_arguments, axes),
-     0.0, -INFINITY, INFINITY, "the last if not given",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_softmax_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_softmax_gradient[] = {
-    {"g", offsetof(wk_softmax_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_softmax_gradient_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_softmax_gradient[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_softmax_gradient_arguments, axes),
-     0.0, -INFINITY, INFINITY, "as softmax",
-     NULL},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_softmax_gradient_arguments, g), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_softmax_gradient_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_log_softmax[] = {
-    {"x", offsetof(wk_log_softmax_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_log_softmax[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_log_softmax_arguments, axes),
-     0.0, -INFINITY, INFINITY, "the last if not given",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_log_softmax_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_log_softmax_gradient[] = {
-    {"g", offsetof(wk_log_softmax_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"y", offsetof(wk_log_softmax_gradient_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_log_softmax_gradient[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_log_softmax_gradient_arguments, axes),
-     0.0, -INFINITY, INFINITY, "as log_softmax",
-     NULL},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_log_softmax_gradient_arguments, g), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_log_softmax_gradient_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_cross_entropy[] = {
-    {"logits", offsetof(wk_cross_entropy_arguments, logits), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"labels", offsetof(wk_cross_entropy_arguments, labels), false, false, false, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8},
-    {"weight", offsetof(wk_cross_entropy_arguments, weight), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_cross_entropy[] = {
-    {"reduction", WK_ATTRIBUTE_ENUM, false, offsetof(wk_cross_entropy_arguments, reduction),
-     0.0, -INFINITY, INFINITY, "mean if not given",
-     wk_names_of_reduction},
-    {"ignore_index", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_cross_entropy_arguments, ignore_index),
-     -INFINITY, -INFINITY, INFINITY, "label of rows to leave out; WK_EXACTLY_ZERO for 0",
-     NULL},
-    {"label_smoothing", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_cross_entropy_arguments, label_smoothing),
-     0.0, 0.0, 1.0, "share of the probability that is spread over all classes",
-     NULL},
+    {"logits", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_cross_entropy_arguments, logits), false, false, true, false},
+    {"labels", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8, offsetof(wk_cross_entropy_arguments, labels), false, false, false, false},
+    {"weight", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_cross_entropy_arguments, weight), true, false, true, false},
 };
 static const wk_op_input inputs_cross_entropy_gradient[] = {
-    {"g", offsetof(wk_cross_entropy_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"logits", offsetof(wk_cross_entropy_gradient_arguments, logits), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"labels", offsetof(wk_cross_entropy_gradient_arguments, labels), false, false, false, false, 1u << WK_I64},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_cross_entropy_gradient_arguments, g), false, false, true, false},
+    {"logits", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_cross_entropy_gradient_arguments, logits), false, false, true, false},
+    {"labels", 1u << WK_I64, offsetof(wk_cross_entropy_gradient_arguments, labels), false, false, false, false},
 };
 static const wk_op_input inputs_pick_label[] = {
-    {"x", offsetof(wk_pick_label_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"labels", offsetof(wk_pick_label_arguments, labels), false, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_pick_label[] = {
-    {"ignore_index", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_pick_label_arguments, ignore_index),
-     -INFINITY, -INFINITY, INFINITY, "as cross_entropy",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_pick_label_arguments, x), false, false, true, false},
+    {"labels", 1u << WK_I64, offsetof(wk_pick_label_arguments, labels), false, false, false, false},
 };
 static const wk_op_input inputs_spread_label[] = {
-    {"g", offsetof(wk_spread_label_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"labels", offsetof(wk_spread_label_arguments, labels), false, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_spread_label[] = {
-    {"classes", WK_ATTRIBUTE_INT, true, offsetof(wk_spread_label_arguments, classes),
-     0.0, 0.0, INFINITY, "size of the result's last axis",
-     NULL},
-    {"ignore_index", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_spread_label_arguments, ignore_index),
-     -INFINITY, -INFINITY, INFINITY, "as cross_entropy",
-     NULL},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_spread_label_arguments, g), false, false, true, false},
+    {"labels", 1u << WK_I64, offsetof(wk_spread_label_arguments, labels), false, false, false, false},
 };
 static const wk_op_input inputs_reshape[] = {
-    {"x", offsetof(wk_reshape_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_reshape[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_reshape_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_reshape_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_flatten[] = {
-    {"x", offsetof(wk_flatten_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_flatten[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_flatten_arguments, axis),
-     0.0, -INFINITY, INFINITY, "the first to join",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_flatten_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_permute[] = {
-    {"x", offsetof(wk_permute_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_permute[] = {
-    {"axes", WK_ATTRIBUTE_AXES, true, offsetof(wk_permute_arguments, axes),
-     0.0, -INFINITY, INFINITY, "each axis once",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_permute_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_broadcast_to[] = {
-    {"x", offsetof(wk_broadcast_to_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_broadcast_to[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_broadcast_to_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_broadcast_to_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_slice[] = {
-    {"x", offsetof(wk_slice_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_slice[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_slice_arguments, axis),
-     0.0, -INFINITY, INFINITY, "which",
-     NULL},
-    {"start", WK_ATTRIBUTE_INT, true, offsetof(wk_slice_arguments, start),
-     0.0, -INFINITY, INFINITY, "the first element",
-     NULL},
-    {"end", WK_ATTRIBUTE_INT, true, offsetof(wk_slice_arguments, end),
-     0.0, -INFINITY, INFINITY, "one past the last",
-     NULL},
-    {"step", WK_ATTRIBUTE_INT, false, offsetof(wk_slice_arguments, step),
-     1.0, -INFINITY, INFINITY, "from one to the next; not 0",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_slice_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_slice_update[] = {
-    {"x", offsetof(wk_slice_update_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"source", offsetof(wk_slice_update_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_slice_update[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_slice_update_arguments, axis),
-     0.0, -INFINITY, INFINITY, "which",
-     NULL},
-    {"start", WK_ATTRIBUTE_INT, true, offsetof(wk_slice_update_arguments, start),
-     0.0, -INFINITY, INFINITY, "the first element",
-     NULL},
-    {"end", WK_ATTRIBUTE_INT, true, offsetof(wk_slice_update_arguments, end),
-     0.0, -INFINITY, INFINITY, "one past the last",
-     NULL},
-    {"step", WK_ATTRIBUTE_INT, false, offsetof(wk_slice_update_arguments, step),
-     1.0, -INFINITY, INFINITY, "from one to the next; not 0",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_slice_update_arguments, x), false, false, true, false},
+    {"source", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_slice_update_arguments, source), false, false, true, false},
 };
 static const wk_op_input inputs_squeeze[] = {
-    {"x", offsetof(wk_squeeze_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_squeeze[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_squeeze_arguments, axes),
-     0.0, -INFINITY, INFINITY, "which to drop; all of size 1 if not given",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_squeeze_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_unsqueeze[] = {
-    {"x", offsetof(wk_unsqueeze_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_unsqueeze[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_unsqueeze_arguments, axis),
-     0.0, -INFINITY, INFINITY, "where it is to be",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_unsqueeze_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_transpose[] = {
-    {"x", offsetof(wk_transpose_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_transpose[] = {
-    {"axis1", WK_ATTRIBUTE_AXIS, true, offsetof(wk_transpose_arguments, axis1),
-     0.0, -INFINITY, INFINITY, "the one",
-     NULL},
-    {"axis2", WK_ATTRIBUTE_AXIS, true, offsetof(wk_transpose_arguments, axis2),
-     0.0, -INFINITY, INFINITY, "the other",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_transpose_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_select[] = {
-    {"x", offsetof(wk_select_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_select[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_select_arguments, axis),
-     0.0, -INFINITY, INFINITY, "which",
-     NULL},
-    {"index", WK_ATTRIBUTE_INT, true, offsetof(wk_select_arguments, index),
-     0.0, -INFINITY, INFINITY, "the place",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_select_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_flip[] = {
-    {"x", offsetof(wk_flip_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_flip[] = {
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_flip_arguments, axes),
-     0.0, -INFINITY, INFINITY, "which; all if not given",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_flip_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_stack[] = {
-    {"tensors", offsetof(wk_stack_arguments, tensors), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_stack[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_stack_arguments, axis),
-     0.0, -INFINITY, INFINITY, "the new one",
-     NULL},
+    {"tensors", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_stack_arguments, tensors), false, true, true, false},
 };
 static const wk_op_input inputs_contiguous[] = {
-    {"x", offsetof(wk_contiguous_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_contiguous_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_cast[] = {
-    {"x", offsetof(wk_cast_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_cast[] = {
-    {"dtype", WK_ATTRIBUTE_DTYPE, true, offsetof(wk_cast_arguments, dtype),
-     0.0, -INFINITY, INFINITY, "of the result",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_cast_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_concatenate[] = {
-    {"tensors", offsetof(wk_concatenate_arguments, tensors), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_concatenate[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_concatenate_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
+    {"tensors", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_concatenate_arguments, tensors), false, true, true, false},
 };
 static const wk_op_input inputs_pad[] = {
-    {"x", offsetof(wk_pad_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_pad[] = {
-    {"before", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_pad_arguments, before),
-     0.0, -INFINITY, INFINITY, "how many in front, for each axis",
-     NULL},
-    {"after", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_pad_arguments, after),
-     0.0, -INFINITY, INFINITY, "how many behind, for each axis",
-     NULL},
-    {"value", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_pad_arguments, value),
-     0.0, -INFINITY, INFINITY, "of the new elements",
-     NULL},
-    {"mode", WK_ATTRIBUTE_ENUM, false, offsetof(wk_pad_arguments, mode),
-     0.0, -INFINITY, INFINITY, "what the new elements are",
-     wk_names_of_pad_mode},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_pad_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_as_strided[] = {
-    {"x", offsetof(wk_as_strided_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_as_strided[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_as_strided_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
-    {"strides", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_as_strided_arguments, strides),
-     0.0, -INFINITY, INFINITY, "elements of x from one to the next, for each axis",
-     NULL},
-    {"offset", WK_ATTRIBUTE_INT, false, offsetof(wk_as_strided_arguments, offset),
-     0.0, -INFINITY, INFINITY, "the first element",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_as_strided_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_diagonal[] = {
-    {"x", offsetof(wk_diagonal_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_diagonal[] = {
-    {"offset", WK_ATTRIBUTE_INT, false, offsetof(wk_diagonal_arguments, offset),
-     0.0, -INFINITY, INFINITY, "which diagonal; above the main one if positive",
-     NULL},
-    {"axis1", WK_ATTRIBUTE_AXIS, false, offsetof(wk_diagonal_arguments, axis1),
-     0.0, -INFINITY, INFINITY, "of the rows",
-     NULL},
-    {"axis2", WK_ATTRIBUTE_AXIS, false, offsetof(wk_diagonal_arguments, axis2),
-     0.0, -INFINITY, INFINITY, "of the columns; 0 and 0 are the first two axes",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_diagonal_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_sliding_windows[] = {
-    {"x", offsetof(wk_sliding_windows_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_sliding_windows[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_sliding_windows_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"size", WK_ATTRIBUTE_INT, true, offsetof(wk_sliding_windows_arguments, size),
-     0.0, 1.0, INFINITY, "elements of a window",
-     NULL},
-    {"step", WK_ATTRIBUTE_INT, false, offsetof(wk_sliding_windows_arguments, step),
-     1.0, 1.0, INFINITY, "from one window to the next",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_sliding_windows_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_narrow[] = {
-    {"x", offsetof(wk_narrow_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_narrow[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_narrow_arguments, axis),
-     0.0, -INFINITY, INFINITY, "which",
-     NULL},
-    {"start", WK_ATTRIBUTE_INT, true, offsetof(wk_narrow_arguments, start),
-     0.0, -INFINITY, INFINITY, "the first element",
-     NULL},
-    {"length", WK_ATTRIBUTE_INT, true, offsetof(wk_narrow_arguments, length),
-     0.0, 0.0, INFINITY, "how many",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_narrow_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_unflatten[] = {
-    {"x", offsetof(wk_unflatten_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_unflatten[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_unflatten_arguments, axis),
-     0.0, -INFINITY, INFINITY, "which",
-     NULL},
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_unflatten_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes in its place",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_unflatten_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_expand[] = {
-    {"x", offsetof(wk_expand_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_expand[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_expand_arguments, shape),
-     0.0, -INFINITY, INFINITY, "sizes of the result",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_expand_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_move_axes[] = {
-    {"x", offsetof(wk_move_axes_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_move_axes[] = {
-    {"source", WK_ATTRIBUTE_AXES, true, offsetof(wk_move_axes_arguments, source),
-     0.0, -INFINITY, INFINITY, "which to move",
-     NULL},
-    {"destination", WK_ATTRIBUTE_AXES, true, offsetof(wk_move_axes_arguments, destination),
-     0.0, -INFINITY, INFINITY, "where to",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_move_axes_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_select_scatter[] = {
-    {"x", offsetof(wk_select_scatter_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"source", offsetof(wk_select_scatter_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_select_scatter[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_select_scatter_arguments, axis),
-     0.0, -INFINITY, INFINITY, "which",
-     NULL},
-    {"index", WK_ATTRIBUTE_INT, true, offsetof(wk_select_scatter_arguments, index),
-     0.0, -INFINITY, INFINITY, "the place; negative ones count from the end",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_select_scatter_arguments, x), false, false, true, false},
+    {"source", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_select_scatter_arguments, source), false, false, true, false},
 };
 static const wk_op_input inputs_repeat[] = {
-    {"x", offsetof(wk_repeat_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_repeat[] = {
-    {"counts", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_repeat_arguments, counts),
-     0.0, -INFINITY, INFINITY, "how often, for each axis",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_repeat_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_repeat_interleave[] = {
-    {"x", offsetof(wk_repeat_interleave_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"counts", offsetof(wk_repeat_interleave_arguments, counts), true, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_repeat_interleave[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_repeat_interleave_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"count", WK_ATTRIBUTE_INT, false, offsetof(wk_repeat_interleave_arguments, count),
-     1.0, 0.0, INFINITY, "how often",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_repeat_interleave_arguments, x), false, false, true, false},
+    {"counts", 1u << WK_I64, offsetof(wk_repeat_interleave_arguments, counts), true, false, false, false},
 };
 static const wk_op_input inputs_roll[] = {
-    {"x", offsetof(wk_roll_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_roll[] = {
-    {"shifts", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_roll_arguments, shifts),
-     0.0, -INFINITY, INFINITY, "by how many places",
-     NULL},
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_roll_arguments, axes),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_roll_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_rotate90[] = {
-    {"x", offsetof(wk_rotate90_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_rotate90[] = {
-    {"count", WK_ATTRIBUTE_INT, false, offsetof(wk_rotate90_arguments, count),
-     1.0, -INFINITY, INFINITY, "of quarter turns; negative ones turn back",
-     NULL},
-    {"axes", WK_ATTRIBUTE_AXES, false, offsetof(wk_rotate90_arguments, axes),
-     0.0, -INFINITY, INFINITY, "the plane; 0 and 1 if not given",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_rotate90_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_hstack[] = {
-    {"tensors", offsetof(wk_hstack_arguments, tensors), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"tensors", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_hstack_arguments, tensors), false, true, true, false},
 };
 static const wk_op_input inputs_vstack[] = {
-    {"tensors", offsetof(wk_vstack_arguments, tensors), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"tensors", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_vstack_arguments, tensors), false, true, true, false},
 };
 static const wk_op_input inputs_dstack[] = {
-    {"tensors", offsetof(wk_dstack_arguments, tensors), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"tensors", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_dstack_arguments, tensors), false, true, true, false},
 };
 static const wk_op_input inputs_column_stack[] = {
-    {"tensors", offsetof(wk_column_stack_arguments, tensors), false, true, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"tensors", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_column_stack_arguments, tensors), false, true, true, false},
 };
 static const wk_op_input inputs_diagonal_scatter[] = {
-    {"x", offsetof(wk_diagonal_scatter_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"source", offsetof(wk_diagonal_scatter_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_diagonal_scatter[] = {
-    {"offset", WK_ATTRIBUTE_INT, false, offsetof(wk_diagonal_scatter_arguments, offset),
-     0.0, -INFINITY, INFINITY, "which diagonal; above the main one if positive",
-     NULL},
-    {"axis1", WK_ATTRIBUTE_AXIS, false, offsetof(wk_diagonal_scatter_arguments, axis1),
-     0.0, -INFINITY, INFINITY, "of the rows",
-     NULL},
-    {"axis2", WK_ATTRIBUTE_AXIS, false, offsetof(wk_diagonal_scatter_arguments, axis2),
-     0.0, -INFINITY, INFINITY, "of the columns; 0 and 0 are the first two axes",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_diagonal_scatter_arguments, x), false, false, true, false},
+    {"source", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_diagonal_scatter_arguments, source), false, false, true, false},
 };
 static const wk_op_input inputs_sort[] = {
-    {"x", offsetof(wk_sort_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_sort[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_sort_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"descending", WK_ATTRIBUTE_BOOL, false, offsetof(wk_sort_arguments, descending),
-     0.0, -INFINITY, INFINITY, "the largest first",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_sort_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_argsort[] = {
-    {"x", offsetof(wk_argsort_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_argsort[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_argsort_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"descending", WK_ATTRIBUTE_BOOL, false, offsetof(wk_argsort_arguments, descending),
-     0.0, -INFINITY, INFINITY, "the largest first",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_argsort_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_top_k[] = {
-    {"x", offsetof(wk_top_k_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_top_k[] = {
-    {"k", WK_ATTRIBUTE_INT, true, offsetof(wk_top_k_arguments, k),
-     0.0, 0.0, INFINITY, "how many",
-     NULL},
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_top_k_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"smallest", WK_ATTRIBUTE_BOOL, false, offsetof(wk_top_k_arguments, smallest),
-     0.0, -INFINITY, INFINITY, "the smallest instead, the smallest first",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_top_k_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_kth_value[] = {
-    {"x", offsetof(wk_kth_value_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_kth_value[] = {
-    {"k", WK_ATTRIBUTE_INT, true, offsetof(wk_kth_value_arguments, k),
-     0.0, 1.0, INFINITY, "which, from 1",
-     NULL},
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_kth_value_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_kth_value_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep the axis with size 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_kth_value_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_median[] = {
-    {"x", offsetof(wk_median_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_median[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_median_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_median_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep the axis with size 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_median_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_nan_median[] = {
-    {"x", offsetof(wk_nan_median_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_nan_median[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_nan_median_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_nan_median_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep the axis with size 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_nan_median_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_mode[] = {
-    {"x", offsetof(wk_mode_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_mode[] = {
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_mode_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_mode_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep the axis with size 1",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_mode_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_quantile[] = {
-    {"x", offsetof(wk_quantile_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_quantile[] = {
-    {"level", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_quantile_arguments, level),
-     0.0, 0.0, 1.0, "part of the elements that lies below",
-     NULL},
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_quantile_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_quantile_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep the axis with size 1",
-     NULL},
-    {"method", WK_ATTRIBUTE_ENUM, false, offsetof(wk_quantile_arguments, method),
-     0.0, -INFINITY, INFINITY, "what to make of a place between two elements",
-     wk_names_of_quantile_method},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_quantile_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_nan_quantile[] = {
-    {"x", offsetof(wk_nan_quantile_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_nan_quantile[] = {
-    {"level", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_nan_quantile_arguments, level),
-     0.0, 0.0, 1.0, "part of the elements that lies below",
-     NULL},
-    {"axis", WK_ATTRIBUTE_AXIS, true, offsetof(wk_nan_quantile_arguments, axis),
-     0.0, -INFINITY, INFINITY, "along which",
-     NULL},
-    {"keep_dims", WK_ATTRIBUTE_BOOL, false, offsetof(wk_nan_quantile_arguments, keep_dims),
-     0.0, -INFINITY, INFINITY, "keep the axis with size 1",
-     NULL},
-    {"method", WK_ATTRIBUTE_ENUM, false, offsetof(wk_nan_quantile_arguments, method),
-     0.0, -INFINITY, INFINITY, "what to make of a place between two elements",
-     wk_names_of_quantile_method},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_nan_quantile_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_unique[] = {
-    {"x", offsetof(wk_unique_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_unique_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_unique_consecutive[] = {
-    {"x", offsetof(wk_unique_consecutive_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_unique_consecutive_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_search_sorted[] = {
-    {"sorted", offsetof(wk_search_sorted_arguments, sorted), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"values", offsetof(wk_search_sorted_arguments, values), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_search_sorted[] = {
-    {"right", WK_ATTRIBUTE_BOOL, false, offsetof(wk_search_sorted_arguments, right),
-     0.0, -INFINITY, INFINITY, "behind equal elements",
-     NULL},
+    {"sorted", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_search_sorted_arguments, sorted), false, false, true, false},
+    {"values", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_search_sorted_arguments, values), false, false, true, false},
 };
 static const wk_op_input inputs_bucketize[] = {
-    {"values", offsetof(wk_bucketize_arguments, values), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"boundaries", offsetof(wk_bucketize_arguments, boundaries), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-};
-static const wk_attribute attributes_bucketize[] = {
-    {"right", WK_ATTRIBUTE_BOOL, false, offsetof(wk_bucketize_arguments, right),
-     0.0, -INFINITY, INFINITY, "a value equal to a boundary lies behind it",
-     NULL},
+    {"values", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_bucketize_arguments, values), false, false, true, false},
+    {"boundaries", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_bucketize_arguments, boundaries), false, false, true, false},
 };
 static const wk_op_input inputs_is_in[] = {
-    {"x", offsetof(wk_is_in_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
-    {"y", offsetof(wk_is_in_arguments, y), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_is_in_arguments, x), false, false, true, false},
+    {"y", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16 | 1u << WK_I64 | 1u << WK_I32 | 1u << WK_I16 | 1u << WK_I8 | 1u << WK_U8 | 1u << WK_BOOL, offsetof(wk_is_in_arguments, y), false, false, true, false},
 };
 static const wk_op_input inputs_bin_count[] = {
-    {"x", offsetof(wk_bin_count_arguments, x), false, false, false, false, 1u << WK_I64},
-    {"weights", offsetof(wk_bin_count_arguments, weights), true, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_bin_count[] = {
-    {"minimum_length", WK_ATTRIBUTE_INT, false, offsetof(wk_bin_count_arguments, minimum_length),
-     0.0, 0.0, INFINITY, "count at least this many numbers",
-     NULL},
+    {"x", 1u << WK_I64, offsetof(wk_bin_count_arguments, x), false, false, false, false},
+    {"weights", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_bin_count_arguments, weights), true, false, true, false},
 };
 static const wk_op_input inputs_histogram[] = {
-    {"x", offsetof(wk_histogram_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_histogram[] = {
-    {"bins", WK_ATTRIBUTE_INT, true, offsetof(wk_histogram_arguments, bins),
-     0.0, 1.0, INFINITY, "how many",
-     NULL},
-    {"low", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_histogram_arguments, low),
-     0.0, -INFINITY, INFINITY, "of the first interval",
-     NULL},
-    {"high", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_histogram_arguments, high),
-     0.0, -INFINITY, INFINITY, "of the last interval",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_histogram_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_in_top_k[] = {
-    {"scores", offsetof(wk_in_top_k_arguments, scores), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"targets", offsetof(wk_in_top_k_arguments, targets), false, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_in_top_k[] = {
-    {"k", WK_ATTRIBUTE_INT, true, offsetof(wk_in_top_k_arguments, k),
-     0.0, 0.0, INFINITY, "how many",
-     NULL},
+    {"scores", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_in_top_k_arguments, scores), false, false, true, false},
+    {"targets", 1u << WK_I64, offsetof(wk_in_top_k_arguments, targets), false, false, false, false},
 };
 static const wk_op_input inputs_sgd_plain_update[] = {
-    {"value", offsetof(wk_sgd_plain_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"gradient", offsetof(wk_sgd_plain_update_arguments, gradient), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_sgd_plain_update[] = {
-    {"learning_rate", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_sgd_plain_update_arguments, learning_rate),
-     0.0, -INFINITY, INFINITY, "step size",
-     NULL},
-    {"weight_decay", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_sgd_plain_update_arguments, weight_decay),
-     0.0, -INFINITY, INFINITY, "added to the gradient times the value",
-     NULL},
-    {"scale", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_sgd_plain_update_arguments, scale),
-     0.0, -INFINITY, INFINITY, "of the gradient, before all else",
-     NULL},
-    {"limit", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_sgd_plain_update_arguments, limit),
-     0.0, -INFINITY, INFINITY, "of a scaled gradient's size",
-     NULL},
+    {"value", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_sgd_plain_update_arguments, value), false, false, true, true},
+    {"gradient", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_sgd_plain_update_arguments, gradient), false, false, true, false},
 };
 static const wk_op_input inputs_sgd_update[] = {
-    {"value", offsetof(wk_sgd_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"gradient", offsetof(wk_sgd_update_arguments, gradient), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"velocity", offsetof(wk_sgd_update_arguments, velocity), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_sgd_update[] = {
-    {"learning_rate", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_sgd_update_arguments, learning_rate),
-     0.0, -INFINITY, INFINITY, "step size",
-     NULL},
-    {"momentum", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_sgd_update_arguments, momentum),
-     0.0, -INFINITY, INFINITY, "how much of the last step is kept",
-     NULL},
-    {"weight_decay", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_sgd_update_arguments, weight_decay),
-     0.0, -INFINITY, INFINITY, "added to the gradient times the value",
-     NULL},
-    {"factor", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_sgd_update_arguments, factor),
-     0.0, -INFINITY, INFINITY, "of the gradient, in the velocity",
-     NULL},
-    {"nesterov", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_sgd_update_arguments, nesterov),
-     0.0, -INFINITY, INFINITY, "1: go on from where the momentum leads",
-     NULL},
-    {"scale", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_sgd_update_arguments, scale),
-     0.0, -INFINITY, INFINITY, "of the gradient, before all else",
-     NULL},
-    {"limit", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_sgd_update_arguments, limit),
-     0.0, -INFINITY, INFINITY, "of a scaled gradient's size",
-     NULL},
+    {"value", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_sgd_update_arguments, value), false, false, true, true},
+    {"gradient", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_sgd_update_arguments, gradient), false, false, true, false},
+    {"velocity", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_sgd_update_arguments, velocity), false, false, true, true},
 };
 static const wk_op_input inputs_adam_update[] = {
-    {"value", offsetof(wk_adam_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"gradient", offsetof(wk_adam_update_arguments, gradient), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"mean", offsetof(wk_adam_update_arguments, mean), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"square", offsetof(wk_adam_update_arguments, square), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_adam_update[] = {
-    {"step_size", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_adam_update_arguments, step_size),
-     0.0, -INFINITY, INFINITY, "learning_rate / (1 - beta1^t)",
-     NULL},
-    {"correction", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_adam_update_arguments, correction),
-     0.0, -INFINITY, INFINITY, "1 / sqrt(1 - beta2^t)",
-     NULL},
-    {"beta1", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_adam_update_arguments, beta1),
-     0.0, -INFINITY, INFINITY, "decay of the mean",
-     NULL},
-    {"beta2", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_adam_update_arguments, beta2),
-     0.0, -INFINITY, INFINITY, "decay of the mean square",
-     NULL},
-    {"epsilon", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_adam_update_arguments, epsilon),
-     0.0, -INFINITY, INFINITY, "added to the root",
-     NULL},
-    {"weight_decay", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_adam_update_arguments, weight_decay),
-     0.0, -INFINITY, INFINITY, "added to the gradient times the value",
-     NULL},
-    {"shrink", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_adam_update_arguments, shrink),
-     0.0, -INFINITY, INFINITY, "of the value, before the step",
-     NULL},
-    {"scale", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_adam_update_arguments, scale),
-     0.0, -INFINITY, INFINITY, "of the gradient, before all else",
-     NULL},
-    {"limit", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_adam_update_arguments, limit),
-     0.0, -INFINITY, INFINITY, "of a scaled gradient's size",
-     NULL},
+    {"value", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_adam_update_arguments, value), false, false, true, true},
+    {"gradient", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_adam_update_arguments, gradient), false, false, true, false},
+    {"mean", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_adam_update_arguments, mean), false, false, true, true},
+    {"square", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_adam_update_arguments, square), false, false, true, true},
 };
 static const wk_op_input inputs_amsgrad_update[] = {
-    {"value", offsetof(wk_amsgrad_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"gradient", offsetof(wk_amsgrad_update_arguments, gradient), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"mean", offsetof(wk_amsgrad_update_arguments, mean), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"square", offsetof(wk_amsgrad_update_arguments, square), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"largest", offsetof(wk_amsgrad_update_arguments, largest), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_amsgrad_update[] = {
-    {"step_size", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_amsgrad_update_arguments, step_size),
-     0.0, -INFINITY, INFINITY, "learning_rate / (1 - beta1^t)",
-     NULL},
-    {"correction", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_amsgrad_update_arguments, correction),
-     0.0, -INFINITY, INFINITY, "1 / sqrt(1 - beta2^t)",
-     NULL},
-    {"beta1", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_amsgrad_update_arguments, beta1),
-     0.0, -INFINITY, INFINITY, "decay of the mean",
-     NULL},
-    {"beta2", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_amsgrad_update_arguments, beta2),
-     0.0, -INFINITY, INFINITY, "decay of the mean square",
-     NULL},
-    {"epsilon", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_amsgrad_update_arguments, epsilon),
-     0.0, -INFINITY, INFINITY, "added to the root",
-     NULL},
-    {"weight_decay", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_amsgrad_update_arguments, weight_decay),
-     0.0, -INFINITY, INFINITY, "added to the gradient times the value",
-     NULL},
-    {"shrink", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_amsgrad_update_arguments, shrink),
-     0.0, -INFINITY, INFINITY, "of the value, before the step",
-     NULL},
-    {"scale", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_amsgrad_update_arguments, scale),
-     0.0, -INFINITY, INFINITY, "of the gradient, before all else",
-     NULL},
-    {"limit", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_amsgrad_update_arguments, limit),
-     0.0, -INFINITY, INFINITY, "of a scaled gradient's size",
-     NULL},
+    {"value", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_amsgrad_update_arguments, value), false, false, true, true},
+    {"gradient", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_amsgrad_update_arguments, gradient), false, false, true, false},
+    {"mean", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_amsgrad_update_arguments, mean), false, false, true, true},
+    {"square", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_amsgrad_update_arguments, square), false, false, true, true},
+    {"largest", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_amsgrad_update_arguments, largest), false, false, true, true},
 };
 static const wk_op_input inputs_rmsprop_update[] = {
-    {"value", offsetof(wk_rmsprop_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"gradient", offsetof(wk_rmsprop_update_arguments, gradient), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"square", offsetof(wk_rmsprop_update_arguments, square), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_rmsprop_update[] = {
-    {"learning_rate", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_rmsprop_update_arguments, learning_rate),
-     0.0, -INFINITY, INFINITY, "step size",
-     NULL},
-    {"alpha", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_rmsprop_update_arguments, alpha),
-     0.0, -INFINITY, INFINITY, "decay of the mean square",
-     NULL},
-    {"epsilon", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_rmsprop_update_arguments, epsilon),
-     0.0, -INFINITY, INFINITY, "added to the root",
-     NULL},
-    {"weight_decay", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_rmsprop_update_arguments, weight_decay),
-     0.0, -INFINITY, INFINITY, "added to the gradient times the value",
-     NULL},
-    {"scale", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_rmsprop_update_arguments, scale),
-     0.0, -INFINITY, INFINITY, "of the gradient, before all else",
-     NULL},
-    {"limit", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_rmsprop_update_arguments, limit),
-     0.0, -INFINITY, INFINITY, "of a scaled gradient's size",
-     NULL},
+    {"value", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rmsprop_update_arguments, value), false, false, true, true},
+    {"gradient", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rmsprop_update_arguments, gradient), false, false, true, false},
+    {"square", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rmsprop_update_arguments, square), false, false, true, true},
 };
 static const wk_op_input inputs_rmsprop_momentum_update[] = {
-    {"value", offsetof(wk_rmsprop_momentum_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"gradient", offsetof(wk_rmsprop_momentum_update_arguments, gradient), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"square", offsetof(wk_rmsprop_momentum_update_arguments, square), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"mean", offsetof(wk_rmsprop_momentum_update_arguments, mean), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"velocity", offsetof(wk_rmsprop_momentum_update_arguments, velocity), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_rmsprop_momentum_update[] = {
-    {"learning_rate", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_rmsprop_momentum_update_arguments, learning_rate),
-     0.0, -INFINITY, INFINITY, "step size",
-     NULL},
-    {"alpha", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_rmsprop_momentum_update_arguments, alpha),
-     0.0, -INFINITY, INFINITY, "decay of the mean square",
-     NULL},
-    {"epsilon", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_rmsprop_momentum_update_arguments, epsilon),
-     0.0, -INFINITY, INFINITY, "added to the root",
-     NULL},
-    {"weight_decay", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_rmsprop_momentum_update_arguments, weight_decay),
-     0.0, -INFINITY, INFINITY, "added to the gradient times the value",
-     NULL},
-    {"momentum", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_rmsprop_momentum_update_arguments, momentum),
-     0.0, -INFINITY, INFINITY, "how much of the last step is kept",
-     NULL},
-    {"centred", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_rmsprop_momentum_update_arguments, centred),
-     0.0, -INFINITY, INFINITY, "1: divide by the deviation from the mean",
-     NULL},
-    {"scale", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_rmsprop_momentum_update_arguments, scale),
-     0.0, -INFINITY, INFINITY, "of the gradient, before all else",
-     NULL},
-    {"limit", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_rmsprop_momentum_update_arguments, limit),
-     0.0, -INFINITY, INFINITY, "of a scaled gradient's size",
-     NULL},
+    {"value", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rmsprop_momentum_update_arguments, value), false, false, true, true},
+    {"gradient", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rmsprop_momentum_update_arguments, gradient), false, false, true, false},
+    {"square", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rmsprop_momentum_update_arguments, square), false, false, true, true},
+    {"mean", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rmsprop_momentum_update_arguments, mean), false, false, true, true},
+    {"velocity", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_rmsprop_momentum_update_arguments, velocity), false, false, true, true},
 };
 static const wk_op_input inputs_adagrad_update[] = {
-    {"value", offsetof(wk_adagrad_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"gradient", offsetof(wk_adagrad_update_arguments, gradient), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"square", offsetof(wk_adagrad_update_arguments, square), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_adagrad_update[] = {
-    {"learning_rate", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_adagrad_update_arguments, learning_rate),
-     0.0, -INFINITY, INFINITY, "step size",
-     NULL},
-    {"epsilon", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_adagrad_update_arguments, epsilon),
-     0.0, -INFINITY, INFINITY, "added to the root",
-     NULL},
-    {"weight_decay", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_adagrad_update_arguments, weight_decay),
-     0.0, -INFINITY, INFINITY, "added to the gradient times the value",
-     NULL},
-    {"scale", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_adagrad_update_arguments, scale),
-     0.0, -INFINITY, INFINITY, "of the gradient, before all else",
-     NULL},
-    {"limit", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_adagrad_update_arguments, limit),
-     0.0, -INFINITY, INFINITY, "of a scaled gradient's size",
-     NULL},
+    {"value", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_adagrad_update_arguments, value), false, false, true, true},
+    {"gradient", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_adagrad_update_arguments, gradient), false, false, true, false},
+    {"square", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_adagrad_update_arguments, square), false, false, true, true},
 };
 static const wk_op_input inputs_lion_update[] = {
-    {"value", offsetof(wk_lion_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"gradient", offsetof(wk_lion_update_arguments, gradient), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"mean", offsetof(wk_lion_update_arguments, mean), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_lion_update[] = {
-    {"learning_rate", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_lion_update_arguments, learning_rate),
-     0.0, -INFINITY, INFINITY, "step size",
-     NULL},
-    {"beta1", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_lion_update_arguments, beta1),
-     0.0, -INFINITY, INFINITY, "decay of the mean",
-     NULL},
-    {"beta2", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_lion_update_arguments, beta2),
-     0.0, -INFINITY, INFINITY, "decay of the mean square",
-     NULL},
-    {"shrink", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_lion_update_arguments, shrink),
-     0.0, -INFINITY, INFINITY, "of the value, before the step",
-     NULL},
-    {"scale", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_lion_update_arguments, scale),
-     0.0, -INFINITY, INFINITY, "of the gradient, before all else",
-     NULL},
-    {"limit", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_lion_update_arguments, limit),
-     0.0, -INFINITY, INFINITY, "of a scaled gradient's size",
-     NULL},
+    {"value", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lion_update_arguments, value), false, false, true, true},
+    {"gradient", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lion_update_arguments, gradient), false, false, true, false},
+    {"mean", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lion_update_arguments, mean), false, false, true, true},
 };
 static const wk_op_input inputs_bound_update[] = {
-    {"value", offsetof(wk_bound_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_bound_update[] = {
-    {"scale", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_bound_update_arguments, scale),
-     0.0, -INFINITY, INFINITY, "of the value",
-     NULL},
-    {"limit", WK_ATTRIBUTE_DOUBLE, true, offsetof(wk_bound_update_arguments, limit),
-     0.0, -INFINITY, INFINITY, "of the scaled value's size",
-     NULL},
+    {"value", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_bound_update_arguments, value), false, false, true, true},
 };
 static const wk_op_input inputs_copy_update[] = {
-    {"value", offsetof(wk_copy_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"source", offsetof(wk_copy_update_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"value", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_copy_update_arguments, value), false, false, true, true},
+    {"source", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_copy_update_arguments, source), false, false, true, false},
 };
 static const wk_op_input inputs_add_update[] = {
-    {"value", offsetof(wk_add_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"source", offsetof(wk_add_update_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"value", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_add_update_arguments, value), false, false, true, true},
+    {"source", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_add_update_arguments, source), false, false, true, false},
 };
 static const wk_op_input inputs_square_sum[] = {
-    {"x", offsetof(wk_square_sum_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_square_sum_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_put_rows_update[] = {
-    {"value", offsetof(wk_put_rows_update_arguments, value), false, false, true, true, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"rows", offsetof(wk_put_rows_update_arguments, rows), false, false, false, false, 1u << WK_I64},
-    {"source", offsetof(wk_put_rows_update_arguments, source), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"value", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_put_rows_update_arguments, value), false, false, true, true},
+    {"rows", 1u << WK_I64, offsetof(wk_put_rows_update_arguments, rows), false, false, false, false},
+    {"source", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_put_rows_update_arguments, source), false, false, true, false},
 };
 static const wk_op_input inputs_max_pool2d[] = {
-    {"x", offsetof(wk_max_pool2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_max_pool2d[] = {
-    {"window", WK_ATTRIBUTE_PAIR, true, offsetof(wk_max_pool2d_arguments, window),
-     0.0, 1.0, INFINITY, "height and width",
-     NULL},
-    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_arguments, stride),
-     0.0, 0.0, INFINITY, "steps of the window; the window's size if not given",
-     NULL},
-    {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_arguments, padding),
-     0.0, 0.0, INFINITY, "on each side, vertically and horizontally; less than the window",
-     NULL},
-    {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_arguments, dilation),
-     1.0, 1.0, INFINITY, "distance of neighbouring elements of a window",
-     NULL},
-    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_pool2d_arguments, ceil_mode),
-     0.0, -INFINITY, INFINITY, "a last window may stick out at the end",
-     NULL},
-    {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_pool2d_arguments, same),
-     0.0, -INFINITY, INFINITY, "pad so that OH = ceil(H / stride), the odd row or column at the end",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_max_pool2d_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_max_pool2d_gradient[] = {
-    {"g", offsetof(wk_max_pool2d_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_max_pool2d_gradient_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_max_pool2d_gradient[] = {
-    {"window", WK_ATTRIBUTE_PAIR, true, offsetof(wk_max_pool2d_gradient_arguments, window),
-     0.0, 1.0, INFINITY, "as max_pool2d",
-     NULL},
-    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_gradient_arguments, stride),
-     0.0, 0.0, INFINITY, "as max_pool2d",
-     NULL},
-    {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_gradient_arguments, padding),
-     0.0, 0.0, INFINITY, "as max_pool2d",
-     NULL},
-    {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_gradient_arguments, dilation),
-     1.0, 1.0, INFINITY, "as max_pool2d",
-     NULL},
-    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_pool2d_gradient_arguments, ceil_mode),
-     0.0, -INFINITY, INFINITY, "as max_pool2d",
-     NULL},
-    {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_pool2d_gradient_arguments, same),
-     0.0, -INFINITY, INFINITY, "as max_pool2d",
-     NULL},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_max_pool2d_gradient_arguments, g), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_max_pool2d_gradient_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_max_pool2d_pick[] = {
-    {"values", offsetof(wk_max_pool2d_pick_arguments, values), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"x", offsetof(wk_max_pool2d_pick_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_max_pool2d_pick[] = {
-    {"window", WK_ATTRIBUTE_PAIR, true, offsetof(wk_max_pool2d_pick_arguments, window),
-     0.0, 1.0, INFINITY, "as max_pool2d",
-     NULL},
-    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_pick_arguments, stride),
-     0.0, 0.0, INFINITY, "as max_pool2d",
-     NULL},
-    {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_pick_arguments, padding),
-     0.0, 0.0, INFINITY, "as max_pool2d",
-     NULL},
-    {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_pick_arguments, dilation),
-     1.0, 1.0, INFINITY, "as max_pool2d",
-     NULL},
-    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_pool2d_pick_arguments, ceil_mode),
-     0.0, -INFINITY, INFINITY, "as max_pool2d",
-     NULL},
-    {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_pool2d_pick_arguments, same),
-     0.0, -INFINITY, INFINITY, "as max_pool2d",
-     NULL},
+    {"values", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_max_pool2d_pick_arguments, values), false, false, true, false},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_max_pool2d_pick_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_max_pool2d_with_indices[] = {
-    {"x", offsetof(wk_max_pool2d_with_indices_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_max_pool2d_with_indices[] = {
-    {"window", WK_ATTRIBUTE_PAIR, true, offsetof(wk_max_pool2d_with_indices_arguments, window),
-     0.0, 1.0, INFINITY, "as max_pool2d",
-     NULL},
-    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_with_indices_arguments, stride),
-     0.0, 0.0, INFINITY, "as max_pool2d",
-     NULL},
-    {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_with_indices_arguments, padding),
-     0.0, 0.0, INFINITY, "as max_pool2d",
-     NULL},
-    {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_max_pool2d_with_indices_arguments, dilation),
-     1.0, 1.0, INFINITY, "as max_pool2d",
-     NULL},
-    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_pool2d_with_indices_arguments, ceil_mode),
-     0.0, -INFINITY, INFINITY, "as max_pool2d",
-     NULL},
-    {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_pool2d_with_indices_arguments, same),
-     0.0, -INFINITY, INFINITY, "as max_pool2d",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_max_pool2d_with_indices_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_max_unpool2d[] = {
-    {"x", offsetof(wk_max_unpool2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"indices", offsetof(wk_max_unpool2d_arguments, indices), false, false, false, false, 1u << WK_I64},
-};
-static const wk_attribute attributes_max_unpool2d[] = {
-    {"size", WK_ATTRIBUTE_PAIR, true, offsetof(wk_max_unpool2d_arguments, size),
-     0.0, 1.0, INFINITY, "height and width of the result",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_max_unpool2d_arguments, x), false, false, true, false},
+    {"indices", 1u << WK_I64, offsetof(wk_max_unpool2d_arguments, indices), false, false, false, false},
 };
 static const wk_op_input inputs_max_unpool2d_gradient[] = {
-    {"g", offsetof(wk_max_unpool2d_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-    {"indices", offsetof(wk_max_unpool2d_gradient_arguments, indices), false, false, false, false, 1u << WK_I64},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_max_unpool2d_gradient_arguments, g), false, false, true, false},
+    {"indices", 1u << WK_I64, offsetof(wk_max_unpool2d_gradient_arguments, indices), false, false, false, false},
 };
 static const wk_op_input inputs_average_pool2d[] = {
-    {"x", offsetof(wk_average_pool2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_average_pool2d[] = {
-    {"window", WK_ATTRIBUTE_PAIR, true, offsetof(wk_average_pool2d_arguments, window),
-     0.0, 1.0, INFINITY, "height and width",
-     NULL},
-    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_average_pool2d_arguments, stride),
-     0.0, 0.0, INFINITY, "steps of the window; the window's size if not given",
-     NULL},
-    {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_average_pool2d_arguments, padding),
-     0.0, 0.0, INFINITY, "on each side, vertically and horizontally; less than the window",
-     NULL},
-    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool2d_arguments, ceil_mode),
-     0.0, -INFINITY, INFINITY, "a last window may stick out at the end",
-     NULL},
-    {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool2d_arguments, same),
-     0.0, -INFINITY, INFINITY, "pad so that OH = ceil(H / stride), the odd row or column at the end",
-     NULL},
-    {"count_padding", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool2d_arguments, count_padding),
-     0.0, -INFINITY, INFINITY, "padding counts as zeros of the mean",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_average_pool2d_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_average_pool2d_gradient[] = {
-    {"g", offsetof(wk_average_pool2d_gradient_arguments, g), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_average_pool2d_gradient[] = {
-    {"shape", WK_ATTRIBUTE_SHAPE, true, offsetof(wk_average_pool2d_gradient_arguments, shape),
-     0.0, -INFINITY, INFINITY, "of the images",
-     NULL},
-    {"window", WK_ATTRIBUTE_PAIR, true, offsetof(wk_average_pool2d_gradient_arguments, window),
-     0.0, 1.0, INFINITY, "as average_pool2d",
-     NULL},
-    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_average_pool2d_gradient_arguments, stride),
-     0.0, 0.0, INFINITY, "as average_pool2d",
-     NULL},
-    {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_average_pool2d_gradient_arguments, padding),
-     0.0, 0.0, INFINITY, "as average_pool2d",
-     NULL},
-    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool2d_gradient_arguments, ceil_mode),
-     0.0, -INFINITY, INFINITY, "as average_pool2d",
-     NULL},
-    {"same", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool2d_gradient_arguments, same),
-     0.0, -INFINITY, INFINITY, "as average_pool2d",
-     NULL},
-    {"count_padding", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool2d_gradient_arguments, count_padding),
-     0.0, -INFINITY, INFINITY, "as average_pool2d",
-     NULL},
+    {"g", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_average_pool2d_gradient_arguments, g), false, false, true, false},
 };
 static const wk_op_input inputs_max_pool1d[] = {
-    {"x", offsetof(wk_max_pool1d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_max_pool1d[] = {
-    {"window", WK_ATTRIBUTE_INT, true, offsetof(wk_max_pool1d_arguments, window),
-     0.0, 1.0, INFINITY, "length",
-     NULL},
-    {"stride", WK_ATTRIBUTE_INT, false, offsetof(wk_max_pool1d_arguments, stride),
-     0.0, 0.0, INFINITY, "steps of the window; the window's size if not given",
-     NULL},
-    {"padding", WK_ATTRIBUTE_INT, false, offsetof(wk_max_pool1d_arguments, padding),
-     0.0, 0.0, INFINITY, "on each side; less than the window",
-     NULL},
-    {"dilation", WK_ATTRIBUTE_INT, false, offsetof(wk_max_pool1d_arguments, dilation),
-     1.0, 1.0, INFINITY, "distance of neighbouring elements of a window",
-     NULL},
-    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_pool1d_arguments, ceil_mode),
-     0.0, -INFINITY, INFINITY, "a last window may stick out at the end",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_max_pool1d_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_max_pool3d[] = {
-    {"x", offsetof(wk_max_pool3d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_max_pool3d[] = {
-    {"window", WK_ATTRIBUTE_TRIPLE, true, offsetof(wk_max_pool3d_arguments, window),
-     0.0, 1.0, INFINITY, "depth, height and width",
-     NULL},
-    {"stride", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_max_pool3d_arguments, stride),
-     0.0, 0.0, INFINITY, "steps of the window; the window's size if not given",
-     NULL},
-    {"padding", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_max_pool3d_arguments, padding),
-     0.0, 0.0, INFINITY, "on each side; less than the window",
-     NULL},
-    {"dilation", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_max_pool3d_arguments, dilation),
-     1.0, 1.0, INFINITY, "distance of neighbouring elements of a window",
-     NULL},
-    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_max_pool3d_arguments, ceil_mode),
-     0.0, -INFINITY, INFINITY, "a last window may stick out at the end",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_max_pool3d_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_average_pool1d[] = {
-    {"x", offsetof(wk_average_pool1d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_average_pool1d[] = {
-    {"window", WK_ATTRIBUTE_INT, true, offsetof(wk_average_pool1d_arguments, window),
-     0.0, 1.0, INFINITY, "length",
-     NULL},
-    {"stride", WK_ATTRIBUTE_INT, false, offsetof(wk_average_pool1d_arguments, stride),
-     0.0, 0.0, INFINITY, "steps of the window; the window's size if not given",
-     NULL},
-    {"padding", WK_ATTRIBUTE_INT, false, offsetof(wk_average_pool1d_arguments, padding),
-     0.0, 0.0, INFINITY, "on each side; less than the window",
-     NULL},
-    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool1d_arguments, ceil_mode),
-     0.0, -INFINITY, INFINITY, "a last window may stick out at the end",
-     NULL},
-    {"count_padding", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool1d_arguments, count_padding),
-     0.0, -INFINITY, INFINITY, "padding counts as zeros of the mean",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_average_pool1d_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_average_pool3d[] = {
-    {"x", offsetof(wk_average_pool3d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_average_pool3d[] = {
-    {"window", WK_ATTRIBUTE_TRIPLE, true, offsetof(wk_average_pool3d_arguments, window),
-     0.0, 1.0, INFINITY, "depth, height and width",
-     NULL},
-    {"stride", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_average_pool3d_arguments, stride),
-     0.0, 0.0, INFINITY, "steps of the window; the window's size if not given",
-     NULL},
-    {"padding", WK_ATTRIBUTE_TRIPLE, false, offsetof(wk_average_pool3d_arguments, padding),
-     0.0, 0.0, INFINITY, "on each side; less than the window",
-     NULL},
-    {"ceil_mode", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool3d_arguments, ceil_mode),
-     0.0, -INFINITY, INFINITY, "a last window may stick out at the end",
-     NULL},
-    {"count_padding", WK_ATTRIBUTE_BOOL, false, offsetof(wk_average_pool3d_arguments, count_padding),
-     0.0, -INFINITY, INFINITY, "padding counts as zeros of the mean",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_average_pool3d_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_adaptive_average_pool2d[] = {
-    {"x", offsetof(wk_adaptive_average_pool2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_adaptive_average_pool2d[] = {
-    {"size", WK_ATTRIBUTE_PAIR, true, offsetof(wk_adaptive_average_pool2d_arguments, size),
-     0.0, 1.0, INFINITY, "height and width of the result",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_adaptive_average_pool2d_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_adaptive_average_pool1d[] = {
-    {"x", offsetof(wk_adaptive_average_pool1d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_adaptive_average_pool1d[] = {
-    {"size", WK_ATTRIBUTE_INT, true, offsetof(wk_adaptive_average_pool1d_arguments, size),
-     0.0, 1.0, INFINITY, "length of the result",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_adaptive_average_pool1d_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_adaptive_average_pool3d[] = {
-    {"x", offsetof(wk_adaptive_average_pool3d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_adaptive_average_pool3d[] = {
-    {"size", WK_ATTRIBUTE_TRIPLE, true, offsetof(wk_adaptive_average_pool3d_arguments, size),
-     0.0, 1.0, INFINITY, "depth, height and width of the result",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_adaptive_average_pool3d_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_adaptive_max_pool2d[] = {
-    {"x", offsetof(wk_adaptive_max_pool2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_adaptive_max_pool2d[] = {
-    {"size", WK_ATTRIBUTE_PAIR, true, offsetof(wk_adaptive_max_pool2d_arguments, size),
-     0.0, 1.0, INFINITY, "height and width of the result",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_adaptive_max_pool2d_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_adaptive_max_pool1d[] = {
-    {"x", offsetof(wk_adaptive_max_pool1d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_adaptive_max_pool1d[] = {
-    {"size", WK_ATTRIBUTE_INT, true, offsetof(wk_adaptive_max_pool1d_arguments, size),
-     0.0, 1.0, INFINITY, "length of the result",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_adaptive_max_pool1d_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_global_average_pool2d[] = {
-    {"x", offsetof(wk_global_average_pool2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_global_average_pool2d_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_global_max_pool2d[] = {
-    {"x", offsetof(wk_global_max_pool2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_global_max_pool2d_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_unfold2d[] = {
-    {"x", offsetof(wk_unfold2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_unfold2d[] = {
-    {"window", WK_ATTRIBUTE_PAIR, true, offsetof(wk_unfold2d_arguments, window),
-     0.0, 1.0, INFINITY, "height and width",
-     NULL},
-    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_unfold2d_arguments, stride),
-     1.0, 1.0, INFINITY, "steps of the window, down and across",
-     NULL},
-    {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_unfold2d_arguments, padding),
-     0.0, 0.0, INFINITY, "zeros on each side, vertically and horizontally",
-     NULL},
-    {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_unfold2d_arguments, dilation),
-     1.0, 1.0, INFINITY, "distance of neighbouring elements of a window",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_unfold2d_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_fold2d[] = {
-    {"x", offsetof(wk_fold2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_fold2d[] = {
-    {"size", WK_ATTRIBUTE_PAIR, true, offsetof(wk_fold2d_arguments, size),
-     0.0, 1.0, INFINITY, "height and width of the result",
-     NULL},
-    {"window", WK_ATTRIBUTE_PAIR, true, offsetof(wk_fold2d_arguments, window),
-     0.0, 1.0, INFINITY, "height and width",
-     NULL},
-    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_fold2d_arguments, stride),
-     1.0, 1.0, INFINITY, "steps of the window, down and across",
-     NULL},
-    {"padding", WK_ATTRIBUTE_PAIR, false, offsetof(wk_fold2d_arguments, padding),
-     0.0, 0.0, INFINITY, "zeros on each side, vertically and horizontally",
-     NULL},
-    {"dilation", WK_ATTRIBUTE_PAIR, false, offsetof(wk_fold2d_arguments, dilation),
-     1.0, 1.0, INFINITY, "distance of neighbouring elements of a window",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_fold2d_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_local_response_norm[] = {
-    {"x", offsetof(wk_local_response_norm_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
-};
-static const wk_attribute attributes_local_response_norm[] = {
-    {"size", WK_ATTRIBUTE_INT, true, offsetof(wk_local_response_norm_arguments, size),
-     0.0, 1.0, INFINITY, "how many channels",
-     NULL},
-    {"alpha", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_local_response_norm_arguments, alpha),
-     0.0001, -INFINITY, INFINITY, "factor of the mean",
-     NULL},
-    {"beta", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_local_response_norm_arguments, beta),
-     0.75, -INFINITY, INFINITY, "exponent",
-     NULL},
-    {"k", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_local_response_norm_arguments, k),
-     1.0, -INFINITY, INFINITY, "added to it",
-     NULL},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_local_response_norm_arguments, x), false, false, true, false},
 };
 static const wk_op_input inputs_lp_pool2d[] = {
-    {"x", offsetof(wk_lp_pool2d_arguments, x), false, false, true, false, 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16},
+    {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_lp_pool2d_arguments, x), false, false, true, false},
+};
+static const wk_attribute_range ranges[] = {
+    {0.0, -INFINITY, INFINITY}, /* 0 */
+    {1.0, -INFINITY, INFINITY}, /* 1 */
+    {0.01, -INFINITY, INFINITY}, /* 2 */
+    {20.0, -INFINITY, INFINITY}, /* 3 */
+    {0.5, -INFINITY, INFINITY}, /* 4 */
+    {4.0, -INFINITY, INFINITY}, /* 5 */
+    {0.0, 0.0, 0.999999}, /* 6 */
+    {0.0, 1.0, INFINITY}, /* 7 */
+    {10000.0, 1.0, INFINITY}, /* 8 */
+    {0.0, 0.0, INFINITY}, /* 9 */
+    {1.0, 1.0, INFINITY}, /* 10 */
+    {10.0, -INFINITY, INFINITY}, /* 11 */
+    {0.0, 1.0, 100.0}, /* 12 */
+    {0.0, 0.0, 0.5}, /* 13 */
+    {2.0, 0.0, INFINITY}, /* 14 */
+    {1e-08, 0.0, INFINITY}, /* 15 */
+    {2.0, -INFINITY, INFINITY}, /* 16 */
+    {1e-06, 0.0, INFINITY}, /* 17 */
+    {1e-05, -INFINITY, INFINITY}, /* 18 */
+    {1e-08, -INFINITY, INFINITY}, /* 19 */
+    {1.0, 0.0, INFINITY}, /* 20 */
+    {1.0, 1e-300, INFINITY}, /* 21 */
+    {-INFINITY, -INFINITY, INFINITY}, /* 22 */
+    {1e-06, -INFINITY, INFINITY}, /* 23 */
+    {0.25, -INFINITY, 1.0}, /* 24 */
+    {1e-07, -INFINITY, INFINITY}, /* 25 */
+    {0.1, 0.0, 1.0}, /* 26 */
+    {1e-05, 0.0, INFINITY}, /* 27 */
+    {1e-12, 0.0, INFINITY}, /* 28 */
+    {0.0, 0.0, 1.0}, /* 29 */
+    {0.0, 1e-09, 1.0}, /* 30 */
+    {0.125, -INFINITY, INFINITY}, /* 31 */
+    {0.3333333333333333, -INFINITY, INFINITY}, /* 32 */
+    {0.0001, -INFINITY, INFINITY}, /* 33 */
+    {0.75, -INFINITY, INFINITY}, /* 34 */
+    {2.0, 0.01, INFINITY}, /* 35 */
+};
+static const wk_attribute attributes_gelu[] = {
+    {"approximate", &ranges[0], "0.5 x (1 + tanh(0.7978845608 (x + 0.044715 x^3)))", NULL,
+     offsetof(wk_gelu_arguments, approximate), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_elu[] = {
+    {"alpha", &ranges[1], "minus what the result tends to", NULL,
+     offsetof(wk_elu_arguments, alpha), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_elu_gradient_x[] = {
+    {"alpha", &ranges[1], "minus what the result tends to", NULL,
+     offsetof(wk_elu_gradient_x_arguments, alpha), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_celu[] = {
+    {"alpha", &ranges[1], "minus what the result tends to", NULL,
+     offsetof(wk_celu_arguments, alpha), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_leaky_relu[] = {
+    {"negative_slope", &ranges[2], "below 0", NULL,
+     offsetof(wk_leaky_relu_arguments, negative_slope), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_leaky_relu_gradient_x[] = {
+    {"negative_slope", &ranges[2], "below 0", NULL,
+     offsetof(wk_leaky_relu_gradient_x_arguments, negative_slope), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_softplus[] = {
+    {"beta", &ranges[1], "how sharp the bend is", NULL,
+     offsetof(wk_softplus_arguments, beta), WK_ATTRIBUTE_DOUBLE, false},
+    {"threshold", &ranges[3], "beyond which it is a line", NULL,
+     offsetof(wk_softplus_arguments, threshold), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_softplus_gradient_x[] = {
+    {"beta", &ranges[1], "how sharp the bend is", NULL,
+     offsetof(wk_softplus_gradient_x_arguments, beta), WK_ATTRIBUTE_DOUBLE, false},
+    {"threshold", &ranges[3], "beyond which it is a line", NULL,
+     offsetof(wk_softplus_gradient_x_arguments, threshold), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_hardshrink[] = {
+    {"bound", &ranges[4], "where it begins", NULL,
+     offsetof(wk_hardshrink_arguments, bound), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_softshrink[] = {
+    {"bound", &ranges[4], "where it begins", NULL,
+     offsetof(wk_softshrink_arguments, bound), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_glu[] = {
+    {"axis", &ranges[0], "which is halved; its size is even", NULL,
+     offsetof(wk_glu_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+};
+static const wk_attribute attributes_squareplus[] = {
+    {"sharpness", &ranges[5], "0: relu (-0.0 asks for it)", NULL,
+     offsetof(wk_squareplus_arguments, sharpness), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_crelu[] = {
+    {"axis", &ranges[0], "which doubles its size", NULL,
+     offsetof(wk_crelu_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+};
+static const wk_attribute attributes_scaled_dot_product_attention[] = {
+    {"causal", &ranges[0], "query i sees keys 0 to i only", NULL,
+     offsetof(wk_scaled_dot_product_attention_arguments, causal), WK_ATTRIBUTE_BOOL, false},
+    {"scale", &ranges[0], "1 / sqrt(E) if not given", NULL,
+     offsetof(wk_scaled_dot_product_attention_arguments, scale), WK_ATTRIBUTE_DOUBLE, false},
+    {"dropout", &ranges[6], "probability with which a probability is dropped", NULL,
+     offsetof(wk_scaled_dot_product_attention_arguments, dropout), WK_ATTRIBUTE_DOUBLE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_scaled_dot_product_attention_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_scaled_dot_product_attention_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_scaled_dot_product_attention_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_scaled_dot_product_attention_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_attention[] = {
+    {"causal", &ranges[0], "query i sees keys 0 to i only", NULL,
+     offsetof(wk_attention_arguments, causal), WK_ATTRIBUTE_BOOL, false},
+    {"scale", &ranges[1], "of the scores", NULL,
+     offsetof(wk_attention_arguments, scale), WK_ATTRIBUTE_DOUBLE, false},
+    {"rate", &ranges[0], "of dropout", NULL,
+     offsetof(wk_attention_arguments, rate), WK_ATTRIBUTE_DOUBLE, false},
+    {"seed", &ranges[0], "of dropout", NULL,
+     offsetof(wk_attention_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "of dropout", NULL,
+     offsetof(wk_attention_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_attention_gradient[] = {
+    {"causal", &ranges[0], "as attention", NULL,
+     offsetof(wk_attention_gradient_arguments, causal), WK_ATTRIBUTE_BOOL, false},
+    {"scale", &ranges[1], "as attention", NULL,
+     offsetof(wk_attention_gradient_arguments, scale), WK_ATTRIBUTE_DOUBLE, false},
+    {"rate", &ranges[0], "as attention", NULL,
+     offsetof(wk_attention_gradient_arguments, rate), WK_ATTRIBUTE_DOUBLE, false},
+    {"seed", &ranges[0], "as attention", NULL,
+     offsetof(wk_attention_gradient_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "as attention", NULL,
+     offsetof(wk_attention_gradient_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_multi_head_attention[] = {
+    {"heads", &ranges[7], "into which D is cut", NULL,
+     offsetof(wk_multi_head_attention_arguments, heads), WK_ATTRIBUTE_INT, true},
+    {"causal", &ranges[0], "query i sees keys 0 to i only", NULL,
+     offsetof(wk_multi_head_attention_arguments, causal), WK_ATTRIBUTE_BOOL, false},
+    {"dropout", &ranges[6], "of probabilities", NULL,
+     offsetof(wk_multi_head_attention_arguments, dropout), WK_ATTRIBUTE_DOUBLE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_multi_head_attention_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_multi_head_attention_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_multi_head_attention_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_multi_head_attention_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_rotary_embedding[] = {
+    {"base", &ranges[8], "of the frequencies", NULL,
+     offsetof(wk_rotary_embedding_arguments, base), WK_ATTRIBUTE_DOUBLE, false},
+    {"start", &ranges[9], "position of the first row", NULL,
+     offsetof(wk_rotary_embedding_arguments, start), WK_ATTRIBUTE_INT, false},
+    {"interleaved", &ranges[0], "pairs are neighbours", NULL,
+     offsetof(wk_rotary_embedding_arguments, interleaved), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_conv1d[] = {
+    {"stride", &ranges[10], "steps of the filter", NULL,
+     offsetof(wk_conv1d_arguments, stride), WK_ATTRIBUTE_INT, false},
+    {"padding", &ranges[9], "zeros on each side", NULL,
+     offsetof(wk_conv1d_arguments, padding), WK_ATTRIBUTE_INT, false},
+    {"same", &ranges[0], "pad so that OL = ceil(L / stride), the odd element at the end", NULL,
+     offsetof(wk_conv1d_arguments, same), WK_ATTRIBUTE_BOOL, false},
+    {"dilation", &ranges[10], "distance of neighbouring filter elements", NULL,
+     offsetof(wk_conv1d_arguments, dilation), WK_ATTRIBUTE_INT, false},
+    {"groups", &ranges[10], "into which channels and filters are divided", NULL,
+     offsetof(wk_conv1d_arguments, groups), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_conv3d[] = {
+    {"stride", &ranges[10], "steps of the filter along depth, height and width", NULL,
+     offsetof(wk_conv3d_arguments, stride), WK_ATTRIBUTE_TRIPLE, false},
+    {"padding", &ranges[9], "zeros on each side", NULL,
+     offsetof(wk_conv3d_arguments, padding), WK_ATTRIBUTE_TRIPLE, false},
+    {"dilation", &ranges[10], "distance of neighbouring filter elements", NULL,
+     offsetof(wk_conv3d_arguments, dilation), WK_ATTRIBUTE_TRIPLE, false},
+    {"groups", &ranges[10], "into which channels and filters are divided", NULL,
+     offsetof(wk_conv3d_arguments, groups), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_conv_transpose2d[] = {
+    {"stride", &ranges[10], "steps of the filter in y, down and across", NULL,
+     offsetof(wk_conv_transpose2d_arguments, stride), WK_ATTRIBUTE_PAIR, false},
+    {"padding", &ranges[9], "taken off each side of y", NULL,
+     offsetof(wk_conv_transpose2d_arguments, padding), WK_ATTRIBUTE_PAIR, false},
+    {"output_padding", &ranges[9], "added to the size of y at the end", NULL,
+     offsetof(wk_conv_transpose2d_arguments, output_padding), WK_ATTRIBUTE_PAIR, false},
+    {"dilation", &ranges[10], "distance of neighbouring filter elements", NULL,
+     offsetof(wk_conv_transpose2d_arguments, dilation), WK_ATTRIBUTE_PAIR, false},
+    {"groups", &ranges[10], "into which channels and filters are divided", NULL,
+     offsetof(wk_conv_transpose2d_arguments, groups), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_conv_transpose1d[] = {
+    {"stride", &ranges[10], "steps of the filter in y", NULL,
+     offsetof(wk_conv_transpose1d_arguments, stride), WK_ATTRIBUTE_INT, false},
+    {"padding", &ranges[9], "taken off each side of y", NULL,
+     offsetof(wk_conv_transpose1d_arguments, padding), WK_ATTRIBUTE_INT, false},
+    {"output_padding", &ranges[9], "added to the size of y at the end", NULL,
+     offsetof(wk_conv_transpose1d_arguments, output_padding), WK_ATTRIBUTE_INT, false},
+    {"dilation", &ranges[10], "distance of neighbouring filter elements", NULL,
+     offsetof(wk_conv_transpose1d_arguments, dilation), WK_ATTRIBUTE_INT, false},
+    {"groups", &ranges[10], "into which channels and filters are divided", NULL,
+     offsetof(wk_conv_transpose1d_arguments, groups), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_conv_transpose3d[] = {
+    {"stride", &ranges[10], "steps of the filter in y, along depth, height and width", NULL,
+     offsetof(wk_conv_transpose3d_arguments, stride), WK_ATTRIBUTE_TRIPLE, false},
+    {"padding", &ranges[9], "taken off each side of y", NULL,
+     offsetof(wk_conv_transpose3d_arguments, padding), WK_ATTRIBUTE_TRIPLE, false},
+    {"output_padding", &ranges[9], "added to the size of y at the end", NULL,
+     offsetof(wk_conv_transpose3d_arguments, output_padding), WK_ATTRIBUTE_TRIPLE, false},
+    {"dilation", &ranges[10], "distance of neighbouring filter elements", NULL,
+     offsetof(wk_conv_transpose3d_arguments, dilation), WK_ATTRIBUTE_TRIPLE, false},
+    {"groups", &ranges[10], "into which channels and filters are divided", NULL,
+     offsetof(wk_conv_transpose3d_arguments, groups), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_separable_conv2d[] = {
+    {"stride", &ranges[10], "as conv2d", NULL,
+     offsetof(wk_separable_conv2d_arguments, stride), WK_ATTRIBUTE_PAIR, false},
+    {"padding", &ranges[9], "as conv2d", NULL,
+     offsetof(wk_separable_conv2d_arguments, padding), WK_ATTRIBUTE_PAIR, false},
+    {"same", &ranges[0], "as conv2d", NULL,
+     offsetof(wk_separable_conv2d_arguments, same), WK_ATTRIBUTE_BOOL, false},
+    {"dilation", &ranges[10], "as conv2d", NULL,
+     offsetof(wk_separable_conv2d_arguments, dilation), WK_ATTRIBUTE_PAIR, false},
+};
+static const wk_attribute attributes_full[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_full_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"value", &ranges[0], "of every element", NULL,
+     offsetof(wk_full_arguments, value), WK_ATTRIBUTE_DOUBLE, true},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_full_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_full_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+};
+static const wk_attribute attributes_arange[] = {
+    {"count", &ranges[9], "of elements", NULL,
+     offsetof(wk_arange_arguments, count), WK_ATTRIBUTE_INT, true},
+    {"start", &ranges[0], "the first", NULL,
+     offsetof(wk_arange_arguments, start), WK_ATTRIBUTE_DOUBLE, false},
+    {"step", &ranges[1], "from one to the next", NULL,
+     offsetof(wk_arange_arguments, step), WK_ATTRIBUTE_DOUBLE, false},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_arange_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_arange_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+};
+static const wk_attribute attributes_zeros[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_zeros_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_zeros_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_zeros_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+};
+static const wk_attribute attributes_ones[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_ones_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_ones_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_ones_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+};
+static const wk_attribute attributes_full_like[] = {
+    {"value", &ranges[0], "of every element", NULL,
+     offsetof(wk_full_like_arguments, value), WK_ATTRIBUTE_DOUBLE, true},
+    {"dtype", &ranges[0], "that of x if not given", NULL,
+     offsetof(wk_full_like_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+};
+static const wk_attribute attributes_zeros_like[] = {
+    {"dtype", &ranges[0], "that of x if not given", NULL,
+     offsetof(wk_zeros_like_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+};
+static const wk_attribute attributes_ones_like[] = {
+    {"dtype", &ranges[0], "that of x if not given", NULL,
+     offsetof(wk_ones_like_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+};
+static const wk_attribute attributes_empty_like[] = {
+    {"dtype", &ranges[0], "that of x if not given", NULL,
+     offsetof(wk_empty_like_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+};
+static const wk_attribute attributes_eye[] = {
+    {"rows", &ranges[9], "of the matrix", NULL,
+     offsetof(wk_eye_arguments, rows), WK_ATTRIBUTE_INT, true},
+    {"columns", &ranges[9], "as many as rows if not given", NULL,
+     offsetof(wk_eye_arguments, columns), WK_ATTRIBUTE_INT, false},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_eye_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_eye_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+};
+static const wk_attribute attributes_linspace[] = {
+    {"start", &ranges[0], "the first", NULL,
+     offsetof(wk_linspace_arguments, start), WK_ATTRIBUTE_DOUBLE, true},
+    {"end", &ranges[0], "the last", NULL,
+     offsetof(wk_linspace_arguments, end), WK_ATTRIBUTE_DOUBLE, true},
+    {"count", &ranges[9], "of elements", NULL,
+     offsetof(wk_linspace_arguments, count), WK_ATTRIBUTE_INT, true},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_linspace_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_linspace_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+};
+static const wk_attribute attributes_logspace[] = {
+    {"start", &ranges[0], "the first exponent", NULL,
+     offsetof(wk_logspace_arguments, start), WK_ATTRIBUTE_DOUBLE, true},
+    {"end", &ranges[0], "the last exponent", NULL,
+     offsetof(wk_logspace_arguments, end), WK_ATTRIBUTE_DOUBLE, true},
+    {"count", &ranges[9], "of elements", NULL,
+     offsetof(wk_logspace_arguments, count), WK_ATTRIBUTE_INT, true},
+    {"base", &ranges[11], "what is raised", NULL,
+     offsetof(wk_logspace_arguments, base), WK_ATTRIBUTE_DOUBLE, false},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_logspace_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_logspace_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+};
+static const wk_attribute attributes_geomspace[] = {
+    {"start", &ranges[0], "the first; not 0", NULL,
+     offsetof(wk_geomspace_arguments, start), WK_ATTRIBUTE_DOUBLE, true},
+    {"end", &ranges[0], "the last; of the same sign", NULL,
+     offsetof(wk_geomspace_arguments, end), WK_ATTRIBUTE_DOUBLE, true},
+    {"count", &ranges[9], "of elements", NULL,
+     offsetof(wk_geomspace_arguments, count), WK_ATTRIBUTE_INT, true},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_geomspace_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_geomspace_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+};
+static const wk_attribute attributes_range[] = {
+    {"start", &ranges[0], "the first", NULL,
+     offsetof(wk_range_arguments, start), WK_ATTRIBUTE_DOUBLE, true},
+    {"end", &ranges[0], "none reaches it", NULL,
+     offsetof(wk_range_arguments, end), WK_ATTRIBUTE_DOUBLE, true},
+    {"step", &ranges[1], "from one to the next", NULL,
+     offsetof(wk_range_arguments, step), WK_ATTRIBUTE_DOUBLE, false},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_range_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_range_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+};
+static const wk_attribute attributes_tril[] = {
+    {"diagonal", &ranges[0], "0: the main one; above 0: that many places to the right", NULL,
+     offsetof(wk_tril_arguments, diagonal), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_triu[] = {
+    {"diagonal", &ranges[0], "0: the main one; above 0: that many places to the right", NULL,
+     offsetof(wk_triu_arguments, diagonal), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_tril_indices[] = {
+    {"rows", &ranges[9], "of the matrix", NULL,
+     offsetof(wk_tril_indices_arguments, rows), WK_ATTRIBUTE_INT, true},
+    {"columns", &ranges[9], "of the matrix", NULL,
+     offsetof(wk_tril_indices_arguments, columns), WK_ATTRIBUTE_INT, true},
+    {"diagonal", &ranges[0], "0: the main one; above 0: that many places to the right", NULL,
+     offsetof(wk_tril_indices_arguments, diagonal), WK_ATTRIBUTE_INT, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_tril_indices_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+};
+static const wk_attribute attributes_triu_indices[] = {
+    {"rows", &ranges[9], "of the matrix", NULL,
+     offsetof(wk_triu_indices_arguments, rows), WK_ATTRIBUTE_INT, true},
+    {"columns", &ranges[9], "of the matrix", NULL,
+     offsetof(wk_triu_indices_arguments, columns), WK_ATTRIBUTE_INT, true},
+    {"diagonal", &ranges[0], "0: the main one; above 0: that many places to the right", NULL,
+     offsetof(wk_triu_indices_arguments, diagonal), WK_ATTRIBUTE_INT, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_triu_indices_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+};
+static const wk_attribute attributes_one_hot[] = {
+    {"classes", &ranges[9], "size of the new axis", NULL,
+     offsetof(wk_one_hot_arguments, classes), WK_ATTRIBUTE_INT, true},
+    {"dtype", &ranges[0], "i64 if not given", NULL,
+     offsetof(wk_one_hot_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+};
+static const wk_attribute attributes_sequence_mask[] = {
+    {"count", &ranges[9], "size of the new axis", NULL,
+     offsetof(wk_sequence_mask_arguments, count), WK_ATTRIBUTE_INT, true},
+};
+static const wk_attribute attributes_cumulative_sum[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_cumulative_sum_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"reverse", &ranges[0], "from the end to the beginning", NULL,
+     offsetof(wk_cumulative_sum_arguments, reverse), WK_ATTRIBUTE_BOOL, false},
+    {"exclusive", &ranges[0], "leave out the element itself: the first result is that of no elements", NULL,
+     offsetof(wk_cumulative_sum_arguments, exclusive), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_cumulative_product[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_cumulative_product_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"reverse", &ranges[0], "from the end to the beginning", NULL,
+     offsetof(wk_cumulative_product_arguments, reverse), WK_ATTRIBUTE_BOOL, false},
+    {"exclusive", &ranges[0], "leave out the element itself: the first result is that of no elements", NULL,
+     offsetof(wk_cumulative_product_arguments, exclusive), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_cumulative_max[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_cumulative_max_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+};
+static const wk_attribute attributes_cumulative_min[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_cumulative_min_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+};
+static const wk_attribute attributes_log_cumulative_sum_exp[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_log_cumulative_sum_exp_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"reverse", &ranges[0], "from the end to the beginning", NULL,
+     offsetof(wk_log_cumulative_sum_exp_arguments, reverse), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_linear_recurrence[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_linear_recurrence_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"reverse", &ranges[0], "from the end to the beginning", NULL,
+     offsetof(wk_linear_recurrence_arguments, reverse), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_difference[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_difference_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"times", &ranges[10], "how often", NULL,
+     offsetof(wk_difference_arguments, times), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_trapezoid[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_trapezoid_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"spacing", &ranges[1], "of the points", NULL,
+     offsetof(wk_trapezoid_arguments, spacing), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_polygamma[] = {
+    {"order", &ranges[12], "how often it is differentiated", NULL,
+     offsetof(wk_polygamma_arguments, order), WK_ATTRIBUTE_INT, true},
+};
+static const wk_attribute attributes_clamp[] = {
+    {"min", &ranges[0], "the least result; -INFINITY: none", NULL,
+     offsetof(wk_clamp_arguments, min), WK_ATTRIBUTE_DOUBLE, true},
+    {"max", &ranges[0], "the largest result; INFINITY: none", NULL,
+     offsetof(wk_clamp_arguments, max), WK_ATTRIBUTE_DOUBLE, true},
+};
+static const wk_attribute attributes_clamp_gradient_x[] = {
+    {"min", &ranges[0], "the least result; -INFINITY: none", NULL,
+     offsetof(wk_clamp_gradient_x_arguments, min), WK_ATTRIBUTE_DOUBLE, true},
+    {"max", &ranges[0], "the largest result; INFINITY: none", NULL,
+     offsetof(wk_clamp_gradient_x_arguments, max), WK_ATTRIBUTE_DOUBLE, true},
+};
+static const wk_attribute attributes_addcmul[] = {
+    {"scale", &ranges[1], "of the product", NULL,
+     offsetof(wk_addcmul_arguments, scale), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_addcdiv[] = {
+    {"scale", &ranges[1], "of the quotient", NULL,
+     offsetof(wk_addcdiv_arguments, scale), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_masked_fill[] = {
+    {"value", &ranges[0], "what is written; for integers its fraction is dropped", NULL,
+     offsetof(wk_masked_fill_arguments, value), WK_ATTRIBUTE_DOUBLE, true},
+};
+static const wk_attribute attributes_logit[] = {
+    {"epsilon", &ranges[13], "how near x may come to 0 and 1", NULL,
+     offsetof(wk_logit_arguments, epsilon), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_threshold[] = {
+    {"threshold", &ranges[0], "what stays is above it", NULL,
+     offsetof(wk_threshold_arguments, threshold), WK_ATTRIBUTE_DOUBLE, true},
+    {"value", &ranges[0], "of all that does not stay", NULL,
+     offsetof(wk_threshold_arguments, value), WK_ATTRIBUTE_DOUBLE, true},
+};
+static const wk_attribute attributes_nan_to_num[] = {
+    {"nan", &ranges[0], "in place of NaN", NULL,
+     offsetof(wk_nan_to_num_arguments, nan), WK_ATTRIBUTE_DOUBLE, false},
+    {"positive_infinity", &ranges[0], "in place of infinity; the largest finite number if not given (-0.0 for zero)", NULL,
+     offsetof(wk_nan_to_num_arguments, positive_infinity), WK_ATTRIBUTE_DOUBLE, false},
+    {"negative_infinity", &ranges[0], "in place of -infinity; the least finite number if not given (-0.0 for zero)", NULL,
+     offsetof(wk_nan_to_num_arguments, negative_infinity), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_embedding[] = {
+    {"has_padding", &ranges[0], "there is a row that gets no gradient", NULL,
+     offsetof(wk_embedding_arguments, has_padding), WK_ATTRIBUTE_BOOL, false},
+    {"padding_index", &ranges[0], "its number", NULL,
+     offsetof(wk_embedding_arguments, padding_index), WK_ATTRIBUTE_INT, false},
+    {"sparse", &ranges[0], "the gradient of a leaf is kept as the rows that were looked up", NULL,
+     offsetof(wk_embedding_arguments, sparse), WK_ATTRIBUTE_BOOL, false},
+    {"max_norm", &ranges[9], "of rows that are looked up; any if not given", NULL,
+     offsetof(wk_embedding_arguments, max_norm), WK_ATTRIBUTE_DOUBLE, false},
+    {"norm_type", &ranges[14], "the norm's exponent", NULL,
+     offsetof(wk_embedding_arguments, norm_type), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_embedding_bag[] = {
+    {"mode", &ranges[0], "what becomes of the rows", wk_names_of_bag_mode,
+     offsetof(wk_embedding_bag_arguments, mode), WK_ATTRIBUTE_ENUM, false},
+    {"has_padding", &ranges[0], "there is a row to be left out", NULL,
+     offsetof(wk_embedding_bag_arguments, has_padding), WK_ATTRIBUTE_BOOL, false},
+    {"padding_index", &ranges[0], "its number", NULL,
+     offsetof(wk_embedding_bag_arguments, padding_index), WK_ATTRIBUTE_INT, false},
+    {"include_last_offset", &ranges[0], "offsets [bags + 1] end with where the last bag ends", NULL,
+     offsetof(wk_embedding_bag_arguments, include_last_offset), WK_ATTRIBUTE_BOOL, false},
+    {"sparse", &ranges[0], "the gradient of a leaf is kept as the rows that were looked up", NULL,
+     offsetof(wk_embedding_bag_arguments, sparse), WK_ATTRIBUTE_BOOL, false},
+    {"max_norm", &ranges[9], "of rows that are looked up; any if not given", NULL,
+     offsetof(wk_embedding_bag_arguments, max_norm), WK_ATTRIBUTE_DOUBLE, false},
+    {"norm_type", &ranges[14], "the norm's exponent", NULL,
+     offsetof(wk_embedding_bag_arguments, norm_type), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_embedding_bag_gradient[] = {
+    {"rows", &ranges[9], "of weight", NULL,
+     offsetof(wk_embedding_bag_gradient_arguments, rows), WK_ATTRIBUTE_INT, true},
+    {"mode", &ranges[0], "mean or sum", wk_names_of_bag_mode,
+     offsetof(wk_embedding_bag_gradient_arguments, mode), WK_ATTRIBUTE_ENUM, false},
+    {"has_padding", &ranges[0], "there is a row to be left out", NULL,
+     offsetof(wk_embedding_bag_gradient_arguments, has_padding), WK_ATTRIBUTE_BOOL, false},
+    {"padding_index", &ranges[0], "its number", NULL,
+     offsetof(wk_embedding_bag_gradient_arguments, padding_index), WK_ATTRIBUTE_INT, false},
+    {"include_last_offset", &ranges[0], "offsets end with where the last bag ends", NULL,
+     offsetof(wk_embedding_bag_gradient_arguments, include_last_offset), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_embedding_bag_max[] = {
+    {"has_padding", &ranges[0], "there is a row to be left out", NULL,
+     offsetof(wk_embedding_bag_max_arguments, has_padding), WK_ATTRIBUTE_BOOL, false},
+    {"padding_index", &ranges[0], "its number", NULL,
+     offsetof(wk_embedding_bag_max_arguments, padding_index), WK_ATTRIBUTE_INT, false},
+    {"include_last_offset", &ranges[0], "offsets end with where the last bag ends", NULL,
+     offsetof(wk_embedding_bag_max_arguments, include_last_offset), WK_ATTRIBUTE_BOOL, false},
+    {"sparse", &ranges[0], "the gradient of a leaf is kept as rows", NULL,
+     offsetof(wk_embedding_bag_max_arguments, sparse), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_segment_sum[] = {
+    {"count", &ranges[9], "of rows of the result; read from segments if not given", NULL,
+     offsetof(wk_segment_sum_arguments, count), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_segment_mean[] = {
+    {"count", &ranges[9], "of rows of the result; read from segments if not given", NULL,
+     offsetof(wk_segment_mean_arguments, count), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_segment_max[] = {
+    {"count", &ranges[9], "of rows of the result; read from segments if not given", NULL,
+     offsetof(wk_segment_max_arguments, count), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_segment_min[] = {
+    {"count", &ranges[9], "of rows of the result; read from segments if not given", NULL,
+     offsetof(wk_segment_min_arguments, count), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_segment_product[] = {
+    {"count", &ranges[9], "of rows of the result; read from segments if not given", NULL,
+     offsetof(wk_segment_product_arguments, count), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_gather[] = {
+    {"axis", &ranges[0], "along which to pick", NULL,
+     offsetof(wk_gather_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+};
+static const wk_attribute attributes_scatter[] = {
+    {"axis", &ranges[0], "along which to put", NULL,
+     offsetof(wk_scatter_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+};
+static const wk_attribute attributes_scatter_add[] = {
+    {"axis", &ranges[0], "along which to add", NULL,
+     offsetof(wk_scatter_add_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+};
+static const wk_attribute attributes_index_get[] = {
+    {"axis", &ranges[0], "the first that is indexed", NULL,
+     offsetof(wk_index_get_arguments, axis), WK_ATTRIBUTE_AXIS, false},
+};
+static const wk_attribute attributes_index_put[] = {
+    {"axis", &ranges[0], "the first that is indexed", NULL,
+     offsetof(wk_index_put_arguments, axis), WK_ATTRIBUTE_AXIS, false},
+    {"accumulate", &ranges[0], "add source to what is there, in row-major order", NULL,
+     offsetof(wk_index_put_arguments, accumulate), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_index_select[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_index_select_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+};
+static const wk_attribute attributes_scatter_reduce[] = {
+    {"axis", &ranges[0], "along which to put", NULL,
+     offsetof(wk_scatter_reduce_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"reduction", &ranges[0], "how they are combined", wk_names_of_scatter_reduction,
+     offsetof(wk_scatter_reduce_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+    {"exclude_x", &ranges[0], "leave out x's own elements where something is put", NULL,
+     offsetof(wk_scatter_reduce_arguments, exclude_x), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_index_add[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_index_add_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"alpha", &ranges[1], "factor of source", NULL,
+     offsetof(wk_index_add_arguments, alpha), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_index_copy[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_index_copy_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+};
+static const wk_attribute attributes_index_fill[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_index_fill_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"value", &ranges[0], "of the elements", NULL,
+     offsetof(wk_index_fill_arguments, value), WK_ATTRIBUTE_DOUBLE, true},
+};
+static const wk_attribute attributes_index_reduce[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_index_reduce_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"reduction", &ranges[0], "how they are combined", wk_names_of_scatter_reduction,
+     offsetof(wk_index_reduce_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+    {"exclude_x", &ranges[0], "leave out x's own elements where something is put", NULL,
+     offsetof(wk_index_reduce_arguments, exclude_x), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_take_along_axis[] = {
+    {"axis", &ranges[0], "along which to pick", NULL,
+     offsetof(wk_take_along_axis_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+};
+static const wk_attribute attributes_scatter_nd[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_scatter_nd_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+};
+static const wk_attribute attributes_scatter_nd_update[] = {
+    {"accumulate", &ranges[0], "add source to what is there", NULL,
+     offsetof(wk_scatter_nd_update_arguments, accumulate), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_put[] = {
+    {"accumulate", &ranges[0], "add source to what is there", NULL,
+     offsetof(wk_put_arguments, accumulate), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_vector_dot[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_vector_dot_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+};
+static const wk_attribute attributes_add_matmul[] = {
+    {"alpha", &ranges[1], "factor of the product", NULL,
+     offsetof(wk_add_matmul_arguments, alpha), WK_ATTRIBUTE_DOUBLE, false},
+    {"beta", &ranges[1], "factor of the addend; with WK_EXACTLY_ZERO it is not looked at", NULL,
+     offsetof(wk_add_matmul_arguments, beta), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_tensordot[] = {
+    {"axes_x", &ranges[0], "of x, to sum over", NULL,
+     offsetof(wk_tensordot_arguments, axes_x), WK_ATTRIBUTE_AXES, false},
+    {"axes_y", &ranges[0], "of y, in the same order", NULL,
+     offsetof(wk_tensordot_arguments, axes_y), WK_ATTRIBUTE_AXES, false},
+};
+static const wk_attribute attributes_einsum[] = {
+    {"equation", &ranges[0], "what to sum", NULL,
+     offsetof(wk_einsum_arguments, equation), WK_ATTRIBUTE_TEXT, true},
+};
+static const wk_attribute attributes_cross[] = {
+    {"axis", &ranges[0], "of size 3", NULL,
+     offsetof(wk_cross_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+};
+static const wk_attribute attributes_cosine_similarity[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_cosine_similarity_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"epsilon", &ranges[15], "keeps divisors from 0", NULL,
+     offsetof(wk_cosine_similarity_arguments, epsilon), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_pairwise_distance[] = {
+    {"order", &ranges[16], "of the norm", NULL,
+     offsetof(wk_pairwise_distance_arguments, order), WK_ATTRIBUTE_DOUBLE, false},
+    {"epsilon", &ranges[17], "keeps the gradient finite where x and y are equal", NULL,
+     offsetof(wk_pairwise_distance_arguments, epsilon), WK_ATTRIBUTE_DOUBLE, false},
+    {"keep_dims", &ranges[0], "keep the axis with size 1", NULL,
+     offsetof(wk_pairwise_distance_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_distances[] = {
+    {"order", &ranges[16], "of the norm", NULL,
+     offsetof(wk_distances_arguments, order), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_matrix_power[] = {
+    {"exponent", &ranges[0], "how many factors", NULL,
+     offsetof(wk_matrix_power_arguments, exponent), WK_ATTRIBUTE_INT, true},
+};
+static const wk_attribute attributes_triangular_solve[] = {
+    {"upper", &ranges[0], "a is upper triangular; else lower", NULL,
+     offsetof(wk_triangular_solve_arguments, upper), WK_ATTRIBUTE_BOOL, false},
+    {"unit_diagonal", &ranges[0], "the diagonal counts as ones", NULL,
+     offsetof(wk_triangular_solve_arguments, unit_diagonal), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_pseudo_inverse[] = {
+    {"tolerance", &ranges[9], "part of the largest singular value below which one counts as 0; the larger size times the dtype's epsilon if not given", NULL,
+     offsetof(wk_pseudo_inverse_arguments, tolerance), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_matrix_rank[] = {
+    {"tolerance", &ranges[9], "part of the largest singular value below which one counts as 0; the larger size times the dtype's epsilon if not given", NULL,
+     offsetof(wk_matrix_rank_arguments, tolerance), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_matrix_norm[] = {
+    {"kind", &ranges[0], "which norm", wk_names_of_matrix_norm_kind,
+     offsetof(wk_matrix_norm_arguments, kind), WK_ATTRIBUTE_ENUM, false},
+};
+static const wk_attribute attributes_covariance[] = {
+    {"population", &ranges[0], "divide by the number of elements, not by one less", NULL,
+     offsetof(wk_covariance_arguments, population), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_is_close[] = {
+    {"relative", &ranges[18], "tolerance as a fraction of |y| (-0.0 for none)", NULL,
+     offsetof(wk_is_close_arguments, relative), WK_ATTRIBUTE_DOUBLE, false},
+    {"absolute", &ranges[19], "tolerance besides (-0.0 for none)", NULL,
+     offsetof(wk_is_close_arguments, absolute), WK_ATTRIBUTE_DOUBLE, false},
+    {"equal_nan", &ranges[0], "NaN is close to NaN", NULL,
+     offsetof(wk_is_close_arguments, equal_nan), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_bitcast[] = {
+    {"dtype", &ranges[0], "what the bits are taken for; of the size of x's", NULL,
+     offsetof(wk_bitcast_arguments, dtype), WK_ATTRIBUTE_DTYPE, true},
+};
+static const wk_attribute attributes_mse_loss[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_mse_loss_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+};
+static const wk_attribute attributes_l1_loss[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_l1_loss_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+};
+static const wk_attribute attributes_smooth_l1_loss[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_smooth_l1_loss_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+    {"beta", &ranges[20], "distance from which on it is linear", NULL,
+     offsetof(wk_smooth_l1_loss_arguments, beta), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_huber_loss[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_huber_loss_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+    {"delta", &ranges[21], "distance from which on it is linear", NULL,
+     offsetof(wk_huber_loss_arguments, delta), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_kl_divergence[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_kl_divergence_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+    {"log_target", &ranges[0], "target is given as logarithm, too", NULL,
+     offsetof(wk_kl_divergence_arguments, log_target), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_binary_cross_entropy[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_binary_cross_entropy_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+};
+static const wk_attribute attributes_binary_cross_entropy_with_logits[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_binary_cross_entropy_with_logits_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+};
+static const wk_attribute attributes_nll_loss[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_nll_loss_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+    {"ignore_index", &ranges[22], "label of rows to leave out; WK_EXACTLY_ZERO for 0", NULL,
+     offsetof(wk_nll_loss_arguments, ignore_index), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_ctc_loss[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_ctc_loss_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+    {"blank", &ranges[9], "class that stands for no label", NULL,
+     offsetof(wk_ctc_loss_arguments, blank), WK_ATTRIBUTE_INT, false},
+    {"zero_infinity", &ranges[0], "0 instead of infinity", NULL,
+     offsetof(wk_ctc_loss_arguments, zero_infinity), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_ctc[] = {
+    {"blank", &ranges[9], "as ctc_loss", NULL,
+     offsetof(wk_ctc_arguments, blank), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_ctc_gradient[] = {
+    {"blank", &ranges[9], "as ctc_loss", NULL,
+     offsetof(wk_ctc_gradient_arguments, blank), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_hinge_embedding_loss[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_hinge_embedding_loss_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+    {"margin", &ranges[1], "by how much to be apart", NULL,
+     offsetof(wk_hinge_embedding_loss_arguments, margin), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_margin_ranking_loss[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_margin_ranking_loss_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+    {"margin", &ranges[0], "by how much to be apart", NULL,
+     offsetof(wk_margin_ranking_loss_arguments, margin), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_triplet_margin_loss[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_triplet_margin_loss_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+    {"margin", &ranges[1], "by how much to be apart", NULL,
+     offsetof(wk_triplet_margin_loss_arguments, margin), WK_ATTRIBUTE_DOUBLE, false},
+    {"epsilon", &ranges[23], "added to differences", NULL,
+     offsetof(wk_triplet_margin_loss_arguments, epsilon), WK_ATTRIBUTE_DOUBLE, false},
+    {"swap", &ranges[0], "take d(positive, negative) where it is the smaller", NULL,
+     offsetof(wk_triplet_margin_loss_arguments, swap), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_cosine_embedding_loss[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_cosine_embedding_loss_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+    {"margin", &ranges[0], "by how much to be apart", NULL,
+     offsetof(wk_cosine_embedding_loss_arguments, margin), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_soft_margin_loss[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_soft_margin_loss_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+};
+static const wk_attribute attributes_multi_margin_loss[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_multi_margin_loss_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+    {"margin", &ranges[1], "by how much to be apart", NULL,
+     offsetof(wk_multi_margin_loss_arguments, margin), WK_ATTRIBUTE_DOUBLE, false},
+    {"squared", &ranges[0], "square each term", NULL,
+     offsetof(wk_multi_margin_loss_arguments, squared), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_multilabel_margin_loss[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_multilabel_margin_loss_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+};
+static const wk_attribute attributes_multilabel_soft_margin_loss[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_multilabel_soft_margin_loss_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+};
+static const wk_attribute attributes_poisson_nll_loss[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_poisson_nll_loss_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+    {"plain_rate", &ranges[0], "x is the rate itself", NULL,
+     offsetof(wk_poisson_nll_loss_arguments, plain_rate), WK_ATTRIBUTE_BOOL, false},
+    {"full", &ranges[0], "add Stirling's approximation of log(target!) where target > 1", NULL,
+     offsetof(wk_poisson_nll_loss_arguments, full), WK_ATTRIBUTE_BOOL, false},
+    {"epsilon", &ranges[19], "added to rates", NULL,
+     offsetof(wk_poisson_nll_loss_arguments, epsilon), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_gaussian_nll_loss[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_gaussian_nll_loss_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+    {"full", &ranges[0], "add log(2 pi) / 2", NULL,
+     offsetof(wk_gaussian_nll_loss_arguments, full), WK_ATTRIBUTE_BOOL, false},
+    {"epsilon", &ranges[23], "least variance", NULL,
+     offsetof(wk_gaussian_nll_loss_arguments, epsilon), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_focal_loss[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_focal_loss_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+    {"alpha", &ranges[24], "weight of target 1; negative for no such weights", NULL,
+     offsetof(wk_focal_loss_arguments, alpha), WK_ATTRIBUTE_DOUBLE, false},
+    {"gamma", &ranges[14], "how much what is right already counts less", NULL,
+     offsetof(wk_focal_loss_arguments, gamma), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_dice_loss[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_dice_loss_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+    {"epsilon", &ranges[25], "keeps the quotient of nothing at 1", NULL,
+     offsetof(wk_dice_loss_arguments, epsilon), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_conv2d[] = {
+    {"stride", &ranges[10], "steps of the filter, down and across", NULL,
+     offsetof(wk_conv2d_arguments, stride), WK_ATTRIBUTE_PAIR, false},
+    {"padding", &ranges[9], "zeros on each side, vertically and horizontally", NULL,
+     offsetof(wk_conv2d_arguments, padding), WK_ATTRIBUTE_PAIR, false},
+    {"same", &ranges[0], "pad so that OH = ceil(H / stride), the odd row or column at the end", NULL,
+     offsetof(wk_conv2d_arguments, same), WK_ATTRIBUTE_BOOL, false},
+    {"dilation", &ranges[10], "distance of neighbouring filter elements", NULL,
+     offsetof(wk_conv2d_arguments, dilation), WK_ATTRIBUTE_PAIR, false},
+    {"groups", &ranges[10], "into which channels and filters are divided", NULL,
+     offsetof(wk_conv2d_arguments, groups), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_conv2d_data_gradient[] = {
+    {"shape", &ranges[0], "of the images", NULL,
+     offsetof(wk_conv2d_data_gradient_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"stride", &ranges[10], "as conv2d", NULL,
+     offsetof(wk_conv2d_data_gradient_arguments, stride), WK_ATTRIBUTE_PAIR, false},
+    {"padding", &ranges[9], "as conv2d", NULL,
+     offsetof(wk_conv2d_data_gradient_arguments, padding), WK_ATTRIBUTE_PAIR, false},
+    {"same", &ranges[0], "as conv2d", NULL,
+     offsetof(wk_conv2d_data_gradient_arguments, same), WK_ATTRIBUTE_BOOL, false},
+    {"dilation", &ranges[10], "as conv2d", NULL,
+     offsetof(wk_conv2d_data_gradient_arguments, dilation), WK_ATTRIBUTE_PAIR, false},
+    {"groups", &ranges[10], "as conv2d", NULL,
+     offsetof(wk_conv2d_data_gradient_arguments, groups), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_conv2d_weight_gradient[] = {
+    {"shape", &ranges[0], "of the filters", NULL,
+     offsetof(wk_conv2d_weight_gradient_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"stride", &ranges[10], "as conv2d", NULL,
+     offsetof(wk_conv2d_weight_gradient_arguments, stride), WK_ATTRIBUTE_PAIR, false},
+    {"padding", &ranges[9], "as conv2d", NULL,
+     offsetof(wk_conv2d_weight_gradient_arguments, padding), WK_ATTRIBUTE_PAIR, false},
+    {"same", &ranges[0], "as conv2d", NULL,
+     offsetof(wk_conv2d_weight_gradient_arguments, same), WK_ATTRIBUTE_BOOL, false},
+    {"dilation", &ranges[10], "as conv2d", NULL,
+     offsetof(wk_conv2d_weight_gradient_arguments, dilation), WK_ATTRIBUTE_PAIR, false},
+    {"groups", &ranges[10], "as conv2d", NULL,
+     offsetof(wk_conv2d_weight_gradient_arguments, groups), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_batch_norm[] = {
+    {"training", &ranges[0], "use the batch's own mean and variance", NULL,
+     offsetof(wk_batch_norm_arguments, training), WK_ATTRIBUTE_BOOL, false},
+    {"momentum", &ranges[26], "how far the running ones move", NULL,
+     offsetof(wk_batch_norm_arguments, momentum), WK_ATTRIBUTE_DOUBLE, false},
+    {"epsilon", &ranges[27], "added to the variance", NULL,
+     offsetof(wk_batch_norm_arguments, epsilon), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_layer_norm[] = {
+    {"axes", &ranges[10], "how many of the last axes", NULL,
+     offsetof(wk_layer_norm_arguments, axes), WK_ATTRIBUTE_INT, false},
+    {"epsilon", &ranges[27], "added to the variance", NULL,
+     offsetof(wk_layer_norm_arguments, epsilon), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_rms_norm[] = {
+    {"axes", &ranges[10], "how many of the last axes", NULL,
+     offsetof(wk_rms_norm_arguments, axes), WK_ATTRIBUTE_INT, false},
+    {"epsilon", &ranges[17], "added to the mean square", NULL,
+     offsetof(wk_rms_norm_arguments, epsilon), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_group_norm[] = {
+    {"groups", &ranges[7], "into which channels divide", NULL,
+     offsetof(wk_group_norm_arguments, groups), WK_ATTRIBUTE_INT, true},
+    {"epsilon", &ranges[27], "added to the variance", NULL,
+     offsetof(wk_group_norm_arguments, epsilon), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_instance_norm[] = {
+    {"epsilon", &ranges[27], "added to the variance", NULL,
+     offsetof(wk_instance_norm_arguments, epsilon), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_l2_normalize[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_l2_normalize_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"epsilon", &ranges[28], "the least divisor", NULL,
+     offsetof(wk_l2_normalize_arguments, epsilon), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_normalise[] = {
+    {"epsilon", &ranges[9], "added to the variance", NULL,
+     offsetof(wk_normalise_arguments, epsilon), WK_ATTRIBUTE_DOUBLE, false},
+    {"root_mean_square", &ranges[0], "do not take the mean away", NULL,
+     offsetof(wk_normalise_arguments, root_mean_square), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_normalise_gradient[] = {
+    {"epsilon", &ranges[9], "as normalise", NULL,
+     offsetof(wk_normalise_gradient_arguments, epsilon), WK_ATTRIBUTE_DOUBLE, false},
+    {"root_mean_square", &ranges[0], "as normalise", NULL,
+     offsetof(wk_normalise_gradient_arguments, root_mean_square), WK_ATTRIBUTE_BOOL, false},
+    {"affine", &ranges[0], "whether the gradients of weight and bias are wanted", NULL,
+     offsetof(wk_normalise_gradient_arguments, affine), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_running_update[] = {
+    {"momentum", &ranges[0], "how far", NULL,
+     offsetof(wk_running_update_arguments, momentum), WK_ATTRIBUTE_DOUBLE, true},
+};
+static const wk_attribute attributes_uniform[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_uniform_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"low", &ranges[0], "the least", NULL,
+     offsetof(wk_uniform_arguments, low), WK_ATTRIBUTE_DOUBLE, false},
+    {"high", &ranges[1], "just above the largest", NULL,
+     offsetof(wk_uniform_arguments, high), WK_ATTRIBUTE_DOUBLE, false},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_uniform_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_uniform_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_uniform_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_uniform_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_uniform_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_uniform_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_normal[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_normal_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"mean", &ranges[0], "of the distribution", NULL,
+     offsetof(wk_normal_arguments, mean), WK_ATTRIBUTE_DOUBLE, false},
+    {"deviation", &ranges[20], "standard deviation", NULL,
+     offsetof(wk_normal_arguments, deviation), WK_ATTRIBUTE_DOUBLE, false},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_normal_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_normal_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_normal_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_normal_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_normal_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_normal_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_dropout[] = {
+    {"rate", &ranges[6], "probability of zero", NULL,
+     offsetof(wk_dropout_arguments, rate), WK_ATTRIBUTE_DOUBLE, true},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_dropout_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_dropout_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_dropout_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_dropout_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_random_integers[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_random_integers_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"high", &ranges[0], "just above the largest", NULL,
+     offsetof(wk_random_integers_arguments, high), WK_ATTRIBUTE_INT, true},
+    {"low", &ranges[0], "the least", NULL,
+     offsetof(wk_random_integers_arguments, low), WK_ATTRIBUTE_INT, false},
+    {"dtype", &ranges[0], "i64 if not given", NULL,
+     offsetof(wk_random_integers_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_random_integers_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_random_integers_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_random_integers_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_random_integers_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_random_integers_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_bernoulli[] = {
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_bernoulli_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_bernoulli_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_bernoulli_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_bernoulli_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_random_mask[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_random_mask_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"probability", &ranges[29], "of true", NULL,
+     offsetof(wk_random_mask_arguments, probability), WK_ATTRIBUTE_DOUBLE, true},
+    {"dtype", &ranges[0], "bool if not given", NULL,
+     offsetof(wk_random_mask_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_random_mask_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_random_mask_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_random_mask_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_random_mask_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_random_mask_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_random_permutation[] = {
+    {"count", &ranges[9], "of elements", NULL,
+     offsetof(wk_random_permutation_arguments, count), WK_ATTRIBUTE_INT, true},
+    {"dtype", &ranges[0], "i64 if not given", NULL,
+     offsetof(wk_random_permutation_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_random_permutation_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_random_permutation_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_random_permutation_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_random_permutation_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_random_permutation_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_multinomial[] = {
+    {"count", &ranges[7], "places drawn for each row", NULL,
+     offsetof(wk_multinomial_arguments, count), WK_ATTRIBUTE_INT, true},
+    {"replacement", &ranges[0], "a place may be drawn again", NULL,
+     offsetof(wk_multinomial_arguments, replacement), WK_ATTRIBUTE_BOOL, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_multinomial_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_multinomial_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_multinomial_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_multinomial_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_categorical[] = {
+    {"count", &ranges[7], "places drawn for each row", NULL,
+     offsetof(wk_categorical_arguments, count), WK_ATTRIBUTE_INT, true},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_categorical_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_categorical_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_categorical_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_categorical_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_exponential[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_exponential_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"rate", &ranges[21], "1 / mean", NULL,
+     offsetof(wk_exponential_arguments, rate), WK_ATTRIBUTE_DOUBLE, false},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_exponential_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_exponential_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_exponential_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_exponential_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_exponential_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_exponential_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_truncated_normal[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_truncated_normal_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"low", &ranges[0], "the least", NULL,
+     offsetof(wk_truncated_normal_arguments, low), WK_ATTRIBUTE_DOUBLE, true},
+    {"high", &ranges[0], "the largest", NULL,
+     offsetof(wk_truncated_normal_arguments, high), WK_ATTRIBUTE_DOUBLE, true},
+    {"mean", &ranges[0], "before cutting", NULL,
+     offsetof(wk_truncated_normal_arguments, mean), WK_ATTRIBUTE_DOUBLE, false},
+    {"deviation", &ranges[20], "before cutting", NULL,
+     offsetof(wk_truncated_normal_arguments, deviation), WK_ATTRIBUTE_DOUBLE, false},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_truncated_normal_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_truncated_normal_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_truncated_normal_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_truncated_normal_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_truncated_normal_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_truncated_normal_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_log_normal[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_log_normal_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"mean", &ranges[0], "of the logarithm", NULL,
+     offsetof(wk_log_normal_arguments, mean), WK_ATTRIBUTE_DOUBLE, false},
+    {"deviation", &ranges[20], "of the logarithm", NULL,
+     offsetof(wk_log_normal_arguments, deviation), WK_ATTRIBUTE_DOUBLE, false},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_log_normal_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_log_normal_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_log_normal_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_log_normal_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_log_normal_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_log_normal_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_cauchy[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_cauchy_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"median", &ranges[0], "half are above it", NULL,
+     offsetof(wk_cauchy_arguments, median), WK_ATTRIBUTE_DOUBLE, false},
+    {"scale", &ranges[20], "half are nearer to the median", NULL,
+     offsetof(wk_cauchy_arguments, scale), WK_ATTRIBUTE_DOUBLE, false},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_cauchy_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_cauchy_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_cauchy_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_cauchy_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_cauchy_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_cauchy_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_geometric[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_geometric_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"probability", &ranges[30], "of success", NULL,
+     offsetof(wk_geometric_arguments, probability), WK_ATTRIBUTE_DOUBLE, true},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_geometric_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_geometric_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_geometric_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_geometric_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_geometric_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_geometric_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_gumbel[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_gumbel_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_gumbel_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_gumbel_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_gumbel_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_gumbel_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_gumbel_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_gumbel_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_uniform_like[] = {
+    {"low", &ranges[0], "the least", NULL,
+     offsetof(wk_uniform_like_arguments, low), WK_ATTRIBUTE_DOUBLE, false},
+    {"high", &ranges[1], "just above the largest", NULL,
+     offsetof(wk_uniform_like_arguments, high), WK_ATTRIBUTE_DOUBLE, false},
+    {"dtype", &ranges[0], "that of x if not given", NULL,
+     offsetof(wk_uniform_like_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_uniform_like_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_uniform_like_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_uniform_like_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_uniform_like_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_normal_like[] = {
+    {"mean", &ranges[0], "of the distribution", NULL,
+     offsetof(wk_normal_like_arguments, mean), WK_ATTRIBUTE_DOUBLE, false},
+    {"deviation", &ranges[20], "standard deviation", NULL,
+     offsetof(wk_normal_like_arguments, deviation), WK_ATTRIBUTE_DOUBLE, false},
+    {"dtype", &ranges[0], "that of x if not given", NULL,
+     offsetof(wk_normal_like_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_normal_like_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_normal_like_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_normal_like_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_normal_like_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_random_gamma[] = {
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_random_gamma_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_random_gamma_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_random_gamma_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_random_gamma_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_random_beta[] = {
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_random_beta_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_random_beta_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_random_beta_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_random_beta_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_random_poisson[] = {
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_random_poisson_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_random_poisson_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_random_poisson_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_random_poisson_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_rrelu[] = {
+    {"lower", &ranges[31], "least slope below 0", NULL,
+     offsetof(wk_rrelu_arguments, lower), WK_ATTRIBUTE_DOUBLE, false},
+    {"upper", &ranges[32], "largest slope below 0", NULL,
+     offsetof(wk_rrelu_arguments, upper), WK_ATTRIBUTE_DOUBLE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_rrelu_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_rrelu_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_rrelu_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_rrelu_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_variance_scaling[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_variance_scaling_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"scale", &ranges[1], "variance times fan", NULL,
+     offsetof(wk_variance_scaling_arguments, scale), WK_ATTRIBUTE_DOUBLE, false},
+    {"fan", &ranges[0], "which fan", wk_names_of_fan,
+     offsetof(wk_variance_scaling_arguments, fan), WK_ATTRIBUTE_ENUM, false},
+    {"distribution", &ranges[0], "of the numbers", wk_names_of_distribution,
+     offsetof(wk_variance_scaling_arguments, distribution), WK_ATTRIBUTE_ENUM, false},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_variance_scaling_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_variance_scaling_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_variance_scaling_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_variance_scaling_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_variance_scaling_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_variance_scaling_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_glorot_uniform[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_glorot_uniform_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_glorot_uniform_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_glorot_uniform_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_glorot_uniform_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_glorot_uniform_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_glorot_uniform_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_glorot_uniform_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_glorot_normal[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_glorot_normal_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_glorot_normal_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_glorot_normal_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_glorot_normal_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_glorot_normal_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_glorot_normal_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_glorot_normal_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_he_uniform[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_he_uniform_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_he_uniform_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_he_uniform_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_he_uniform_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_he_uniform_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_he_uniform_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_he_uniform_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_he_normal[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_he_normal_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_he_normal_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_he_normal_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_he_normal_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_he_normal_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_he_normal_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_he_normal_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_lecun_uniform[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_lecun_uniform_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_lecun_uniform_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_lecun_uniform_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_lecun_uniform_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_lecun_uniform_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_lecun_uniform_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_lecun_uniform_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_lecun_normal[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_lecun_normal_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"dtype", &ranges[0], "f32 if not given", NULL,
+     offsetof(wk_lecun_normal_arguments, dtype), WK_ATTRIBUTE_DTYPE, false},
+    {"device", &ranges[0], "cpu if not given", NULL,
+     offsetof(wk_lecun_normal_arguments, device), WK_ATTRIBUTE_DEVICE, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_lecun_normal_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_lecun_normal_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_lecun_normal_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_lecun_normal_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_lstm[] = {
+    {"layers", &ranges[10], "one on the other", NULL,
+     offsetof(wk_lstm_arguments, layers), WK_ATTRIBUTE_INT, false},
+    {"bidirectional", &ranges[0], "also backwards: results of both directions side by side", NULL,
+     offsetof(wk_lstm_arguments, bidirectional), WK_ATTRIBUTE_BOOL, false},
+    {"dropout", &ranges[6], "probability of zero between layers", NULL,
+     offsetof(wk_lstm_arguments, dropout), WK_ATTRIBUTE_DOUBLE, false},
+    {"no_bias", &ranges[0], "there are no biases among the weights", NULL,
+     offsetof(wk_lstm_arguments, no_bias), WK_ATTRIBUTE_BOOL, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_lstm_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_lstm_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_lstm_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_lstm_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_gru[] = {
+    {"layers", &ranges[10], "one on the other", NULL,
+     offsetof(wk_gru_arguments, layers), WK_ATTRIBUTE_INT, false},
+    {"bidirectional", &ranges[0], "also backwards: results of both directions side by side", NULL,
+     offsetof(wk_gru_arguments, bidirectional), WK_ATTRIBUTE_BOOL, false},
+    {"dropout", &ranges[6], "probability of zero between layers", NULL,
+     offsetof(wk_gru_arguments, dropout), WK_ATTRIBUTE_DOUBLE, false},
+    {"no_bias", &ranges[0], "there are no biases among the weights", NULL,
+     offsetof(wk_gru_arguments, no_bias), WK_ATTRIBUTE_BOOL, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_gru_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_gru_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_gru_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_gru_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_rnn[] = {
+    {"relu", &ranges[0], "relu in place of tanh", NULL,
+     offsetof(wk_rnn_arguments, relu), WK_ATTRIBUTE_BOOL, false},
+    {"layers", &ranges[10], "one on the other", NULL,
+     offsetof(wk_rnn_arguments, layers), WK_ATTRIBUTE_INT, false},
+    {"bidirectional", &ranges[0], "also backwards: results of both directions side by side", NULL,
+     offsetof(wk_rnn_arguments, bidirectional), WK_ATTRIBUTE_BOOL, false},
+    {"dropout", &ranges[6], "probability of zero between layers", NULL,
+     offsetof(wk_rnn_arguments, dropout), WK_ATTRIBUTE_DOUBLE, false},
+    {"no_bias", &ranges[0], "there are no biases among the weights", NULL,
+     offsetof(wk_rnn_arguments, no_bias), WK_ATTRIBUTE_BOOL, false},
+    {"generator", &ranges[0], "where the numbers come from; the thread's own if not given", NULL,
+     offsetof(wk_rnn_arguments, generator), WK_ATTRIBUTE_GENERATOR, false},
+    {"keyed", &ranges[0], "take the numbers of (seed, offset) below instead", NULL,
+     offsetof(wk_rnn_arguments, keyed), WK_ATTRIBUTE_BOOL, false},
+    {"seed", &ranges[0], "with keyed", NULL,
+     offsetof(wk_rnn_arguments, seed), WK_ATTRIBUTE_UINT, false},
+    {"offset", &ranges[0], "with keyed", NULL,
+     offsetof(wk_rnn_arguments, offset), WK_ATTRIBUTE_UINT, false},
+};
+static const wk_attribute attributes_lstm_steps[] = {
+    {"reverse", &ranges[0], "from the last step to the first", NULL,
+     offsetof(wk_lstm_steps_arguments, reverse), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_lstm_steps_gradient[] = {
+    {"reverse", &ranges[0], "from the last step to the first", NULL,
+     offsetof(wk_lstm_steps_gradient_arguments, reverse), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_gru_steps[] = {
+    {"reverse", &ranges[0], "from the last step to the first", NULL,
+     offsetof(wk_gru_steps_arguments, reverse), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_gru_steps_gradient[] = {
+    {"reverse", &ranges[0], "from the last step to the first", NULL,
+     offsetof(wk_gru_steps_gradient_arguments, reverse), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_sum[] = {
+    {"axes", &ranges[0], "which to sum over; all if not given", NULL,
+     offsetof(wk_sum_arguments, axes), WK_ATTRIBUTE_AXES, false},
+    {"keep_dims", &ranges[0], "keep them with size 1", NULL,
+     offsetof(wk_sum_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_mean[] = {
+    {"axes", &ranges[0], "which to average over; all if not given", NULL,
+     offsetof(wk_mean_arguments, axes), WK_ATTRIBUTE_AXES, false},
+    {"keep_dims", &ranges[0], "keep them with size 1", NULL,
+     offsetof(wk_mean_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_product[] = {
+    {"axes", &ranges[0], "which to multiply over; all if not given", NULL,
+     offsetof(wk_product_arguments, axes), WK_ATTRIBUTE_AXES, false},
+    {"keep_dims", &ranges[0], "keep them with size 1", NULL,
+     offsetof(wk_product_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_max[] = {
+    {"axes", &ranges[0], "which to search; all if not given", NULL,
+     offsetof(wk_max_arguments, axes), WK_ATTRIBUTE_AXES, false},
+    {"keep_dims", &ranges[0], "keep them with size 1", NULL,
+     offsetof(wk_max_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_min[] = {
+    {"axes", &ranges[0], "which to search; all if not given", NULL,
+     offsetof(wk_min_arguments, axes), WK_ATTRIBUTE_AXES, false},
+    {"keep_dims", &ranges[0], "keep them with size 1", NULL,
+     offsetof(wk_min_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_argmax[] = {
+    {"axis", &ranges[0], "along which to search", NULL,
+     offsetof(wk_argmax_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"keep_dims", &ranges[0], "keep it with size 1", NULL,
+     offsetof(wk_argmax_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_argmin[] = {
+    {"axis", &ranges[0], "along which to search", NULL,
+     offsetof(wk_argmin_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"keep_dims", &ranges[0], "keep it with size 1", NULL,
+     offsetof(wk_argmin_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_all[] = {
+    {"axes", &ranges[0], "which to look along; all if not given", NULL,
+     offsetof(wk_all_arguments, axes), WK_ATTRIBUTE_AXES, false},
+    {"keep_dims", &ranges[0], "keep them with size 1", NULL,
+     offsetof(wk_all_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_any[] = {
+    {"axes", &ranges[0], "which to look along; all if not given", NULL,
+     offsetof(wk_any_arguments, axes), WK_ATTRIBUTE_AXES, false},
+    {"keep_dims", &ranges[0], "keep them with size 1", NULL,
+     offsetof(wk_any_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_variance[] = {
+    {"axes", &ranges[0], "which to look along; all if not given", NULL,
+     offsetof(wk_variance_arguments, axes), WK_ATTRIBUTE_AXES, false},
+    {"keep_dims", &ranges[0], "keep them with size 1", NULL,
+     offsetof(wk_variance_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+    {"population", &ranges[0], "divide by the number of elements, not by one less", NULL,
+     offsetof(wk_variance_arguments, population), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_standard_deviation[] = {
+    {"axes", &ranges[0], "which to look along; all if not given", NULL,
+     offsetof(wk_standard_deviation_arguments, axes), WK_ATTRIBUTE_AXES, false},
+    {"keep_dims", &ranges[0], "keep them with size 1", NULL,
+     offsetof(wk_standard_deviation_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+    {"population", &ranges[0], "divide by the number of elements, not by one less", NULL,
+     offsetof(wk_standard_deviation_arguments, population), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_moments[] = {
+    {"axes", &ranges[0], "which to look along; all if not given", NULL,
+     offsetof(wk_moments_arguments, axes), WK_ATTRIBUTE_AXES, false},
+    {"keep_dims", &ranges[0], "keep them with size 1", NULL,
+     offsetof(wk_moments_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+    {"population", &ranges[0], "divide by the number of elements, not by one less", NULL,
+     offsetof(wk_moments_arguments, population), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_log_sum_exp[] = {
+    {"axes", &ranges[0], "which to sum over; all if not given", NULL,
+     offsetof(wk_log_sum_exp_arguments, axes), WK_ATTRIBUTE_AXES, false},
+    {"keep_dims", &ranges[0], "keep them with size 1", NULL,
+     offsetof(wk_log_sum_exp_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_norm[] = {
+    {"axes", &ranges[0], "which make up a vector; all if not given", NULL,
+     offsetof(wk_norm_arguments, axes), WK_ATTRIBUTE_AXES, false},
+    {"keep_dims", &ranges[0], "keep them with size 1", NULL,
+     offsetof(wk_norm_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+    {"order", &ranges[16], "p; infinities and WK_EXACTLY_ZERO are possible", NULL,
+     offsetof(wk_norm_arguments, order), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_count_nonzero[] = {
+    {"axes", &ranges[0], "which to count over; all if not given", NULL,
+     offsetof(wk_count_nonzero_arguments, axes), WK_ATTRIBUTE_AXES, false},
+    {"keep_dims", &ranges[0], "keep them with size 1", NULL,
+     offsetof(wk_count_nonzero_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_nan_sum[] = {
+    {"axes", &ranges[0], "which to sum over; all if not given", NULL,
+     offsetof(wk_nan_sum_arguments, axes), WK_ATTRIBUTE_AXES, false},
+    {"keep_dims", &ranges[0], "keep them with size 1", NULL,
+     offsetof(wk_nan_sum_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_nan_mean[] = {
+    {"axes", &ranges[0], "which to average over; all if not given", NULL,
+     offsetof(wk_nan_mean_arguments, axes), WK_ATTRIBUTE_AXES, false},
+    {"keep_dims", &ranges[0], "keep them with size 1", NULL,
+     offsetof(wk_nan_mean_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_min_max[] = {
+    {"axes", &ranges[0], "which to search; all if not given", NULL,
+     offsetof(wk_min_max_arguments, axes), WK_ATTRIBUTE_AXES, false},
+    {"keep_dims", &ranges[0], "keep them with size 1", NULL,
+     offsetof(wk_min_max_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_max_with_index[] = {
+    {"axis", &ranges[0], "along which to search", NULL,
+     offsetof(wk_max_with_index_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"keep_dims", &ranges[0], "keep it with size 1", NULL,
+     offsetof(wk_max_with_index_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_min_with_index[] = {
+    {"axis", &ranges[0], "along which to search", NULL,
+     offsetof(wk_min_with_index_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"keep_dims", &ranges[0], "keep it with size 1", NULL,
+     offsetof(wk_min_with_index_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_all_close[] = {
+    {"relative", &ranges[27], "tolerance as a part of y", NULL,
+     offsetof(wk_all_close_arguments, relative), WK_ATTRIBUTE_DOUBLE, false},
+    {"absolute", &ranges[15], "tolerance besides", NULL,
+     offsetof(wk_all_close_arguments, absolute), WK_ATTRIBUTE_DOUBLE, false},
+    {"equal_nan", &ranges[0], "count NaN as close to NaN", NULL,
+     offsetof(wk_all_close_arguments, equal_nan), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_interpolate[] = {
+    {"size", &ranges[0], "of the middle axes", NULL,
+     offsetof(wk_interpolate_arguments, size), WK_ATTRIBUTE_SHAPE, false},
+    {"scale", &ranges[9], "of all of them, where size is not given", NULL,
+     offsetof(wk_interpolate_arguments, scale), WK_ATTRIBUTE_DOUBLE, false},
+    {"mode", &ranges[0], "how", wk_names_of_interpolation,
+     offsetof(wk_interpolate_arguments, mode), WK_ATTRIBUTE_ENUM, false},
+    {"align_corners", &ranges[0], "linear and cubic: the corner elements keep their places", NULL,
+     offsetof(wk_interpolate_arguments, align_corners), WK_ATTRIBUTE_BOOL, false},
+    {"antialias", &ranges[0], "linear and cubic: shrinking sees all elements", NULL,
+     offsetof(wk_interpolate_arguments, antialias), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_resample[] = {
+    {"axis", &ranges[0], "which", NULL,
+     offsetof(wk_resample_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"size", &ranges[7], "its new size", NULL,
+     offsetof(wk_resample_arguments, size), WK_ATTRIBUTE_INT, true},
+    {"mode", &ranges[0], "how", wk_names_of_interpolation,
+     offsetof(wk_resample_arguments, mode), WK_ATTRIBUTE_ENUM, false},
+    {"align_corners", &ranges[0], "as interpolate", NULL,
+     offsetof(wk_resample_arguments, align_corners), WK_ATTRIBUTE_BOOL, false},
+    {"antialias", &ranges[0], "as interpolate", NULL,
+     offsetof(wk_resample_arguments, antialias), WK_ATTRIBUTE_BOOL, false},
+    {"ratio", &ranges[9], "old elements to one new one; the quotient of the sizes if not given", NULL,
+     offsetof(wk_resample_arguments, ratio), WK_ATTRIBUTE_DOUBLE, false},
+    {"across", &ranges[9], "new size of the axis behind it, done next; 0 lets that be", NULL,
+     offsetof(wk_resample_arguments, across), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_resample_gradient[] = {
+    {"axis", &ranges[0], "which", NULL,
+     offsetof(wk_resample_gradient_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"size", &ranges[7], "its old size", NULL,
+     offsetof(wk_resample_gradient_arguments, size), WK_ATTRIBUTE_INT, true},
+    {"mode", &ranges[0], "how", wk_names_of_interpolation,
+     offsetof(wk_resample_gradient_arguments, mode), WK_ATTRIBUTE_ENUM, false},
+    {"align_corners", &ranges[0], "as interpolate", NULL,
+     offsetof(wk_resample_gradient_arguments, align_corners), WK_ATTRIBUTE_BOOL, false},
+    {"antialias", &ranges[0], "as interpolate", NULL,
+     offsetof(wk_resample_gradient_arguments, antialias), WK_ATTRIBUTE_BOOL, false},
+    {"ratio", &ranges[9], "as resample", NULL,
+     offsetof(wk_resample_gradient_arguments, ratio), WK_ATTRIBUTE_DOUBLE, false},
+    {"across", &ranges[9], "old size of the axis behind it; 0 where that was let be", NULL,
+     offsetof(wk_resample_gradient_arguments, across), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_pixel_shuffle[] = {
+    {"factor", &ranges[7], "height and width of a block", NULL,
+     offsetof(wk_pixel_shuffle_arguments, factor), WK_ATTRIBUTE_INT, true},
+};
+static const wk_attribute attributes_pixel_unshuffle[] = {
+    {"factor", &ranges[7], "height and width of a block", NULL,
+     offsetof(wk_pixel_unshuffle_arguments, factor), WK_ATTRIBUTE_INT, true},
+};
+static const wk_attribute attributes_affine_grid[] = {
+    {"size", &ranges[7], "height and width", NULL,
+     offsetof(wk_affine_grid_arguments, size), WK_ATTRIBUTE_PAIR, true},
+    {"align_corners", &ranges[0], "-1 and 1 are the centres of the corner pixels, not their edges", NULL,
+     offsetof(wk_affine_grid_arguments, align_corners), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_grid_sample[] = {
+    {"mode", &ranges[0], "how", wk_names_of_sampling,
+     offsetof(wk_grid_sample_arguments, mode), WK_ATTRIBUTE_ENUM, false},
+    {"outside", &ranges[0], "what is seen outside of the images", wk_names_of_outside,
+     offsetof(wk_grid_sample_arguments, outside), WK_ATTRIBUTE_ENUM, false},
+    {"align_corners", &ranges[0], "-1 and 1 are the centres of the corner pixels, not their edges", NULL,
+     offsetof(wk_grid_sample_arguments, align_corners), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_softmax[] = {
+    {"axes", &ranges[0], "the last if not given", NULL,
+     offsetof(wk_softmax_arguments, axes), WK_ATTRIBUTE_AXES, false},
+};
+static const wk_attribute attributes_softmax_gradient[] = {
+    {"axes", &ranges[0], "as softmax", NULL,
+     offsetof(wk_softmax_gradient_arguments, axes), WK_ATTRIBUTE_AXES, false},
+};
+static const wk_attribute attributes_log_softmax[] = {
+    {"axes", &ranges[0], "the last if not given", NULL,
+     offsetof(wk_log_softmax_arguments, axes), WK_ATTRIBUTE_AXES, false},
+};
+static const wk_attribute attributes_log_softmax_gradient[] = {
+    {"axes", &ranges[0], "as log_softmax", NULL,
+     offsetof(wk_log_softmax_gradient_arguments, axes), WK_ATTRIBUTE_AXES, false},
+};
+static const wk_attribute attributes_cross_entropy[] = {
+    {"reduction", &ranges[0], "mean if not given", wk_names_of_reduction,
+     offsetof(wk_cross_entropy_arguments, reduction), WK_ATTRIBUTE_ENUM, false},
+    {"ignore_index", &ranges[22], "label of rows to leave out; WK_EXACTLY_ZERO for 0", NULL,
+     offsetof(wk_cross_entropy_arguments, ignore_index), WK_ATTRIBUTE_DOUBLE, false},
+    {"label_smoothing", &ranges[29], "share of the probability that is spread over all classes", NULL,
+     offsetof(wk_cross_entropy_arguments, label_smoothing), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_pick_label[] = {
+    {"ignore_index", &ranges[22], "as cross_entropy", NULL,
+     offsetof(wk_pick_label_arguments, ignore_index), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_spread_label[] = {
+    {"classes", &ranges[9], "size of the result's last axis", NULL,
+     offsetof(wk_spread_label_arguments, classes), WK_ATTRIBUTE_INT, true},
+    {"ignore_index", &ranges[22], "as cross_entropy", NULL,
+     offsetof(wk_spread_label_arguments, ignore_index), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_reshape[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_reshape_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+};
+static const wk_attribute attributes_flatten[] = {
+    {"axis", &ranges[0], "the first to join", NULL,
+     offsetof(wk_flatten_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+};
+static const wk_attribute attributes_permute[] = {
+    {"axes", &ranges[0], "each axis once", NULL,
+     offsetof(wk_permute_arguments, axes), WK_ATTRIBUTE_AXES, true},
+};
+static const wk_attribute attributes_broadcast_to[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_broadcast_to_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+};
+static const wk_attribute attributes_slice[] = {
+    {"axis", &ranges[0], "which", NULL,
+     offsetof(wk_slice_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"start", &ranges[0], "the first element", NULL,
+     offsetof(wk_slice_arguments, start), WK_ATTRIBUTE_INT, true},
+    {"end", &ranges[0], "one past the last", NULL,
+     offsetof(wk_slice_arguments, end), WK_ATTRIBUTE_INT, true},
+    {"step", &ranges[1], "from one to the next; not 0", NULL,
+     offsetof(wk_slice_arguments, step), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_slice_update[] = {
+    {"axis", &ranges[0], "which", NULL,
+     offsetof(wk_slice_update_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"start", &ranges[0], "the first element", NULL,
+     offsetof(wk_slice_update_arguments, start), WK_ATTRIBUTE_INT, true},
+    {"end", &ranges[0], "one past the last", NULL,
+     offsetof(wk_slice_update_arguments, end), WK_ATTRIBUTE_INT, true},
+    {"step", &ranges[1], "from one to the next; not 0", NULL,
+     offsetof(wk_slice_update_arguments, step), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_squeeze[] = {
+    {"axes", &ranges[0], "which to drop; all of size 1 if not given", NULL,
+     offsetof(wk_squeeze_arguments, axes), WK_ATTRIBUTE_AXES, false},
+};
+static const wk_attribute attributes_unsqueeze[] = {
+    {"axis", &ranges[0], "where it is to be", NULL,
+     offsetof(wk_unsqueeze_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+};
+static const wk_attribute attributes_transpose[] = {
+    {"axis1", &ranges[0], "the one", NULL,
+     offsetof(wk_transpose_arguments, axis1), WK_ATTRIBUTE_AXIS, true},
+    {"axis2", &ranges[0], "the other", NULL,
+     offsetof(wk_transpose_arguments, axis2), WK_ATTRIBUTE_AXIS, true},
+};
+static const wk_attribute attributes_select[] = {
+    {"axis", &ranges[0], "which", NULL,
+     offsetof(wk_select_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"index", &ranges[0], "the place", NULL,
+     offsetof(wk_select_arguments, index), WK_ATTRIBUTE_INT, true},
+};
+static const wk_attribute attributes_flip[] = {
+    {"axes", &ranges[0], "which; all if not given", NULL,
+     offsetof(wk_flip_arguments, axes), WK_ATTRIBUTE_AXES, false},
+};
+static const wk_attribute attributes_stack[] = {
+    {"axis", &ranges[0], "the new one", NULL,
+     offsetof(wk_stack_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+};
+static const wk_attribute attributes_cast[] = {
+    {"dtype", &ranges[0], "of the result", NULL,
+     offsetof(wk_cast_arguments, dtype), WK_ATTRIBUTE_DTYPE, true},
+};
+static const wk_attribute attributes_concatenate[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_concatenate_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+};
+static const wk_attribute attributes_pad[] = {
+    {"before", &ranges[0], "how many in front, for each axis", NULL,
+     offsetof(wk_pad_arguments, before), WK_ATTRIBUTE_SHAPE, true},
+    {"after", &ranges[0], "how many behind, for each axis", NULL,
+     offsetof(wk_pad_arguments, after), WK_ATTRIBUTE_SHAPE, true},
+    {"value", &ranges[0], "of the new elements", NULL,
+     offsetof(wk_pad_arguments, value), WK_ATTRIBUTE_DOUBLE, false},
+    {"mode", &ranges[0], "what the new elements are", wk_names_of_pad_mode,
+     offsetof(wk_pad_arguments, mode), WK_ATTRIBUTE_ENUM, false},
+};
+static const wk_attribute attributes_as_strided[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_as_strided_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"strides", &ranges[0], "elements of x from one to the next, for each axis", NULL,
+     offsetof(wk_as_strided_arguments, strides), WK_ATTRIBUTE_SHAPE, true},
+    {"offset", &ranges[0], "the first element", NULL,
+     offsetof(wk_as_strided_arguments, offset), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_diagonal[] = {
+    {"offset", &ranges[0], "which diagonal; above the main one if positive", NULL,
+     offsetof(wk_diagonal_arguments, offset), WK_ATTRIBUTE_INT, false},
+    {"axis1", &ranges[0], "of the rows", NULL,
+     offsetof(wk_diagonal_arguments, axis1), WK_ATTRIBUTE_AXIS, false},
+    {"axis2", &ranges[0], "of the columns; 0 and 0 are the first two axes", NULL,
+     offsetof(wk_diagonal_arguments, axis2), WK_ATTRIBUTE_AXIS, false},
+};
+static const wk_attribute attributes_sliding_windows[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_sliding_windows_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"size", &ranges[7], "elements of a window", NULL,
+     offsetof(wk_sliding_windows_arguments, size), WK_ATTRIBUTE_INT, true},
+    {"step", &ranges[10], "from one window to the next", NULL,
+     offsetof(wk_sliding_windows_arguments, step), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_narrow[] = {
+    {"axis", &ranges[0], "which", NULL,
+     offsetof(wk_narrow_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"start", &ranges[0], "the first element", NULL,
+     offsetof(wk_narrow_arguments, start), WK_ATTRIBUTE_INT, true},
+    {"length", &ranges[9], "how many", NULL,
+     offsetof(wk_narrow_arguments, length), WK_ATTRIBUTE_INT, true},
+};
+static const wk_attribute attributes_unflatten[] = {
+    {"axis", &ranges[0], "which", NULL,
+     offsetof(wk_unflatten_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"shape", &ranges[0], "sizes in its place", NULL,
+     offsetof(wk_unflatten_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+};
+static const wk_attribute attributes_expand[] = {
+    {"shape", &ranges[0], "sizes of the result", NULL,
+     offsetof(wk_expand_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+};
+static const wk_attribute attributes_move_axes[] = {
+    {"source", &ranges[0], "which to move", NULL,
+     offsetof(wk_move_axes_arguments, source), WK_ATTRIBUTE_AXES, true},
+    {"destination", &ranges[0], "where to", NULL,
+     offsetof(wk_move_axes_arguments, destination), WK_ATTRIBUTE_AXES, true},
+};
+static const wk_attribute attributes_select_scatter[] = {
+    {"axis", &ranges[0], "which", NULL,
+     offsetof(wk_select_scatter_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"index", &ranges[0], "the place; negative ones count from the end", NULL,
+     offsetof(wk_select_scatter_arguments, index), WK_ATTRIBUTE_INT, true},
+};
+static const wk_attribute attributes_repeat[] = {
+    {"counts", &ranges[0], "how often, for each axis", NULL,
+     offsetof(wk_repeat_arguments, counts), WK_ATTRIBUTE_SHAPE, true},
+};
+static const wk_attribute attributes_repeat_interleave[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_repeat_interleave_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"count", &ranges[20], "how often", NULL,
+     offsetof(wk_repeat_interleave_arguments, count), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_roll[] = {
+    {"shifts", &ranges[0], "by how many places", NULL,
+     offsetof(wk_roll_arguments, shifts), WK_ATTRIBUTE_SHAPE, true},
+    {"axes", &ranges[0], "along which", NULL,
+     offsetof(wk_roll_arguments, axes), WK_ATTRIBUTE_AXES, false},
+};
+static const wk_attribute attributes_rotate90[] = {
+    {"count", &ranges[1], "of quarter turns; negative ones turn back", NULL,
+     offsetof(wk_rotate90_arguments, count), WK_ATTRIBUTE_INT, false},
+    {"axes", &ranges[0], "the plane; 0 and 1 if not given", NULL,
+     offsetof(wk_rotate90_arguments, axes), WK_ATTRIBUTE_AXES, false},
+};
+static const wk_attribute attributes_diagonal_scatter[] = {
+    {"offset", &ranges[0], "which diagonal; above the main one if positive", NULL,
+     offsetof(wk_diagonal_scatter_arguments, offset), WK_ATTRIBUTE_INT, false},
+    {"axis1", &ranges[0], "of the rows", NULL,
+     offsetof(wk_diagonal_scatter_arguments, axis1), WK_ATTRIBUTE_AXIS, false},
+    {"axis2", &ranges[0], "of the columns; 0 and 0 are the first two axes", NULL,
+     offsetof(wk_diagonal_scatter_arguments, axis2), WK_ATTRIBUTE_AXIS, false},
+};
+static const wk_attribute attributes_sort[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_sort_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"descending", &ranges[0], "the largest first", NULL,
+     offsetof(wk_sort_arguments, descending), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_argsort[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_argsort_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"descending", &ranges[0], "the largest first", NULL,
+     offsetof(wk_argsort_arguments, descending), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_top_k[] = {
+    {"k", &ranges[9], "how many", NULL,
+     offsetof(wk_top_k_arguments, k), WK_ATTRIBUTE_INT, true},
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_top_k_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"smallest", &ranges[0], "the smallest instead, the smallest first", NULL,
+     offsetof(wk_top_k_arguments, smallest), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_kth_value[] = {
+    {"k", &ranges[7], "which, from 1", NULL,
+     offsetof(wk_kth_value_arguments, k), WK_ATTRIBUTE_INT, true},
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_kth_value_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"keep_dims", &ranges[0], "keep the axis with size 1", NULL,
+     offsetof(wk_kth_value_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_median[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_median_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"keep_dims", &ranges[0], "keep the axis with size 1", NULL,
+     offsetof(wk_median_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_nan_median[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_nan_median_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"keep_dims", &ranges[0], "keep the axis with size 1", NULL,
+     offsetof(wk_nan_median_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_mode[] = {
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_mode_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"keep_dims", &ranges[0], "keep the axis with size 1", NULL,
+     offsetof(wk_mode_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_quantile[] = {
+    {"level", &ranges[29], "part of the elements that lies below", NULL,
+     offsetof(wk_quantile_arguments, level), WK_ATTRIBUTE_DOUBLE, true},
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_quantile_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"keep_dims", &ranges[0], "keep the axis with size 1", NULL,
+     offsetof(wk_quantile_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+    {"method", &ranges[0], "what to make of a place between two elements", wk_names_of_quantile_method,
+     offsetof(wk_quantile_arguments, method), WK_ATTRIBUTE_ENUM, false},
+};
+static const wk_attribute attributes_nan_quantile[] = {
+    {"level", &ranges[29], "part of the elements that lies below", NULL,
+     offsetof(wk_nan_quantile_arguments, level), WK_ATTRIBUTE_DOUBLE, true},
+    {"axis", &ranges[0], "along which", NULL,
+     offsetof(wk_nan_quantile_arguments, axis), WK_ATTRIBUTE_AXIS, true},
+    {"keep_dims", &ranges[0], "keep the axis with size 1", NULL,
+     offsetof(wk_nan_quantile_arguments, keep_dims), WK_ATTRIBUTE_BOOL, false},
+    {"method", &ranges[0], "what to make of a place between two elements", wk_names_of_quantile_method,
+     offsetof(wk_nan_quantile_arguments, method), WK_ATTRIBUTE_ENUM, false},
+};
+static const wk_attribute attributes_search_sorted[] = {
+    {"right", &ranges[0], "behind equal elements", NULL,
+     offsetof(wk_search_sorted_arguments, right), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_bucketize[] = {
+    {"right", &ranges[0], "a value equal to a boundary lies behind it", NULL,
+     offsetof(wk_bucketize_arguments, right), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_bin_count[] = {
+    {"minimum_length", &ranges[9], "count at least this many numbers", NULL,
+     offsetof(wk_bin_count_arguments, minimum_length), WK_ATTRIBUTE_INT, false},
+};
+static const wk_attribute attributes_histogram[] = {
+    {"bins", &ranges[7], "how many", NULL,
+     offsetof(wk_histogram_arguments, bins), WK_ATTRIBUTE_INT, true},
+    {"low", &ranges[0], "of the first interval", NULL,
+     offsetof(wk_histogram_arguments, low), WK_ATTRIBUTE_DOUBLE, false},
+    {"high", &ranges[0], "of the last interval", NULL,
+     offsetof(wk_histogram_arguments, high), WK_ATTRIBUTE_DOUBLE, false},
+};
+static const wk_attribute attributes_in_top_k[] = {
+    {"k", &ranges[9], "how many", NULL,
+     offsetof(wk_in_top_k_arguments, k), WK_ATTRIBUTE_INT, true},
+};
+static const wk_attribute attributes_sgd_plain_update[] = {
+    {"learning_rate", &ranges[0], "step size", NULL,
+     offsetof(wk_sgd_plain_update_arguments, learning_rate), WK_ATTRIBUTE_DOUBLE, true},
+    {"weight_decay", &ranges[0], "added to the gradient times the value", NULL,
+     offsetof(wk_sgd_plain_update_arguments, weight_decay), WK_ATTRIBUTE_DOUBLE, true},
+    {"scale", &ranges[0], "of the gradient, before all else", NULL,
+     offsetof(wk_sgd_plain_update_arguments, scale), WK_ATTRIBUTE_DOUBLE, true},
+    {"limit", &ranges[0], "of a scaled gradient's size", NULL,
+     offsetof(wk_sgd_plain_update_arguments, limit), WK_ATTRIBUTE_DOUBLE, true},
+};
+static const wk_attribute attributes_sgd_update[] = {
+    {"learning_rate", &ranges[0], "step size", NULL,
+     offsetof(wk_sgd_update_arguments, learning_rate), WK_ATTRIBUTE_DOUBLE, true},
+    {"momentum", &ranges[0], "how much of the last step is kept", NULL,
+     offsetof(wk_sgd_update_arguments, momentum), WK_ATTRIBUTE_DOUBLE, true},
+    {"weight_decay", &ranges[0], "added to the gradient times the value", NULL,
+     offsetof(wk_sgd_update_arguments, weight_decay), WK_ATTRIBUTE_DOUBLE, true},
+    {"factor", &ranges[0], "of the gradient, in the velocity", NULL,
+     offsetof(wk_sgd_update_arguments, factor), WK_ATTRIBUTE_DOUBLE, true},
+    {"nesterov", &ranges[0], "1: go on from where the momentum leads", NULL,
+     offsetof(wk_sgd_update_arguments, nesterov), WK_ATTRIBUTE_DOUBLE, true},
+    {"scale", &ranges[0], "of the gradient, before all else", NULL,
+     offsetof(wk_sgd_update_arguments, scale), WK_ATTRIBUTE_DOUBLE, true},
+    {"limit", &ranges[0], "of a scaled gradient's size", NULL,
+     offsetof(wk_sgd_update_arguments, limit), WK_ATTRIBUTE_DOUBLE, true},
+};
+static const wk_attribute attributes_adam_update[] = {
+    {"step_size", &ranges[0], "learning_rate / (1 - beta1^t)", NULL,
+     offsetof(wk_adam_update_arguments, step_size), WK_ATTRIBUTE_DOUBLE, true},
+    {"correction", &ranges[0], "1 / sqrt(1 - beta2^t)", NULL,
+     offsetof(wk_adam_update_arguments, correction), WK_ATTRIBUTE_DOUBLE, true},
+    {"beta1", &ranges[0], "decay of the mean", NULL,
+     offsetof(wk_adam_update_arguments, beta1), WK_ATTRIBUTE_DOUBLE, true},
+    {"beta2", &ranges[0], "decay of the mean square", NULL,
+     offsetof(wk_adam_update_arguments, beta2), WK_ATTRIBUTE_DOUBLE, true},
+    {"epsilon", &ranges[0], "added to the root", NULL,
+     offsetof(wk_adam_update_arguments, epsilon), WK_ATTRIBUTE_DOUBLE, true},
+    {"weight_decay", &ranges[0], "added to the gradient times the value", NULL,
+     offsetof(wk_adam_update_arguments, weight_decay), WK_ATTRIBUTE_DOUBLE, true},
+    {"shrink", &ranges[0], "of the value, before the step", NULL,
+     offsetof(wk_adam_update_arguments, shrink), WK_ATTRIBUTE_DOUBLE, true},
+    {"scale", &ranges[0], "of the gradient, before all else", NULL,
+     offsetof(wk_adam_update_arguments, scale), WK_ATTRIBUTE_DOUBLE, true},
+    {"limit", &ranges[0], "of a scaled gradient's size", NULL,
+     offsetof(wk_adam_update_arguments, limit), WK_ATTRIBUTE_DOUBLE, true},
+};
+static const wk_attribute attributes_amsgrad_update[] = {
+    {"step_size", &ranges[0], "learning_rate / (1 - beta1^t)", NULL,
+     offsetof(wk_amsgrad_update_arguments, step_size), WK_ATTRIBUTE_DOUBLE, true},
+    {"correction", &ranges[0], "1 / sqrt(1 - beta2^t)", NULL,
+     offsetof(wk_amsgrad_update_arguments, correction), WK_ATTRIBUTE_DOUBLE, true},
+    {"beta1", &ranges[0], "decay of the mean", NULL,
+     offsetof(wk_amsgrad_update_arguments, beta1), WK_ATTRIBUTE_DOUBLE, true},
+    {"beta2", &ranges[0], "decay of the mean square", NULL,
+     offsetof(wk_amsgrad_update_arguments, beta2), WK_ATTRIBUTE_DOUBLE, true},
+    {"epsilon", &ranges[0], "added to the root", NULL,
+     offsetof(wk_amsgrad_update_arguments, epsilon), WK_ATTRIBUTE_DOUBLE, true},
+    {"weight_decay", &ranges[0], "added to the gradient times the value", NULL,
+     offsetof(wk_amsgrad_update_arguments, weight_decay), WK_ATTRIBUTE_DOUBLE, true},
+    {"shrink", &ranges[0], "of the value, before the step", NULL,
+     offsetof(wk_amsgrad_update_arguments, shrink), WK_ATTRIBUTE_DOUBLE, true},
+    {"scale", &ranges[0], "of the gradient, before all else", NULL,
+     offsetof(wk_amsgrad_update_arguments, scale), WK_ATTRIBUTE_DOUBLE, true},
+    {"limit", &ranges[0], "of a scaled gradient's size", NULL,
+     offsetof(wk_amsgrad_update_arguments, limit), WK_ATTRIBUTE_DOUBLE, true},
+};
+static const wk_attribute attributes_rmsprop_update[] = {
+    {"learning_rate", &ranges[0], "step size", NULL,
+     offsetof(wk_rmsprop_update_arguments, learning_rate), WK_ATTRIBUTE_DOUBLE, true},
+    {"alpha", &ranges[0], "decay of the mean square", NULL,
+     offsetof(wk_rmsprop_update_arguments, alpha), WK_ATTRIBUTE_DOUBLE, true},
+    {"epsilon", &ranges[0], "added to the root", NULL,
+     offsetof(wk_rmsprop_update_arguments, epsilon), WK_ATTRIBUTE_DOUBLE, true},
+    {"weight_decay", &ranges[0], "added to the gradient times the value", NULL,
+     offsetof(wk_rmsprop_update_arguments, weight_decay), WK_ATTRIBUTE_DOUBLE, true},
+    {"scale", &ranges[0], "of the gradient, before all else", NULL,
+     offsetof(wk_rmsprop_update_arguments, scale), WK_ATTRIBUTE_DOUBLE, true},
+    {"limit", &ranges[0], "of a scaled gradient's size", NULL,
+     offsetof(wk_rmsprop_update_arguments, limit), WK_ATTRIBUTE_DOUBLE, true},
+};
+static const wk_attribute attributes_rmsprop_momentum_update[] = {
+    {"learning_rate", &ranges[0], "step size", NULL,
+     offsetof(wk_rmsprop_momentum_update_arguments, learning_rate), WK_ATTRIBUTE_DOUBLE, true},
+    {"alpha", &ranges[0], "decay of the mean square", NULL,
+     offsetof(wk_rmsprop_momentum_update_arguments, alpha), WK_ATTRIBUTE_DOUBLE, true},
+    {"epsilon", &ranges[0], "added to the root", NULL,
+     offsetof(wk_rmsprop_momentum_update_arguments, epsilon), WK_ATTRIBUTE_DOUBLE, true},
+    {"weight_decay", &ranges[0], "added to the gradient times the value", NULL,
+     offsetof(wk_rmsprop_momentum_update_arguments, weight_decay), WK_ATTRIBUTE_DOUBLE, true},
+    {"momentum", &ranges[0], "how much of the last step is kept", NULL,
+     offsetof(wk_rmsprop_momentum_update_arguments, momentum), WK_ATTRIBUTE_DOUBLE, true},
+    {"centred", &ranges[0], "1: divide by the deviation from the mean", NULL,
+     offsetof(wk_rmsprop_momentum_update_arguments, centred), WK_ATTRIBUTE_DOUBLE, true},
+    {"scale", &ranges[0], "of the gradient, before all else", NULL,
+     offsetof(wk_rmsprop_momentum_update_arguments, scale), WK_ATTRIBUTE_DOUBLE, true},
+    {"limit", &ranges[0], "of a scaled gradient's size", NULL,
+     offsetof(wk_rmsprop_momentum_update_arguments, limit), WK_ATTRIBUTE_DOUBLE, true},
+};
+static const wk_attribute attributes_adagrad_update[] = {
+    {"learning_rate", &ranges[0], "step size", NULL,
+     offsetof(wk_adagrad_update_arguments, learning_rate), WK_ATTRIBUTE_DOUBLE, true},
+    {"epsilon", &ranges[0], "added to the root", NULL,
+     offsetof(wk_adagrad_update_arguments, epsilon), WK_ATTRIBUTE_DOUBLE, true},
+    {"weight_decay", &ranges[0], "added to the gradient times the value", NULL,
+     offsetof(wk_adagrad_update_arguments, weight_decay), WK_ATTRIBUTE_DOUBLE, true},
+    {"scale", &ranges[0], "of the gradient, before all else", NULL,
+     offsetof(wk_adagrad_update_arguments, scale), WK_ATTRIBUTE_DOUBLE, true},
+    {"limit", &ranges[0], "of a scaled gradient's size", NULL,
+     offsetof(wk_adagrad_update_arguments, limit), WK_ATTRIBUTE_DOUBLE, true},
+};
+static const wk_attribute attributes_lion_update[] = {
+    {"learning_rate", &ranges[0], "step size", NULL,
+     offsetof(wk_lion_update_arguments, learning_rate), WK_ATTRIBUTE_DOUBLE, true},
+    {"beta1", &ranges[0], "decay of the mean", NULL,
+     offsetof(wk_lion_update_arguments, beta1), WK_ATTRIBUTE_DOUBLE, true},
+    {"beta2", &ranges[0], "decay of the mean square", NULL,
+     offsetof(wk_lion_update_arguments, beta2), WK_ATTRIBUTE_DOUBLE, true},
+    {"shrink", &ranges[0], "of the value, before the step", NULL,
+     offsetof(wk_lion_update_arguments, shrink), WK_ATTRIBUTE_DOUBLE, true},
+    {"scale", &ranges[0], "of the gradient, before all else", NULL,
+     offsetof(wk_lion_update_arguments, scale), WK_ATTRIBUTE_DOUBLE, true},
+    {"limit", &ranges[0], "of a scaled gradient's size", NULL,
+     offsetof(wk_lion_update_arguments, limit), WK_ATTRIBUTE_DOUBLE, true},
+};
+static const wk_attribute attributes_bound_update[] = {
+    {"scale", &ranges[0], "of the value", NULL,
+     offsetof(wk_bound_update_arguments, scale), WK_ATTRIBUTE_DOUBLE, true},
+    {"limit", &ranges[0], "of the scaled value's size", NULL,
+     offsetof(wk_bound_update_arguments, limit), WK_ATTRIBUTE_DOUBLE, true},
+};
+static const wk_attribute attributes_max_pool2d[] = {
+    {"window", &ranges[7], "height and width", NULL,
+     offsetof(wk_max_pool2d_arguments, window), WK_ATTRIBUTE_PAIR, true},
+    {"stride", &ranges[9], "steps of the window; the window's size if not given", NULL,
+     offsetof(wk_max_pool2d_arguments, stride), WK_ATTRIBUTE_PAIR, false},
+    {"padding", &ranges[9], "on each side, vertically and horizontally; less than the window", NULL,
+     offsetof(wk_max_pool2d_arguments, padding), WK_ATTRIBUTE_PAIR, false},
+    {"dilation", &ranges[10], "distance of neighbouring elements of a window", NULL,
+     offsetof(wk_max_pool2d_arguments, dilation), WK_ATTRIBUTE_PAIR, false},
+    {"ceil_mode", &ranges[0], "a last window may stick out at the end", NULL,
+     offsetof(wk_max_pool2d_arguments, ceil_mode), WK_ATTRIBUTE_BOOL, false},
+    {"same", &ranges[0], "pad so that OH = ceil(H / stride), the odd row or column at the end", NULL,
+     offsetof(wk_max_pool2d_arguments, same), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_max_pool2d_gradient[] = {
+    {"window", &ranges[7], "as max_pool2d", NULL,
+     offsetof(wk_max_pool2d_gradient_arguments, window), WK_ATTRIBUTE_PAIR, true},
+    {"stride", &ranges[9], "as max_pool2d", NULL,
+     offsetof(wk_max_pool2d_gradient_arguments, stride), WK_ATTRIBUTE_PAIR, false},
+    {"padding", &ranges[9], "as max_pool2d", NULL,
+     offsetof(wk_max_pool2d_gradient_arguments, padding), WK_ATTRIBUTE_PAIR, false},
+    {"dilation", &ranges[10], "as max_pool2d", NULL,
+     offsetof(wk_max_pool2d_gradient_arguments, dilation), WK_ATTRIBUTE_PAIR, false},
+    {"ceil_mode", &ranges[0], "as max_pool2d", NULL,
+     offsetof(wk_max_pool2d_gradient_arguments, ceil_mode), WK_ATTRIBUTE_BOOL, false},
+    {"same", &ranges[0], "as max_pool2d", NULL,
+     offsetof(wk_max_pool2d_gradient_arguments, same), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_max_pool2d_pick[] = {
+    {"window", &ranges[7], "as max_pool2d", NULL,
+     offsetof(wk_max_pool2d_pick_arguments, window), WK_ATTRIBUTE_PAIR, true},
+    {"stride", &ranges[9], "as max_pool2d", NULL,
+     offsetof(wk_max_pool2d_pick_arguments, stride), WK_ATTRIBUTE_PAIR, false},
+    {"padding", &ranges[9], "as max_pool2d", NULL,
+     offsetof(wk_max_pool2d_pick_arguments, padding), WK_ATTRIBUTE_PAIR, false},
+    {"dilation", &ranges[10], "as max_pool2d", NULL,
+     offsetof(wk_max_pool2d_pick_arguments, dilation), WK_ATTRIBUTE_PAIR, false},
+    {"ceil_mode", &ranges[0], "as max_pool2d", NULL,
+     offsetof(wk_max_pool2d_pick_arguments, ceil_mode), WK_ATTRIBUTE_BOOL, false},
+    {"same", &ranges[0], "as max_pool2d", NULL,
+     offsetof(wk_max_pool2d_pick_arguments, same), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_max_pool2d_with_indices[] = {
+    {"window", &ranges[7], "as max_pool2d", NULL,
+     offsetof(wk_max_pool2d_with_indices_arguments, window), WK_ATTRIBUTE_PAIR, true},
+    {"stride", &ranges[9], "as max_pool2d", NULL,
+     offsetof(wk_max_pool2d_with_indices_arguments, stride), WK_ATTRIBUTE_PAIR, false},
+    {"padding", &ranges[9], "as max_pool2d", NULL,
+     offsetof(wk_max_pool2d_with_indices_arguments, padding), WK_ATTRIBUTE_PAIR, false},
+    {"dilation", &ranges[10], "as max_pool2d", NULL,
+     offsetof(wk_max_pool2d_with_indices_arguments, dilation), WK_ATTRIBUTE_PAIR, false},
+    {"ceil_mode", &ranges[0], "as max_pool2d", NULL,
+     offsetof(wk_max_pool2d_with_indices_arguments, ceil_mode), WK_ATTRIBUTE_BOOL, false},
+    {"same", &ranges[0], "as max_pool2d", NULL,
+     offsetof(wk_max_pool2d_with_indices_arguments, same), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_max_unpool2d[] = {
+    {"size", &ranges[7], "height and width of the result", NULL,
+     offsetof(wk_max_unpool2d_arguments, size), WK_ATTRIBUTE_PAIR, true},
+};
+static const wk_attribute attributes_average_pool2d[] = {
+    {"window", &ranges[7], "height and width", NULL,
+     offsetof(wk_average_pool2d_arguments, window), WK_ATTRIBUTE_PAIR, true},
+    {"stride", &ranges[9], "steps of the window; the window's size if not given", NULL,
+     offsetof(wk_average_pool2d_arguments, stride), WK_ATTRIBUTE_PAIR, false},
+    {"padding", &ranges[9], "on each side, vertically and horizontally; less than the window", NULL,
+     offsetof(wk_average_pool2d_arguments, padding), WK_ATTRIBUTE_PAIR, false},
+    {"ceil_mode", &ranges[0], "a last window may stick out at the end", NULL,
+     offsetof(wk_average_pool2d_arguments, ceil_mode), WK_ATTRIBUTE_BOOL, false},
+    {"same", &ranges[0], "pad so that OH = ceil(H / stride), the odd row or column at the end", NULL,
+     offsetof(wk_average_pool2d_arguments, same), WK_ATTRIBUTE_BOOL, false},
+    {"count_padding", &ranges[0], "padding counts as zeros of the mean", NULL,
+     offsetof(wk_average_pool2d_arguments, count_padding), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_average_pool2d_gradient[] = {
+    {"shape", &ranges[0], "of the images", NULL,
+     offsetof(wk_average_pool2d_gradient_arguments, shape), WK_ATTRIBUTE_SHAPE, true},
+    {"window", &ranges[7], "as average_pool2d", NULL,
+     offsetof(wk_average_pool2d_gradient_arguments, window), WK_ATTRIBUTE_PAIR, true},
+    {"stride", &ranges[9], "as average_pool2d", NULL,
+     offsetof(wk_average_pool2d_gradient_arguments, stride), WK_ATTRIBUTE_PAIR, false},
+    {"padding", &ranges[9], "as average_pool2d", NULL,
+     offsetof(wk_average_pool2d_gradient_arguments, padding), WK_ATTRIBUTE_PAIR, false},
+    {"ceil_mode", &ranges[0], "as average_pool2d", NULL,
+     offsetof(wk_average_pool2d_gradient_arguments, ceil_mode), WK_ATTRIBUTE_BOOL, false},
+    {"same", &ranges[0], "as average_pool2d", NULL,
+     offsetof(wk_average_pool2d_gradient_arguments, same), WK_ATTRIBUTE_BOOL, false},
+    {"count_padding", &ranges[0], "as average_pool2d", NULL,
+     offsetof(wk_average_pool2d_gradient_arguments, count_padding), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_max_pool1d[] = {
+    {"window", &ranges[7], "length", NULL,
+     offsetof(wk_max_pool1d_arguments, window), WK_ATTRIBUTE_INT, true},
+    {"stride", &ranges[9], "steps of the window; the window's size if not given", NULL,
+     offsetof(wk_max_pool1d_arguments, stride), WK_ATTRIBUTE_INT, false},
+    {"padding", &ranges[9], "on each side; less than the window", NULL,
+     offsetof(wk_max_pool1d_arguments, padding), WK_ATTRIBUTE_INT, false},
+    {"dilation", &ranges[10], "distance of neighbouring elements of a window", NULL,
+     offsetof(wk_max_pool1d_arguments, dilation), WK_ATTRIBUTE_INT, false},
+    {"ceil_mode", &ranges[0], "a last window may stick out at the end", NULL,
+     offsetof(wk_max_pool1d_arguments, ceil_mode), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_max_pool3d[] = {
+    {"window", &ranges[7], "depth, height and width", NULL,
+     offsetof(wk_max_pool3d_arguments, window), WK_ATTRIBUTE_TRIPLE, true},
+    {"stride", &ranges[9], "steps of the window; the window's size if not given", NULL,
+     offsetof(wk_max_pool3d_arguments, stride), WK_ATTRIBUTE_TRIPLE, false},
+    {"padding", &ranges[9], "on each side; less than the window", NULL,
+     offsetof(wk_max_pool3d_arguments, padding), WK_ATTRIBUTE_TRIPLE, false},
+    {"dilation", &ranges[10], "distance of neighbouring elements of a window", NULL,
+     offsetof(wk_max_pool3d_arguments, dilation), WK_ATTRIBUTE_TRIPLE, false},
+    {"ceil_mode", &ranges[0], "a last window may stick out at the end", NULL,
+     offsetof(wk_max_pool3d_arguments, ceil_mode), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_average_pool1d[] = {
+    {"window", &ranges[7], "length", NULL,
+     offsetof(wk_average_pool1d_arguments, window), WK_ATTRIBUTE_INT, true},
+    {"stride", &ranges[9], "steps of the window; the window's size if not given", NULL,
+     offsetof(wk_average_pool1d_arguments, stride), WK_ATTRIBUTE_INT, false},
+    {"padding", &ranges[9], "on each side; less than the window", NULL,
+     offsetof(wk_average_pool1d_arguments, padding), WK_ATTRIBUTE_INT, false},
+    {"ceil_mode", &ranges[0], "a last window may stick out at the end", NULL,
+     offsetof(wk_average_pool1d_arguments, ceil_mode), WK_ATTRIBUTE_BOOL, false},
+    {"count_padding", &ranges[0], "padding counts as zeros of the mean", NULL,
+     offsetof(wk_average_pool1d_arguments, count_padding), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_average_pool3d[] = {
+    {"window", &ranges[7], "depth, height and width", NULL,
+     offsetof(wk_average_pool3d_arguments, window), WK_ATTRIBUTE_TRIPLE, true},
+    {"stride", &ranges[9], "steps of the window; the window's size if not given", NULL,
+     offsetof(wk_average_pool3d_arguments, stride), WK_ATTRIBUTE_TRIPLE, false},
+    {"padding", &ranges[9], "on each side; less than the window", NULL,
+     offsetof(wk_average_pool3d_arguments, padding), WK_ATTRIBUTE_TRIPLE, false},
+    {"ceil_mode", &ranges[0], "a last window may stick out at the end", NULL,
+     offsetof(wk_average_pool3d_arguments, ceil_mode), WK_ATTRIBUTE_BOOL, false},
+    {"count_padding", &ranges[0], "padding counts as zeros of the mean", NULL,
+     offsetof(wk_average_pool3d_arguments, count_padding), WK_ATTRIBUTE_BOOL, false},
+};
+static const wk_attribute attributes_adaptive_average_pool2d[] = {
+    {"size", &ranges[7], "height and width of the result", NULL,
+     offsetof(wk_adaptive_average_pool2d_arguments, size), WK_ATTRIBUTE_PAIR, true},
+};
+static const wk_attribute attributes_adaptive_average_pool1d[] = {
+    {"size", &ranges[7], "length of the result", NULL,
+     offsetof(wk_adaptive_average_pool1d_arguments, size), WK_ATTRIBUTE_INT, true},
+};
+static const wk_attribute attributes_adaptive_average_pool3d[] = {
+    {"size", &ranges[7], "depth, height and width of the result", NULL,
+     offsetof(wk_adaptive_average_pool3d_arguments, size), WK_ATTRIBUTE_TRIPLE, true},
+};
+static const wk_attribute attributes_adaptive_max_pool2d[] = {
+    {"size", &ranges[7], "height and width of the result", NULL,
+     offsetof(wk_adaptive_max_pool2d_arguments, size), WK_ATTRIBUTE_PAIR, true},
+};
+static const wk_attribute attributes_adaptive_max_pool1d[] = {
+    {"size", &ranges[7], "length of the result", NULL,
+     offsetof(wk_adaptive_max_pool1d_arguments, size), WK_ATTRIBUTE_INT, true},
+};
+static const wk_attribute attributes_unfold2d[] = {
+    {"window", &ranges[7], "height and width", NULL,
+     offsetof(wk_unfold2d_arguments, window), WK_ATTRIBUTE_PAIR, true},
+    {"stride", &ranges[10], "steps of the window, down and across", NULL,
+     offsetof(wk_unfold2d_arguments, stride), WK_ATTRIBUTE_PAIR, false},
+    {"padding", &ranges[9], "zeros on each side, vertically and horizontally", NULL,
+     offsetof(wk_unfold2d_arguments, padding), WK_ATTRIBUTE_PAIR, false},
+    {"dilation", &ranges[10], "distance of neighbouring elements of a window", NULL,
+     offsetof(wk_unfold2d_arguments, dilation), WK_ATTRIBUTE_PAIR, false},
+};
+static const wk_attribute attributes_fold2d[] = {
+    {"size", &ranges[7], "height and width of the result", NULL,
+     offsetof(wk_fold2d_arguments, size), WK_ATTRIBUTE_PAIR, true},
+    {"window", &ranges[7], "height and width", NULL,
+     offsetof(wk_fold2d_arguments, window), WK_ATTRIBUTE_PAIR, true},
+    {"stride", &ranges[10], "steps of the window, down and across", NULL,
+     offsetof(wk_fold2d_arguments, stride), WK_ATTRIBUTE_PAIR, false},
+    {"padding", &ranges[9], "zeros on each side, vertically and horizontally", NULL,
+     offsetof(wk_fold2d_arguments, padding), WK_ATTRIBUTE_PAIR, false},
+    {"dilation", &ranges[10], "distance of neighbouring elements of a window", NULL,
+     offsetof(wk_fold2d_arguments, dilation), WK_ATTRIBUTE_PAIR, false},
+};
+static const wk_attribute attributes_local_response_norm[] = {
+    {"size", &ranges[7], "how many channels", NULL,
+     offsetof(wk_local_response_norm_arguments, size), WK_ATTRIBUTE_INT, true},
+    {"alpha", &ranges[33], "factor of the mean", NULL,
+     offsetof(wk_local_response_norm_arguments, alpha), WK_ATTRIBUTE_DOUBLE, false},
+    {"beta", &ranges[34], "exponent", NULL,
+     offsetof(wk_local_response_norm_arguments, beta), WK_ATTRIBUTE_DOUBLE, false},
+    {"k", &ranges[1], "added to it", NULL,
+     offsetof(wk_local_response_norm_arguments, k), WK_ATTRIBUTE_DOUBLE, false},
 };
 static const wk_attribute attributes_lp_pool2d[] = {
-    {"window", WK_ATTRIBUTE_PAIR, true, offsetof(wk_lp_pool2d_arguments, window),
-     0.0, 1.0, INFINITY, "height and width",
-     NULL},
-    {"stride", WK_ATTRIBUTE_PAIR, false, offsetof(wk_lp_pool2d_arguments, stride),
-     0.0, 0.0, INFINITY, "steps of the window; the window's size if not given",
-     NULL},
-    {"p", WK_ATTRIBUTE_DOUBLE, false, offsetof(wk_lp_pool2d_arguments, p),
-     2.0, 0.01, INFINITY, "which norm",
-     NULL},
+    {"window", &ranges[7], "height and width", NULL,
+     offsetof(wk_lp_pool2d_arguments, window), WK_ATTRIBUTE_PAIR, true},
+    {"stride", &ranges[9], "steps of the window; the window's size if not given", NULL,
+     offsetof(wk_lp_pool2d_arguments, stride), WK_ATTRIBUTE_PAIR, false},
+    {"p", &ranges[35], "which norm", NULL,
+     offsetof(wk_lp_pool2d_arguments, p), WK_ATTRIBUTE_DOUBLE, false},
 };
 
 const int wk_op_table_count = WK_OP_COUNT;
@@ -4712,7 +3909,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "gelu_exact", .id = WK_OP_GELU_EXACT, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_gelu_exact, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_gelu_exact_arguments), offsetof(wk_gelu_exact_arguments, x) + sizeof(((wk_gelu_exact_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_gelu_exact_arguments), 0, offsetof(wk_gelu_exact_arguments, x) + sizeof(((wk_gelu_exact_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_gelu_exact,
@@ -4721,7 +3918,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "gelu_exact_gradient_x", .id = WK_OP_GELU_EXACT_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_gelu_exact_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_gelu_exact_gradient_x_arguments), offsetof(wk_gelu_exact_gradient_x_arguments, x) + sizeof(((wk_gelu_exact_gradient_x_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_gelu_exact_gradient_x_arguments), 0, offsetof(wk_gelu_exact_gradient_x_arguments, x) + sizeof(((wk_gelu_exact_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_gelu_exact_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -4730,7 +3927,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "gelu_tanh", .id = WK_OP_GELU_TANH, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_gelu_tanh, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_gelu_tanh_arguments), offsetof(wk_gelu_tanh_arguments, x) + sizeof(((wk_gelu_tanh_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_gelu_tanh_arguments), 0, offsetof(wk_gelu_tanh_arguments, x) + sizeof(((wk_gelu_tanh_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_gelu_tanh,
@@ -4739,7 +3936,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "gelu_tanh_gradient_x", .id = WK_OP_GELU_TANH_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_gelu_tanh_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_gelu_tanh_gradient_x_arguments), offsetof(wk_gelu_tanh_gradient_x_arguments, x) + sizeof(((wk_gelu_tanh_gradient_x_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_gelu_tanh_gradient_x_arguments), 0, offsetof(wk_gelu_tanh_gradient_x_arguments, x) + sizeof(((wk_gelu_tanh_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_gelu_tanh_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -4748,7 +3945,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "gelu", .id = WK_OP_GELU, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_gelu, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_gelu, 1, sizeof(wk_gelu_arguments), offsetof(wk_gelu_arguments, x) + sizeof(((wk_gelu_arguments *)NULL)->x), true},
+        .settings = {attributes_gelu, sizeof(wk_gelu_arguments), 1, offsetof(wk_gelu_arguments, x) + sizeof(((wk_gelu_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_gelu,
         .is_native = NULL,
         .vjp = NULL,
@@ -4757,7 +3954,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "silu", .id = WK_OP_SILU, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_silu, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_silu_arguments), offsetof(wk_silu_arguments, x) + sizeof(((wk_silu_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_silu_arguments), 0, offsetof(wk_silu_arguments, x) + sizeof(((wk_silu_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_silu,
@@ -4766,7 +3963,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "silu_gradient_x", .id = WK_OP_SILU_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_silu_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_silu_gradient_x_arguments), offsetof(wk_silu_gradient_x_arguments, x) + sizeof(((wk_silu_gradient_x_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_silu_gradient_x_arguments), 0, offsetof(wk_silu_gradient_x_arguments, x) + sizeof(((wk_silu_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_silu_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -4775,7 +3972,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "elu", .id = WK_OP_ELU, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_elu, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_elu, 1, sizeof(wk_elu_arguments), offsetof(wk_elu_arguments, x) + sizeof(((wk_elu_arguments *)NULL)->x), false},
+        .settings = {attributes_elu, sizeof(wk_elu_arguments), 1, offsetof(wk_elu_arguments, x) + sizeof(((wk_elu_arguments *)NULL)->x), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_elu,
@@ -4784,7 +3981,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "elu_gradient_x", .id = WK_OP_ELU_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_elu_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_elu_gradient_x, 1, sizeof(wk_elu_gradient_x_arguments), offsetof(wk_elu_gradient_x_arguments, x) + sizeof(((wk_elu_gradient_x_arguments *)NULL)->x), false},
+        .settings = {attributes_elu_gradient_x, sizeof(wk_elu_gradient_x_arguments), 1, offsetof(wk_elu_gradient_x_arguments, x) + sizeof(((wk_elu_gradient_x_arguments *)NULL)->x), false},
         .infer = wk_infer_pointwise, .composite = wk_composite_elu_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -4793,7 +3990,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "celu", .id = WK_OP_CELU, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_celu, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_celu, 1, sizeof(wk_celu_arguments), offsetof(wk_celu_arguments, x) + sizeof(((wk_celu_arguments *)NULL)->x), false},
+        .settings = {attributes_celu, sizeof(wk_celu_arguments), 1, offsetof(wk_celu_arguments, x) + sizeof(((wk_celu_arguments *)NULL)->x), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_celu,
@@ -4802,7 +3999,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "selu", .id = WK_OP_SELU, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_selu, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_selu_arguments), offsetof(wk_selu_arguments, x) + sizeof(((wk_selu_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_selu_arguments), 0, offsetof(wk_selu_arguments, x) + sizeof(((wk_selu_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_selu,
@@ -4811,7 +4008,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "leaky_relu", .id = WK_OP_LEAKY_RELU, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_leaky_relu, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_leaky_relu, 1, sizeof(wk_leaky_relu_arguments), offsetof(wk_leaky_relu_arguments, x) + sizeof(((wk_leaky_relu_arguments *)NULL)->x), false},
+        .settings = {attributes_leaky_relu, sizeof(wk_leaky_relu_arguments), 1, offsetof(wk_leaky_relu_arguments, x) + sizeof(((wk_leaky_relu_arguments *)NULL)->x), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_leaky_relu,
@@ -4820,7 +4017,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "leaky_relu_gradient_x", .id = WK_OP_LEAKY_RELU_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_leaky_relu_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_leaky_relu_gradient_x, 1, sizeof(wk_leaky_relu_gradient_x_arguments), offsetof(wk_leaky_relu_gradient_x_arguments, x) + sizeof(((wk_leaky_relu_gradient_x_arguments *)NULL)->x), false},
+        .settings = {attributes_leaky_relu_gradient_x, sizeof(wk_leaky_relu_gradient_x_arguments), 1, offsetof(wk_leaky_relu_gradient_x_arguments, x) + sizeof(((wk_leaky_relu_gradient_x_arguments *)NULL)->x), false},
         .infer = wk_infer_pointwise, .composite = wk_composite_leaky_relu_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -4829,7 +4026,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "prelu", .id = WK_OP_PRELU, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_prelu, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_prelu_arguments), offsetof(wk_prelu_arguments, weight) + sizeof(((wk_prelu_arguments *)NULL)->weight), true},
+        .settings = {NULL, sizeof(wk_prelu_arguments), 0, offsetof(wk_prelu_arguments, weight) + sizeof(((wk_prelu_arguments *)NULL)->weight), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_prelu,
@@ -4838,7 +4035,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "prelu_gradient_x", .id = WK_OP_PRELU_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_prelu_gradient_x, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_prelu_gradient_x_arguments), offsetof(wk_prelu_gradient_x_arguments, weight) + sizeof(((wk_prelu_gradient_x_arguments *)NULL)->weight), true},
+        .settings = {NULL, sizeof(wk_prelu_gradient_x_arguments), 0, offsetof(wk_prelu_gradient_x_arguments, weight) + sizeof(((wk_prelu_gradient_x_arguments *)NULL)->weight), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_prelu_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -4847,7 +4044,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "prelu_gradient_weight", .id = WK_OP_PRELU_GRADIENT_WEIGHT, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_prelu_gradient_weight, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_prelu_gradient_weight_arguments), offsetof(wk_prelu_gradient_weight_arguments, x) + sizeof(((wk_prelu_gradient_weight_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_prelu_gradient_weight_arguments), 0, offsetof(wk_prelu_gradient_weight_arguments, x) + sizeof(((wk_prelu_gradient_weight_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_prelu_gradient_weight,
         .is_native = NULL,
         .vjp = NULL,
@@ -4856,7 +4053,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "relu6", .id = WK_OP_RELU6, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_relu6, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_relu6_arguments), offsetof(wk_relu6_arguments, x) + sizeof(((wk_relu6_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_relu6_arguments), 0, offsetof(wk_relu6_arguments, x) + sizeof(((wk_relu6_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_relu6,
@@ -4865,7 +4062,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "relu6_gradient_x", .id = WK_OP_RELU6_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_relu6_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_relu6_gradient_x_arguments), offsetof(wk_relu6_gradient_x_arguments, x) + sizeof(((wk_relu6_gradient_x_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_relu6_gradient_x_arguments), 0, offsetof(wk_relu6_gradient_x_arguments, x) + sizeof(((wk_relu6_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_relu6_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -4874,7 +4071,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "hardtanh", .id = WK_OP_HARDTANH, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_hardtanh, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_hardtanh_arguments), offsetof(wk_hardtanh_arguments, x) + sizeof(((wk_hardtanh_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_hardtanh_arguments), 0, offsetof(wk_hardtanh_arguments, x) + sizeof(((wk_hardtanh_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_hardtanh,
@@ -4883,7 +4080,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "hardsigmoid", .id = WK_OP_HARDSIGMOID, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_hardsigmoid, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_hardsigmoid_arguments), offsetof(wk_hardsigmoid_arguments, x) + sizeof(((wk_hardsigmoid_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_hardsigmoid_arguments), 0, offsetof(wk_hardsigmoid_arguments, x) + sizeof(((wk_hardsigmoid_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_hardsigmoid,
@@ -4892,7 +4089,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "hardsigmoid_gradient_x", .id = WK_OP_HARDSIGMOID_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_hardsigmoid_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_hardsigmoid_gradient_x_arguments), offsetof(wk_hardsigmoid_gradient_x_arguments, x) + sizeof(((wk_hardsigmoid_gradient_x_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_hardsigmoid_gradient_x_arguments), 0, offsetof(wk_hardsigmoid_gradient_x_arguments, x) + sizeof(((wk_hardsigmoid_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_hardsigmoid_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -4901,7 +4098,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "hardswish", .id = WK_OP_HARDSWISH, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_hardswish, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_hardswish_arguments), offsetof(wk_hardswish_arguments, x) + sizeof(((wk_hardswish_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_hardswish_arguments), 0, offsetof(wk_hardswish_arguments, x) + sizeof(((wk_hardswish_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_hardswish,
@@ -4910,7 +4107,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "hardswish_gradient_x", .id = WK_OP_HARDSWISH_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_hardswish_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_hardswish_gradient_x_arguments), offsetof(wk_hardswish_gradient_x_arguments, x) + sizeof(((wk_hardswish_gradient_x_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_hardswish_gradient_x_arguments), 0, offsetof(wk_hardswish_gradient_x_arguments, x) + sizeof(((wk_hardswish_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_hardswish_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -4919,7 +4116,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "mish", .id = WK_OP_MISH, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_mish, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_mish_arguments), offsetof(wk_mish_arguments, x) + sizeof(((wk_mish_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_mish_arguments), 0, offsetof(wk_mish_arguments, x) + sizeof(((wk_mish_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_mish,
@@ -4928,7 +4125,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "softplus", .id = WK_OP_SOFTPLUS, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_softplus, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_softplus, 2, sizeof(wk_softplus_arguments), offsetof(wk_softplus_arguments, x) + sizeof(((wk_softplus_arguments *)NULL)->x), false},
+        .settings = {attributes_softplus, sizeof(wk_softplus_arguments), 2, offsetof(wk_softplus_arguments, x) + sizeof(((wk_softplus_arguments *)NULL)->x), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_softplus,
@@ -4937,7 +4134,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "softplus_gradient_x", .id = WK_OP_SOFTPLUS_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_softplus_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_softplus_gradient_x, 2, sizeof(wk_softplus_gradient_x_arguments), offsetof(wk_softplus_gradient_x_arguments, x) + sizeof(((wk_softplus_gradient_x_arguments *)NULL)->x), false},
+        .settings = {attributes_softplus_gradient_x, sizeof(wk_softplus_gradient_x_arguments), 2, offsetof(wk_softplus_gradient_x_arguments, x) + sizeof(((wk_softplus_gradient_x_arguments *)NULL)->x), false},
         .infer = wk_infer_pointwise, .composite = wk_composite_softplus_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -4946,7 +4143,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "softsign", .id = WK_OP_SOFTSIGN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_softsign, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_softsign_arguments), offsetof(wk_softsign_arguments, x) + sizeof(((wk_softsign_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_softsign_arguments), 0, offsetof(wk_softsign_arguments, x) + sizeof(((wk_softsign_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_softsign,
@@ -4955,7 +4152,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "log_sigmoid", .id = WK_OP_LOG_SIGMOID, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_log_sigmoid, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_log_sigmoid_arguments), offsetof(wk_log_sigmoid_arguments, x) + sizeof(((wk_log_sigmoid_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_log_sigmoid_arguments), 0, offsetof(wk_log_sigmoid_arguments, x) + sizeof(((wk_log_sigmoid_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_log_sigmoid,
@@ -4964,7 +4161,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "log_sigmoid_gradient_x", .id = WK_OP_LOG_SIGMOID_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_log_sigmoid_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_log_sigmoid_gradient_x_arguments), offsetof(wk_log_sigmoid_gradient_x_arguments, x) + sizeof(((wk_log_sigmoid_gradient_x_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_log_sigmoid_gradient_x_arguments), 0, offsetof(wk_log_sigmoid_gradient_x_arguments, x) + sizeof(((wk_log_sigmoid_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_log_sigmoid_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -4973,7 +4170,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "hardshrink", .id = WK_OP_HARDSHRINK, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_hardshrink, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_hardshrink, 1, sizeof(wk_hardshrink_arguments), offsetof(wk_hardshrink_arguments, x) + sizeof(((wk_hardshrink_arguments *)NULL)->x), false},
+        .settings = {attributes_hardshrink, sizeof(wk_hardshrink_arguments), 1, offsetof(wk_hardshrink_arguments, x) + sizeof(((wk_hardshrink_arguments *)NULL)->x), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_hardshrink,
@@ -4982,7 +4179,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "softshrink", .id = WK_OP_SOFTSHRINK, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_softshrink, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_softshrink, 1, sizeof(wk_softshrink_arguments), offsetof(wk_softshrink_arguments, x) + sizeof(((wk_softshrink_arguments *)NULL)->x), false},
+        .settings = {attributes_softshrink, sizeof(wk_softshrink_arguments), 1, offsetof(wk_softshrink_arguments, x) + sizeof(((wk_softshrink_arguments *)NULL)->x), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_softshrink,
@@ -4991,7 +4188,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "tanhshrink", .id = WK_OP_TANHSHRINK, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_tanhshrink, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_tanhshrink_arguments), offsetof(wk_tanhshrink_arguments, x) + sizeof(((wk_tanhshrink_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_tanhshrink_arguments), 0, offsetof(wk_tanhshrink_arguments, x) + sizeof(((wk_tanhshrink_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_tanhshrink,
@@ -5000,7 +4197,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "glu", .id = WK_OP_GLU, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_glu, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_glu, 1, sizeof(wk_glu_arguments), offsetof(wk_glu_arguments, axis) + sizeof(((wk_glu_arguments *)NULL)->axis), false},
+        .settings = {attributes_glu, sizeof(wk_glu_arguments), 1, offsetof(wk_glu_arguments, axis) + sizeof(((wk_glu_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_glu,
         .is_native = NULL,
         .vjp = NULL,
@@ -5009,7 +4206,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "squareplus", .id = WK_OP_SQUAREPLUS, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_squareplus, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_squareplus, 1, sizeof(wk_squareplus_arguments), offsetof(wk_squareplus_arguments, x) + sizeof(((wk_squareplus_arguments *)NULL)->x), false},
+        .settings = {attributes_squareplus, sizeof(wk_squareplus_arguments), 1, offsetof(wk_squareplus_arguments, x) + sizeof(((wk_squareplus_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_squareplus,
         .is_native = NULL,
         .vjp = NULL,
@@ -5018,7 +4215,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "crelu", .id = WK_OP_CRELU, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_crelu, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_crelu, 1, sizeof(wk_crelu_arguments), offsetof(wk_crelu_arguments, axis) + sizeof(((wk_crelu_arguments *)NULL)->axis), false},
+        .settings = {attributes_crelu, sizeof(wk_crelu_arguments), 1, offsetof(wk_crelu_arguments, axis) + sizeof(((wk_crelu_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_crelu,
         .is_native = NULL,
         .vjp = NULL,
@@ -5027,7 +4224,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "scaled_dot_product_attention", .id = WK_OP_SCALED_DOT_PRODUCT_ATTENTION, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_scaled_dot_product_attention, .input_count = 4, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {attributes_scaled_dot_product_attention, 7, sizeof(wk_scaled_dot_product_attention_arguments), offsetof(wk_scaled_dot_product_attention_arguments, value) + sizeof(((wk_scaled_dot_product_attention_arguments *)NULL)->value), false},
+        .settings = {attributes_scaled_dot_product_attention, sizeof(wk_scaled_dot_product_attention_arguments), 7, offsetof(wk_scaled_dot_product_attention_arguments, value) + sizeof(((wk_scaled_dot_product_attention_arguments *)NULL)->value), false},
         .infer = NULL, .composite = wk_composite_scaled_dot_product_attention,
         .is_native = NULL,
         .vjp = NULL,
@@ -5036,7 +4233,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "attention", .id = WK_OP_ATTENTION, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_attention, .input_count = 4, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_attention, 5, sizeof(wk_attention_arguments), offsetof(wk_attention_arguments, value) + sizeof(((wk_attention_arguments *)NULL)->value), false},
+        .settings = {attributes_attention, sizeof(wk_attention_arguments), 5, offsetof(wk_attention_arguments, value) + sizeof(((wk_attention_arguments *)NULL)->value), false},
         .infer = wk_infer_attention, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_attention,
@@ -5045,7 +4242,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "attention_gradient", .id = WK_OP_ATTENTION_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_attention_gradient, .input_count = 7, .output_count = 3,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_attention_gradient, 5, sizeof(wk_attention_gradient_arguments), offsetof(wk_attention_gradient_arguments, log_sum) + sizeof(((wk_attention_gradient_arguments *)NULL)->log_sum), false},
+        .settings = {attributes_attention_gradient, sizeof(wk_attention_gradient_arguments), 5, offsetof(wk_attention_gradient_arguments, log_sum) + sizeof(((wk_attention_gradient_arguments *)NULL)->log_sum), false},
         .infer = wk_infer_attention_gradient, .composite = wk_composite_attention_gradient,
         .is_native = NULL,
         .vjp = NULL,
@@ -5054,7 +4251,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "multi_head_attention", .id = WK_OP_MULTI_HEAD_ATTENTION, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_multi_head_attention, .input_count = 5, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {attributes_multi_head_attention, 7, sizeof(wk_multi_head_attention_arguments), offsetof(wk_multi_head_attention_arguments, heads) + sizeof(((wk_multi_head_attention_arguments *)NULL)->heads), false},
+        .settings = {attributes_multi_head_attention, sizeof(wk_multi_head_attention_arguments), 7, offsetof(wk_multi_head_attention_arguments, heads) + sizeof(((wk_multi_head_attention_arguments *)NULL)->heads), false},
         .infer = NULL, .composite = wk_composite_multi_head_attention,
         .is_native = NULL,
         .vjp = NULL,
@@ -5063,7 +4260,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "rotary_embedding", .id = WK_OP_ROTARY_EMBEDDING, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_rotary_embedding, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_rotary_embedding, 3, sizeof(wk_rotary_embedding_arguments), offsetof(wk_rotary_embedding_arguments, x) + sizeof(((wk_rotary_embedding_arguments *)NULL)->x), false},
+        .settings = {attributes_rotary_embedding, sizeof(wk_rotary_embedding_arguments), 3, offsetof(wk_rotary_embedding_arguments, x) + sizeof(((wk_rotary_embedding_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_rotary_embedding,
         .is_native = NULL,
         .vjp = NULL,
@@ -5072,7 +4269,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "conv1d", .id = WK_OP_CONV1D, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_conv1d, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {attributes_conv1d, 5, sizeof(wk_conv1d_arguments), offsetof(wk_conv1d_arguments, weight) + sizeof(((wk_conv1d_arguments *)NULL)->weight), false},
+        .settings = {attributes_conv1d, sizeof(wk_conv1d_arguments), 5, offsetof(wk_conv1d_arguments, weight) + sizeof(((wk_conv1d_arguments *)NULL)->weight), false},
         .infer = NULL, .composite = wk_composite_conv1d,
         .is_native = NULL,
         .vjp = NULL,
@@ -5081,7 +4278,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "conv3d", .id = WK_OP_CONV3D, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_conv3d, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {attributes_conv3d, 4, sizeof(wk_conv3d_arguments), offsetof(wk_conv3d_arguments, weight) + sizeof(((wk_conv3d_arguments *)NULL)->weight), false},
+        .settings = {attributes_conv3d, sizeof(wk_conv3d_arguments), 4, offsetof(wk_conv3d_arguments, weight) + sizeof(((wk_conv3d_arguments *)NULL)->weight), false},
         .infer = NULL, .composite = wk_composite_conv3d,
         .is_native = NULL,
         .vjp = NULL,
@@ -5090,7 +4287,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "conv_transpose2d", .id = WK_OP_CONV_TRANSPOSE2D, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_conv_transpose2d, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {attributes_conv_transpose2d, 5, sizeof(wk_conv_transpose2d_arguments), offsetof(wk_conv_transpose2d_arguments, weight) + sizeof(((wk_conv_transpose2d_arguments *)NULL)->weight), false},
+        .settings = {attributes_conv_transpose2d, sizeof(wk_conv_transpose2d_arguments), 5, offsetof(wk_conv_transpose2d_arguments, weight) + sizeof(((wk_conv_transpose2d_arguments *)NULL)->weight), false},
         .infer = NULL, .composite = wk_composite_conv_transpose2d,
         .is_native = NULL,
         .vjp = NULL,
@@ -5099,7 +4296,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "conv_transpose1d", .id = WK_OP_CONV_TRANSPOSE1D, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_conv_transpose1d, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {attributes_conv_transpose1d, 5, sizeof(wk_conv_transpose1d_arguments), offsetof(wk_conv_transpose1d_arguments, weight) + sizeof(((wk_conv_transpose1d_arguments *)NULL)->weight), false},
+        .settings = {attributes_conv_transpose1d, sizeof(wk_conv_transpose1d_arguments), 5, offsetof(wk_conv_transpose1d_arguments, weight) + sizeof(((wk_conv_transpose1d_arguments *)NULL)->weight), false},
         .infer = NULL, .composite = wk_composite_conv_transpose1d,
         .is_native = NULL,
         .vjp = NULL,
@@ -5108,7 +4305,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "conv_transpose3d", .id = WK_OP_CONV_TRANSPOSE3D, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_conv_transpose3d, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {attributes_conv_transpose3d, 5, sizeof(wk_conv_transpose3d_arguments), offsetof(wk_conv_transpose3d_arguments, weight) + sizeof(((wk_conv_transpose3d_arguments *)NULL)->weight), false},
+        .settings = {attributes_conv_transpose3d, sizeof(wk_conv_transpose3d_arguments), 5, offsetof(wk_conv_transpose3d_arguments, weight) + sizeof(((wk_conv_transpose3d_arguments *)NULL)->weight), false},
         .infer = NULL, .composite = wk_composite_conv_transpose3d,
         .is_native = NULL,
         .vjp = NULL,
@@ -5117,7 +4314,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "separable_conv2d", .id = WK_OP_SEPARABLE_CONV2D, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_separable_conv2d, .input_count = 4, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {attributes_separable_conv2d, 4, sizeof(wk_separable_conv2d_arguments), offsetof(wk_separable_conv2d_arguments, pointwise) + sizeof(((wk_separable_conv2d_arguments *)NULL)->pointwise), false},
+        .settings = {attributes_separable_conv2d, sizeof(wk_separable_conv2d_arguments), 4, offsetof(wk_separable_conv2d_arguments, pointwise) + sizeof(((wk_separable_conv2d_arguments *)NULL)->pointwise), false},
         .infer = NULL, .composite = wk_composite_separable_conv2d,
         .is_native = NULL,
         .vjp = NULL,
@@ -5126,7 +4323,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "full", .id = WK_OP_FULL, .class = WK_CLASS_CREATION, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_full, 4, sizeof(wk_full_arguments), offsetof(wk_full_arguments, value) + sizeof(((wk_full_arguments *)NULL)->value), false},
+        .settings = {attributes_full, sizeof(wk_full_arguments), 4, offsetof(wk_full_arguments, value) + sizeof(((wk_full_arguments *)NULL)->value), false},
         .infer = wk_infer_full, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -5135,7 +4332,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "arange", .id = WK_OP_ARANGE, .class = WK_CLASS_CREATION, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_arange, 5, sizeof(wk_arange_arguments), offsetof(wk_arange_arguments, count) + sizeof(((wk_arange_arguments *)NULL)->count), false},
+        .settings = {attributes_arange, sizeof(wk_arange_arguments), 5, offsetof(wk_arange_arguments, count) + sizeof(((wk_arange_arguments *)NULL)->count), false},
         .infer = wk_infer_arange, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -5144,7 +4341,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "zeros", .id = WK_OP_ZEROS, .class = WK_CLASS_CREATION, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_zeros, 3, sizeof(wk_zeros_arguments), offsetof(wk_zeros_arguments, shape) + sizeof(((wk_zeros_arguments *)NULL)->shape), false},
+        .settings = {attributes_zeros, sizeof(wk_zeros_arguments), 3, offsetof(wk_zeros_arguments, shape) + sizeof(((wk_zeros_arguments *)NULL)->shape), false},
         .infer = NULL, .composite = wk_composite_zeros,
         .is_native = NULL,
         .vjp = NULL,
@@ -5153,7 +4350,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "ones", .id = WK_OP_ONES, .class = WK_CLASS_CREATION, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_ones, 3, sizeof(wk_ones_arguments), offsetof(wk_ones_arguments, shape) + sizeof(((wk_ones_arguments *)NULL)->shape), false},
+        .settings = {attributes_ones, sizeof(wk_ones_arguments), 3, offsetof(wk_ones_arguments, shape) + sizeof(((wk_ones_arguments *)NULL)->shape), false},
         .infer = NULL, .composite = wk_composite_ones,
         .is_native = NULL,
         .vjp = NULL,
@@ -5162,7 +4359,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "full_like", .id = WK_OP_FULL_LIKE, .class = WK_CLASS_CREATION, .hidden = false,
         .inputs = inputs_full_like, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_full_like, 2, sizeof(wk_full_like_arguments), offsetof(wk_full_like_arguments, value) + sizeof(((wk_full_like_arguments *)NULL)->value), false},
+        .settings = {attributes_full_like, sizeof(wk_full_like_arguments), 2, offsetof(wk_full_like_arguments, value) + sizeof(((wk_full_like_arguments *)NULL)->value), false},
         .infer = NULL, .composite = wk_composite_full_like,
         .is_native = NULL,
         .vjp = NULL,
@@ -5171,7 +4368,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "zeros_like", .id = WK_OP_ZEROS_LIKE, .class = WK_CLASS_CREATION, .hidden = false,
         .inputs = inputs_zeros_like, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_zeros_like, 1, sizeof(wk_zeros_like_arguments), offsetof(wk_zeros_like_arguments, x) + sizeof(((wk_zeros_like_arguments *)NULL)->x), false},
+        .settings = {attributes_zeros_like, sizeof(wk_zeros_like_arguments), 1, offsetof(wk_zeros_like_arguments, x) + sizeof(((wk_zeros_like_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_zeros_like,
         .is_native = NULL,
         .vjp = NULL,
@@ -5180,7 +4377,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "ones_like", .id = WK_OP_ONES_LIKE, .class = WK_CLASS_CREATION, .hidden = false,
         .inputs = inputs_ones_like, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_ones_like, 1, sizeof(wk_ones_like_arguments), offsetof(wk_ones_like_arguments, x) + sizeof(((wk_ones_like_arguments *)NULL)->x), false},
+        .settings = {attributes_ones_like, sizeof(wk_ones_like_arguments), 1, offsetof(wk_ones_like_arguments, x) + sizeof(((wk_ones_like_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_ones_like,
         .is_native = NULL,
         .vjp = NULL,
@@ -5189,7 +4386,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "empty_like", .id = WK_OP_EMPTY_LIKE, .class = WK_CLASS_CREATION, .hidden = false,
         .inputs = inputs_empty_like, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_empty_like, 1, sizeof(wk_empty_like_arguments), offsetof(wk_empty_like_arguments, x) + sizeof(((wk_empty_like_arguments *)NULL)->x), false},
+        .settings = {attributes_empty_like, sizeof(wk_empty_like_arguments), 1, offsetof(wk_empty_like_arguments, x) + sizeof(((wk_empty_like_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_empty_like,
         .is_native = NULL,
         .vjp = NULL,
@@ -5198,7 +4395,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "eye", .id = WK_OP_EYE, .class = WK_CLASS_CREATION, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_eye, 4, sizeof(wk_eye_arguments), offsetof(wk_eye_arguments, rows) + sizeof(((wk_eye_arguments *)NULL)->rows), false},
+        .settings = {attributes_eye, sizeof(wk_eye_arguments), 4, offsetof(wk_eye_arguments, rows) + sizeof(((wk_eye_arguments *)NULL)->rows), false},
         .infer = NULL, .composite = wk_composite_eye,
         .is_native = NULL,
         .vjp = NULL,
@@ -5207,7 +4404,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "linspace", .id = WK_OP_LINSPACE, .class = WK_CLASS_CREATION, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_linspace, 5, sizeof(wk_linspace_arguments), offsetof(wk_linspace_arguments, count) + sizeof(((wk_linspace_arguments *)NULL)->count), false},
+        .settings = {attributes_linspace, sizeof(wk_linspace_arguments), 5, offsetof(wk_linspace_arguments, count) + sizeof(((wk_linspace_arguments *)NULL)->count), false},
         .infer = wk_infer_linspace, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -5216,7 +4413,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "logspace", .id = WK_OP_LOGSPACE, .class = WK_CLASS_CREATION, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_logspace, 6, sizeof(wk_logspace_arguments), offsetof(wk_logspace_arguments, count) + sizeof(((wk_logspace_arguments *)NULL)->count), false},
+        .settings = {attributes_logspace, sizeof(wk_logspace_arguments), 6, offsetof(wk_logspace_arguments, count) + sizeof(((wk_logspace_arguments *)NULL)->count), false},
         .infer = NULL, .composite = wk_composite_logspace,
         .is_native = NULL,
         .vjp = NULL,
@@ -5225,7 +4422,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "geomspace", .id = WK_OP_GEOMSPACE, .class = WK_CLASS_CREATION, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_geomspace, 5, sizeof(wk_geomspace_arguments), offsetof(wk_geomspace_arguments, count) + sizeof(((wk_geomspace_arguments *)NULL)->count), false},
+        .settings = {attributes_geomspace, sizeof(wk_geomspace_arguments), 5, offsetof(wk_geomspace_arguments, count) + sizeof(((wk_geomspace_arguments *)NULL)->count), false},
         .infer = NULL, .composite = wk_composite_geomspace,
         .is_native = NULL,
         .vjp = NULL,
@@ -5234,7 +4431,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "range", .id = WK_OP_RANGE, .class = WK_CLASS_CREATION, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_range, 5, sizeof(wk_range_arguments), offsetof(wk_range_arguments, end) + sizeof(((wk_range_arguments *)NULL)->end), false},
+        .settings = {attributes_range, sizeof(wk_range_arguments), 5, offsetof(wk_range_arguments, end) + sizeof(((wk_range_arguments *)NULL)->end), false},
         .infer = NULL, .composite = wk_composite_range,
         .is_native = NULL,
         .vjp = NULL,
@@ -5243,7 +4440,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "tril", .id = WK_OP_TRIL, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_tril, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_tril, 1, sizeof(wk_tril_arguments), offsetof(wk_tril_arguments, x) + sizeof(((wk_tril_arguments *)NULL)->x), false},
+        .settings = {attributes_tril, sizeof(wk_tril_arguments), 1, offsetof(wk_tril_arguments, x) + sizeof(((wk_tril_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_tril,
         .is_native = NULL,
         .vjp = NULL,
@@ -5252,7 +4449,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "triu", .id = WK_OP_TRIU, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_triu, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_triu, 1, sizeof(wk_triu_arguments), offsetof(wk_triu_arguments, x) + sizeof(((wk_triu_arguments *)NULL)->x), false},
+        .settings = {attributes_triu, sizeof(wk_triu_arguments), 1, offsetof(wk_triu_arguments, x) + sizeof(((wk_triu_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_triu,
         .is_native = NULL,
         .vjp = NULL,
@@ -5261,7 +4458,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "tril_indices", .id = WK_OP_TRIL_INDICES, .class = WK_CLASS_CREATION, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_I64, .promotes = false,
-        .settings = {attributes_tril_indices, 4, sizeof(wk_tril_indices_arguments), offsetof(wk_tril_indices_arguments, columns) + sizeof(((wk_tril_indices_arguments *)NULL)->columns), false},
+        .settings = {attributes_tril_indices, sizeof(wk_tril_indices_arguments), 4, offsetof(wk_tril_indices_arguments, columns) + sizeof(((wk_tril_indices_arguments *)NULL)->columns), false},
         .infer = NULL, .composite = wk_composite_tril_indices,
         .is_native = NULL,
         .vjp = NULL,
@@ -5270,7 +4467,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "triu_indices", .id = WK_OP_TRIU_INDICES, .class = WK_CLASS_CREATION, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_I64, .promotes = false,
-        .settings = {attributes_triu_indices, 4, sizeof(wk_triu_indices_arguments), offsetof(wk_triu_indices_arguments, columns) + sizeof(((wk_triu_indices_arguments *)NULL)->columns), false},
+        .settings = {attributes_triu_indices, sizeof(wk_triu_indices_arguments), 4, offsetof(wk_triu_indices_arguments, columns) + sizeof(((wk_triu_indices_arguments *)NULL)->columns), false},
         .infer = NULL, .composite = wk_composite_triu_indices,
         .is_native = NULL,
         .vjp = NULL,
@@ -5279,7 +4476,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "one_hot", .id = WK_OP_ONE_HOT, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_one_hot, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_one_hot, 2, sizeof(wk_one_hot_arguments), offsetof(wk_one_hot_arguments, classes) + sizeof(((wk_one_hot_arguments *)NULL)->classes), false},
+        .settings = {attributes_one_hot, sizeof(wk_one_hot_arguments), 2, offsetof(wk_one_hot_arguments, classes) + sizeof(((wk_one_hot_arguments *)NULL)->classes), false},
         .infer = NULL, .composite = wk_composite_one_hot,
         .is_native = NULL,
         .vjp = NULL,
@@ -5288,7 +4485,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "meshgrid", .id = WK_OP_MESHGRID, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_meshgrid, .input_count = 2, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_meshgrid_arguments), offsetof(wk_meshgrid_arguments, y) + sizeof(((wk_meshgrid_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_meshgrid_arguments), 0, offsetof(wk_meshgrid_arguments, y) + sizeof(((wk_meshgrid_arguments *)NULL)->y), true},
         .infer = NULL, .composite = wk_composite_meshgrid,
         .is_native = NULL,
         .vjp = NULL,
@@ -5297,7 +4494,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "clone", .id = WK_OP_CLONE, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_clone, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_clone_arguments), offsetof(wk_clone_arguments, x) + sizeof(((wk_clone_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_clone_arguments), 0, offsetof(wk_clone_arguments, x) + sizeof(((wk_clone_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_clone,
         .is_native = NULL,
         .vjp = NULL,
@@ -5306,7 +4503,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "sequence_mask", .id = WK_OP_SEQUENCE_MASK, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_sequence_mask, .input_count = 1, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = false,
-        .settings = {attributes_sequence_mask, 1, sizeof(wk_sequence_mask_arguments), offsetof(wk_sequence_mask_arguments, count) + sizeof(((wk_sequence_mask_arguments *)NULL)->count), false},
+        .settings = {attributes_sequence_mask, sizeof(wk_sequence_mask_arguments), 1, offsetof(wk_sequence_mask_arguments, count) + sizeof(((wk_sequence_mask_arguments *)NULL)->count), false},
         .infer = NULL, .composite = wk_composite_sequence_mask,
         .is_native = NULL,
         .vjp = NULL,
@@ -5315,7 +4512,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "cumulative_sum", .id = WK_OP_CUMULATIVE_SUM, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_cumulative_sum, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_cumulative_sum, 3, sizeof(wk_cumulative_sum_arguments), offsetof(wk_cumulative_sum_arguments, axis) + sizeof(((wk_cumulative_sum_arguments *)NULL)->axis), false},
+        .settings = {attributes_cumulative_sum, sizeof(wk_cumulative_sum_arguments), 3, offsetof(wk_cumulative_sum_arguments, axis) + sizeof(((wk_cumulative_sum_arguments *)NULL)->axis), false},
         .infer = wk_infer_cumulative_sum, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_cumulative_sum,
@@ -5324,7 +4521,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "cumulative_product", .id = WK_OP_CUMULATIVE_PRODUCT, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_cumulative_product, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_cumulative_product, 3, sizeof(wk_cumulative_product_arguments), offsetof(wk_cumulative_product_arguments, axis) + sizeof(((wk_cumulative_product_arguments *)NULL)->axis), false},
+        .settings = {attributes_cumulative_product, sizeof(wk_cumulative_product_arguments), 3, offsetof(wk_cumulative_product_arguments, axis) + sizeof(((wk_cumulative_product_arguments *)NULL)->axis), false},
         .infer = wk_infer_cumulative_product, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_cumulative_product,
@@ -5333,7 +4530,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "cumulative_max", .id = WK_OP_CUMULATIVE_MAX, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_cumulative_max, .input_count = 1, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_cumulative_max, 1, sizeof(wk_cumulative_max_arguments), offsetof(wk_cumulative_max_arguments, axis) + sizeof(((wk_cumulative_max_arguments *)NULL)->axis), false},
+        .settings = {attributes_cumulative_max, sizeof(wk_cumulative_max_arguments), 1, offsetof(wk_cumulative_max_arguments, axis) + sizeof(((wk_cumulative_max_arguments *)NULL)->axis), false},
         .infer = wk_infer_cumulative_max, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_cumulative_max,
@@ -5342,7 +4539,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "cumulative_min", .id = WK_OP_CUMULATIVE_MIN, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_cumulative_min, .input_count = 1, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_cumulative_min, 1, sizeof(wk_cumulative_min_arguments), offsetof(wk_cumulative_min_arguments, axis) + sizeof(((wk_cumulative_min_arguments *)NULL)->axis), false},
+        .settings = {attributes_cumulative_min, sizeof(wk_cumulative_min_arguments), 1, offsetof(wk_cumulative_min_arguments, axis) + sizeof(((wk_cumulative_min_arguments *)NULL)->axis), false},
         .infer = wk_infer_cumulative_min, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_cumulative_min,
@@ -5351,7 +4548,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "log_cumulative_sum_exp", .id = WK_OP_LOG_CUMULATIVE_SUM_EXP, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_log_cumulative_sum_exp, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_log_cumulative_sum_exp, 2, sizeof(wk_log_cumulative_sum_exp_arguments), offsetof(wk_log_cumulative_sum_exp_arguments, axis) + sizeof(((wk_log_cumulative_sum_exp_arguments *)NULL)->axis), false},
+        .settings = {attributes_log_cumulative_sum_exp, sizeof(wk_log_cumulative_sum_exp_arguments), 2, offsetof(wk_log_cumulative_sum_exp_arguments, axis) + sizeof(((wk_log_cumulative_sum_exp_arguments *)NULL)->axis), false},
         .infer = wk_infer_log_cumulative_sum_exp, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_log_cumulative_sum_exp,
@@ -5360,7 +4557,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "linear_recurrence", .id = WK_OP_LINEAR_RECURRENCE, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_linear_recurrence, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_linear_recurrence, 2, sizeof(wk_linear_recurrence_arguments), offsetof(wk_linear_recurrence_arguments, axis) + sizeof(((wk_linear_recurrence_arguments *)NULL)->axis), false},
+        .settings = {attributes_linear_recurrence, sizeof(wk_linear_recurrence_arguments), 2, offsetof(wk_linear_recurrence_arguments, axis) + sizeof(((wk_linear_recurrence_arguments *)NULL)->axis), false},
         .infer = wk_infer_linear_recurrence, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_linear_recurrence,
@@ -5369,7 +4566,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "difference", .id = WK_OP_DIFFERENCE, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_difference, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_difference, 2, sizeof(wk_difference_arguments), offsetof(wk_difference_arguments, axis) + sizeof(((wk_difference_arguments *)NULL)->axis), false},
+        .settings = {attributes_difference, sizeof(wk_difference_arguments), 2, offsetof(wk_difference_arguments, axis) + sizeof(((wk_difference_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_difference,
         .is_native = NULL,
         .vjp = NULL,
@@ -5378,7 +4575,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "trapezoid", .id = WK_OP_TRAPEZOID, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_trapezoid, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_trapezoid, 2, sizeof(wk_trapezoid_arguments), offsetof(wk_trapezoid_arguments, axis) + sizeof(((wk_trapezoid_arguments *)NULL)->axis), false},
+        .settings = {attributes_trapezoid, sizeof(wk_trapezoid_arguments), 2, offsetof(wk_trapezoid_arguments, axis) + sizeof(((wk_trapezoid_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_trapezoid,
         .is_native = NULL,
         .vjp = NULL,
@@ -5387,7 +4584,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "reciprocal", .id = WK_OP_RECIPROCAL, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_reciprocal, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_reciprocal_arguments), offsetof(wk_reciprocal_arguments, x) + sizeof(((wk_reciprocal_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_reciprocal_arguments), 0, offsetof(wk_reciprocal_arguments, x) + sizeof(((wk_reciprocal_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_reciprocal,
@@ -5396,7 +4593,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "reciprocal_gradient_x", .id = WK_OP_RECIPROCAL_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_reciprocal_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_reciprocal_gradient_x_arguments), offsetof(wk_reciprocal_gradient_x_arguments, y) + sizeof(((wk_reciprocal_gradient_x_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_reciprocal_gradient_x_arguments), 0, offsetof(wk_reciprocal_gradient_x_arguments, y) + sizeof(((wk_reciprocal_gradient_x_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_reciprocal_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -5405,7 +4602,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "square", .id = WK_OP_SQUARE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_square, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_square_arguments), offsetof(wk_square_arguments, x) + sizeof(((wk_square_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_square_arguments), 0, offsetof(wk_square_arguments, x) + sizeof(((wk_square_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_square,
@@ -5414,7 +4611,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "square_gradient_x", .id = WK_OP_SQUARE_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_square_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_square_gradient_x_arguments), offsetof(wk_square_gradient_x_arguments, x) + sizeof(((wk_square_gradient_x_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_square_gradient_x_arguments), 0, offsetof(wk_square_gradient_x_arguments, x) + sizeof(((wk_square_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_square_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -5423,7 +4620,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "abs", .id = WK_OP_ABS, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_abs, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_abs_arguments), offsetof(wk_abs_arguments, x) + sizeof(((wk_abs_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_abs_arguments), 0, offsetof(wk_abs_arguments, x) + sizeof(((wk_abs_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_abs,
@@ -5432,7 +4629,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "abs_gradient_x", .id = WK_OP_ABS_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_abs_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_abs_gradient_x_arguments), offsetof(wk_abs_gradient_x_arguments, x) + sizeof(((wk_abs_gradient_x_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_abs_gradient_x_arguments), 0, offsetof(wk_abs_gradient_x_arguments, x) + sizeof(((wk_abs_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_abs_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -5441,7 +4638,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "sign", .id = WK_OP_SIGN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_sign, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_sign_arguments), offsetof(wk_sign_arguments, x) + sizeof(((wk_sign_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_sign_arguments), 0, offsetof(wk_sign_arguments, x) + sizeof(((wk_sign_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_sign,
@@ -5450,7 +4647,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "rsqrt", .id = WK_OP_RSQRT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_rsqrt, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_rsqrt_arguments), offsetof(wk_rsqrt_arguments, x) + sizeof(((wk_rsqrt_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_rsqrt_arguments), 0, offsetof(wk_rsqrt_arguments, x) + sizeof(((wk_rsqrt_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_rsqrt,
@@ -5459,7 +4656,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "rsqrt_gradient_x", .id = WK_OP_RSQRT_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_rsqrt_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_rsqrt_gradient_x_arguments), offsetof(wk_rsqrt_gradient_x_arguments, y) + sizeof(((wk_rsqrt_gradient_x_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_rsqrt_gradient_x_arguments), 0, offsetof(wk_rsqrt_gradient_x_arguments, y) + sizeof(((wk_rsqrt_gradient_x_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_rsqrt_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -5468,7 +4665,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "power", .id = WK_OP_POWER, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_power, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_power_arguments), offsetof(wk_power_arguments, exponent) + sizeof(((wk_power_arguments *)NULL)->exponent), true},
+        .settings = {NULL, sizeof(wk_power_arguments), 0, offsetof(wk_power_arguments, exponent) + sizeof(((wk_power_arguments *)NULL)->exponent), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_power,
@@ -5477,7 +4674,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "exp2", .id = WK_OP_EXP2, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_exp2, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_exp2_arguments), offsetof(wk_exp2_arguments, x) + sizeof(((wk_exp2_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_exp2_arguments), 0, offsetof(wk_exp2_arguments, x) + sizeof(((wk_exp2_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_exp2,
@@ -5486,7 +4683,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "expm1", .id = WK_OP_EXPM1, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_expm1, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_expm1_arguments), offsetof(wk_expm1_arguments, x) + sizeof(((wk_expm1_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_expm1_arguments), 0, offsetof(wk_expm1_arguments, x) + sizeof(((wk_expm1_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_expm1,
@@ -5495,7 +4692,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "log1p", .id = WK_OP_LOG1P, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_log1p, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_log1p_arguments), offsetof(wk_log1p_arguments, x) + sizeof(((wk_log1p_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_log1p_arguments), 0, offsetof(wk_log1p_arguments, x) + sizeof(((wk_log1p_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_log1p,
@@ -5504,7 +4701,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "log2", .id = WK_OP_LOG2, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_log2, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_log2_arguments), offsetof(wk_log2_arguments, x) + sizeof(((wk_log2_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_log2_arguments), 0, offsetof(wk_log2_arguments, x) + sizeof(((wk_log2_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_log2,
@@ -5513,7 +4710,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "log10", .id = WK_OP_LOG10, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_log10, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_log10_arguments), offsetof(wk_log10_arguments, x) + sizeof(((wk_log10_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_log10_arguments), 0, offsetof(wk_log10_arguments, x) + sizeof(((wk_log10_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_log10,
@@ -5522,7 +4719,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "sin", .id = WK_OP_SIN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_sin, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_sin_arguments), offsetof(wk_sin_arguments, x) + sizeof(((wk_sin_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_sin_arguments), 0, offsetof(wk_sin_arguments, x) + sizeof(((wk_sin_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_sin,
@@ -5531,7 +4728,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "sin_gradient_x", .id = WK_OP_SIN_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_sin_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_sin_gradient_x_arguments), offsetof(wk_sin_gradient_x_arguments, x) + sizeof(((wk_sin_gradient_x_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_sin_gradient_x_arguments), 0, offsetof(wk_sin_gradient_x_arguments, x) + sizeof(((wk_sin_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_sin_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -5540,7 +4737,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "cos", .id = WK_OP_COS, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_cos, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_cos_arguments), offsetof(wk_cos_arguments, x) + sizeof(((wk_cos_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_cos_arguments), 0, offsetof(wk_cos_arguments, x) + sizeof(((wk_cos_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_cos,
@@ -5549,7 +4746,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "cos_gradient_x", .id = WK_OP_COS_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_cos_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_cos_gradient_x_arguments), offsetof(wk_cos_gradient_x_arguments, x) + sizeof(((wk_cos_gradient_x_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_cos_gradient_x_arguments), 0, offsetof(wk_cos_gradient_x_arguments, x) + sizeof(((wk_cos_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_cos_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -5558,7 +4755,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "tan", .id = WK_OP_TAN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_tan, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_tan_arguments), offsetof(wk_tan_arguments, x) + sizeof(((wk_tan_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_tan_arguments), 0, offsetof(wk_tan_arguments, x) + sizeof(((wk_tan_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_tan,
@@ -5567,7 +4764,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "asin", .id = WK_OP_ASIN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_asin, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_asin_arguments), offsetof(wk_asin_arguments, x) + sizeof(((wk_asin_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_asin_arguments), 0, offsetof(wk_asin_arguments, x) + sizeof(((wk_asin_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_asin,
@@ -5576,7 +4773,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "acos", .id = WK_OP_ACOS, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_acos, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_acos_arguments), offsetof(wk_acos_arguments, x) + sizeof(((wk_acos_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_acos_arguments), 0, offsetof(wk_acos_arguments, x) + sizeof(((wk_acos_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_acos,
@@ -5585,7 +4782,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "atan", .id = WK_OP_ATAN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_atan, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_atan_arguments), offsetof(wk_atan_arguments, x) + sizeof(((wk_atan_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_atan_arguments), 0, offsetof(wk_atan_arguments, x) + sizeof(((wk_atan_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_atan,
@@ -5594,7 +4791,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "atan2", .id = WK_OP_ATAN2, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_atan2, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_atan2_arguments), offsetof(wk_atan2_arguments, x) + sizeof(((wk_atan2_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_atan2_arguments), 0, offsetof(wk_atan2_arguments, x) + sizeof(((wk_atan2_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_atan2,
@@ -5603,7 +4800,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "sinh", .id = WK_OP_SINH, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_sinh, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_sinh_arguments), offsetof(wk_sinh_arguments, x) + sizeof(((wk_sinh_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_sinh_arguments), 0, offsetof(wk_sinh_arguments, x) + sizeof(((wk_sinh_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_sinh,
@@ -5612,7 +4809,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "cosh", .id = WK_OP_COSH, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_cosh, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_cosh_arguments), offsetof(wk_cosh_arguments, x) + sizeof(((wk_cosh_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_cosh_arguments), 0, offsetof(wk_cosh_arguments, x) + sizeof(((wk_cosh_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_cosh,
@@ -5621,7 +4818,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "asinh", .id = WK_OP_ASINH, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_asinh, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_asinh_arguments), offsetof(wk_asinh_arguments, x) + sizeof(((wk_asinh_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_asinh_arguments), 0, offsetof(wk_asinh_arguments, x) + sizeof(((wk_asinh_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_asinh,
@@ -5630,7 +4827,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "acosh", .id = WK_OP_ACOSH, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_acosh, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_acosh_arguments), offsetof(wk_acosh_arguments, x) + sizeof(((wk_acosh_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_acosh_arguments), 0, offsetof(wk_acosh_arguments, x) + sizeof(((wk_acosh_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_acosh,
@@ -5639,7 +4836,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "atanh", .id = WK_OP_ATANH, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_atanh, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_atanh_arguments), offsetof(wk_atanh_arguments, x) + sizeof(((wk_atanh_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_atanh_arguments), 0, offsetof(wk_atanh_arguments, x) + sizeof(((wk_atanh_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_atanh,
@@ -5648,7 +4845,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "erf", .id = WK_OP_ERF, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_erf, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_erf_arguments), offsetof(wk_erf_arguments, x) + sizeof(((wk_erf_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_erf_arguments), 0, offsetof(wk_erf_arguments, x) + sizeof(((wk_erf_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_erf,
@@ -5657,7 +4854,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "erf_gradient_x", .id = WK_OP_ERF_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_erf_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_erf_gradient_x_arguments), offsetof(wk_erf_gradient_x_arguments, x) + sizeof(((wk_erf_gradient_x_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_erf_gradient_x_arguments), 0, offsetof(wk_erf_gradient_x_arguments, x) + sizeof(((wk_erf_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_erf_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -5666,7 +4863,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "erfc", .id = WK_OP_ERFC, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_erfc, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_erfc_arguments), offsetof(wk_erfc_arguments, x) + sizeof(((wk_erfc_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_erfc_arguments), 0, offsetof(wk_erfc_arguments, x) + sizeof(((wk_erfc_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_erfc,
@@ -5675,7 +4872,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "erfinv", .id = WK_OP_ERFINV, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_erfinv, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_erfinv_arguments), offsetof(wk_erfinv_arguments, x) + sizeof(((wk_erfinv_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_erfinv_arguments), 0, offsetof(wk_erfinv_arguments, x) + sizeof(((wk_erfinv_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_erfinv,
@@ -5684,7 +4881,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "ndtr", .id = WK_OP_NDTR, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_ndtr, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_ndtr_arguments), offsetof(wk_ndtr_arguments, x) + sizeof(((wk_ndtr_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_ndtr_arguments), 0, offsetof(wk_ndtr_arguments, x) + sizeof(((wk_ndtr_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_ndtr,
@@ -5693,7 +4890,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "lgamma", .id = WK_OP_LGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_lgamma, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_lgamma_arguments), offsetof(wk_lgamma_arguments, x) + sizeof(((wk_lgamma_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_lgamma_arguments), 0, offsetof(wk_lgamma_arguments, x) + sizeof(((wk_lgamma_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_lgamma,
@@ -5702,7 +4899,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "digamma", .id = WK_OP_DIGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_digamma, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_digamma_arguments), offsetof(wk_digamma_arguments, x) + sizeof(((wk_digamma_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_digamma_arguments), 0, offsetof(wk_digamma_arguments, x) + sizeof(((wk_digamma_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_digamma,
@@ -5711,7 +4908,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "trigamma", .id = WK_OP_TRIGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_trigamma, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_trigamma_arguments), offsetof(wk_trigamma_arguments, x) + sizeof(((wk_trigamma_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_trigamma_arguments), 0, offsetof(wk_trigamma_arguments, x) + sizeof(((wk_trigamma_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_trigamma,
@@ -5720,7 +4917,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "polygamma", .id = WK_OP_POLYGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_polygamma, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_polygamma, 1, sizeof(wk_polygamma_arguments), offsetof(wk_polygamma_arguments, order) + sizeof(((wk_polygamma_arguments *)NULL)->order), false},
+        .settings = {attributes_polygamma, sizeof(wk_polygamma_arguments), 1, offsetof(wk_polygamma_arguments, order) + sizeof(((wk_polygamma_arguments *)NULL)->order), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_polygamma,
@@ -5729,7 +4926,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "cbrt", .id = WK_OP_CBRT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_cbrt, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_cbrt_arguments), offsetof(wk_cbrt_arguments, x) + sizeof(((wk_cbrt_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_cbrt_arguments), 0, offsetof(wk_cbrt_arguments, x) + sizeof(((wk_cbrt_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_cbrt,
@@ -5738,7 +4935,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "floor", .id = WK_OP_FLOOR, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_floor, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_floor_arguments), offsetof(wk_floor_arguments, x) + sizeof(((wk_floor_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_floor_arguments), 0, offsetof(wk_floor_arguments, x) + sizeof(((wk_floor_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_floor,
@@ -5747,7 +4944,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "ceil", .id = WK_OP_CEIL, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_ceil, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_ceil_arguments), offsetof(wk_ceil_arguments, x) + sizeof(((wk_ceil_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_ceil_arguments), 0, offsetof(wk_ceil_arguments, x) + sizeof(((wk_ceil_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_ceil,
@@ -5756,7 +4953,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "round", .id = WK_OP_ROUND, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_round, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_round_arguments), offsetof(wk_round_arguments, x) + sizeof(((wk_round_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_round_arguments), 0, offsetof(wk_round_arguments, x) + sizeof(((wk_round_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_round,
@@ -5765,7 +4962,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "trunc", .id = WK_OP_TRUNC, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_trunc, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_trunc_arguments), offsetof(wk_trunc_arguments, x) + sizeof(((wk_trunc_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_trunc_arguments), 0, offsetof(wk_trunc_arguments, x) + sizeof(((wk_trunc_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_trunc,
@@ -5774,7 +4971,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "frac", .id = WK_OP_FRAC, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_frac, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_frac_arguments), offsetof(wk_frac_arguments, x) + sizeof(((wk_frac_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_frac_arguments), 0, offsetof(wk_frac_arguments, x) + sizeof(((wk_frac_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_frac,
         .is_native = NULL,
         .vjp = NULL,
@@ -5783,7 +4980,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "clamp", .id = WK_OP_CLAMP, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_clamp, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_clamp, 2, sizeof(wk_clamp_arguments), offsetof(wk_clamp_arguments, max) + sizeof(((wk_clamp_arguments *)NULL)->max), false},
+        .settings = {attributes_clamp, sizeof(wk_clamp_arguments), 2, offsetof(wk_clamp_arguments, max) + sizeof(((wk_clamp_arguments *)NULL)->max), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_clamp,
@@ -5792,7 +4989,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "clamp_gradient_x", .id = WK_OP_CLAMP_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_clamp_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_clamp_gradient_x, 2, sizeof(wk_clamp_gradient_x_arguments), offsetof(wk_clamp_gradient_x_arguments, max) + sizeof(((wk_clamp_gradient_x_arguments *)NULL)->max), false},
+        .settings = {attributes_clamp_gradient_x, sizeof(wk_clamp_gradient_x_arguments), 2, offsetof(wk_clamp_gradient_x_arguments, max) + sizeof(((wk_clamp_gradient_x_arguments *)NULL)->max), false},
         .infer = wk_infer_pointwise, .composite = wk_composite_clamp_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -5801,7 +4998,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "lerp", .id = WK_OP_LERP, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_lerp, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_lerp_arguments), offsetof(wk_lerp_arguments, weight) + sizeof(((wk_lerp_arguments *)NULL)->weight), true},
+        .settings = {NULL, sizeof(wk_lerp_arguments), 0, offsetof(wk_lerp_arguments, weight) + sizeof(((wk_lerp_arguments *)NULL)->weight), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_lerp,
@@ -5810,7 +5007,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "addcmul", .id = WK_OP_ADDCMUL, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_addcmul, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_addcmul, 1, sizeof(wk_addcmul_arguments), offsetof(wk_addcmul_arguments, z) + sizeof(((wk_addcmul_arguments *)NULL)->z), false},
+        .settings = {attributes_addcmul, sizeof(wk_addcmul_arguments), 1, offsetof(wk_addcmul_arguments, z) + sizeof(((wk_addcmul_arguments *)NULL)->z), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_addcmul,
@@ -5819,7 +5016,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "addcdiv", .id = WK_OP_ADDCDIV, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_addcdiv, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_addcdiv, 1, sizeof(wk_addcdiv_arguments), offsetof(wk_addcdiv_arguments, z) + sizeof(((wk_addcdiv_arguments *)NULL)->z), false},
+        .settings = {attributes_addcdiv, sizeof(wk_addcdiv_arguments), 1, offsetof(wk_addcdiv_arguments, z) + sizeof(((wk_addcdiv_arguments *)NULL)->z), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_addcdiv,
@@ -5828,7 +5025,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "masked_fill", .id = WK_OP_MASKED_FILL, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_masked_fill, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_masked_fill, 1, sizeof(wk_masked_fill_arguments), offsetof(wk_masked_fill_arguments, value) + sizeof(((wk_masked_fill_arguments *)NULL)->value), false},
+        .settings = {attributes_masked_fill, sizeof(wk_masked_fill_arguments), 1, offsetof(wk_masked_fill_arguments, value) + sizeof(((wk_masked_fill_arguments *)NULL)->value), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_masked_fill,
@@ -5837,7 +5034,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "masked_fill_gradient_x", .id = WK_OP_MASKED_FILL_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_masked_fill_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_masked_fill_gradient_x_arguments), offsetof(wk_masked_fill_gradient_x_arguments, mask) + sizeof(((wk_masked_fill_gradient_x_arguments *)NULL)->mask), true},
+        .settings = {NULL, sizeof(wk_masked_fill_gradient_x_arguments), 0, offsetof(wk_masked_fill_gradient_x_arguments, mask) + sizeof(((wk_masked_fill_gradient_x_arguments *)NULL)->mask), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_masked_fill_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -5846,7 +5043,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "floor_divide", .id = WK_OP_FLOOR_DIVIDE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_floor_divide, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_floor_divide_arguments), offsetof(wk_floor_divide_arguments, y) + sizeof(((wk_floor_divide_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_floor_divide_arguments), 0, offsetof(wk_floor_divide_arguments, y) + sizeof(((wk_floor_divide_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_floor_divide,
@@ -5855,7 +5052,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "remainder", .id = WK_OP_REMAINDER, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_remainder, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_remainder_arguments), offsetof(wk_remainder_arguments, y) + sizeof(((wk_remainder_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_remainder_arguments), 0, offsetof(wk_remainder_arguments, y) + sizeof(((wk_remainder_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_remainder,
@@ -5864,7 +5061,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "fmod", .id = WK_OP_FMOD, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_fmod, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_fmod_arguments), offsetof(wk_fmod_arguments, y) + sizeof(((wk_fmod_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_fmod_arguments), 0, offsetof(wk_fmod_arguments, y) + sizeof(((wk_fmod_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_fmod,
@@ -5873,7 +5070,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "hypot", .id = WK_OP_HYPOT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_hypot, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_hypot_arguments), offsetof(wk_hypot_arguments, y) + sizeof(((wk_hypot_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_hypot_arguments), 0, offsetof(wk_hypot_arguments, y) + sizeof(((wk_hypot_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_hypot,
@@ -5882,7 +5079,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "logaddexp", .id = WK_OP_LOGADDEXP, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_logaddexp, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_logaddexp_arguments), offsetof(wk_logaddexp_arguments, y) + sizeof(((wk_logaddexp_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_logaddexp_arguments), 0, offsetof(wk_logaddexp_arguments, y) + sizeof(((wk_logaddexp_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_logaddexp,
@@ -5891,7 +5088,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "logaddexp2", .id = WK_OP_LOGADDEXP2, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_logaddexp2, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_logaddexp2_arguments), offsetof(wk_logaddexp2_arguments, y) + sizeof(((wk_logaddexp2_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_logaddexp2_arguments), 0, offsetof(wk_logaddexp2_arguments, y) + sizeof(((wk_logaddexp2_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_logaddexp2,
@@ -5900,7 +5097,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "xlogy", .id = WK_OP_XLOGY, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_xlogy, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_xlogy_arguments), offsetof(wk_xlogy_arguments, y) + sizeof(((wk_xlogy_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_xlogy_arguments), 0, offsetof(wk_xlogy_arguments, y) + sizeof(((wk_xlogy_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_xlogy,
@@ -5909,7 +5106,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "copysign", .id = WK_OP_COPYSIGN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_copysign, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_copysign_arguments), offsetof(wk_copysign_arguments, y) + sizeof(((wk_copysign_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_copysign_arguments), 0, offsetof(wk_copysign_arguments, y) + sizeof(((wk_copysign_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_copysign,
@@ -5918,7 +5115,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "heaviside", .id = WK_OP_HEAVISIDE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_heaviside, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_heaviside_arguments), offsetof(wk_heaviside_arguments, y) + sizeof(((wk_heaviside_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_heaviside_arguments), 0, offsetof(wk_heaviside_arguments, y) + sizeof(((wk_heaviside_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -5927,7 +5124,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "fmax", .id = WK_OP_FMAX, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_fmax, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_fmax_arguments), offsetof(wk_fmax_arguments, y) + sizeof(((wk_fmax_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_fmax_arguments), 0, offsetof(wk_fmax_arguments, y) + sizeof(((wk_fmax_arguments *)NULL)->y), true},
         .infer = NULL, .composite = wk_composite_fmax,
         .is_native = NULL,
         .vjp = NULL,
@@ -5936,7 +5133,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "fmin", .id = WK_OP_FMIN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_fmin, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_fmin_arguments), offsetof(wk_fmin_arguments, y) + sizeof(((wk_fmin_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_fmin_arguments), 0, offsetof(wk_fmin_arguments, y) + sizeof(((wk_fmin_arguments *)NULL)->y), true},
         .infer = NULL, .composite = wk_composite_fmin,
         .is_native = NULL,
         .vjp = NULL,
@@ -5945,7 +5142,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "squared_difference", .id = WK_OP_SQUARED_DIFFERENCE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_squared_difference, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_squared_difference_arguments), offsetof(wk_squared_difference_arguments, y) + sizeof(((wk_squared_difference_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_squared_difference_arguments), 0, offsetof(wk_squared_difference_arguments, y) + sizeof(((wk_squared_difference_arguments *)NULL)->y), true},
         .infer = NULL, .composite = wk_composite_squared_difference,
         .is_native = NULL,
         .vjp = NULL,
@@ -5954,7 +5151,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "divide_no_nan", .id = WK_OP_DIVIDE_NO_NAN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_divide_no_nan, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_divide_no_nan_arguments), offsetof(wk_divide_no_nan_arguments, y) + sizeof(((wk_divide_no_nan_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_divide_no_nan_arguments), 0, offsetof(wk_divide_no_nan_arguments, y) + sizeof(((wk_divide_no_nan_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_divide_no_nan,
@@ -5963,7 +5160,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "sinc", .id = WK_OP_SINC, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_sinc, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_sinc_arguments), offsetof(wk_sinc_arguments, x) + sizeof(((wk_sinc_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_sinc_arguments), 0, offsetof(wk_sinc_arguments, x) + sizeof(((wk_sinc_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_sinc,
@@ -5972,7 +5169,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "logit", .id = WK_OP_LOGIT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_logit, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_logit, 1, sizeof(wk_logit_arguments), offsetof(wk_logit_arguments, x) + sizeof(((wk_logit_arguments *)NULL)->x), false},
+        .settings = {attributes_logit, sizeof(wk_logit_arguments), 1, offsetof(wk_logit_arguments, x) + sizeof(((wk_logit_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_logit,
         .is_native = NULL,
         .vjp = NULL,
@@ -5981,7 +5178,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "deg2rad", .id = WK_OP_DEG2RAD, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_deg2rad, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_deg2rad_arguments), offsetof(wk_deg2rad_arguments, x) + sizeof(((wk_deg2rad_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_deg2rad_arguments), 0, offsetof(wk_deg2rad_arguments, x) + sizeof(((wk_deg2rad_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_deg2rad,
         .is_native = NULL,
         .vjp = NULL,
@@ -5990,7 +5187,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "rad2deg", .id = WK_OP_RAD2DEG, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_rad2deg, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_rad2deg_arguments), offsetof(wk_rad2deg_arguments, x) + sizeof(((wk_rad2deg_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_rad2deg_arguments), 0, offsetof(wk_rad2deg_arguments, x) + sizeof(((wk_rad2deg_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_rad2deg,
         .is_native = NULL,
         .vjp = NULL,
@@ -5999,7 +5196,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "threshold", .id = WK_OP_THRESHOLD, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_threshold, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_threshold, 2, sizeof(wk_threshold_arguments), offsetof(wk_threshold_arguments, value) + sizeof(((wk_threshold_arguments *)NULL)->value), false},
+        .settings = {attributes_threshold, sizeof(wk_threshold_arguments), 2, offsetof(wk_threshold_arguments, value) + sizeof(((wk_threshold_arguments *)NULL)->value), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_threshold,
@@ -6008,7 +5205,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "float_power", .id = WK_OP_FLOAT_POWER, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_float_power, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_float_power_arguments), offsetof(wk_float_power_arguments, exponent) + sizeof(((wk_float_power_arguments *)NULL)->exponent), true},
+        .settings = {NULL, sizeof(wk_float_power_arguments), 0, offsetof(wk_float_power_arguments, exponent) + sizeof(((wk_float_power_arguments *)NULL)->exponent), true},
         .infer = NULL, .composite = wk_composite_float_power,
         .is_native = NULL,
         .vjp = NULL,
@@ -6017,7 +5214,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "nan_to_num", .id = WK_OP_NAN_TO_NUM, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_nan_to_num, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_nan_to_num, 3, sizeof(wk_nan_to_num_arguments), offsetof(wk_nan_to_num_arguments, x) + sizeof(((wk_nan_to_num_arguments *)NULL)->x), false},
+        .settings = {attributes_nan_to_num, sizeof(wk_nan_to_num_arguments), 3, offsetof(wk_nan_to_num_arguments, x) + sizeof(((wk_nan_to_num_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_nan_to_num,
         .is_native = NULL,
         .vjp = NULL,
@@ -6026,7 +5223,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "embedding", .id = WK_OP_EMBEDDING, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_embedding, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_embedding, 5, sizeof(wk_embedding_arguments), offsetof(wk_embedding_arguments, indices) + sizeof(((wk_embedding_arguments *)NULL)->indices), false},
+        .settings = {attributes_embedding, sizeof(wk_embedding_arguments), 5, offsetof(wk_embedding_arguments, indices) + sizeof(((wk_embedding_arguments *)NULL)->indices), false},
         .infer = wk_infer_embedding, .composite = wk_composite_embedding,
         .is_native = wk_is_native_embedding,
         .vjp = wk_vjp_embedding,
@@ -6035,7 +5232,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "embedding_bag", .id = WK_OP_EMBEDDING_BAG, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_embedding_bag, .input_count = 4, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_embedding_bag, 7, sizeof(wk_embedding_bag_arguments), offsetof(wk_embedding_bag_arguments, indices) + sizeof(((wk_embedding_bag_arguments *)NULL)->indices), false},
+        .settings = {attributes_embedding_bag, sizeof(wk_embedding_bag_arguments), 7, offsetof(wk_embedding_bag_arguments, indices) + sizeof(((wk_embedding_bag_arguments *)NULL)->indices), false},
         .infer = wk_infer_embedding_bag, .composite = wk_composite_embedding_bag,
         .is_native = wk_is_native_embedding_bag,
         .vjp = wk_vjp_embedding_bag,
@@ -6044,7 +5241,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "embedding_bag_gradient", .id = WK_OP_EMBEDDING_BAG_GRADIENT, .class = WK_CLASS_REDUCTION, .hidden = true,
         .inputs = inputs_embedding_bag_gradient, .input_count = 4, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_embedding_bag_gradient, 5, sizeof(wk_embedding_bag_gradient_arguments), offsetof(wk_embedding_bag_gradient_arguments, rows) + sizeof(((wk_embedding_bag_gradient_arguments *)NULL)->rows), false},
+        .settings = {attributes_embedding_bag_gradient, sizeof(wk_embedding_bag_gradient_arguments), 5, offsetof(wk_embedding_bag_gradient_arguments, rows) + sizeof(((wk_embedding_bag_gradient_arguments *)NULL)->rows), false},
         .infer = wk_infer_embedding_bag_gradient, .composite = wk_composite_embedding_bag_gradient,
         .is_native = NULL,
         .vjp = NULL,
@@ -6053,7 +5250,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "embedding_bag_max", .id = WK_OP_EMBEDDING_BAG_MAX, .class = WK_CLASS_REDUCTION, .hidden = true,
         .inputs = inputs_embedding_bag_max, .input_count = 3, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_embedding_bag_max, 4, sizeof(wk_embedding_bag_max_arguments), offsetof(wk_embedding_bag_max_arguments, indices) + sizeof(((wk_embedding_bag_max_arguments *)NULL)->indices), false},
+        .settings = {attributes_embedding_bag_max, sizeof(wk_embedding_bag_max_arguments), 4, offsetof(wk_embedding_bag_max_arguments, indices) + sizeof(((wk_embedding_bag_max_arguments *)NULL)->indices), false},
         .infer = wk_infer_embedding_bag_max, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_embedding_bag_max,
@@ -6062,7 +5259,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "segment_sum", .id = WK_OP_SEGMENT_SUM, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_segment_sum, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_segment_sum, 1, sizeof(wk_segment_sum_arguments), offsetof(wk_segment_sum_arguments, segments) + sizeof(((wk_segment_sum_arguments *)NULL)->segments), false},
+        .settings = {attributes_segment_sum, sizeof(wk_segment_sum_arguments), 1, offsetof(wk_segment_sum_arguments, segments) + sizeof(((wk_segment_sum_arguments *)NULL)->segments), false},
         .infer = NULL, .composite = wk_composite_segment_sum,
         .is_native = NULL,
         .vjp = NULL,
@@ -6071,7 +5268,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "segment_mean", .id = WK_OP_SEGMENT_MEAN, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_segment_mean, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_segment_mean, 1, sizeof(wk_segment_mean_arguments), offsetof(wk_segment_mean_arguments, segments) + sizeof(((wk_segment_mean_arguments *)NULL)->segments), false},
+        .settings = {attributes_segment_mean, sizeof(wk_segment_mean_arguments), 1, offsetof(wk_segment_mean_arguments, segments) + sizeof(((wk_segment_mean_arguments *)NULL)->segments), false},
         .infer = NULL, .composite = wk_composite_segment_mean,
         .is_native = NULL,
         .vjp = NULL,
@@ -6080,7 +5277,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "segment_max", .id = WK_OP_SEGMENT_MAX, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_segment_max, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_segment_max, 1, sizeof(wk_segment_max_arguments), offsetof(wk_segment_max_arguments, segments) + sizeof(((wk_segment_max_arguments *)NULL)->segments), false},
+        .settings = {attributes_segment_max, sizeof(wk_segment_max_arguments), 1, offsetof(wk_segment_max_arguments, segments) + sizeof(((wk_segment_max_arguments *)NULL)->segments), false},
         .infer = NULL, .composite = wk_composite_segment_max,
         .is_native = NULL,
         .vjp = NULL,
@@ -6089,7 +5286,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "segment_min", .id = WK_OP_SEGMENT_MIN, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_segment_min, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_segment_min, 1, sizeof(wk_segment_min_arguments), offsetof(wk_segment_min_arguments, segments) + sizeof(((wk_segment_min_arguments *)NULL)->segments), false},
+        .settings = {attributes_segment_min, sizeof(wk_segment_min_arguments), 1, offsetof(wk_segment_min_arguments, segments) + sizeof(((wk_segment_min_arguments *)NULL)->segments), false},
         .infer = NULL, .composite = wk_composite_segment_min,
         .is_native = NULL,
         .vjp = NULL,
@@ -6098,7 +5295,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "segment_product", .id = WK_OP_SEGMENT_PRODUCT, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_segment_product, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_segment_product, 1, sizeof(wk_segment_product_arguments), offsetof(wk_segment_product_arguments, segments) + sizeof(((wk_segment_product_arguments *)NULL)->segments), false},
+        .settings = {attributes_segment_product, sizeof(wk_segment_product_arguments), 1, offsetof(wk_segment_product_arguments, segments) + sizeof(((wk_segment_product_arguments *)NULL)->segments), false},
         .infer = NULL, .composite = wk_composite_segment_product,
         .is_native = NULL,
         .vjp = NULL,
@@ -6107,7 +5304,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "gather", .id = WK_OP_GATHER, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_gather, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_gather, 1, sizeof(wk_gather_arguments), offsetof(wk_gather_arguments, axis) + sizeof(((wk_gather_arguments *)NULL)->axis), false},
+        .settings = {attributes_gather, sizeof(wk_gather_arguments), 1, offsetof(wk_gather_arguments, axis) + sizeof(((wk_gather_arguments *)NULL)->axis), false},
         .infer = wk_infer_gather, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_gather,
@@ -6116,7 +5313,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "scatter", .id = WK_OP_SCATTER, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_scatter, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_scatter, 1, sizeof(wk_scatter_arguments), offsetof(wk_scatter_arguments, axis) + sizeof(((wk_scatter_arguments *)NULL)->axis), false},
+        .settings = {attributes_scatter, sizeof(wk_scatter_arguments), 1, offsetof(wk_scatter_arguments, axis) + sizeof(((wk_scatter_arguments *)NULL)->axis), false},
         .infer = wk_infer_scatter, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_scatter,
@@ -6125,7 +5322,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "scatter_add", .id = WK_OP_SCATTER_ADD, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_scatter_add, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_scatter_add, 1, sizeof(wk_scatter_add_arguments), offsetof(wk_scatter_add_arguments, axis) + sizeof(((wk_scatter_add_arguments *)NULL)->axis), false},
+        .settings = {attributes_scatter_add, sizeof(wk_scatter_add_arguments), 1, offsetof(wk_scatter_add_arguments, axis) + sizeof(((wk_scatter_add_arguments *)NULL)->axis), false},
         .infer = wk_infer_scatter_add, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_scatter_add,
@@ -6134,7 +5331,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "index_get", .id = WK_OP_INDEX_GET, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_index_get, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_index_get, 1, sizeof(wk_index_get_arguments), offsetof(wk_index_get_arguments, indices) + sizeof(((wk_index_get_arguments *)NULL)->indices), false},
+        .settings = {attributes_index_get, sizeof(wk_index_get_arguments), 1, offsetof(wk_index_get_arguments, indices) + sizeof(((wk_index_get_arguments *)NULL)->indices), false},
         .infer = wk_infer_index_get, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_index_get,
@@ -6143,7 +5340,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "index_put", .id = WK_OP_INDEX_PUT, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_index_put, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_index_put, 2, sizeof(wk_index_put_arguments), offsetof(wk_index_put_arguments, indices) + sizeof(((wk_index_put_arguments *)NULL)->indices), false},
+        .settings = {attributes_index_put, sizeof(wk_index_put_arguments), 2, offsetof(wk_index_put_arguments, indices) + sizeof(((wk_index_put_arguments *)NULL)->indices), false},
         .infer = wk_infer_index_put, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_index_put,
@@ -6152,7 +5349,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "index_select", .id = WK_OP_INDEX_SELECT, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_index_select, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_index_select, 1, sizeof(wk_index_select_arguments), offsetof(wk_index_select_arguments, axis) + sizeof(((wk_index_select_arguments *)NULL)->axis), false},
+        .settings = {attributes_index_select, sizeof(wk_index_select_arguments), 1, offsetof(wk_index_select_arguments, axis) + sizeof(((wk_index_select_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_index_select,
         .is_native = NULL,
         .vjp = NULL,
@@ -6161,7 +5358,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "scatter_reduce", .id = WK_OP_SCATTER_REDUCE, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_scatter_reduce, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_scatter_reduce, 3, sizeof(wk_scatter_reduce_arguments), offsetof(wk_scatter_reduce_arguments, axis) + sizeof(((wk_scatter_reduce_arguments *)NULL)->axis), false},
+        .settings = {attributes_scatter_reduce, sizeof(wk_scatter_reduce_arguments), 3, offsetof(wk_scatter_reduce_arguments, axis) + sizeof(((wk_scatter_reduce_arguments *)NULL)->axis), false},
         .infer = wk_infer_scatter_reduce, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_scatter_reduce,
@@ -6170,7 +5367,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "index_add", .id = WK_OP_INDEX_ADD, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_index_add, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_index_add, 2, sizeof(wk_index_add_arguments), offsetof(wk_index_add_arguments, axis) + sizeof(((wk_index_add_arguments *)NULL)->axis), false},
+        .settings = {attributes_index_add, sizeof(wk_index_add_arguments), 2, offsetof(wk_index_add_arguments, axis) + sizeof(((wk_index_add_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_index_add,
         .is_native = NULL,
         .vjp = NULL,
@@ -6179,7 +5376,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "index_copy", .id = WK_OP_INDEX_COPY, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_index_copy, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_index_copy, 1, sizeof(wk_index_copy_arguments), offsetof(wk_index_copy_arguments, axis) + sizeof(((wk_index_copy_arguments *)NULL)->axis), false},
+        .settings = {attributes_index_copy, sizeof(wk_index_copy_arguments), 1, offsetof(wk_index_copy_arguments, axis) + sizeof(((wk_index_copy_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_index_copy,
         .is_native = NULL,
         .vjp = NULL,
@@ -6188,7 +5385,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "index_fill", .id = WK_OP_INDEX_FILL, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_index_fill, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_index_fill, 2, sizeof(wk_index_fill_arguments), offsetof(wk_index_fill_arguments, value) + sizeof(((wk_index_fill_arguments *)NULL)->value), false},
+        .settings = {attributes_index_fill, sizeof(wk_index_fill_arguments), 2, offsetof(wk_index_fill_arguments, value) + sizeof(((wk_index_fill_arguments *)NULL)->value), false},
         .infer = NULL, .composite = wk_composite_index_fill,
         .is_native = NULL,
         .vjp = NULL,
@@ -6197,7 +5394,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "index_reduce", .id = WK_OP_INDEX_REDUCE, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_index_reduce, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_index_reduce, 3, sizeof(wk_index_reduce_arguments), offsetof(wk_index_reduce_arguments, axis) + sizeof(((wk_index_reduce_arguments *)NULL)->axis), false},
+        .settings = {attributes_index_reduce, sizeof(wk_index_reduce_arguments), 3, offsetof(wk_index_reduce_arguments, axis) + sizeof(((wk_index_reduce_arguments *)NULL)->axis), false},
         .infer = wk_infer_index_reduce, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_index_reduce,
@@ -6206,7 +5403,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "take", .id = WK_OP_TAKE, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_take, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_take_arguments), offsetof(wk_take_arguments, index) + sizeof(((wk_take_arguments *)NULL)->index), true},
+        .settings = {NULL, sizeof(wk_take_arguments), 0, offsetof(wk_take_arguments, index) + sizeof(((wk_take_arguments *)NULL)->index), true},
         .infer = NULL, .composite = wk_composite_take,
         .is_native = NULL,
         .vjp = NULL,
@@ -6215,7 +5412,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "take_along_axis", .id = WK_OP_TAKE_ALONG_AXIS, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_take_along_axis, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_take_along_axis, 1, sizeof(wk_take_along_axis_arguments), offsetof(wk_take_along_axis_arguments, axis) + sizeof(((wk_take_along_axis_arguments *)NULL)->axis), false},
+        .settings = {attributes_take_along_axis, sizeof(wk_take_along_axis_arguments), 1, offsetof(wk_take_along_axis_arguments, axis) + sizeof(((wk_take_along_axis_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_take_along_axis,
         .is_native = NULL,
         .vjp = NULL,
@@ -6224,7 +5421,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "gather_nd", .id = WK_OP_GATHER_ND, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_gather_nd, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_gather_nd_arguments), offsetof(wk_gather_nd_arguments, indices) + sizeof(((wk_gather_nd_arguments *)NULL)->indices), true},
+        .settings = {NULL, sizeof(wk_gather_nd_arguments), 0, offsetof(wk_gather_nd_arguments, indices) + sizeof(((wk_gather_nd_arguments *)NULL)->indices), true},
         .infer = NULL, .composite = wk_composite_gather_nd,
         .is_native = NULL,
         .vjp = NULL,
@@ -6233,7 +5430,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "scatter_nd", .id = WK_OP_SCATTER_ND, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_scatter_nd, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_scatter_nd, 1, sizeof(wk_scatter_nd_arguments), offsetof(wk_scatter_nd_arguments, shape) + sizeof(((wk_scatter_nd_arguments *)NULL)->shape), true},
+        .settings = {attributes_scatter_nd, sizeof(wk_scatter_nd_arguments), 1, offsetof(wk_scatter_nd_arguments, shape) + sizeof(((wk_scatter_nd_arguments *)NULL)->shape), true},
         .infer = NULL, .composite = wk_composite_scatter_nd,
         .is_native = NULL,
         .vjp = NULL,
@@ -6242,7 +5439,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "scatter_nd_update", .id = WK_OP_SCATTER_ND_UPDATE, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_scatter_nd_update, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_scatter_nd_update, 1, sizeof(wk_scatter_nd_update_arguments), offsetof(wk_scatter_nd_update_arguments, indices) + sizeof(((wk_scatter_nd_update_arguments *)NULL)->indices), true},
+        .settings = {attributes_scatter_nd_update, sizeof(wk_scatter_nd_update_arguments), 1, offsetof(wk_scatter_nd_update_arguments, indices) + sizeof(((wk_scatter_nd_update_arguments *)NULL)->indices), true},
         .infer = NULL, .composite = wk_composite_scatter_nd_update,
         .is_native = NULL,
         .vjp = NULL,
@@ -6251,7 +5448,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "nonzero", .id = WK_OP_NONZERO, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_nonzero, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_nonzero_arguments), offsetof(wk_nonzero_arguments, x) + sizeof(((wk_nonzero_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_nonzero_arguments), 0, offsetof(wk_nonzero_arguments, x) + sizeof(((wk_nonzero_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_nonzero,
         .is_native = NULL,
         .vjp = NULL,
@@ -6260,7 +5457,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "masked_select", .id = WK_OP_MASKED_SELECT, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_masked_select, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_masked_select_arguments), offsetof(wk_masked_select_arguments, mask) + sizeof(((wk_masked_select_arguments *)NULL)->mask), true},
+        .settings = {NULL, sizeof(wk_masked_select_arguments), 0, offsetof(wk_masked_select_arguments, mask) + sizeof(((wk_masked_select_arguments *)NULL)->mask), true},
         .infer = NULL, .composite = wk_composite_masked_select,
         .is_native = NULL,
         .vjp = NULL,
@@ -6269,7 +5466,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "masked_scatter", .id = WK_OP_MASKED_SCATTER, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_masked_scatter, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_masked_scatter_arguments), offsetof(wk_masked_scatter_arguments, source) + sizeof(((wk_masked_scatter_arguments *)NULL)->source), true},
+        .settings = {NULL, sizeof(wk_masked_scatter_arguments), 0, offsetof(wk_masked_scatter_arguments, source) + sizeof(((wk_masked_scatter_arguments *)NULL)->source), true},
         .infer = NULL, .composite = wk_composite_masked_scatter,
         .is_native = NULL,
         .vjp = NULL,
@@ -6278,7 +5475,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "put", .id = WK_OP_PUT, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_put, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_put, 1, sizeof(wk_put_arguments), offsetof(wk_put_arguments, source) + sizeof(((wk_put_arguments *)NULL)->source), true},
+        .settings = {attributes_put, sizeof(wk_put_arguments), 1, offsetof(wk_put_arguments, source) + sizeof(((wk_put_arguments *)NULL)->source), true},
         .infer = NULL, .composite = wk_composite_put,
         .is_native = NULL,
         .vjp = NULL,
@@ -6287,7 +5484,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "dot", .id = WK_OP_DOT, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_dot, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_dot_arguments), offsetof(wk_dot_arguments, y) + sizeof(((wk_dot_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_dot_arguments), 0, offsetof(wk_dot_arguments, y) + sizeof(((wk_dot_arguments *)NULL)->y), true},
         .infer = NULL, .composite = wk_composite_dot,
         .is_native = NULL,
         .vjp = NULL,
@@ -6296,7 +5493,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "inner", .id = WK_OP_INNER, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_inner, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {NULL, 0, sizeof(wk_inner_arguments), offsetof(wk_inner_arguments, y) + sizeof(((wk_inner_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_inner_arguments), 0, offsetof(wk_inner_arguments, y) + sizeof(((wk_inner_arguments *)NULL)->y), true},
         .infer = NULL, .composite = wk_composite_inner,
         .is_native = NULL,
         .vjp = NULL,
@@ -6305,7 +5502,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "outer", .id = WK_OP_OUTER, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_outer, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_outer_arguments), offsetof(wk_outer_arguments, y) + sizeof(((wk_outer_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_outer_arguments), 0, offsetof(wk_outer_arguments, y) + sizeof(((wk_outer_arguments *)NULL)->y), true},
         .infer = NULL, .composite = wk_composite_outer,
         .is_native = NULL,
         .vjp = NULL,
@@ -6314,7 +5511,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "vector_dot", .id = WK_OP_VECTOR_DOT, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_vector_dot, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_vector_dot, 1, sizeof(wk_vector_dot_arguments), offsetof(wk_vector_dot_arguments, axis) + sizeof(((wk_vector_dot_arguments *)NULL)->axis), false},
+        .settings = {attributes_vector_dot, sizeof(wk_vector_dot_arguments), 1, offsetof(wk_vector_dot_arguments, axis) + sizeof(((wk_vector_dot_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_vector_dot,
         .is_native = NULL,
         .vjp = NULL,
@@ -6323,7 +5520,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "add_matmul", .id = WK_OP_ADD_MATMUL, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_add_matmul, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {attributes_add_matmul, 2, sizeof(wk_add_matmul_arguments), offsetof(wk_add_matmul_arguments, y) + sizeof(((wk_add_matmul_arguments *)NULL)->y), false},
+        .settings = {attributes_add_matmul, sizeof(wk_add_matmul_arguments), 2, offsetof(wk_add_matmul_arguments, y) + sizeof(((wk_add_matmul_arguments *)NULL)->y), false},
         .infer = NULL, .composite = wk_composite_add_matmul,
         .is_native = NULL,
         .vjp = NULL,
@@ -6332,7 +5529,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "tensordot", .id = WK_OP_TENSORDOT, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_tensordot, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {attributes_tensordot, 2, sizeof(wk_tensordot_arguments), offsetof(wk_tensordot_arguments, y) + sizeof(((wk_tensordot_arguments *)NULL)->y), true},
+        .settings = {attributes_tensordot, sizeof(wk_tensordot_arguments), 2, offsetof(wk_tensordot_arguments, y) + sizeof(((wk_tensordot_arguments *)NULL)->y), true},
         .infer = NULL, .composite = wk_composite_tensordot,
         .is_native = NULL,
         .vjp = NULL,
@@ -6341,7 +5538,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "einsum", .id = WK_OP_EINSUM, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_einsum, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {attributes_einsum, 1, sizeof(wk_einsum_arguments), offsetof(wk_einsum_arguments, equation) + sizeof(((wk_einsum_arguments *)NULL)->equation), false},
+        .settings = {attributes_einsum, sizeof(wk_einsum_arguments), 1, offsetof(wk_einsum_arguments, equation) + sizeof(((wk_einsum_arguments *)NULL)->equation), false},
         .infer = NULL, .composite = wk_composite_einsum,
         .is_native = NULL,
         .vjp = NULL,
@@ -6350,7 +5547,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "chain_matmul", .id = WK_OP_CHAIN_MATMUL, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_chain_matmul, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {NULL, 0, sizeof(wk_chain_matmul_arguments), offsetof(wk_chain_matmul_arguments, matrices) + sizeof(((wk_chain_matmul_arguments *)NULL)->matrices), true},
+        .settings = {NULL, sizeof(wk_chain_matmul_arguments), 0, offsetof(wk_chain_matmul_arguments, matrices) + sizeof(((wk_chain_matmul_arguments *)NULL)->matrices), true},
         .infer = NULL, .composite = wk_composite_chain_matmul,
         .is_native = NULL,
         .vjp = NULL,
@@ -6359,7 +5556,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "trace", .id = WK_OP_TRACE, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_trace, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_trace_arguments), offsetof(wk_trace_arguments, x) + sizeof(((wk_trace_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_trace_arguments), 0, offsetof(wk_trace_arguments, x) + sizeof(((wk_trace_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_trace,
         .is_native = NULL,
         .vjp = NULL,
@@ -6368,7 +5565,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "kronecker", .id = WK_OP_KRONECKER, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_kronecker, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_kronecker_arguments), offsetof(wk_kronecker_arguments, y) + sizeof(((wk_kronecker_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_kronecker_arguments), 0, offsetof(wk_kronecker_arguments, y) + sizeof(((wk_kronecker_arguments *)NULL)->y), true},
         .infer = NULL, .composite = wk_composite_kronecker,
         .is_native = NULL,
         .vjp = NULL,
@@ -6377,7 +5574,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "cross", .id = WK_OP_CROSS, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_cross, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_cross, 1, sizeof(wk_cross_arguments), offsetof(wk_cross_arguments, axis) + sizeof(((wk_cross_arguments *)NULL)->axis), false},
+        .settings = {attributes_cross, sizeof(wk_cross_arguments), 1, offsetof(wk_cross_arguments, axis) + sizeof(((wk_cross_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_cross,
         .is_native = NULL,
         .vjp = NULL,
@@ -6386,7 +5583,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "cosine_similarity", .id = WK_OP_COSINE_SIMILARITY, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_cosine_similarity, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_cosine_similarity, 2, sizeof(wk_cosine_similarity_arguments), offsetof(wk_cosine_similarity_arguments, axis) + sizeof(((wk_cosine_similarity_arguments *)NULL)->axis), false},
+        .settings = {attributes_cosine_similarity, sizeof(wk_cosine_similarity_arguments), 2, offsetof(wk_cosine_similarity_arguments, axis) + sizeof(((wk_cosine_similarity_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_cosine_similarity,
         .is_native = NULL,
         .vjp = NULL,
@@ -6395,7 +5592,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "pairwise_distance", .id = WK_OP_PAIRWISE_DISTANCE, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_pairwise_distance, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_pairwise_distance, 3, sizeof(wk_pairwise_distance_arguments), offsetof(wk_pairwise_distance_arguments, y) + sizeof(((wk_pairwise_distance_arguments *)NULL)->y), false},
+        .settings = {attributes_pairwise_distance, sizeof(wk_pairwise_distance_arguments), 3, offsetof(wk_pairwise_distance_arguments, y) + sizeof(((wk_pairwise_distance_arguments *)NULL)->y), false},
         .infer = NULL, .composite = wk_composite_pairwise_distance,
         .is_native = NULL,
         .vjp = NULL,
@@ -6404,7 +5601,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "distances", .id = WK_OP_DISTANCES, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_distances, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_distances, 1, sizeof(wk_distances_arguments), offsetof(wk_distances_arguments, y) + sizeof(((wk_distances_arguments *)NULL)->y), false},
+        .settings = {attributes_distances, sizeof(wk_distances_arguments), 1, offsetof(wk_distances_arguments, y) + sizeof(((wk_distances_arguments *)NULL)->y), false},
         .infer = NULL, .composite = wk_composite_distances,
         .is_native = NULL,
         .vjp = NULL,
@@ -6413,7 +5610,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "matrix_power", .id = WK_OP_MATRIX_POWER, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_matrix_power, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_matrix_power, 1, sizeof(wk_matrix_power_arguments), offsetof(wk_matrix_power_arguments, exponent) + sizeof(((wk_matrix_power_arguments *)NULL)->exponent), false},
+        .settings = {attributes_matrix_power, sizeof(wk_matrix_power_arguments), 1, offsetof(wk_matrix_power_arguments, exponent) + sizeof(((wk_matrix_power_arguments *)NULL)->exponent), false},
         .infer = NULL, .composite = wk_composite_matrix_power,
         .is_native = NULL,
         .vjp = NULL,
@@ -6422,7 +5619,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "cholesky", .id = WK_OP_CHOLESKY, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_cholesky, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_cholesky_arguments), offsetof(wk_cholesky_arguments, x) + sizeof(((wk_cholesky_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_cholesky_arguments), 0, offsetof(wk_cholesky_arguments, x) + sizeof(((wk_cholesky_arguments *)NULL)->x), true},
         .infer = wk_infer_cholesky, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_cholesky,
@@ -6431,7 +5628,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "triangular_solve", .id = WK_OP_TRIANGULAR_SOLVE, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_triangular_solve, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_triangular_solve, 2, sizeof(wk_triangular_solve_arguments), offsetof(wk_triangular_solve_arguments, b) + sizeof(((wk_triangular_solve_arguments *)NULL)->b), true},
+        .settings = {attributes_triangular_solve, sizeof(wk_triangular_solve_arguments), 2, offsetof(wk_triangular_solve_arguments, b) + sizeof(((wk_triangular_solve_arguments *)NULL)->b), true},
         .infer = wk_infer_triangular_solve, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_triangular_solve,
@@ -6440,7 +5637,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "solve", .id = WK_OP_SOLVE, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_solve, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_solve_arguments), offsetof(wk_solve_arguments, b) + sizeof(((wk_solve_arguments *)NULL)->b), true},
+        .settings = {NULL, sizeof(wk_solve_arguments), 0, offsetof(wk_solve_arguments, b) + sizeof(((wk_solve_arguments *)NULL)->b), true},
         .infer = wk_infer_solve, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_solve,
@@ -6449,7 +5646,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "inverse", .id = WK_OP_INVERSE, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_inverse, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_inverse_arguments), offsetof(wk_inverse_arguments, x) + sizeof(((wk_inverse_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_inverse_arguments), 0, offsetof(wk_inverse_arguments, x) + sizeof(((wk_inverse_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_inverse,
         .is_native = NULL,
         .vjp = NULL,
@@ -6458,7 +5655,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "determinant", .id = WK_OP_DETERMINANT, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_determinant, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_determinant_arguments), offsetof(wk_determinant_arguments, x) + sizeof(((wk_determinant_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_determinant_arguments), 0, offsetof(wk_determinant_arguments, x) + sizeof(((wk_determinant_arguments *)NULL)->x), true},
         .infer = wk_infer_determinant, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_determinant,
@@ -6467,7 +5664,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "log_determinant", .id = WK_OP_LOG_DETERMINANT, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_log_determinant, .input_count = 1, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_log_determinant_arguments), offsetof(wk_log_determinant_arguments, x) + sizeof(((wk_log_determinant_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_log_determinant_arguments), 0, offsetof(wk_log_determinant_arguments, x) + sizeof(((wk_log_determinant_arguments *)NULL)->x), true},
         .infer = wk_infer_log_determinant, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_log_determinant,
@@ -6476,7 +5673,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "qr", .id = WK_OP_QR, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_qr, .input_count = 1, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_qr_arguments), offsetof(wk_qr_arguments, x) + sizeof(((wk_qr_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_qr_arguments), 0, offsetof(wk_qr_arguments, x) + sizeof(((wk_qr_arguments *)NULL)->x), true},
         .infer = wk_infer_qr, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_qr,
@@ -6485,7 +5682,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "symmetric_eigen", .id = WK_OP_SYMMETRIC_EIGEN, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_symmetric_eigen, .input_count = 1, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_symmetric_eigen_arguments), offsetof(wk_symmetric_eigen_arguments, x) + sizeof(((wk_symmetric_eigen_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_symmetric_eigen_arguments), 0, offsetof(wk_symmetric_eigen_arguments, x) + sizeof(((wk_symmetric_eigen_arguments *)NULL)->x), true},
         .infer = wk_infer_symmetric_eigen, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_symmetric_eigen,
@@ -6494,7 +5691,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "svd", .id = WK_OP_SVD, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_svd, .input_count = 1, .output_count = 3,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_svd_arguments), offsetof(wk_svd_arguments, x) + sizeof(((wk_svd_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_svd_arguments), 0, offsetof(wk_svd_arguments, x) + sizeof(((wk_svd_arguments *)NULL)->x), true},
         .infer = wk_infer_svd, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_svd,
@@ -6503,7 +5700,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "pseudo_inverse", .id = WK_OP_PSEUDO_INVERSE, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_pseudo_inverse, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_pseudo_inverse, 1, sizeof(wk_pseudo_inverse_arguments), offsetof(wk_pseudo_inverse_arguments, x) + sizeof(((wk_pseudo_inverse_arguments *)NULL)->x), false},
+        .settings = {attributes_pseudo_inverse, sizeof(wk_pseudo_inverse_arguments), 1, offsetof(wk_pseudo_inverse_arguments, x) + sizeof(((wk_pseudo_inverse_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_pseudo_inverse,
         .is_native = NULL,
         .vjp = NULL,
@@ -6512,7 +5709,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "matrix_rank", .id = WK_OP_MATRIX_RANK, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_matrix_rank, .input_count = 1, .output_count = 1,
         .output_dtype = WK_I64, .promotes = false,
-        .settings = {attributes_matrix_rank, 1, sizeof(wk_matrix_rank_arguments), offsetof(wk_matrix_rank_arguments, x) + sizeof(((wk_matrix_rank_arguments *)NULL)->x), false},
+        .settings = {attributes_matrix_rank, sizeof(wk_matrix_rank_arguments), 1, offsetof(wk_matrix_rank_arguments, x) + sizeof(((wk_matrix_rank_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_matrix_rank,
         .is_native = NULL,
         .vjp = NULL,
@@ -6521,7 +5718,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "least_squares", .id = WK_OP_LEAST_SQUARES, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_least_squares, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_least_squares_arguments), offsetof(wk_least_squares_arguments, b) + sizeof(((wk_least_squares_arguments *)NULL)->b), true},
+        .settings = {NULL, sizeof(wk_least_squares_arguments), 0, offsetof(wk_least_squares_arguments, b) + sizeof(((wk_least_squares_arguments *)NULL)->b), true},
         .infer = NULL, .composite = wk_composite_least_squares,
         .is_native = NULL,
         .vjp = NULL,
@@ -6530,7 +5727,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "cholesky_solve", .id = WK_OP_CHOLESKY_SOLVE, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_cholesky_solve, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_cholesky_solve_arguments), offsetof(wk_cholesky_solve_arguments, l) + sizeof(((wk_cholesky_solve_arguments *)NULL)->l), true},
+        .settings = {NULL, sizeof(wk_cholesky_solve_arguments), 0, offsetof(wk_cholesky_solve_arguments, l) + sizeof(((wk_cholesky_solve_arguments *)NULL)->l), true},
         .infer = NULL, .composite = wk_composite_cholesky_solve,
         .is_native = NULL,
         .vjp = NULL,
@@ -6539,7 +5736,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "matrix_exponential", .id = WK_OP_MATRIX_EXPONENTIAL, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_matrix_exponential, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_matrix_exponential_arguments), offsetof(wk_matrix_exponential_arguments, x) + sizeof(((wk_matrix_exponential_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_matrix_exponential_arguments), 0, offsetof(wk_matrix_exponential_arguments, x) + sizeof(((wk_matrix_exponential_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_matrix_exponential,
         .is_native = NULL,
         .vjp = NULL,
@@ -6548,7 +5745,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "lu", .id = WK_OP_LU, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_lu, .input_count = 1, .output_count = 3,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_lu_arguments), offsetof(wk_lu_arguments, x) + sizeof(((wk_lu_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_lu_arguments), 0, offsetof(wk_lu_arguments, x) + sizeof(((wk_lu_arguments *)NULL)->x), true},
         .infer = wk_infer_lu, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_lu,
@@ -6557,7 +5754,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "cholesky_inverse", .id = WK_OP_CHOLESKY_INVERSE, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_cholesky_inverse, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_cholesky_inverse_arguments), offsetof(wk_cholesky_inverse_arguments, l) + sizeof(((wk_cholesky_inverse_arguments *)NULL)->l), true},
+        .settings = {NULL, sizeof(wk_cholesky_inverse_arguments), 0, offsetof(wk_cholesky_inverse_arguments, l) + sizeof(((wk_cholesky_inverse_arguments *)NULL)->l), true},
         .infer = NULL, .composite = wk_composite_cholesky_inverse,
         .is_native = NULL,
         .vjp = NULL,
@@ -6566,7 +5763,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "matrix_norm", .id = WK_OP_MATRIX_NORM, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_matrix_norm, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_matrix_norm, 1, sizeof(wk_matrix_norm_arguments), offsetof(wk_matrix_norm_arguments, x) + sizeof(((wk_matrix_norm_arguments *)NULL)->x), false},
+        .settings = {attributes_matrix_norm, sizeof(wk_matrix_norm_arguments), 1, offsetof(wk_matrix_norm_arguments, x) + sizeof(((wk_matrix_norm_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_matrix_norm,
         .is_native = NULL,
         .vjp = NULL,
@@ -6575,7 +5772,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "covariance", .id = WK_OP_COVARIANCE, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_covariance, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_covariance, 1, sizeof(wk_covariance_arguments), offsetof(wk_covariance_arguments, x) + sizeof(((wk_covariance_arguments *)NULL)->x), true},
+        .settings = {attributes_covariance, sizeof(wk_covariance_arguments), 1, offsetof(wk_covariance_arguments, x) + sizeof(((wk_covariance_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_covariance,
         .is_native = NULL,
         .vjp = NULL,
@@ -6584,7 +5781,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "correlation", .id = WK_OP_CORRELATION, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_correlation, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_correlation_arguments), offsetof(wk_correlation_arguments, x) + sizeof(((wk_correlation_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_correlation_arguments), 0, offsetof(wk_correlation_arguments, x) + sizeof(((wk_correlation_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_correlation,
         .is_native = NULL,
         .vjp = NULL,
@@ -6593,7 +5790,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "signbit", .id = WK_OP_SIGNBIT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_signbit, .input_count = 1, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_signbit_arguments), offsetof(wk_signbit_arguments, x) + sizeof(((wk_signbit_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_signbit_arguments), 0, offsetof(wk_signbit_arguments, x) + sizeof(((wk_signbit_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_signbit,
         .is_native = NULL,
         .vjp = NULL,
@@ -6602,7 +5799,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "is_nan", .id = WK_OP_IS_NAN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_is_nan, .input_count = 1, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_is_nan_arguments), offsetof(wk_is_nan_arguments, x) + sizeof(((wk_is_nan_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_is_nan_arguments), 0, offsetof(wk_is_nan_arguments, x) + sizeof(((wk_is_nan_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -6611,7 +5808,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "is_infinite", .id = WK_OP_IS_INFINITE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_is_infinite, .input_count = 1, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_is_infinite_arguments), offsetof(wk_is_infinite_arguments, x) + sizeof(((wk_is_infinite_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_is_infinite_arguments), 0, offsetof(wk_is_infinite_arguments, x) + sizeof(((wk_is_infinite_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -6620,7 +5817,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "is_finite", .id = WK_OP_IS_FINITE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_is_finite, .input_count = 1, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_is_finite_arguments), offsetof(wk_is_finite_arguments, x) + sizeof(((wk_is_finite_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_is_finite_arguments), 0, offsetof(wk_is_finite_arguments, x) + sizeof(((wk_is_finite_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -6629,7 +5826,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "is_close", .id = WK_OP_IS_CLOSE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_is_close, .input_count = 2, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {attributes_is_close, 3, sizeof(wk_is_close_arguments), offsetof(wk_is_close_arguments, y) + sizeof(((wk_is_close_arguments *)NULL)->y), false},
+        .settings = {attributes_is_close, sizeof(wk_is_close_arguments), 3, offsetof(wk_is_close_arguments, y) + sizeof(((wk_is_close_arguments *)NULL)->y), false},
         .infer = NULL, .composite = wk_composite_is_close,
         .is_native = NULL,
         .vjp = NULL,
@@ -6638,7 +5835,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "logical_and", .id = WK_OP_LOGICAL_AND, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_logical_and, .input_count = 2, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_logical_and_arguments), offsetof(wk_logical_and_arguments, y) + sizeof(((wk_logical_and_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_logical_and_arguments), 0, offsetof(wk_logical_and_arguments, y) + sizeof(((wk_logical_and_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -6647,7 +5844,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "logical_or", .id = WK_OP_LOGICAL_OR, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_logical_or, .input_count = 2, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_logical_or_arguments), offsetof(wk_logical_or_arguments, y) + sizeof(((wk_logical_or_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_logical_or_arguments), 0, offsetof(wk_logical_or_arguments, y) + sizeof(((wk_logical_or_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -6656,7 +5853,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "logical_xor", .id = WK_OP_LOGICAL_XOR, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_logical_xor, .input_count = 2, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_logical_xor_arguments), offsetof(wk_logical_xor_arguments, y) + sizeof(((wk_logical_xor_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_logical_xor_arguments), 0, offsetof(wk_logical_xor_arguments, y) + sizeof(((wk_logical_xor_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -6665,7 +5862,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "logical_not", .id = WK_OP_LOGICAL_NOT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_logical_not, .input_count = 1, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_logical_not_arguments), offsetof(wk_logical_not_arguments, x) + sizeof(((wk_logical_not_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_logical_not_arguments), 0, offsetof(wk_logical_not_arguments, x) + sizeof(((wk_logical_not_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -6674,7 +5871,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "bitwise_and", .id = WK_OP_BITWISE_AND, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_bitwise_and, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_bitwise_and_arguments), offsetof(wk_bitwise_and_arguments, y) + sizeof(((wk_bitwise_and_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_bitwise_and_arguments), 0, offsetof(wk_bitwise_and_arguments, y) + sizeof(((wk_bitwise_and_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -6683,7 +5880,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "bitwise_or", .id = WK_OP_BITWISE_OR, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_bitwise_or, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_bitwise_or_arguments), offsetof(wk_bitwise_or_arguments, y) + sizeof(((wk_bitwise_or_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_bitwise_or_arguments), 0, offsetof(wk_bitwise_or_arguments, y) + sizeof(((wk_bitwise_or_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -6692,7 +5889,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "bitwise_xor", .id = WK_OP_BITWISE_XOR, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_bitwise_xor, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_bitwise_xor_arguments), offsetof(wk_bitwise_xor_arguments, y) + sizeof(((wk_bitwise_xor_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_bitwise_xor_arguments), 0, offsetof(wk_bitwise_xor_arguments, y) + sizeof(((wk_bitwise_xor_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -6701,7 +5898,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "bitwise_not", .id = WK_OP_BITWISE_NOT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_bitwise_not, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_bitwise_not_arguments), offsetof(wk_bitwise_not_arguments, x) + sizeof(((wk_bitwise_not_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_bitwise_not_arguments), 0, offsetof(wk_bitwise_not_arguments, x) + sizeof(((wk_bitwise_not_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_bitwise_not,
         .is_native = NULL,
         .vjp = NULL,
@@ -6710,7 +5907,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "left_shift", .id = WK_OP_LEFT_SHIFT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_left_shift, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_left_shift_arguments), offsetof(wk_left_shift_arguments, y) + sizeof(((wk_left_shift_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_left_shift_arguments), 0, offsetof(wk_left_shift_arguments, y) + sizeof(((wk_left_shift_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -6719,7 +5916,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "right_shift", .id = WK_OP_RIGHT_SHIFT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_right_shift, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_right_shift_arguments), offsetof(wk_right_shift_arguments, y) + sizeof(((wk_right_shift_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_right_shift_arguments), 0, offsetof(wk_right_shift_arguments, y) + sizeof(((wk_right_shift_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -6728,7 +5925,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "bitcast", .id = WK_OP_BITCAST, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_bitcast, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_bitcast, 1, sizeof(wk_bitcast_arguments), offsetof(wk_bitcast_arguments, dtype) + sizeof(((wk_bitcast_arguments *)NULL)->dtype), false},
+        .settings = {attributes_bitcast, sizeof(wk_bitcast_arguments), 1, offsetof(wk_bitcast_arguments, dtype) + sizeof(((wk_bitcast_arguments *)NULL)->dtype), false},
         .infer = wk_infer_bitcast, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -6737,7 +5934,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "mse_loss", .id = WK_OP_MSE_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_mse_loss, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_mse_loss, 1, sizeof(wk_mse_loss_arguments), offsetof(wk_mse_loss_arguments, target) + sizeof(((wk_mse_loss_arguments *)NULL)->target), false},
+        .settings = {attributes_mse_loss, sizeof(wk_mse_loss_arguments), 1, offsetof(wk_mse_loss_arguments, target) + sizeof(((wk_mse_loss_arguments *)NULL)->target), false},
         .infer = NULL, .composite = wk_composite_mse_loss,
         .is_native = NULL,
         .vjp = NULL,
@@ -6746,7 +5943,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "l1_loss", .id = WK_OP_L1_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_l1_loss, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_l1_loss, 1, sizeof(wk_l1_loss_arguments), offsetof(wk_l1_loss_arguments, target) + sizeof(((wk_l1_loss_arguments *)NULL)->target), false},
+        .settings = {attributes_l1_loss, sizeof(wk_l1_loss_arguments), 1, offsetof(wk_l1_loss_arguments, target) + sizeof(((wk_l1_loss_arguments *)NULL)->target), false},
         .infer = NULL, .composite = wk_composite_l1_loss,
         .is_native = NULL,
         .vjp = NULL,
@@ -6755,7 +5952,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "smooth_l1_loss", .id = WK_OP_SMOOTH_L1_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_smooth_l1_loss, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_smooth_l1_loss, 2, sizeof(wk_smooth_l1_loss_arguments), offsetof(wk_smooth_l1_loss_arguments, target) + sizeof(((wk_smooth_l1_loss_arguments *)NULL)->target), false},
+        .settings = {attributes_smooth_l1_loss, sizeof(wk_smooth_l1_loss_arguments), 2, offsetof(wk_smooth_l1_loss_arguments, target) + sizeof(((wk_smooth_l1_loss_arguments *)NULL)->target), false},
         .infer = NULL, .composite = wk_composite_smooth_l1_loss,
         .is_native = NULL,
         .vjp = NULL,
@@ -6764,7 +5961,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "huber_loss", .id = WK_OP_HUBER_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_huber_loss, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_huber_loss, 2, sizeof(wk_huber_loss_arguments), offsetof(wk_huber_loss_arguments, target) + sizeof(((wk_huber_loss_arguments *)NULL)->target), false},
+        .settings = {attributes_huber_loss, sizeof(wk_huber_loss_arguments), 2, offsetof(wk_huber_loss_arguments, target) + sizeof(((wk_huber_loss_arguments *)NULL)->target), false},
         .infer = NULL, .composite = wk_composite_huber_loss,
         .is_native = NULL,
         .vjp = NULL,
@@ -6773,7 +5970,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "kl_divergence", .id = WK_OP_KL_DIVERGENCE, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_kl_divergence, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_kl_divergence, 2, sizeof(wk_kl_divergence_arguments), offsetof(wk_kl_divergence_arguments, target) + sizeof(((wk_kl_divergence_arguments *)NULL)->target), false},
+        .settings = {attributes_kl_divergence, sizeof(wk_kl_divergence_arguments), 2, offsetof(wk_kl_divergence_arguments, target) + sizeof(((wk_kl_divergence_arguments *)NULL)->target), false},
         .infer = NULL, .composite = wk_composite_kl_divergence,
         .is_native = NULL,
         .vjp = NULL,
@@ -6782,7 +5979,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "binary_cross_entropy", .id = WK_OP_BINARY_CROSS_ENTROPY, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_binary_cross_entropy, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_binary_cross_entropy, 1, sizeof(wk_binary_cross_entropy_arguments), offsetof(wk_binary_cross_entropy_arguments, target) + sizeof(((wk_binary_cross_entropy_arguments *)NULL)->target), false},
+        .settings = {attributes_binary_cross_entropy, sizeof(wk_binary_cross_entropy_arguments), 1, offsetof(wk_binary_cross_entropy_arguments, target) + sizeof(((wk_binary_cross_entropy_arguments *)NULL)->target), false},
         .infer = NULL, .composite = wk_composite_binary_cross_entropy,
         .is_native = NULL,
         .vjp = NULL,
@@ -6791,7 +5988,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "binary_cross_entropy_with_logits", .id = WK_OP_BINARY_CROSS_ENTROPY_WITH_LOGITS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_binary_cross_entropy_with_logits, .input_count = 4, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_binary_cross_entropy_with_logits, 1, sizeof(wk_binary_cross_entropy_with_logits_arguments), offsetof(wk_binary_cross_entropy_with_logits_arguments, target) + sizeof(((wk_binary_cross_entropy_with_logits_arguments *)NULL)->target), false},
+        .settings = {attributes_binary_cross_entropy_with_logits, sizeof(wk_binary_cross_entropy_with_logits_arguments), 1, offsetof(wk_binary_cross_entropy_with_logits_arguments, target) + sizeof(((wk_binary_cross_entropy_with_logits_arguments *)NULL)->target), false},
         .infer = NULL, .composite = wk_composite_binary_cross_entropy_with_logits,
         .is_native = NULL,
         .vjp = NULL,
@@ -6800,7 +5997,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "nll_loss", .id = WK_OP_NLL_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_nll_loss, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_nll_loss, 2, sizeof(wk_nll_loss_arguments), offsetof(wk_nll_loss_arguments, labels) + sizeof(((wk_nll_loss_arguments *)NULL)->labels), false},
+        .settings = {attributes_nll_loss, sizeof(wk_nll_loss_arguments), 2, offsetof(wk_nll_loss_arguments, labels) + sizeof(((wk_nll_loss_arguments *)NULL)->labels), false},
         .infer = NULL, .composite = wk_composite_nll_loss,
         .is_native = NULL,
         .vjp = NULL,
@@ -6809,7 +6006,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "ctc_loss", .id = WK_OP_CTC_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_ctc_loss, .input_count = 4, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_ctc_loss, 3, sizeof(wk_ctc_loss_arguments), offsetof(wk_ctc_loss_arguments, target_lengths) + sizeof(((wk_ctc_loss_arguments *)NULL)->target_lengths), false},
+        .settings = {attributes_ctc_loss, sizeof(wk_ctc_loss_arguments), 3, offsetof(wk_ctc_loss_arguments, target_lengths) + sizeof(((wk_ctc_loss_arguments *)NULL)->target_lengths), false},
         .infer = NULL, .composite = wk_composite_ctc_loss,
         .is_native = NULL,
         .vjp = NULL,
@@ -6818,7 +6015,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "ctc", .id = WK_OP_CTC, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_ctc, .input_count = 4, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_ctc, 1, sizeof(wk_ctc_arguments), offsetof(wk_ctc_arguments, target_lengths) + sizeof(((wk_ctc_arguments *)NULL)->target_lengths), false},
+        .settings = {attributes_ctc, sizeof(wk_ctc_arguments), 1, offsetof(wk_ctc_arguments, target_lengths) + sizeof(((wk_ctc_arguments *)NULL)->target_lengths), false},
         .infer = wk_infer_ctc, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_ctc,
@@ -6827,7 +6024,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "ctc_gradient", .id = WK_OP_CTC_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_ctc_gradient, .input_count = 5, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_ctc_gradient, 1, sizeof(wk_ctc_gradient_arguments), offsetof(wk_ctc_gradient_arguments, target_lengths) + sizeof(((wk_ctc_gradient_arguments *)NULL)->target_lengths), false},
+        .settings = {attributes_ctc_gradient, sizeof(wk_ctc_gradient_arguments), 1, offsetof(wk_ctc_gradient_arguments, target_lengths) + sizeof(((wk_ctc_gradient_arguments *)NULL)->target_lengths), false},
         .infer = wk_infer_ctc_gradient, .composite = wk_composite_ctc_gradient,
         .is_native = NULL,
         .vjp = NULL,
@@ -6836,7 +6033,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "hinge_embedding_loss", .id = WK_OP_HINGE_EMBEDDING_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_hinge_embedding_loss, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_hinge_embedding_loss, 2, sizeof(wk_hinge_embedding_loss_arguments), offsetof(wk_hinge_embedding_loss_arguments, target) + sizeof(((wk_hinge_embedding_loss_arguments *)NULL)->target), false},
+        .settings = {attributes_hinge_embedding_loss, sizeof(wk_hinge_embedding_loss_arguments), 2, offsetof(wk_hinge_embedding_loss_arguments, target) + sizeof(((wk_hinge_embedding_loss_arguments *)NULL)->target), false},
         .infer = NULL, .composite = wk_composite_hinge_embedding_loss,
         .is_native = NULL,
         .vjp = NULL,
@@ -6845,7 +6042,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "margin_ranking_loss", .id = WK_OP_MARGIN_RANKING_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_margin_ranking_loss, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_margin_ranking_loss, 2, sizeof(wk_margin_ranking_loss_arguments), offsetof(wk_margin_ranking_loss_arguments, target) + sizeof(((wk_margin_ranking_loss_arguments *)NULL)->target), false},
+        .settings = {attributes_margin_ranking_loss, sizeof(wk_margin_ranking_loss_arguments), 2, offsetof(wk_margin_ranking_loss_arguments, target) + sizeof(((wk_margin_ranking_loss_arguments *)NULL)->target), false},
         .infer = NULL, .composite = wk_composite_margin_ranking_loss,
         .is_native = NULL,
         .vjp = NULL,
@@ -6854,7 +6051,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "triplet_margin_loss", .id = WK_OP_TRIPLET_MARGIN_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_triplet_margin_loss, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_triplet_margin_loss, 4, sizeof(wk_triplet_margin_loss_arguments), offsetof(wk_triplet_margin_loss_arguments, negative) + sizeof(((wk_triplet_margin_loss_arguments *)NULL)->negative), false},
+        .settings = {attributes_triplet_margin_loss, sizeof(wk_triplet_margin_loss_arguments), 4, offsetof(wk_triplet_margin_loss_arguments, negative) + sizeof(((wk_triplet_margin_loss_arguments *)NULL)->negative), false},
         .infer = NULL, .composite = wk_composite_triplet_margin_loss,
         .is_native = NULL,
         .vjp = NULL,
@@ -6863,7 +6060,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "cosine_embedding_loss", .id = WK_OP_COSINE_EMBEDDING_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_cosine_embedding_loss, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_cosine_embedding_loss, 2, sizeof(wk_cosine_embedding_loss_arguments), offsetof(wk_cosine_embedding_loss_arguments, target) + sizeof(((wk_cosine_embedding_loss_arguments *)NULL)->target), false},
+        .settings = {attributes_cosine_embedding_loss, sizeof(wk_cosine_embedding_loss_arguments), 2, offsetof(wk_cosine_embedding_loss_arguments, target) + sizeof(((wk_cosine_embedding_loss_arguments *)NULL)->target), false},
         .infer = NULL, .composite = wk_composite_cosine_embedding_loss,
         .is_native = NULL,
         .vjp = NULL,
@@ -6872,7 +6069,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "soft_margin_loss", .id = WK_OP_SOFT_MARGIN_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_soft_margin_loss, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_soft_margin_loss, 1, sizeof(wk_soft_margin_loss_arguments), offsetof(wk_soft_margin_loss_arguments, target) + sizeof(((wk_soft_margin_loss_arguments *)NULL)->target), false},
+        .settings = {attributes_soft_margin_loss, sizeof(wk_soft_margin_loss_arguments), 1, offsetof(wk_soft_margin_loss_arguments, target) + sizeof(((wk_soft_margin_loss_arguments *)NULL)->target), false},
         .infer = NULL, .composite = wk_composite_soft_margin_loss,
         .is_native = NULL,
         .vjp = NULL,
@@ -6881,7 +6078,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "multi_margin_loss", .id = WK_OP_MULTI_MARGIN_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_multi_margin_loss, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_multi_margin_loss, 3, sizeof(wk_multi_margin_loss_arguments), offsetof(wk_multi_margin_loss_arguments, labels) + sizeof(((wk_multi_margin_loss_arguments *)NULL)->labels), false},
+        .settings = {attributes_multi_margin_loss, sizeof(wk_multi_margin_loss_arguments), 3, offsetof(wk_multi_margin_loss_arguments, labels) + sizeof(((wk_multi_margin_loss_arguments *)NULL)->labels), false},
         .infer = NULL, .composite = wk_composite_multi_margin_loss,
         .is_native = NULL,
         .vjp = NULL,
@@ -6890,7 +6087,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "multilabel_margin_loss", .id = WK_OP_MULTILABEL_MARGIN_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_multilabel_margin_loss, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_multilabel_margin_loss, 1, sizeof(wk_multilabel_margin_loss_arguments), offsetof(wk_multilabel_margin_loss_arguments, target) + sizeof(((wk_multilabel_margin_loss_arguments *)NULL)->target), false},
+        .settings = {attributes_multilabel_margin_loss, sizeof(wk_multilabel_margin_loss_arguments), 1, offsetof(wk_multilabel_margin_loss_arguments, target) + sizeof(((wk_multilabel_margin_loss_arguments *)NULL)->target), false},
         .infer = NULL, .composite = wk_composite_multilabel_margin_loss,
         .is_native = NULL,
         .vjp = NULL,
@@ -6899,7 +6096,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "multilabel_soft_margin_loss", .id = WK_OP_MULTILABEL_SOFT_MARGIN_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_multilabel_soft_margin_loss, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_multilabel_soft_margin_loss, 1, sizeof(wk_multilabel_soft_margin_loss_arguments), offsetof(wk_multilabel_soft_margin_loss_arguments, target) + sizeof(((wk_multilabel_soft_margin_loss_arguments *)NULL)->target), false},
+        .settings = {attributes_multilabel_soft_margin_loss, sizeof(wk_multilabel_soft_margin_loss_arguments), 1, offsetof(wk_multilabel_soft_margin_loss_arguments, target) + sizeof(((wk_multilabel_soft_margin_loss_arguments *)NULL)->target), false},
         .infer = NULL, .composite = wk_composite_multilabel_soft_margin_loss,
         .is_native = NULL,
         .vjp = NULL,
@@ -6908,7 +6105,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "poisson_nll_loss", .id = WK_OP_POISSON_NLL_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_poisson_nll_loss, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_poisson_nll_loss, 4, sizeof(wk_poisson_nll_loss_arguments), offsetof(wk_poisson_nll_loss_arguments, target) + sizeof(((wk_poisson_nll_loss_arguments *)NULL)->target), false},
+        .settings = {attributes_poisson_nll_loss, sizeof(wk_poisson_nll_loss_arguments), 4, offsetof(wk_poisson_nll_loss_arguments, target) + sizeof(((wk_poisson_nll_loss_arguments *)NULL)->target), false},
         .infer = NULL, .composite = wk_composite_poisson_nll_loss,
         .is_native = NULL,
         .vjp = NULL,
@@ -6917,7 +6114,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "gaussian_nll_loss", .id = WK_OP_GAUSSIAN_NLL_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_gaussian_nll_loss, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_gaussian_nll_loss, 3, sizeof(wk_gaussian_nll_loss_arguments), offsetof(wk_gaussian_nll_loss_arguments, variance) + sizeof(((wk_gaussian_nll_loss_arguments *)NULL)->variance), false},
+        .settings = {attributes_gaussian_nll_loss, sizeof(wk_gaussian_nll_loss_arguments), 3, offsetof(wk_gaussian_nll_loss_arguments, variance) + sizeof(((wk_gaussian_nll_loss_arguments *)NULL)->variance), false},
         .infer = NULL, .composite = wk_composite_gaussian_nll_loss,
         .is_native = NULL,
         .vjp = NULL,
@@ -6926,7 +6123,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "focal_loss", .id = WK_OP_FOCAL_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_focal_loss, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_focal_loss, 3, sizeof(wk_focal_loss_arguments), offsetof(wk_focal_loss_arguments, target) + sizeof(((wk_focal_loss_arguments *)NULL)->target), false},
+        .settings = {attributes_focal_loss, sizeof(wk_focal_loss_arguments), 3, offsetof(wk_focal_loss_arguments, target) + sizeof(((wk_focal_loss_arguments *)NULL)->target), false},
         .infer = NULL, .composite = wk_composite_focal_loss,
         .is_native = NULL,
         .vjp = NULL,
@@ -6935,7 +6132,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "dice_loss", .id = WK_OP_DICE_LOSS, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_dice_loss, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_dice_loss, 2, sizeof(wk_dice_loss_arguments), offsetof(wk_dice_loss_arguments, target) + sizeof(((wk_dice_loss_arguments *)NULL)->target), false},
+        .settings = {attributes_dice_loss, sizeof(wk_dice_loss_arguments), 2, offsetof(wk_dice_loss_arguments, target) + sizeof(((wk_dice_loss_arguments *)NULL)->target), false},
         .infer = NULL, .composite = wk_composite_dice_loss,
         .is_native = NULL,
         .vjp = NULL,
@@ -6944,7 +6141,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "matmul", .id = WK_OP_MATMUL, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_matmul, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {NULL, 0, sizeof(wk_matmul_arguments), offsetof(wk_matmul_arguments, y) + sizeof(((wk_matmul_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_matmul_arguments), 0, offsetof(wk_matmul_arguments, y) + sizeof(((wk_matmul_arguments *)NULL)->y), true},
         .infer = wk_infer_matmul, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_matmul,
@@ -6953,7 +6150,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "linear", .id = WK_OP_LINEAR, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_linear, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {NULL, 0, sizeof(wk_linear_arguments), offsetof(wk_linear_arguments, weight) + sizeof(((wk_linear_arguments *)NULL)->weight), true},
+        .settings = {NULL, sizeof(wk_linear_arguments), 0, offsetof(wk_linear_arguments, weight) + sizeof(((wk_linear_arguments *)NULL)->weight), true},
         .infer = wk_infer_linear, .composite = wk_composite_linear,
         .is_native = wk_is_native_linear,
         .vjp = wk_vjp_linear,
@@ -6962,7 +6159,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "conv2d", .id = WK_OP_CONV2D, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_conv2d, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {attributes_conv2d, 5, sizeof(wk_conv2d_arguments), offsetof(wk_conv2d_arguments, weight) + sizeof(((wk_conv2d_arguments *)NULL)->weight), false},
+        .settings = {attributes_conv2d, sizeof(wk_conv2d_arguments), 5, offsetof(wk_conv2d_arguments, weight) + sizeof(((wk_conv2d_arguments *)NULL)->weight), false},
         .infer = wk_infer_conv2d, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_conv2d,
@@ -6971,7 +6168,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "conv2d_data_gradient", .id = WK_OP_CONV2D_DATA_GRADIENT, .class = WK_CLASS_MATRIX, .hidden = true,
         .inputs = inputs_conv2d_data_gradient, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_conv2d_data_gradient, 6, sizeof(wk_conv2d_data_gradient_arguments), offsetof(wk_conv2d_data_gradient_arguments, shape) + sizeof(((wk_conv2d_data_gradient_arguments *)NULL)->shape), false},
+        .settings = {attributes_conv2d_data_gradient, sizeof(wk_conv2d_data_gradient_arguments), 6, offsetof(wk_conv2d_data_gradient_arguments, shape) + sizeof(((wk_conv2d_data_gradient_arguments *)NULL)->shape), false},
         .infer = wk_infer_conv2d_data_gradient, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_conv2d_data_gradient,
@@ -6980,7 +6177,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "conv2d_weight_gradient", .id = WK_OP_CONV2D_WEIGHT_GRADIENT, .class = WK_CLASS_MATRIX, .hidden = true,
         .inputs = inputs_conv2d_weight_gradient, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_conv2d_weight_gradient, 6, sizeof(wk_conv2d_weight_gradient_arguments), offsetof(wk_conv2d_weight_gradient_arguments, shape) + sizeof(((wk_conv2d_weight_gradient_arguments *)NULL)->shape), false},
+        .settings = {attributes_conv2d_weight_gradient, sizeof(wk_conv2d_weight_gradient_arguments), 6, offsetof(wk_conv2d_weight_gradient_arguments, shape) + sizeof(((wk_conv2d_weight_gradient_arguments *)NULL)->shape), false},
         .infer = wk_infer_conv2d_weight_gradient, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_conv2d_weight_gradient,
@@ -6989,7 +6186,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "batch_norm", .id = WK_OP_BATCH_NORM, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_batch_norm, .input_count = 5, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_batch_norm, 3, sizeof(wk_batch_norm_arguments), offsetof(wk_batch_norm_arguments, x) + sizeof(((wk_batch_norm_arguments *)NULL)->x), false},
+        .settings = {attributes_batch_norm, sizeof(wk_batch_norm_arguments), 3, offsetof(wk_batch_norm_arguments, x) + sizeof(((wk_batch_norm_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_batch_norm,
         .is_native = NULL,
         .vjp = NULL,
@@ -6998,7 +6195,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "layer_norm", .id = WK_OP_LAYER_NORM, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_layer_norm, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_layer_norm, 2, sizeof(wk_layer_norm_arguments), offsetof(wk_layer_norm_arguments, x) + sizeof(((wk_layer_norm_arguments *)NULL)->x), false},
+        .settings = {attributes_layer_norm, sizeof(wk_layer_norm_arguments), 2, offsetof(wk_layer_norm_arguments, x) + sizeof(((wk_layer_norm_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_layer_norm,
         .is_native = NULL,
         .vjp = NULL,
@@ -7007,7 +6204,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "rms_norm", .id = WK_OP_RMS_NORM, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_rms_norm, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_rms_norm, 2, sizeof(wk_rms_norm_arguments), offsetof(wk_rms_norm_arguments, x) + sizeof(((wk_rms_norm_arguments *)NULL)->x), false},
+        .settings = {attributes_rms_norm, sizeof(wk_rms_norm_arguments), 2, offsetof(wk_rms_norm_arguments, x) + sizeof(((wk_rms_norm_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_rms_norm,
         .is_native = NULL,
         .vjp = NULL,
@@ -7016,7 +6213,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "group_norm", .id = WK_OP_GROUP_NORM, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_group_norm, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_group_norm, 2, sizeof(wk_group_norm_arguments), offsetof(wk_group_norm_arguments, groups) + sizeof(((wk_group_norm_arguments *)NULL)->groups), false},
+        .settings = {attributes_group_norm, sizeof(wk_group_norm_arguments), 2, offsetof(wk_group_norm_arguments, groups) + sizeof(((wk_group_norm_arguments *)NULL)->groups), false},
         .infer = NULL, .composite = wk_composite_group_norm,
         .is_native = NULL,
         .vjp = NULL,
@@ -7025,7 +6222,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "instance_norm", .id = WK_OP_INSTANCE_NORM, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_instance_norm, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_instance_norm, 1, sizeof(wk_instance_norm_arguments), offsetof(wk_instance_norm_arguments, x) + sizeof(((wk_instance_norm_arguments *)NULL)->x), false},
+        .settings = {attributes_instance_norm, sizeof(wk_instance_norm_arguments), 1, offsetof(wk_instance_norm_arguments, x) + sizeof(((wk_instance_norm_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_instance_norm,
         .is_native = NULL,
         .vjp = NULL,
@@ -7034,7 +6231,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "l2_normalize", .id = WK_OP_L2_NORMALIZE, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_l2_normalize, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_l2_normalize, 2, sizeof(wk_l2_normalize_arguments), offsetof(wk_l2_normalize_arguments, axis) + sizeof(((wk_l2_normalize_arguments *)NULL)->axis), false},
+        .settings = {attributes_l2_normalize, sizeof(wk_l2_normalize_arguments), 2, offsetof(wk_l2_normalize_arguments, axis) + sizeof(((wk_l2_normalize_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_l2_normalize,
         .is_native = NULL,
         .vjp = NULL,
@@ -7043,7 +6240,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "normalise", .id = WK_OP_NORMALISE, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_normalise, .input_count = 3, .output_count = 3,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_normalise, 2, sizeof(wk_normalise_arguments), offsetof(wk_normalise_arguments, x) + sizeof(((wk_normalise_arguments *)NULL)->x), false},
+        .settings = {attributes_normalise, sizeof(wk_normalise_arguments), 2, offsetof(wk_normalise_arguments, x) + sizeof(((wk_normalise_arguments *)NULL)->x), false},
         .infer = wk_infer_normalise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_normalise,
@@ -7052,7 +6249,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "normalise_gradient", .id = WK_OP_NORMALISE_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_normalise_gradient, .input_count = 5, .output_count = 3,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_normalise_gradient, 3, sizeof(wk_normalise_gradient_arguments), offsetof(wk_normalise_gradient_arguments, variance) + sizeof(((wk_normalise_gradient_arguments *)NULL)->variance), false},
+        .settings = {attributes_normalise_gradient, sizeof(wk_normalise_gradient_arguments), 3, offsetof(wk_normalise_gradient_arguments, variance) + sizeof(((wk_normalise_gradient_arguments *)NULL)->variance), false},
         .infer = wk_infer_normalise_gradient, .composite = wk_composite_normalise_gradient,
         .is_native = NULL,
         .vjp = NULL,
@@ -7061,7 +6258,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "scale_shift", .id = WK_OP_SCALE_SHIFT, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_scale_shift, .input_count = 4, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_scale_shift_arguments), offsetof(wk_scale_shift_arguments, shift) + sizeof(((wk_scale_shift_arguments *)NULL)->shift), true},
+        .settings = {NULL, sizeof(wk_scale_shift_arguments), 0, offsetof(wk_scale_shift_arguments, shift) + sizeof(((wk_scale_shift_arguments *)NULL)->shift), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_scale_shift,
@@ -7070,7 +6267,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "scale_shift_gradient_mean", .id = WK_OP_SCALE_SHIFT_GRADIENT_MEAN, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_scale_shift_gradient_mean, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_scale_shift_gradient_mean_arguments), offsetof(wk_scale_shift_gradient_mean_arguments, scale) + sizeof(((wk_scale_shift_gradient_mean_arguments *)NULL)->scale), true},
+        .settings = {NULL, sizeof(wk_scale_shift_gradient_mean_arguments), 0, offsetof(wk_scale_shift_gradient_mean_arguments, scale) + sizeof(((wk_scale_shift_gradient_mean_arguments *)NULL)->scale), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_scale_shift_gradient_mean,
         .is_native = NULL,
         .vjp = NULL,
@@ -7079,7 +6276,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "scale_shift_gradient_scale", .id = WK_OP_SCALE_SHIFT_GRADIENT_SCALE, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_scale_shift_gradient_scale, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_scale_shift_gradient_scale_arguments), offsetof(wk_scale_shift_gradient_scale_arguments, mean) + sizeof(((wk_scale_shift_gradient_scale_arguments *)NULL)->mean), true},
+        .settings = {NULL, sizeof(wk_scale_shift_gradient_scale_arguments), 0, offsetof(wk_scale_shift_gradient_scale_arguments, mean) + sizeof(((wk_scale_shift_gradient_scale_arguments *)NULL)->mean), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_scale_shift_gradient_scale,
         .is_native = NULL,
         .vjp = NULL,
@@ -7088,7 +6285,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "running_update", .id = WK_OP_RUNNING_UPDATE, .class = WK_CLASS_UPDATE, .hidden = true,
         .inputs = inputs_running_update, .input_count = 2, .output_count = 0,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_running_update, 1, sizeof(wk_running_update_arguments), offsetof(wk_running_update_arguments, momentum) + sizeof(((wk_running_update_arguments *)NULL)->momentum), false},
+        .settings = {attributes_running_update, sizeof(wk_running_update_arguments), 1, offsetof(wk_running_update_arguments, momentum) + sizeof(((wk_running_update_arguments *)NULL)->momentum), false},
         .infer = wk_infer_update, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7097,7 +6294,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "add", .id = WK_OP_ADD, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_add, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_add_arguments), offsetof(wk_add_arguments, y) + sizeof(((wk_add_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_add_arguments), 0, offsetof(wk_add_arguments, y) + sizeof(((wk_add_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_add,
@@ -7106,7 +6303,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "subtract", .id = WK_OP_SUBTRACT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_subtract, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_subtract_arguments), offsetof(wk_subtract_arguments, y) + sizeof(((wk_subtract_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_subtract_arguments), 0, offsetof(wk_subtract_arguments, y) + sizeof(((wk_subtract_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_subtract,
@@ -7115,7 +6312,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "multiply", .id = WK_OP_MULTIPLY, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_multiply, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_multiply_arguments), offsetof(wk_multiply_arguments, y) + sizeof(((wk_multiply_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_multiply_arguments), 0, offsetof(wk_multiply_arguments, y) + sizeof(((wk_multiply_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_multiply,
@@ -7124,7 +6321,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "divide", .id = WK_OP_DIVIDE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_divide, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_divide_arguments), offsetof(wk_divide_arguments, y) + sizeof(((wk_divide_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_divide_arguments), 0, offsetof(wk_divide_arguments, y) + sizeof(((wk_divide_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_divide,
@@ -7133,7 +6330,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "divide_gradient_y", .id = WK_OP_DIVIDE_GRADIENT_Y, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_divide_gradient_y, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_divide_gradient_y_arguments), offsetof(wk_divide_gradient_y_arguments, y) + sizeof(((wk_divide_gradient_y_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_divide_gradient_y_arguments), 0, offsetof(wk_divide_gradient_y_arguments, y) + sizeof(((wk_divide_gradient_y_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_divide_gradient_y,
         .is_native = NULL,
         .vjp = NULL,
@@ -7142,7 +6339,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "maximum", .id = WK_OP_MAXIMUM, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_maximum, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_maximum_arguments), offsetof(wk_maximum_arguments, y) + sizeof(((wk_maximum_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_maximum_arguments), 0, offsetof(wk_maximum_arguments, y) + sizeof(((wk_maximum_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_maximum,
@@ -7151,7 +6348,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "maximum_gradient_x", .id = WK_OP_MAXIMUM_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_maximum_gradient_x, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_maximum_gradient_x_arguments), offsetof(wk_maximum_gradient_x_arguments, y) + sizeof(((wk_maximum_gradient_x_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_maximum_gradient_x_arguments), 0, offsetof(wk_maximum_gradient_x_arguments, y) + sizeof(((wk_maximum_gradient_x_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_maximum_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -7160,7 +6357,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "maximum_gradient_y", .id = WK_OP_MAXIMUM_GRADIENT_Y, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_maximum_gradient_y, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_maximum_gradient_y_arguments), offsetof(wk_maximum_gradient_y_arguments, y) + sizeof(((wk_maximum_gradient_y_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_maximum_gradient_y_arguments), 0, offsetof(wk_maximum_gradient_y_arguments, y) + sizeof(((wk_maximum_gradient_y_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_maximum_gradient_y,
         .is_native = NULL,
         .vjp = NULL,
@@ -7169,7 +6366,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "minimum", .id = WK_OP_MINIMUM, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_minimum, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_minimum_arguments), offsetof(wk_minimum_arguments, y) + sizeof(((wk_minimum_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_minimum_arguments), 0, offsetof(wk_minimum_arguments, y) + sizeof(((wk_minimum_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_minimum,
@@ -7178,7 +6375,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "minimum_gradient_x", .id = WK_OP_MINIMUM_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_minimum_gradient_x, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_minimum_gradient_x_arguments), offsetof(wk_minimum_gradient_x_arguments, y) + sizeof(((wk_minimum_gradient_x_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_minimum_gradient_x_arguments), 0, offsetof(wk_minimum_gradient_x_arguments, y) + sizeof(((wk_minimum_gradient_x_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_minimum_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -7187,7 +6384,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "minimum_gradient_y", .id = WK_OP_MINIMUM_GRADIENT_Y, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_minimum_gradient_y, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_minimum_gradient_y_arguments), offsetof(wk_minimum_gradient_y_arguments, y) + sizeof(((wk_minimum_gradient_y_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_minimum_gradient_y_arguments), 0, offsetof(wk_minimum_gradient_y_arguments, y) + sizeof(((wk_minimum_gradient_y_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_minimum_gradient_y,
         .is_native = NULL,
         .vjp = NULL,
@@ -7196,7 +6393,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "negative", .id = WK_OP_NEGATIVE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_negative, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_negative_arguments), offsetof(wk_negative_arguments, x) + sizeof(((wk_negative_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_negative_arguments), 0, offsetof(wk_negative_arguments, x) + sizeof(((wk_negative_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_negative,
@@ -7205,7 +6402,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "exp", .id = WK_OP_EXP, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_exp, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_exp_arguments), offsetof(wk_exp_arguments, x) + sizeof(((wk_exp_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_exp_arguments), 0, offsetof(wk_exp_arguments, x) + sizeof(((wk_exp_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_exp,
@@ -7214,7 +6411,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "log", .id = WK_OP_LOG, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_log, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
-        .settings = {NULL, 0, sizeof(wk_log_arguments), offsetof(wk_log_arguments, x) + sizeof(((wk_log_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_log_arguments), 0, offsetof(wk_log_arguments, x) + sizeof(((wk_log_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_log,
@@ -7223,7 +6420,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "sqrt", .id = WK_OP_SQRT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_sqrt, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_sqrt_arguments), offsetof(wk_sqrt_arguments, x) + sizeof(((wk_sqrt_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_sqrt_arguments), 0, offsetof(wk_sqrt_arguments, x) + sizeof(((wk_sqrt_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_sqrt,
@@ -7232,7 +6429,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "sqrt_gradient_x", .id = WK_OP_SQRT_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_sqrt_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_sqrt_gradient_x_arguments), offsetof(wk_sqrt_gradient_x_arguments, y) + sizeof(((wk_sqrt_gradient_x_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_sqrt_gradient_x_arguments), 0, offsetof(wk_sqrt_gradient_x_arguments, y) + sizeof(((wk_sqrt_gradient_x_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_sqrt_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -7241,7 +6438,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "relu", .id = WK_OP_RELU, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_relu, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_relu_arguments), offsetof(wk_relu_arguments, x) + sizeof(((wk_relu_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_relu_arguments), 0, offsetof(wk_relu_arguments, x) + sizeof(((wk_relu_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_relu,
@@ -7250,7 +6447,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "relu_gradient_x", .id = WK_OP_RELU_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_relu_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_relu_gradient_x_arguments), offsetof(wk_relu_gradient_x_arguments, y) + sizeof(((wk_relu_gradient_x_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_relu_gradient_x_arguments), 0, offsetof(wk_relu_gradient_x_arguments, y) + sizeof(((wk_relu_gradient_x_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_relu_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -7259,7 +6456,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "sigmoid", .id = WK_OP_SIGMOID, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_sigmoid, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_sigmoid_arguments), offsetof(wk_sigmoid_arguments, x) + sizeof(((wk_sigmoid_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_sigmoid_arguments), 0, offsetof(wk_sigmoid_arguments, x) + sizeof(((wk_sigmoid_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_sigmoid,
@@ -7268,7 +6465,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "sigmoid_gradient_x", .id = WK_OP_SIGMOID_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_sigmoid_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_sigmoid_gradient_x_arguments), offsetof(wk_sigmoid_gradient_x_arguments, y) + sizeof(((wk_sigmoid_gradient_x_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_sigmoid_gradient_x_arguments), 0, offsetof(wk_sigmoid_gradient_x_arguments, y) + sizeof(((wk_sigmoid_gradient_x_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_sigmoid_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -7277,7 +6474,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "tanh", .id = WK_OP_TANH, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_tanh, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_tanh_arguments), offsetof(wk_tanh_arguments, x) + sizeof(((wk_tanh_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_tanh_arguments), 0, offsetof(wk_tanh_arguments, x) + sizeof(((wk_tanh_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_tanh,
@@ -7286,7 +6483,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "tanh_gradient_x", .id = WK_OP_TANH_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_tanh_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_tanh_gradient_x_arguments), offsetof(wk_tanh_gradient_x_arguments, y) + sizeof(((wk_tanh_gradient_x_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_tanh_gradient_x_arguments), 0, offsetof(wk_tanh_gradient_x_arguments, y) + sizeof(((wk_tanh_gradient_x_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_tanh_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -7295,7 +6492,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "where", .id = WK_OP_WHERE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_where, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_where_arguments), offsetof(wk_where_arguments, y) + sizeof(((wk_where_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_where_arguments), 0, offsetof(wk_where_arguments, y) + sizeof(((wk_where_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_where,
@@ -7304,7 +6501,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "where_gradient_x", .id = WK_OP_WHERE_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_where_gradient_x, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_where_gradient_x_arguments), offsetof(wk_where_gradient_x_arguments, condition) + sizeof(((wk_where_gradient_x_arguments *)NULL)->condition), true},
+        .settings = {NULL, sizeof(wk_where_gradient_x_arguments), 0, offsetof(wk_where_gradient_x_arguments, condition) + sizeof(((wk_where_gradient_x_arguments *)NULL)->condition), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_where_gradient_x,
         .is_native = NULL,
         .vjp = NULL,
@@ -7313,7 +6510,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "where_gradient_y", .id = WK_OP_WHERE_GRADIENT_Y, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_where_gradient_y, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_where_gradient_y_arguments), offsetof(wk_where_gradient_y_arguments, condition) + sizeof(((wk_where_gradient_y_arguments *)NULL)->condition), true},
+        .settings = {NULL, sizeof(wk_where_gradient_y_arguments), 0, offsetof(wk_where_gradient_y_arguments, condition) + sizeof(((wk_where_gradient_y_arguments *)NULL)->condition), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_where_gradient_y,
         .is_native = NULL,
         .vjp = NULL,
@@ -7322,7 +6519,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "equal", .id = WK_OP_EQUAL, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_equal, .input_count = 2, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_equal_arguments), offsetof(wk_equal_arguments, y) + sizeof(((wk_equal_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_equal_arguments), 0, offsetof(wk_equal_arguments, y) + sizeof(((wk_equal_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7331,7 +6528,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "greater", .id = WK_OP_GREATER, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_greater, .input_count = 2, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_greater_arguments), offsetof(wk_greater_arguments, y) + sizeof(((wk_greater_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_greater_arguments), 0, offsetof(wk_greater_arguments, y) + sizeof(((wk_greater_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7340,7 +6537,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "less", .id = WK_OP_LESS, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_less, .input_count = 2, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_less_arguments), offsetof(wk_less_arguments, y) + sizeof(((wk_less_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_less_arguments), 0, offsetof(wk_less_arguments, y) + sizeof(((wk_less_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7349,7 +6546,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "less_equal", .id = WK_OP_LESS_EQUAL, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_less_equal, .input_count = 2, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_less_equal_arguments), offsetof(wk_less_equal_arguments, y) + sizeof(((wk_less_equal_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_less_equal_arguments), 0, offsetof(wk_less_equal_arguments, y) + sizeof(((wk_less_equal_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7358,7 +6555,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "greater_equal", .id = WK_OP_GREATER_EQUAL, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_greater_equal, .input_count = 2, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_greater_equal_arguments), offsetof(wk_greater_equal_arguments, y) + sizeof(((wk_greater_equal_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_greater_equal_arguments), 0, offsetof(wk_greater_equal_arguments, y) + sizeof(((wk_greater_equal_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7367,7 +6564,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "not_equal", .id = WK_OP_NOT_EQUAL, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_not_equal, .input_count = 2, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_not_equal_arguments), offsetof(wk_not_equal_arguments, y) + sizeof(((wk_not_equal_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_not_equal_arguments), 0, offsetof(wk_not_equal_arguments, y) + sizeof(((wk_not_equal_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7376,7 +6573,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "uniform", .id = WK_OP_UNIFORM, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_uniform, 9, sizeof(wk_uniform_arguments), offsetof(wk_uniform_arguments, shape) + sizeof(((wk_uniform_arguments *)NULL)->shape), false},
+        .settings = {attributes_uniform, sizeof(wk_uniform_arguments), 9, offsetof(wk_uniform_arguments, shape) + sizeof(((wk_uniform_arguments *)NULL)->shape), false},
         .infer = wk_infer_uniform, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7385,7 +6582,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "normal", .id = WK_OP_NORMAL, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_normal, 9, sizeof(wk_normal_arguments), offsetof(wk_normal_arguments, shape) + sizeof(((wk_normal_arguments *)NULL)->shape), false},
+        .settings = {attributes_normal, sizeof(wk_normal_arguments), 9, offsetof(wk_normal_arguments, shape) + sizeof(((wk_normal_arguments *)NULL)->shape), false},
         .infer = wk_infer_normal, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7394,7 +6591,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "dropout", .id = WK_OP_DROPOUT, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_dropout, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_dropout, 5, sizeof(wk_dropout_arguments), offsetof(wk_dropout_arguments, rate) + sizeof(((wk_dropout_arguments *)NULL)->rate), false},
+        .settings = {attributes_dropout, sizeof(wk_dropout_arguments), 5, offsetof(wk_dropout_arguments, rate) + sizeof(((wk_dropout_arguments *)NULL)->rate), false},
         .infer = wk_infer_dropout, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_dropout,
@@ -7403,7 +6600,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "random_integers", .id = WK_OP_RANDOM_INTEGERS, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_random_integers, 9, sizeof(wk_random_integers_arguments), offsetof(wk_random_integers_arguments, high) + sizeof(((wk_random_integers_arguments *)NULL)->high), false},
+        .settings = {attributes_random_integers, sizeof(wk_random_integers_arguments), 9, offsetof(wk_random_integers_arguments, high) + sizeof(((wk_random_integers_arguments *)NULL)->high), false},
         .infer = wk_infer_random_integers, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7412,7 +6609,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "bernoulli", .id = WK_OP_BERNOULLI, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_bernoulli, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_bernoulli, 4, sizeof(wk_bernoulli_arguments), offsetof(wk_bernoulli_arguments, x) + sizeof(((wk_bernoulli_arguments *)NULL)->x), false},
+        .settings = {attributes_bernoulli, sizeof(wk_bernoulli_arguments), 4, offsetof(wk_bernoulli_arguments, x) + sizeof(((wk_bernoulli_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_bernoulli,
         .is_native = NULL,
         .vjp = NULL,
@@ -7421,7 +6618,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "random_mask", .id = WK_OP_RANDOM_MASK, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_random_mask, 8, sizeof(wk_random_mask_arguments), offsetof(wk_random_mask_arguments, probability) + sizeof(((wk_random_mask_arguments *)NULL)->probability), false},
+        .settings = {attributes_random_mask, sizeof(wk_random_mask_arguments), 8, offsetof(wk_random_mask_arguments, probability) + sizeof(((wk_random_mask_arguments *)NULL)->probability), false},
         .infer = NULL, .composite = wk_composite_random_mask,
         .is_native = NULL,
         .vjp = NULL,
@@ -7430,7 +6627,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "random_permutation", .id = WK_OP_RANDOM_PERMUTATION, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_random_permutation, 7, sizeof(wk_random_permutation_arguments), offsetof(wk_random_permutation_arguments, count) + sizeof(((wk_random_permutation_arguments *)NULL)->count), false},
+        .settings = {attributes_random_permutation, sizeof(wk_random_permutation_arguments), 7, offsetof(wk_random_permutation_arguments, count) + sizeof(((wk_random_permutation_arguments *)NULL)->count), false},
         .infer = wk_infer_random_permutation, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7439,7 +6636,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "multinomial", .id = WK_OP_MULTINOMIAL, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_multinomial, .input_count = 1, .output_count = 1,
         .output_dtype = WK_I64, .promotes = false,
-        .settings = {attributes_multinomial, 6, sizeof(wk_multinomial_arguments), offsetof(wk_multinomial_arguments, count) + sizeof(((wk_multinomial_arguments *)NULL)->count), false},
+        .settings = {attributes_multinomial, sizeof(wk_multinomial_arguments), 6, offsetof(wk_multinomial_arguments, count) + sizeof(((wk_multinomial_arguments *)NULL)->count), false},
         .infer = wk_infer_multinomial, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7448,7 +6645,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "categorical", .id = WK_OP_CATEGORICAL, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_categorical, .input_count = 1, .output_count = 1,
         .output_dtype = WK_I64, .promotes = false,
-        .settings = {attributes_categorical, 5, sizeof(wk_categorical_arguments), offsetof(wk_categorical_arguments, count) + sizeof(((wk_categorical_arguments *)NULL)->count), false},
+        .settings = {attributes_categorical, sizeof(wk_categorical_arguments), 5, offsetof(wk_categorical_arguments, count) + sizeof(((wk_categorical_arguments *)NULL)->count), false},
         .infer = NULL, .composite = wk_composite_categorical,
         .is_native = NULL,
         .vjp = NULL,
@@ -7457,7 +6654,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "exponential", .id = WK_OP_EXPONENTIAL, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_exponential, 8, sizeof(wk_exponential_arguments), offsetof(wk_exponential_arguments, shape) + sizeof(((wk_exponential_arguments *)NULL)->shape), false},
+        .settings = {attributes_exponential, sizeof(wk_exponential_arguments), 8, offsetof(wk_exponential_arguments, shape) + sizeof(((wk_exponential_arguments *)NULL)->shape), false},
         .infer = wk_infer_exponential, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7466,7 +6663,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "truncated_normal", .id = WK_OP_TRUNCATED_NORMAL, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_truncated_normal, 11, sizeof(wk_truncated_normal_arguments), offsetof(wk_truncated_normal_arguments, high) + sizeof(((wk_truncated_normal_arguments *)NULL)->high), false},
+        .settings = {attributes_truncated_normal, sizeof(wk_truncated_normal_arguments), 11, offsetof(wk_truncated_normal_arguments, high) + sizeof(((wk_truncated_normal_arguments *)NULL)->high), false},
         .infer = wk_infer_truncated_normal, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7475,7 +6672,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "log_normal", .id = WK_OP_LOG_NORMAL, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_log_normal, 9, sizeof(wk_log_normal_arguments), offsetof(wk_log_normal_arguments, shape) + sizeof(((wk_log_normal_arguments *)NULL)->shape), false},
+        .settings = {attributes_log_normal, sizeof(wk_log_normal_arguments), 9, offsetof(wk_log_normal_arguments, shape) + sizeof(((wk_log_normal_arguments *)NULL)->shape), false},
         .infer = wk_infer_log_normal, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7484,7 +6681,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "cauchy", .id = WK_OP_CAUCHY, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_cauchy, 9, sizeof(wk_cauchy_arguments), offsetof(wk_cauchy_arguments, shape) + sizeof(((wk_cauchy_arguments *)NULL)->shape), false},
+        .settings = {attributes_cauchy, sizeof(wk_cauchy_arguments), 9, offsetof(wk_cauchy_arguments, shape) + sizeof(((wk_cauchy_arguments *)NULL)->shape), false},
         .infer = wk_infer_cauchy, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7493,7 +6690,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "geometric", .id = WK_OP_GEOMETRIC, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_geometric, 8, sizeof(wk_geometric_arguments), offsetof(wk_geometric_arguments, probability) + sizeof(((wk_geometric_arguments *)NULL)->probability), false},
+        .settings = {attributes_geometric, sizeof(wk_geometric_arguments), 8, offsetof(wk_geometric_arguments, probability) + sizeof(((wk_geometric_arguments *)NULL)->probability), false},
         .infer = wk_infer_geometric, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7502,7 +6699,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "gumbel", .id = WK_OP_GUMBEL, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_gumbel, 7, sizeof(wk_gumbel_arguments), offsetof(wk_gumbel_arguments, shape) + sizeof(((wk_gumbel_arguments *)NULL)->shape), false},
+        .settings = {attributes_gumbel, sizeof(wk_gumbel_arguments), 7, offsetof(wk_gumbel_arguments, shape) + sizeof(((wk_gumbel_arguments *)NULL)->shape), false},
         .infer = wk_infer_gumbel, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7511,7 +6708,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "uniform_like", .id = WK_OP_UNIFORM_LIKE, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_uniform_like, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_uniform_like, 7, sizeof(wk_uniform_like_arguments), offsetof(wk_uniform_like_arguments, x) + sizeof(((wk_uniform_like_arguments *)NULL)->x), false},
+        .settings = {attributes_uniform_like, sizeof(wk_uniform_like_arguments), 7, offsetof(wk_uniform_like_arguments, x) + sizeof(((wk_uniform_like_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_uniform_like,
         .is_native = NULL,
         .vjp = NULL,
@@ -7520,7 +6717,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "normal_like", .id = WK_OP_NORMAL_LIKE, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_normal_like, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_normal_like, 7, sizeof(wk_normal_like_arguments), offsetof(wk_normal_like_arguments, x) + sizeof(((wk_normal_like_arguments *)NULL)->x), false},
+        .settings = {attributes_normal_like, sizeof(wk_normal_like_arguments), 7, offsetof(wk_normal_like_arguments, x) + sizeof(((wk_normal_like_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_normal_like,
         .is_native = NULL,
         .vjp = NULL,
@@ -7529,7 +6726,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "random_gamma", .id = WK_OP_RANDOM_GAMMA, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_random_gamma, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_random_gamma, 4, sizeof(wk_random_gamma_arguments), offsetof(wk_random_gamma_arguments, x) + sizeof(((wk_random_gamma_arguments *)NULL)->x), false},
+        .settings = {attributes_random_gamma, sizeof(wk_random_gamma_arguments), 4, offsetof(wk_random_gamma_arguments, x) + sizeof(((wk_random_gamma_arguments *)NULL)->x), false},
         .infer = wk_infer_random_gamma, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7538,7 +6735,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "random_beta", .id = WK_OP_RANDOM_BETA, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_random_beta, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_random_beta, 4, sizeof(wk_random_beta_arguments), offsetof(wk_random_beta_arguments, y) + sizeof(((wk_random_beta_arguments *)NULL)->y), false},
+        .settings = {attributes_random_beta, sizeof(wk_random_beta_arguments), 4, offsetof(wk_random_beta_arguments, y) + sizeof(((wk_random_beta_arguments *)NULL)->y), false},
         .infer = wk_infer_random_beta, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7547,7 +6744,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "random_poisson", .id = WK_OP_RANDOM_POISSON, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_random_poisson, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_random_poisson, 4, sizeof(wk_random_poisson_arguments), offsetof(wk_random_poisson_arguments, x) + sizeof(((wk_random_poisson_arguments *)NULL)->x), false},
+        .settings = {attributes_random_poisson, sizeof(wk_random_poisson_arguments), 4, offsetof(wk_random_poisson_arguments, x) + sizeof(((wk_random_poisson_arguments *)NULL)->x), false},
         .infer = wk_infer_random_poisson, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7556,7 +6753,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "rrelu", .id = WK_OP_RRELU, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_rrelu, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_rrelu, 6, sizeof(wk_rrelu_arguments), offsetof(wk_rrelu_arguments, x) + sizeof(((wk_rrelu_arguments *)NULL)->x), false},
+        .settings = {attributes_rrelu, sizeof(wk_rrelu_arguments), 6, offsetof(wk_rrelu_arguments, x) + sizeof(((wk_rrelu_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_rrelu,
         .is_native = NULL,
         .vjp = NULL,
@@ -7565,7 +6762,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "variance_scaling", .id = WK_OP_VARIANCE_SCALING, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_variance_scaling, 10, sizeof(wk_variance_scaling_arguments), offsetof(wk_variance_scaling_arguments, shape) + sizeof(((wk_variance_scaling_arguments *)NULL)->shape), false},
+        .settings = {attributes_variance_scaling, sizeof(wk_variance_scaling_arguments), 10, offsetof(wk_variance_scaling_arguments, shape) + sizeof(((wk_variance_scaling_arguments *)NULL)->shape), false},
         .infer = NULL, .composite = wk_composite_variance_scaling,
         .is_native = NULL,
         .vjp = NULL,
@@ -7574,7 +6771,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "glorot_uniform", .id = WK_OP_GLOROT_UNIFORM, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_glorot_uniform, 7, sizeof(wk_glorot_uniform_arguments), offsetof(wk_glorot_uniform_arguments, shape) + sizeof(((wk_glorot_uniform_arguments *)NULL)->shape), false},
+        .settings = {attributes_glorot_uniform, sizeof(wk_glorot_uniform_arguments), 7, offsetof(wk_glorot_uniform_arguments, shape) + sizeof(((wk_glorot_uniform_arguments *)NULL)->shape), false},
         .infer = NULL, .composite = wk_composite_glorot_uniform,
         .is_native = NULL,
         .vjp = NULL,
@@ -7583,7 +6780,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "glorot_normal", .id = WK_OP_GLOROT_NORMAL, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_glorot_normal, 7, sizeof(wk_glorot_normal_arguments), offsetof(wk_glorot_normal_arguments, shape) + sizeof(((wk_glorot_normal_arguments *)NULL)->shape), false},
+        .settings = {attributes_glorot_normal, sizeof(wk_glorot_normal_arguments), 7, offsetof(wk_glorot_normal_arguments, shape) + sizeof(((wk_glorot_normal_arguments *)NULL)->shape), false},
         .infer = NULL, .composite = wk_composite_glorot_normal,
         .is_native = NULL,
         .vjp = NULL,
@@ -7592,7 +6789,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "he_uniform", .id = WK_OP_HE_UNIFORM, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_he_uniform, 7, sizeof(wk_he_uniform_arguments), offsetof(wk_he_uniform_arguments, shape) + sizeof(((wk_he_uniform_arguments *)NULL)->shape), false},
+        .settings = {attributes_he_uniform, sizeof(wk_he_uniform_arguments), 7, offsetof(wk_he_uniform_arguments, shape) + sizeof(((wk_he_uniform_arguments *)NULL)->shape), false},
         .infer = NULL, .composite = wk_composite_he_uniform,
         .is_native = NULL,
         .vjp = NULL,
@@ -7601,7 +6798,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "he_normal", .id = WK_OP_HE_NORMAL, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_he_normal, 7, sizeof(wk_he_normal_arguments), offsetof(wk_he_normal_arguments, shape) + sizeof(((wk_he_normal_arguments *)NULL)->shape), false},
+        .settings = {attributes_he_normal, sizeof(wk_he_normal_arguments), 7, offsetof(wk_he_normal_arguments, shape) + sizeof(((wk_he_normal_arguments *)NULL)->shape), false},
         .infer = NULL, .composite = wk_composite_he_normal,
         .is_native = NULL,
         .vjp = NULL,
@@ -7610,7 +6807,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "lecun_uniform", .id = WK_OP_LECUN_UNIFORM, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_lecun_uniform, 7, sizeof(wk_lecun_uniform_arguments), offsetof(wk_lecun_uniform_arguments, shape) + sizeof(((wk_lecun_uniform_arguments *)NULL)->shape), false},
+        .settings = {attributes_lecun_uniform, sizeof(wk_lecun_uniform_arguments), 7, offsetof(wk_lecun_uniform_arguments, shape) + sizeof(((wk_lecun_uniform_arguments *)NULL)->shape), false},
         .infer = NULL, .composite = wk_composite_lecun_uniform,
         .is_native = NULL,
         .vjp = NULL,
@@ -7619,7 +6816,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "lecun_normal", .id = WK_OP_LECUN_NORMAL, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = NULL, .input_count = 0, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_lecun_normal, 7, sizeof(wk_lecun_normal_arguments), offsetof(wk_lecun_normal_arguments, shape) + sizeof(((wk_lecun_normal_arguments *)NULL)->shape), false},
+        .settings = {attributes_lecun_normal, sizeof(wk_lecun_normal_arguments), 7, offsetof(wk_lecun_normal_arguments, shape) + sizeof(((wk_lecun_normal_arguments *)NULL)->shape), false},
         .infer = NULL, .composite = wk_composite_lecun_normal,
         .is_native = NULL,
         .vjp = NULL,
@@ -7628,7 +6825,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "lstm", .id = WK_OP_LSTM, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_lstm, .input_count = 5, .output_count = 3,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {attributes_lstm, 8, sizeof(wk_lstm_arguments), offsetof(wk_lstm_arguments, weights) + sizeof(((wk_lstm_arguments *)NULL)->weights), false},
+        .settings = {attributes_lstm, sizeof(wk_lstm_arguments), 8, offsetof(wk_lstm_arguments, weights) + sizeof(((wk_lstm_arguments *)NULL)->weights), false},
         .infer = NULL, .composite = wk_composite_lstm,
         .is_native = NULL,
         .vjp = NULL,
@@ -7637,7 +6834,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "gru", .id = WK_OP_GRU, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_gru, .input_count = 4, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {attributes_gru, 8, sizeof(wk_gru_arguments), offsetof(wk_gru_arguments, weights) + sizeof(((wk_gru_arguments *)NULL)->weights), false},
+        .settings = {attributes_gru, sizeof(wk_gru_arguments), 8, offsetof(wk_gru_arguments, weights) + sizeof(((wk_gru_arguments *)NULL)->weights), false},
         .infer = NULL, .composite = wk_composite_gru,
         .is_native = NULL,
         .vjp = NULL,
@@ -7646,7 +6843,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "rnn", .id = WK_OP_RNN, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_rnn, .input_count = 4, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {attributes_rnn, 9, sizeof(wk_rnn_arguments), offsetof(wk_rnn_arguments, weights) + sizeof(((wk_rnn_arguments *)NULL)->weights), false},
+        .settings = {attributes_rnn, sizeof(wk_rnn_arguments), 9, offsetof(wk_rnn_arguments, weights) + sizeof(((wk_rnn_arguments *)NULL)->weights), false},
         .infer = NULL, .composite = wk_composite_rnn,
         .is_native = NULL,
         .vjp = NULL,
@@ -7655,7 +6852,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "lstm_cell", .id = WK_OP_LSTM_CELL, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_lstm_cell, .input_count = 6, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {NULL, 0, sizeof(wk_lstm_cell_arguments), offsetof(wk_lstm_cell_arguments, weight_hidden) + sizeof(((wk_lstm_cell_arguments *)NULL)->weight_hidden), true},
+        .settings = {NULL, sizeof(wk_lstm_cell_arguments), 0, offsetof(wk_lstm_cell_arguments, weight_hidden) + sizeof(((wk_lstm_cell_arguments *)NULL)->weight_hidden), true},
         .infer = NULL, .composite = wk_composite_lstm_cell,
         .is_native = NULL,
         .vjp = NULL,
@@ -7664,7 +6861,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "gru_cell", .id = WK_OP_GRU_CELL, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_gru_cell, .input_count = 6, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {NULL, 0, sizeof(wk_gru_cell_arguments), offsetof(wk_gru_cell_arguments, weight_hidden) + sizeof(((wk_gru_cell_arguments *)NULL)->weight_hidden), true},
+        .settings = {NULL, sizeof(wk_gru_cell_arguments), 0, offsetof(wk_gru_cell_arguments, weight_hidden) + sizeof(((wk_gru_cell_arguments *)NULL)->weight_hidden), true},
         .infer = NULL, .composite = wk_composite_gru_cell,
         .is_native = NULL,
         .vjp = NULL,
@@ -7673,7 +6870,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "rnn_cell", .id = WK_OP_RNN_CELL, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_rnn_cell, .input_count = 5, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
-        .settings = {NULL, 0, sizeof(wk_rnn_cell_arguments), offsetof(wk_rnn_cell_arguments, weight_hidden) + sizeof(((wk_rnn_cell_arguments *)NULL)->weight_hidden), true},
+        .settings = {NULL, sizeof(wk_rnn_cell_arguments), 0, offsetof(wk_rnn_cell_arguments, weight_hidden) + sizeof(((wk_rnn_cell_arguments *)NULL)->weight_hidden), true},
         .infer = NULL, .composite = wk_composite_rnn_cell,
         .is_native = NULL,
         .vjp = NULL,
@@ -7682,7 +6879,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "lstm_steps", .id = WK_OP_LSTM_STEPS, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_lstm_steps, .input_count = 5, .output_count = 3,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_lstm_steps, 1, sizeof(wk_lstm_steps_arguments), offsetof(wk_lstm_steps_arguments, cell) + sizeof(((wk_lstm_steps_arguments *)NULL)->cell), true},
+        .settings = {attributes_lstm_steps, sizeof(wk_lstm_steps_arguments), 1, offsetof(wk_lstm_steps_arguments, cell) + sizeof(((wk_lstm_steps_arguments *)NULL)->cell), true},
         .infer = wk_infer_lstm_steps, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_lstm_steps,
@@ -7691,7 +6888,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "lstm_steps_gradient", .id = WK_OP_LSTM_STEPS_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_lstm_steps_gradient, .input_count = 7, .output_count = 3,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_lstm_steps_gradient, 1, sizeof(wk_lstm_steps_gradient_arguments), offsetof(wk_lstm_steps_gradient_arguments, saved) + sizeof(((wk_lstm_steps_gradient_arguments *)NULL)->saved), true},
+        .settings = {attributes_lstm_steps_gradient, sizeof(wk_lstm_steps_gradient_arguments), 1, offsetof(wk_lstm_steps_gradient_arguments, saved) + sizeof(((wk_lstm_steps_gradient_arguments *)NULL)->saved), true},
         .infer = wk_infer_lstm_steps_gradient, .composite = wk_composite_lstm_steps_gradient,
         .is_native = NULL,
         .vjp = NULL,
@@ -7700,7 +6897,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "gru_steps", .id = WK_OP_GRU_STEPS, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_gru_steps, .input_count = 5, .output_count = 3,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_gru_steps, 1, sizeof(wk_gru_steps_arguments), offsetof(wk_gru_steps_arguments, hidden) + sizeof(((wk_gru_steps_arguments *)NULL)->hidden), true},
+        .settings = {attributes_gru_steps, sizeof(wk_gru_steps_arguments), 1, offsetof(wk_gru_steps_arguments, hidden) + sizeof(((wk_gru_steps_arguments *)NULL)->hidden), true},
         .infer = wk_infer_gru_steps, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_gru_steps,
@@ -7709,7 +6906,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "gru_steps_gradient", .id = WK_OP_GRU_STEPS_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_gru_steps_gradient, .input_count = 8, .output_count = 3,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_gru_steps_gradient, 1, sizeof(wk_gru_steps_gradient_arguments), offsetof(wk_gru_steps_gradient_arguments, y) + sizeof(((wk_gru_steps_gradient_arguments *)NULL)->y), true},
+        .settings = {attributes_gru_steps_gradient, sizeof(wk_gru_steps_gradient_arguments), 1, offsetof(wk_gru_steps_gradient_arguments, y) + sizeof(((wk_gru_steps_gradient_arguments *)NULL)->y), true},
         .infer = wk_infer_gru_steps_gradient, .composite = wk_composite_gru_steps_gradient,
         .is_native = NULL,
         .vjp = NULL,
@@ -7718,7 +6915,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "sum", .id = WK_OP_SUM, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_sum, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_sum, 2, sizeof(wk_sum_arguments), offsetof(wk_sum_arguments, x) + sizeof(((wk_sum_arguments *)NULL)->x), true},
+        .settings = {attributes_sum, sizeof(wk_sum_arguments), 2, offsetof(wk_sum_arguments, x) + sizeof(((wk_sum_arguments *)NULL)->x), true},
         .infer = wk_infer_sum, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_sum,
@@ -7727,7 +6924,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "mean", .id = WK_OP_MEAN, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_mean, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_mean, 2, sizeof(wk_mean_arguments), offsetof(wk_mean_arguments, x) + sizeof(((wk_mean_arguments *)NULL)->x), true},
+        .settings = {attributes_mean, sizeof(wk_mean_arguments), 2, offsetof(wk_mean_arguments, x) + sizeof(((wk_mean_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_mean,
         .is_native = NULL,
         .vjp = NULL,
@@ -7736,7 +6933,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "product", .id = WK_OP_PRODUCT, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_product, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_product, 2, sizeof(wk_product_arguments), offsetof(wk_product_arguments, x) + sizeof(((wk_product_arguments *)NULL)->x), true},
+        .settings = {attributes_product, sizeof(wk_product_arguments), 2, offsetof(wk_product_arguments, x) + sizeof(((wk_product_arguments *)NULL)->x), true},
         .infer = wk_infer_product, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_product,
@@ -7745,7 +6942,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "max", .id = WK_OP_MAX, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_max, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_max, 2, sizeof(wk_max_arguments), offsetof(wk_max_arguments, x) + sizeof(((wk_max_arguments *)NULL)->x), true},
+        .settings = {attributes_max, sizeof(wk_max_arguments), 2, offsetof(wk_max_arguments, x) + sizeof(((wk_max_arguments *)NULL)->x), true},
         .infer = wk_infer_max, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_max,
@@ -7754,7 +6951,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "min", .id = WK_OP_MIN, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_min, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_min, 2, sizeof(wk_min_arguments), offsetof(wk_min_arguments, x) + sizeof(((wk_min_arguments *)NULL)->x), true},
+        .settings = {attributes_min, sizeof(wk_min_arguments), 2, offsetof(wk_min_arguments, x) + sizeof(((wk_min_arguments *)NULL)->x), true},
         .infer = wk_infer_min, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_min,
@@ -7763,7 +6960,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "argmax", .id = WK_OP_ARGMAX, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_argmax, .input_count = 1, .output_count = 1,
         .output_dtype = WK_I64, .promotes = false,
-        .settings = {attributes_argmax, 2, sizeof(wk_argmax_arguments), offsetof(wk_argmax_arguments, axis) + sizeof(((wk_argmax_arguments *)NULL)->axis), false},
+        .settings = {attributes_argmax, sizeof(wk_argmax_arguments), 2, offsetof(wk_argmax_arguments, axis) + sizeof(((wk_argmax_arguments *)NULL)->axis), false},
         .infer = wk_infer_argmax, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7772,7 +6969,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "argmin", .id = WK_OP_ARGMIN, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_argmin, .input_count = 1, .output_count = 1,
         .output_dtype = WK_I64, .promotes = false,
-        .settings = {attributes_argmin, 2, sizeof(wk_argmin_arguments), offsetof(wk_argmin_arguments, axis) + sizeof(((wk_argmin_arguments *)NULL)->axis), false},
+        .settings = {attributes_argmin, sizeof(wk_argmin_arguments), 2, offsetof(wk_argmin_arguments, axis) + sizeof(((wk_argmin_arguments *)NULL)->axis), false},
         .infer = wk_infer_argmin, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7781,7 +6978,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "all", .id = WK_OP_ALL, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_all, .input_count = 1, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = false,
-        .settings = {attributes_all, 2, sizeof(wk_all_arguments), offsetof(wk_all_arguments, x) + sizeof(((wk_all_arguments *)NULL)->x), true},
+        .settings = {attributes_all, sizeof(wk_all_arguments), 2, offsetof(wk_all_arguments, x) + sizeof(((wk_all_arguments *)NULL)->x), true},
         .infer = wk_infer_all, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7790,7 +6987,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "any", .id = WK_OP_ANY, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_any, .input_count = 1, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = false,
-        .settings = {attributes_any, 2, sizeof(wk_any_arguments), offsetof(wk_any_arguments, x) + sizeof(((wk_any_arguments *)NULL)->x), true},
+        .settings = {attributes_any, sizeof(wk_any_arguments), 2, offsetof(wk_any_arguments, x) + sizeof(((wk_any_arguments *)NULL)->x), true},
         .infer = wk_infer_any, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -7799,7 +6996,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "variance", .id = WK_OP_VARIANCE, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_variance, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_variance, 3, sizeof(wk_variance_arguments), offsetof(wk_variance_arguments, x) + sizeof(((wk_variance_arguments *)NULL)->x), true},
+        .settings = {attributes_variance, sizeof(wk_variance_arguments), 3, offsetof(wk_variance_arguments, x) + sizeof(((wk_variance_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_variance,
         .is_native = NULL,
         .vjp = NULL,
@@ -7808,7 +7005,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "standard_deviation", .id = WK_OP_STANDARD_DEVIATION, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_standard_deviation, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_standard_deviation, 3, sizeof(wk_standard_deviation_arguments), offsetof(wk_standard_deviation_arguments, x) + sizeof(((wk_standard_deviation_arguments *)NULL)->x), true},
+        .settings = {attributes_standard_deviation, sizeof(wk_standard_deviation_arguments), 3, offsetof(wk_standard_deviation_arguments, x) + sizeof(((wk_standard_deviation_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_standard_deviation,
         .is_native = NULL,
         .vjp = NULL,
@@ -7817,7 +7014,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "moments", .id = WK_OP_MOMENTS, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_moments, .input_count = 1, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_moments, 3, sizeof(wk_moments_arguments), offsetof(wk_moments_arguments, x) + sizeof(((wk_moments_arguments *)NULL)->x), true},
+        .settings = {attributes_moments, sizeof(wk_moments_arguments), 3, offsetof(wk_moments_arguments, x) + sizeof(((wk_moments_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_moments,
         .is_native = NULL,
         .vjp = NULL,
@@ -7826,7 +7023,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "log_sum_exp", .id = WK_OP_LOG_SUM_EXP, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_log_sum_exp, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_log_sum_exp, 2, sizeof(wk_log_sum_exp_arguments), offsetof(wk_log_sum_exp_arguments, x) + sizeof(((wk_log_sum_exp_arguments *)NULL)->x), true},
+        .settings = {attributes_log_sum_exp, sizeof(wk_log_sum_exp_arguments), 2, offsetof(wk_log_sum_exp_arguments, x) + sizeof(((wk_log_sum_exp_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_log_sum_exp,
         .is_native = NULL,
         .vjp = NULL,
@@ -7835,7 +7032,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "norm", .id = WK_OP_NORM, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_norm, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_norm, 3, sizeof(wk_norm_arguments), offsetof(wk_norm_arguments, x) + sizeof(((wk_norm_arguments *)NULL)->x), false},
+        .settings = {attributes_norm, sizeof(wk_norm_arguments), 3, offsetof(wk_norm_arguments, x) + sizeof(((wk_norm_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_norm,
         .is_native = NULL,
         .vjp = NULL,
@@ -7844,7 +7041,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "count_nonzero", .id = WK_OP_COUNT_NONZERO, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_count_nonzero, .input_count = 1, .output_count = 1,
         .output_dtype = WK_I64, .promotes = false,
-        .settings = {attributes_count_nonzero, 2, sizeof(wk_count_nonzero_arguments), offsetof(wk_count_nonzero_arguments, x) + sizeof(((wk_count_nonzero_arguments *)NULL)->x), true},
+        .settings = {attributes_count_nonzero, sizeof(wk_count_nonzero_arguments), 2, offsetof(wk_count_nonzero_arguments, x) + sizeof(((wk_count_nonzero_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_count_nonzero,
         .is_native = NULL,
         .vjp = NULL,
@@ -7853,7 +7050,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "nan_sum", .id = WK_OP_NAN_SUM, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_nan_sum, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_nan_sum, 2, sizeof(wk_nan_sum_arguments), offsetof(wk_nan_sum_arguments, x) + sizeof(((wk_nan_sum_arguments *)NULL)->x), true},
+        .settings = {attributes_nan_sum, sizeof(wk_nan_sum_arguments), 2, offsetof(wk_nan_sum_arguments, x) + sizeof(((wk_nan_sum_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_nan_sum,
         .is_native = NULL,
         .vjp = NULL,
@@ -7862,7 +7059,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "nan_mean", .id = WK_OP_NAN_MEAN, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_nan_mean, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_nan_mean, 2, sizeof(wk_nan_mean_arguments), offsetof(wk_nan_mean_arguments, x) + sizeof(((wk_nan_mean_arguments *)NULL)->x), true},
+        .settings = {attributes_nan_mean, sizeof(wk_nan_mean_arguments), 2, offsetof(wk_nan_mean_arguments, x) + sizeof(((wk_nan_mean_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_nan_mean,
         .is_native = NULL,
         .vjp = NULL,
@@ -7871,7 +7068,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "min_max", .id = WK_OP_MIN_MAX, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_min_max, .input_count = 1, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_min_max, 2, sizeof(wk_min_max_arguments), offsetof(wk_min_max_arguments, x) + sizeof(((wk_min_max_arguments *)NULL)->x), true},
+        .settings = {attributes_min_max, sizeof(wk_min_max_arguments), 2, offsetof(wk_min_max_arguments, x) + sizeof(((wk_min_max_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_min_max,
         .is_native = NULL,
         .vjp = NULL,
@@ -7880,7 +7077,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "max_with_index", .id = WK_OP_MAX_WITH_INDEX, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_max_with_index, .input_count = 1, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_max_with_index, 2, sizeof(wk_max_with_index_arguments), offsetof(wk_max_with_index_arguments, axis) + sizeof(((wk_max_with_index_arguments *)NULL)->axis), false},
+        .settings = {attributes_max_with_index, sizeof(wk_max_with_index_arguments), 2, offsetof(wk_max_with_index_arguments, axis) + sizeof(((wk_max_with_index_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_max_with_index,
         .is_native = NULL,
         .vjp = NULL,
@@ -7889,7 +7086,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "min_with_index", .id = WK_OP_MIN_WITH_INDEX, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_min_with_index, .input_count = 1, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_min_with_index, 2, sizeof(wk_min_with_index_arguments), offsetof(wk_min_with_index_arguments, axis) + sizeof(((wk_min_with_index_arguments *)NULL)->axis), false},
+        .settings = {attributes_min_with_index, sizeof(wk_min_with_index_arguments), 2, offsetof(wk_min_with_index_arguments, axis) + sizeof(((wk_min_with_index_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_min_with_index,
         .is_native = NULL,
         .vjp = NULL,
@@ -7898,7 +7095,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "all_equal", .id = WK_OP_ALL_EQUAL, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_all_equal, .input_count = 2, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_all_equal_arguments), offsetof(wk_all_equal_arguments, y) + sizeof(((wk_all_equal_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_all_equal_arguments), 0, offsetof(wk_all_equal_arguments, y) + sizeof(((wk_all_equal_arguments *)NULL)->y), true},
         .infer = NULL, .composite = wk_composite_all_equal,
         .is_native = NULL,
         .vjp = NULL,
@@ -7907,7 +7104,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "all_close", .id = WK_OP_ALL_CLOSE, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_all_close, .input_count = 2, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {attributes_all_close, 3, sizeof(wk_all_close_arguments), offsetof(wk_all_close_arguments, y) + sizeof(((wk_all_close_arguments *)NULL)->y), false},
+        .settings = {attributes_all_close, sizeof(wk_all_close_arguments), 3, offsetof(wk_all_close_arguments, y) + sizeof(((wk_all_close_arguments *)NULL)->y), false},
         .infer = NULL, .composite = wk_composite_all_close,
         .is_native = NULL,
         .vjp = NULL,
@@ -7916,7 +7113,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "interpolate", .id = WK_OP_INTERPOLATE, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_interpolate, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_interpolate, 5, sizeof(wk_interpolate_arguments), offsetof(wk_interpolate_arguments, x) + sizeof(((wk_interpolate_arguments *)NULL)->x), false},
+        .settings = {attributes_interpolate, sizeof(wk_interpolate_arguments), 5, offsetof(wk_interpolate_arguments, x) + sizeof(((wk_interpolate_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_interpolate,
         .is_native = NULL,
         .vjp = NULL,
@@ -7925,7 +7122,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "resample", .id = WK_OP_RESAMPLE, .class = WK_CLASS_WINDOW, .hidden = true,
         .inputs = inputs_resample, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_resample, 7, sizeof(wk_resample_arguments), offsetof(wk_resample_arguments, size) + sizeof(((wk_resample_arguments *)NULL)->size), false},
+        .settings = {attributes_resample, sizeof(wk_resample_arguments), 7, offsetof(wk_resample_arguments, size) + sizeof(((wk_resample_arguments *)NULL)->size), false},
         .infer = wk_infer_resample, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_resample,
@@ -7934,7 +7131,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "resample_gradient", .id = WK_OP_RESAMPLE_GRADIENT, .class = WK_CLASS_WINDOW, .hidden = true,
         .inputs = inputs_resample_gradient, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_resample_gradient, 7, sizeof(wk_resample_gradient_arguments), offsetof(wk_resample_gradient_arguments, size) + sizeof(((wk_resample_gradient_arguments *)NULL)->size), false},
+        .settings = {attributes_resample_gradient, sizeof(wk_resample_gradient_arguments), 7, offsetof(wk_resample_gradient_arguments, size) + sizeof(((wk_resample_gradient_arguments *)NULL)->size), false},
         .infer = wk_infer_resample_gradient, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_resample_gradient,
@@ -7943,7 +7140,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "pixel_shuffle", .id = WK_OP_PIXEL_SHUFFLE, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_pixel_shuffle, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_pixel_shuffle, 1, sizeof(wk_pixel_shuffle_arguments), offsetof(wk_pixel_shuffle_arguments, factor) + sizeof(((wk_pixel_shuffle_arguments *)NULL)->factor), false},
+        .settings = {attributes_pixel_shuffle, sizeof(wk_pixel_shuffle_arguments), 1, offsetof(wk_pixel_shuffle_arguments, factor) + sizeof(((wk_pixel_shuffle_arguments *)NULL)->factor), false},
         .infer = NULL, .composite = wk_composite_pixel_shuffle,
         .is_native = NULL,
         .vjp = NULL,
@@ -7952,7 +7149,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "pixel_unshuffle", .id = WK_OP_PIXEL_UNSHUFFLE, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_pixel_unshuffle, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_pixel_unshuffle, 1, sizeof(wk_pixel_unshuffle_arguments), offsetof(wk_pixel_unshuffle_arguments, factor) + sizeof(((wk_pixel_unshuffle_arguments *)NULL)->factor), false},
+        .settings = {attributes_pixel_unshuffle, sizeof(wk_pixel_unshuffle_arguments), 1, offsetof(wk_pixel_unshuffle_arguments, factor) + sizeof(((wk_pixel_unshuffle_arguments *)NULL)->factor), false},
         .infer = NULL, .composite = wk_composite_pixel_unshuffle,
         .is_native = NULL,
         .vjp = NULL,
@@ -7961,7 +7158,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "affine_grid", .id = WK_OP_AFFINE_GRID, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_affine_grid, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_affine_grid, 2, sizeof(wk_affine_grid_arguments), offsetof(wk_affine_grid_arguments, size) + sizeof(((wk_affine_grid_arguments *)NULL)->size), false},
+        .settings = {attributes_affine_grid, sizeof(wk_affine_grid_arguments), 2, offsetof(wk_affine_grid_arguments, size) + sizeof(((wk_affine_grid_arguments *)NULL)->size), false},
         .infer = NULL, .composite = wk_composite_affine_grid,
         .is_native = NULL,
         .vjp = NULL,
@@ -7970,7 +7167,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "grid_sample", .id = WK_OP_GRID_SAMPLE, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_grid_sample, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_grid_sample, 3, sizeof(wk_grid_sample_arguments), offsetof(wk_grid_sample_arguments, grid) + sizeof(((wk_grid_sample_arguments *)NULL)->grid), false},
+        .settings = {attributes_grid_sample, sizeof(wk_grid_sample_arguments), 3, offsetof(wk_grid_sample_arguments, grid) + sizeof(((wk_grid_sample_arguments *)NULL)->grid), false},
         .infer = NULL, .composite = wk_composite_grid_sample,
         .is_native = NULL,
         .vjp = NULL,
@@ -7979,7 +7176,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "softmax", .id = WK_OP_SOFTMAX, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_softmax, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_softmax, 1, sizeof(wk_softmax_arguments), offsetof(wk_softmax_arguments, x) + sizeof(((wk_softmax_arguments *)NULL)->x), true},
+        .settings = {attributes_softmax, sizeof(wk_softmax_arguments), 1, offsetof(wk_softmax_arguments, x) + sizeof(((wk_softmax_arguments *)NULL)->x), true},
         .infer = wk_infer_softmax, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_softmax,
@@ -7988,7 +7185,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "softmax_gradient", .id = WK_OP_SOFTMAX_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_softmax_gradient, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_softmax_gradient, 1, sizeof(wk_softmax_gradient_arguments), offsetof(wk_softmax_gradient_arguments, y) + sizeof(((wk_softmax_gradient_arguments *)NULL)->y), true},
+        .settings = {attributes_softmax_gradient, sizeof(wk_softmax_gradient_arguments), 1, offsetof(wk_softmax_gradient_arguments, y) + sizeof(((wk_softmax_gradient_arguments *)NULL)->y), true},
         .infer = wk_infer_softmax_gradient, .composite = wk_composite_softmax_gradient,
         .is_native = NULL,
         .vjp = NULL,
@@ -7997,7 +7194,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "log_softmax", .id = WK_OP_LOG_SOFTMAX, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_log_softmax, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_log_softmax, 1, sizeof(wk_log_softmax_arguments), offsetof(wk_log_softmax_arguments, x) + sizeof(((wk_log_softmax_arguments *)NULL)->x), true},
+        .settings = {attributes_log_softmax, sizeof(wk_log_softmax_arguments), 1, offsetof(wk_log_softmax_arguments, x) + sizeof(((wk_log_softmax_arguments *)NULL)->x), true},
         .infer = wk_infer_log_softmax, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_log_softmax,
@@ -8006,7 +7203,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "log_softmax_gradient", .id = WK_OP_LOG_SOFTMAX_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_log_softmax_gradient, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_log_softmax_gradient, 1, sizeof(wk_log_softmax_gradient_arguments), offsetof(wk_log_softmax_gradient_arguments, y) + sizeof(((wk_log_softmax_gradient_arguments *)NULL)->y), true},
+        .settings = {attributes_log_softmax_gradient, sizeof(wk_log_softmax_gradient_arguments), 1, offsetof(wk_log_softmax_gradient_arguments, y) + sizeof(((wk_log_softmax_gradient_arguments *)NULL)->y), true},
         .infer = wk_infer_log_softmax_gradient, .composite = wk_composite_log_softmax_gradient,
         .is_native = NULL,
         .vjp = NULL,
@@ -8015,7 +7212,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "cross_entropy", .id = WK_OP_CROSS_ENTROPY, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_cross_entropy, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
-        .settings = {attributes_cross_entropy, 3, sizeof(wk_cross_entropy_arguments), offsetof(wk_cross_entropy_arguments, labels) + sizeof(((wk_cross_entropy_arguments *)NULL)->labels), false},
+        .settings = {attributes_cross_entropy, sizeof(wk_cross_entropy_arguments), 3, offsetof(wk_cross_entropy_arguments, labels) + sizeof(((wk_cross_entropy_arguments *)NULL)->labels), false},
         .infer = wk_infer_cross_entropy, .composite = wk_composite_cross_entropy,
         .is_native = wk_is_native_cross_entropy,
         .vjp = wk_vjp_cross_entropy,
@@ -8024,7 +7221,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "cross_entropy_gradient", .id = WK_OP_CROSS_ENTROPY_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_cross_entropy_gradient, .input_count = 3, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_cross_entropy_gradient_arguments), offsetof(wk_cross_entropy_gradient_arguments, labels) + sizeof(((wk_cross_entropy_gradient_arguments *)NULL)->labels), true},
+        .settings = {NULL, sizeof(wk_cross_entropy_gradient_arguments), 0, offsetof(wk_cross_entropy_gradient_arguments, labels) + sizeof(((wk_cross_entropy_gradient_arguments *)NULL)->labels), true},
         .infer = wk_infer_cross_entropy_gradient, .composite = wk_composite_cross_entropy_gradient,
         .is_native = NULL,
         .vjp = NULL,
@@ -8033,7 +7230,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "pick_label", .id = WK_OP_PICK_LABEL, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_pick_label, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_pick_label, 1, sizeof(wk_pick_label_arguments), offsetof(wk_pick_label_arguments, labels) + sizeof(((wk_pick_label_arguments *)NULL)->labels), false},
+        .settings = {attributes_pick_label, sizeof(wk_pick_label_arguments), 1, offsetof(wk_pick_label_arguments, labels) + sizeof(((wk_pick_label_arguments *)NULL)->labels), false},
         .infer = wk_infer_pick_label, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_pick_label,
@@ -8042,7 +7239,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "spread_label", .id = WK_OP_SPREAD_LABEL, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_spread_label, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_spread_label, 2, sizeof(wk_spread_label_arguments), offsetof(wk_spread_label_arguments, classes) + sizeof(((wk_spread_label_arguments *)NULL)->classes), false},
+        .settings = {attributes_spread_label, sizeof(wk_spread_label_arguments), 2, offsetof(wk_spread_label_arguments, classes) + sizeof(((wk_spread_label_arguments *)NULL)->classes), false},
         .infer = wk_infer_spread_label, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_spread_label,
@@ -8051,7 +7248,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "reshape", .id = WK_OP_RESHAPE, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_reshape, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_reshape, 1, sizeof(wk_reshape_arguments), offsetof(wk_reshape_arguments, shape) + sizeof(((wk_reshape_arguments *)NULL)->shape), true},
+        .settings = {attributes_reshape, sizeof(wk_reshape_arguments), 1, offsetof(wk_reshape_arguments, shape) + sizeof(((wk_reshape_arguments *)NULL)->shape), true},
         .infer = wk_infer_reshape, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_reshape,
@@ -8060,7 +7257,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "flatten", .id = WK_OP_FLATTEN, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_flatten, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_flatten, 1, sizeof(wk_flatten_arguments), offsetof(wk_flatten_arguments, axis) + sizeof(((wk_flatten_arguments *)NULL)->axis), false},
+        .settings = {attributes_flatten, sizeof(wk_flatten_arguments), 1, offsetof(wk_flatten_arguments, axis) + sizeof(((wk_flatten_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_flatten,
         .is_native = NULL,
         .vjp = NULL,
@@ -8069,7 +7266,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "permute", .id = WK_OP_PERMUTE, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_permute, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_permute, 1, sizeof(wk_permute_arguments), offsetof(wk_permute_arguments, axes) + sizeof(((wk_permute_arguments *)NULL)->axes), true},
+        .settings = {attributes_permute, sizeof(wk_permute_arguments), 1, offsetof(wk_permute_arguments, axes) + sizeof(((wk_permute_arguments *)NULL)->axes), true},
         .infer = wk_infer_permute, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_permute,
@@ -8078,7 +7275,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "broadcast_to", .id = WK_OP_BROADCAST_TO, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_broadcast_to, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_broadcast_to, 1, sizeof(wk_broadcast_to_arguments), offsetof(wk_broadcast_to_arguments, shape) + sizeof(((wk_broadcast_to_arguments *)NULL)->shape), true},
+        .settings = {attributes_broadcast_to, sizeof(wk_broadcast_to_arguments), 1, offsetof(wk_broadcast_to_arguments, shape) + sizeof(((wk_broadcast_to_arguments *)NULL)->shape), true},
         .infer = wk_infer_broadcast_to, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_broadcast_to,
@@ -8087,7 +7284,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "slice", .id = WK_OP_SLICE, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_slice, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_slice, 4, sizeof(wk_slice_arguments), offsetof(wk_slice_arguments, end) + sizeof(((wk_slice_arguments *)NULL)->end), false},
+        .settings = {attributes_slice, sizeof(wk_slice_arguments), 4, offsetof(wk_slice_arguments, end) + sizeof(((wk_slice_arguments *)NULL)->end), false},
         .infer = wk_infer_slice, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_slice,
@@ -8096,7 +7293,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "slice_update", .id = WK_OP_SLICE_UPDATE, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_slice_update, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_slice_update, 4, sizeof(wk_slice_update_arguments), offsetof(wk_slice_update_arguments, end) + sizeof(((wk_slice_update_arguments *)NULL)->end), false},
+        .settings = {attributes_slice_update, sizeof(wk_slice_update_arguments), 4, offsetof(wk_slice_update_arguments, end) + sizeof(((wk_slice_update_arguments *)NULL)->end), false},
         .infer = wk_infer_slice_update, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_slice_update,
@@ -8105,7 +7302,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "squeeze", .id = WK_OP_SQUEEZE, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_squeeze, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_squeeze, 1, sizeof(wk_squeeze_arguments), offsetof(wk_squeeze_arguments, x) + sizeof(((wk_squeeze_arguments *)NULL)->x), true},
+        .settings = {attributes_squeeze, sizeof(wk_squeeze_arguments), 1, offsetof(wk_squeeze_arguments, x) + sizeof(((wk_squeeze_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_squeeze,
         .is_native = NULL,
         .vjp = NULL,
@@ -8114,7 +7311,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "unsqueeze", .id = WK_OP_UNSQUEEZE, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_unsqueeze, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_unsqueeze, 1, sizeof(wk_unsqueeze_arguments), offsetof(wk_unsqueeze_arguments, axis) + sizeof(((wk_unsqueeze_arguments *)NULL)->axis), false},
+        .settings = {attributes_unsqueeze, sizeof(wk_unsqueeze_arguments), 1, offsetof(wk_unsqueeze_arguments, axis) + sizeof(((wk_unsqueeze_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_unsqueeze,
         .is_native = NULL,
         .vjp = NULL,
@@ -8123,7 +7320,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "transpose", .id = WK_OP_TRANSPOSE, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_transpose, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_transpose, 2, sizeof(wk_transpose_arguments), offsetof(wk_transpose_arguments, axis2) + sizeof(((wk_transpose_arguments *)NULL)->axis2), false},
+        .settings = {attributes_transpose, sizeof(wk_transpose_arguments), 2, offsetof(wk_transpose_arguments, axis2) + sizeof(((wk_transpose_arguments *)NULL)->axis2), false},
         .infer = wk_infer_transpose, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_transpose,
@@ -8132,7 +7329,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "select", .id = WK_OP_SELECT, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_select, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_select, 2, sizeof(wk_select_arguments), offsetof(wk_select_arguments, index) + sizeof(((wk_select_arguments *)NULL)->index), false},
+        .settings = {attributes_select, sizeof(wk_select_arguments), 2, offsetof(wk_select_arguments, index) + sizeof(((wk_select_arguments *)NULL)->index), false},
         .infer = NULL, .composite = wk_composite_select,
         .is_native = NULL,
         .vjp = NULL,
@@ -8141,7 +7338,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "flip", .id = WK_OP_FLIP, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_flip, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_flip, 1, sizeof(wk_flip_arguments), offsetof(wk_flip_arguments, x) + sizeof(((wk_flip_arguments *)NULL)->x), true},
+        .settings = {attributes_flip, sizeof(wk_flip_arguments), 1, offsetof(wk_flip_arguments, x) + sizeof(((wk_flip_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_flip,
         .is_native = NULL,
         .vjp = NULL,
@@ -8150,7 +7347,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "stack", .id = WK_OP_STACK, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_stack, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_stack, 1, sizeof(wk_stack_arguments), offsetof(wk_stack_arguments, axis) + sizeof(((wk_stack_arguments *)NULL)->axis), false},
+        .settings = {attributes_stack, sizeof(wk_stack_arguments), 1, offsetof(wk_stack_arguments, axis) + sizeof(((wk_stack_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_stack,
         .is_native = NULL,
         .vjp = NULL,
@@ -8159,7 +7356,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "contiguous", .id = WK_OP_CONTIGUOUS, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_contiguous, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_contiguous_arguments), offsetof(wk_contiguous_arguments, x) + sizeof(((wk_contiguous_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_contiguous_arguments), 0, offsetof(wk_contiguous_arguments, x) + sizeof(((wk_contiguous_arguments *)NULL)->x), true},
         .infer = wk_infer_contiguous, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_contiguous,
@@ -8168,7 +7365,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "cast", .id = WK_OP_CAST, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_cast, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_cast, 1, sizeof(wk_cast_arguments), offsetof(wk_cast_arguments, dtype) + sizeof(((wk_cast_arguments *)NULL)->dtype), false},
+        .settings = {attributes_cast, sizeof(wk_cast_arguments), 1, offsetof(wk_cast_arguments, dtype) + sizeof(((wk_cast_arguments *)NULL)->dtype), false},
         .infer = wk_infer_cast, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_cast,
@@ -8177,7 +7374,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "concatenate", .id = WK_OP_CONCATENATE, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_concatenate, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {attributes_concatenate, 1, sizeof(wk_concatenate_arguments), offsetof(wk_concatenate_arguments, axis) + sizeof(((wk_concatenate_arguments *)NULL)->axis), false},
+        .settings = {attributes_concatenate, sizeof(wk_concatenate_arguments), 1, offsetof(wk_concatenate_arguments, axis) + sizeof(((wk_concatenate_arguments *)NULL)->axis), false},
         .infer = wk_infer_concatenate, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_concatenate,
@@ -8186,7 +7383,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "pad", .id = WK_OP_PAD, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_pad, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_pad, 4, sizeof(wk_pad_arguments), offsetof(wk_pad_arguments, after) + sizeof(((wk_pad_arguments *)NULL)->after), false},
+        .settings = {attributes_pad, sizeof(wk_pad_arguments), 4, offsetof(wk_pad_arguments, after) + sizeof(((wk_pad_arguments *)NULL)->after), false},
         .infer = wk_infer_pad, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_pad,
@@ -8195,7 +7392,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "as_strided", .id = WK_OP_AS_STRIDED, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_as_strided, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_as_strided, 3, sizeof(wk_as_strided_arguments), offsetof(wk_as_strided_arguments, strides) + sizeof(((wk_as_strided_arguments *)NULL)->strides), false},
+        .settings = {attributes_as_strided, sizeof(wk_as_strided_arguments), 3, offsetof(wk_as_strided_arguments, strides) + sizeof(((wk_as_strided_arguments *)NULL)->strides), false},
         .infer = wk_infer_as_strided, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_as_strided,
@@ -8204,7 +7401,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "diagonal", .id = WK_OP_DIAGONAL, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_diagonal, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_diagonal, 3, sizeof(wk_diagonal_arguments), offsetof(wk_diagonal_arguments, x) + sizeof(((wk_diagonal_arguments *)NULL)->x), false},
+        .settings = {attributes_diagonal, sizeof(wk_diagonal_arguments), 3, offsetof(wk_diagonal_arguments, x) + sizeof(((wk_diagonal_arguments *)NULL)->x), false},
         .infer = wk_infer_diagonal, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_diagonal,
@@ -8213,7 +7410,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "sliding_windows", .id = WK_OP_SLIDING_WINDOWS, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_sliding_windows, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_sliding_windows, 3, sizeof(wk_sliding_windows_arguments), offsetof(wk_sliding_windows_arguments, size) + sizeof(((wk_sliding_windows_arguments *)NULL)->size), false},
+        .settings = {attributes_sliding_windows, sizeof(wk_sliding_windows_arguments), 3, offsetof(wk_sliding_windows_arguments, size) + sizeof(((wk_sliding_windows_arguments *)NULL)->size), false},
         .infer = wk_infer_sliding_windows, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_sliding_windows,
@@ -8222,7 +7419,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "narrow", .id = WK_OP_NARROW, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_narrow, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_narrow, 3, sizeof(wk_narrow_arguments), offsetof(wk_narrow_arguments, length) + sizeof(((wk_narrow_arguments *)NULL)->length), false},
+        .settings = {attributes_narrow, sizeof(wk_narrow_arguments), 3, offsetof(wk_narrow_arguments, length) + sizeof(((wk_narrow_arguments *)NULL)->length), false},
         .infer = NULL, .composite = wk_composite_narrow,
         .is_native = NULL,
         .vjp = NULL,
@@ -8231,7 +7428,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "unflatten", .id = WK_OP_UNFLATTEN, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_unflatten, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_unflatten, 2, sizeof(wk_unflatten_arguments), offsetof(wk_unflatten_arguments, shape) + sizeof(((wk_unflatten_arguments *)NULL)->shape), false},
+        .settings = {attributes_unflatten, sizeof(wk_unflatten_arguments), 2, offsetof(wk_unflatten_arguments, shape) + sizeof(((wk_unflatten_arguments *)NULL)->shape), false},
         .infer = NULL, .composite = wk_composite_unflatten,
         .is_native = NULL,
         .vjp = NULL,
@@ -8240,7 +7437,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "expand", .id = WK_OP_EXPAND, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_expand, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_expand, 1, sizeof(wk_expand_arguments), offsetof(wk_expand_arguments, shape) + sizeof(((wk_expand_arguments *)NULL)->shape), true},
+        .settings = {attributes_expand, sizeof(wk_expand_arguments), 1, offsetof(wk_expand_arguments, shape) + sizeof(((wk_expand_arguments *)NULL)->shape), true},
         .infer = NULL, .composite = wk_composite_expand,
         .is_native = NULL,
         .vjp = NULL,
@@ -8249,7 +7446,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "move_axes", .id = WK_OP_MOVE_AXES, .class = WK_CLASS_VIEW, .hidden = false,
         .inputs = inputs_move_axes, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_move_axes, 2, sizeof(wk_move_axes_arguments), offsetof(wk_move_axes_arguments, destination) + sizeof(((wk_move_axes_arguments *)NULL)->destination), true},
+        .settings = {attributes_move_axes, sizeof(wk_move_axes_arguments), 2, offsetof(wk_move_axes_arguments, destination) + sizeof(((wk_move_axes_arguments *)NULL)->destination), true},
         .infer = NULL, .composite = wk_composite_move_axes,
         .is_native = NULL,
         .vjp = NULL,
@@ -8258,7 +7455,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "select_scatter", .id = WK_OP_SELECT_SCATTER, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_select_scatter, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_select_scatter, 2, sizeof(wk_select_scatter_arguments), offsetof(wk_select_scatter_arguments, index) + sizeof(((wk_select_scatter_arguments *)NULL)->index), false},
+        .settings = {attributes_select_scatter, sizeof(wk_select_scatter_arguments), 2, offsetof(wk_select_scatter_arguments, index) + sizeof(((wk_select_scatter_arguments *)NULL)->index), false},
         .infer = NULL, .composite = wk_composite_select_scatter,
         .is_native = NULL,
         .vjp = NULL,
@@ -8267,7 +7464,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "repeat", .id = WK_OP_REPEAT, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_repeat, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_repeat, 1, sizeof(wk_repeat_arguments), offsetof(wk_repeat_arguments, counts) + sizeof(((wk_repeat_arguments *)NULL)->counts), true},
+        .settings = {attributes_repeat, sizeof(wk_repeat_arguments), 1, offsetof(wk_repeat_arguments, counts) + sizeof(((wk_repeat_arguments *)NULL)->counts), true},
         .infer = NULL, .composite = wk_composite_repeat,
         .is_native = NULL,
         .vjp = NULL,
@@ -8276,7 +7473,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "repeat_interleave", .id = WK_OP_REPEAT_INTERLEAVE, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_repeat_interleave, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_repeat_interleave, 2, sizeof(wk_repeat_interleave_arguments), offsetof(wk_repeat_interleave_arguments, axis) + sizeof(((wk_repeat_interleave_arguments *)NULL)->axis), false},
+        .settings = {attributes_repeat_interleave, sizeof(wk_repeat_interleave_arguments), 2, offsetof(wk_repeat_interleave_arguments, axis) + sizeof(((wk_repeat_interleave_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_repeat_interleave,
         .is_native = NULL,
         .vjp = NULL,
@@ -8285,7 +7482,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "roll", .id = WK_OP_ROLL, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_roll, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_roll, 2, sizeof(wk_roll_arguments), offsetof(wk_roll_arguments, shifts) + sizeof(((wk_roll_arguments *)NULL)->shifts), true},
+        .settings = {attributes_roll, sizeof(wk_roll_arguments), 2, offsetof(wk_roll_arguments, shifts) + sizeof(((wk_roll_arguments *)NULL)->shifts), true},
         .infer = NULL, .composite = wk_composite_roll,
         .is_native = NULL,
         .vjp = NULL,
@@ -8294,7 +7491,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "rotate90", .id = WK_OP_ROTATE90, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_rotate90, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_rotate90, 2, sizeof(wk_rotate90_arguments), offsetof(wk_rotate90_arguments, x) + sizeof(((wk_rotate90_arguments *)NULL)->x), false},
+        .settings = {attributes_rotate90, sizeof(wk_rotate90_arguments), 2, offsetof(wk_rotate90_arguments, x) + sizeof(((wk_rotate90_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_rotate90,
         .is_native = NULL,
         .vjp = NULL,
@@ -8303,7 +7500,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "hstack", .id = WK_OP_HSTACK, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_hstack, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_hstack_arguments), offsetof(wk_hstack_arguments, tensors) + sizeof(((wk_hstack_arguments *)NULL)->tensors), true},
+        .settings = {NULL, sizeof(wk_hstack_arguments), 0, offsetof(wk_hstack_arguments, tensors) + sizeof(((wk_hstack_arguments *)NULL)->tensors), true},
         .infer = NULL, .composite = wk_composite_hstack,
         .is_native = NULL,
         .vjp = NULL,
@@ -8312,7 +7509,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "vstack", .id = WK_OP_VSTACK, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_vstack, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_vstack_arguments), offsetof(wk_vstack_arguments, tensors) + sizeof(((wk_vstack_arguments *)NULL)->tensors), true},
+        .settings = {NULL, sizeof(wk_vstack_arguments), 0, offsetof(wk_vstack_arguments, tensors) + sizeof(((wk_vstack_arguments *)NULL)->tensors), true},
         .infer = NULL, .composite = wk_composite_vstack,
         .is_native = NULL,
         .vjp = NULL,
@@ -8321,7 +7518,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "dstack", .id = WK_OP_DSTACK, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_dstack, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_dstack_arguments), offsetof(wk_dstack_arguments, tensors) + sizeof(((wk_dstack_arguments *)NULL)->tensors), true},
+        .settings = {NULL, sizeof(wk_dstack_arguments), 0, offsetof(wk_dstack_arguments, tensors) + sizeof(((wk_dstack_arguments *)NULL)->tensors), true},
         .infer = NULL, .composite = wk_composite_dstack,
         .is_native = NULL,
         .vjp = NULL,
@@ -8330,7 +7527,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "column_stack", .id = WK_OP_COLUMN_STACK, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_column_stack, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_column_stack_arguments), offsetof(wk_column_stack_arguments, tensors) + sizeof(((wk_column_stack_arguments *)NULL)->tensors), true},
+        .settings = {NULL, sizeof(wk_column_stack_arguments), 0, offsetof(wk_column_stack_arguments, tensors) + sizeof(((wk_column_stack_arguments *)NULL)->tensors), true},
         .infer = NULL, .composite = wk_composite_column_stack,
         .is_native = NULL,
         .vjp = NULL,
@@ -8339,7 +7536,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "diagonal_scatter", .id = WK_OP_DIAGONAL_SCATTER, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_diagonal_scatter, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_diagonal_scatter, 3, sizeof(wk_diagonal_scatter_arguments), offsetof(wk_diagonal_scatter_arguments, source) + sizeof(((wk_diagonal_scatter_arguments *)NULL)->source), false},
+        .settings = {attributes_diagonal_scatter, sizeof(wk_diagonal_scatter_arguments), 3, offsetof(wk_diagonal_scatter_arguments, source) + sizeof(((wk_diagonal_scatter_arguments *)NULL)->source), false},
         .infer = NULL, .composite = wk_composite_diagonal_scatter,
         .is_native = NULL,
         .vjp = NULL,
@@ -8348,7 +7545,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "sort", .id = WK_OP_SORT, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_sort, .input_count = 1, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_sort, 2, sizeof(wk_sort_arguments), offsetof(wk_sort_arguments, axis) + sizeof(((wk_sort_arguments *)NULL)->axis), false},
+        .settings = {attributes_sort, sizeof(wk_sort_arguments), 2, offsetof(wk_sort_arguments, axis) + sizeof(((wk_sort_arguments *)NULL)->axis), false},
         .infer = wk_infer_sort, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_sort,
@@ -8357,7 +7554,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "argsort", .id = WK_OP_ARGSORT, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_argsort, .input_count = 1, .output_count = 1,
         .output_dtype = WK_I64, .promotes = false,
-        .settings = {attributes_argsort, 2, sizeof(wk_argsort_arguments), offsetof(wk_argsort_arguments, axis) + sizeof(((wk_argsort_arguments *)NULL)->axis), false},
+        .settings = {attributes_argsort, sizeof(wk_argsort_arguments), 2, offsetof(wk_argsort_arguments, axis) + sizeof(((wk_argsort_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_argsort,
         .is_native = NULL,
         .vjp = NULL,
@@ -8366,7 +7563,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "top_k", .id = WK_OP_TOP_K, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_top_k, .input_count = 1, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_top_k, 3, sizeof(wk_top_k_arguments), offsetof(wk_top_k_arguments, axis) + sizeof(((wk_top_k_arguments *)NULL)->axis), false},
+        .settings = {attributes_top_k, sizeof(wk_top_k_arguments), 3, offsetof(wk_top_k_arguments, axis) + sizeof(((wk_top_k_arguments *)NULL)->axis), false},
         .infer = wk_infer_top_k, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_top_k,
@@ -8375,7 +7572,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "kth_value", .id = WK_OP_KTH_VALUE, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_kth_value, .input_count = 1, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_kth_value, 3, sizeof(wk_kth_value_arguments), offsetof(wk_kth_value_arguments, axis) + sizeof(((wk_kth_value_arguments *)NULL)->axis), false},
+        .settings = {attributes_kth_value, sizeof(wk_kth_value_arguments), 3, offsetof(wk_kth_value_arguments, axis) + sizeof(((wk_kth_value_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_kth_value,
         .is_native = NULL,
         .vjp = NULL,
@@ -8384,7 +7581,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "median", .id = WK_OP_MEDIAN, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_median, .input_count = 1, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_median, 2, sizeof(wk_median_arguments), offsetof(wk_median_arguments, axis) + sizeof(((wk_median_arguments *)NULL)->axis), false},
+        .settings = {attributes_median, sizeof(wk_median_arguments), 2, offsetof(wk_median_arguments, axis) + sizeof(((wk_median_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_median,
         .is_native = NULL,
         .vjp = NULL,
@@ -8393,7 +7590,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "nan_median", .id = WK_OP_NAN_MEDIAN, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_nan_median, .input_count = 1, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_nan_median, 2, sizeof(wk_nan_median_arguments), offsetof(wk_nan_median_arguments, axis) + sizeof(((wk_nan_median_arguments *)NULL)->axis), false},
+        .settings = {attributes_nan_median, sizeof(wk_nan_median_arguments), 2, offsetof(wk_nan_median_arguments, axis) + sizeof(((wk_nan_median_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_nan_median,
         .is_native = NULL,
         .vjp = NULL,
@@ -8402,7 +7599,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "mode", .id = WK_OP_MODE, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_mode, .input_count = 1, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_mode, 2, sizeof(wk_mode_arguments), offsetof(wk_mode_arguments, axis) + sizeof(((wk_mode_arguments *)NULL)->axis), false},
+        .settings = {attributes_mode, sizeof(wk_mode_arguments), 2, offsetof(wk_mode_arguments, axis) + sizeof(((wk_mode_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_mode,
         .is_native = NULL,
         .vjp = NULL,
@@ -8411,7 +7608,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "quantile", .id = WK_OP_QUANTILE, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_quantile, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_quantile, 4, sizeof(wk_quantile_arguments), offsetof(wk_quantile_arguments, axis) + sizeof(((wk_quantile_arguments *)NULL)->axis), false},
+        .settings = {attributes_quantile, sizeof(wk_quantile_arguments), 4, offsetof(wk_quantile_arguments, axis) + sizeof(((wk_quantile_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_quantile,
         .is_native = NULL,
         .vjp = NULL,
@@ -8420,7 +7617,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "nan_quantile", .id = WK_OP_NAN_QUANTILE, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_nan_quantile, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_nan_quantile, 4, sizeof(wk_nan_quantile_arguments), offsetof(wk_nan_quantile_arguments, axis) + sizeof(((wk_nan_quantile_arguments *)NULL)->axis), false},
+        .settings = {attributes_nan_quantile, sizeof(wk_nan_quantile_arguments), 4, offsetof(wk_nan_quantile_arguments, axis) + sizeof(((wk_nan_quantile_arguments *)NULL)->axis), false},
         .infer = NULL, .composite = wk_composite_nan_quantile,
         .is_native = NULL,
         .vjp = NULL,
@@ -8429,7 +7626,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "unique", .id = WK_OP_UNIQUE, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_unique, .input_count = 1, .output_count = 3,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_unique_arguments), offsetof(wk_unique_arguments, x) + sizeof(((wk_unique_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_unique_arguments), 0, offsetof(wk_unique_arguments, x) + sizeof(((wk_unique_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_unique,
         .is_native = NULL,
         .vjp = NULL,
@@ -8438,7 +7635,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "unique_consecutive", .id = WK_OP_UNIQUE_CONSECUTIVE, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_unique_consecutive, .input_count = 1, .output_count = 3,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_unique_consecutive_arguments), offsetof(wk_unique_consecutive_arguments, x) + sizeof(((wk_unique_consecutive_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_unique_consecutive_arguments), 0, offsetof(wk_unique_consecutive_arguments, x) + sizeof(((wk_unique_consecutive_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_unique_consecutive,
         .is_native = NULL,
         .vjp = NULL,
@@ -8447,7 +7644,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "search_sorted", .id = WK_OP_SEARCH_SORTED, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_search_sorted, .input_count = 2, .output_count = 1,
         .output_dtype = WK_I64, .promotes = true,
-        .settings = {attributes_search_sorted, 1, sizeof(wk_search_sorted_arguments), offsetof(wk_search_sorted_arguments, values) + sizeof(((wk_search_sorted_arguments *)NULL)->values), true},
+        .settings = {attributes_search_sorted, sizeof(wk_search_sorted_arguments), 1, offsetof(wk_search_sorted_arguments, values) + sizeof(((wk_search_sorted_arguments *)NULL)->values), true},
         .infer = wk_infer_search_sorted, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -8456,7 +7653,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "bucketize", .id = WK_OP_BUCKETIZE, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_bucketize, .input_count = 2, .output_count = 1,
         .output_dtype = WK_I64, .promotes = true,
-        .settings = {attributes_bucketize, 1, sizeof(wk_bucketize_arguments), offsetof(wk_bucketize_arguments, boundaries) + sizeof(((wk_bucketize_arguments *)NULL)->boundaries), true},
+        .settings = {attributes_bucketize, sizeof(wk_bucketize_arguments), 1, offsetof(wk_bucketize_arguments, boundaries) + sizeof(((wk_bucketize_arguments *)NULL)->boundaries), true},
         .infer = NULL, .composite = wk_composite_bucketize,
         .is_native = NULL,
         .vjp = NULL,
@@ -8465,7 +7662,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "is_in", .id = WK_OP_IS_IN, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_is_in, .input_count = 2, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = true,
-        .settings = {NULL, 0, sizeof(wk_is_in_arguments), offsetof(wk_is_in_arguments, y) + sizeof(((wk_is_in_arguments *)NULL)->y), true},
+        .settings = {NULL, sizeof(wk_is_in_arguments), 0, offsetof(wk_is_in_arguments, y) + sizeof(((wk_is_in_arguments *)NULL)->y), true},
         .infer = NULL, .composite = wk_composite_is_in,
         .is_native = NULL,
         .vjp = NULL,
@@ -8474,7 +7671,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "bin_count", .id = WK_OP_BIN_COUNT, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_bin_count, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_bin_count, 1, sizeof(wk_bin_count_arguments), offsetof(wk_bin_count_arguments, x) + sizeof(((wk_bin_count_arguments *)NULL)->x), false},
+        .settings = {attributes_bin_count, sizeof(wk_bin_count_arguments), 1, offsetof(wk_bin_count_arguments, x) + sizeof(((wk_bin_count_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_bin_count,
         .is_native = NULL,
         .vjp = NULL,
@@ -8483,7 +7680,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "histogram", .id = WK_OP_HISTOGRAM, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_histogram, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_histogram, 3, sizeof(wk_histogram_arguments), offsetof(wk_histogram_arguments, bins) + sizeof(((wk_histogram_arguments *)NULL)->bins), false},
+        .settings = {attributes_histogram, sizeof(wk_histogram_arguments), 3, offsetof(wk_histogram_arguments, bins) + sizeof(((wk_histogram_arguments *)NULL)->bins), false},
         .infer = NULL, .composite = wk_composite_histogram,
         .is_native = NULL,
         .vjp = NULL,
@@ -8492,7 +7689,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "in_top_k", .id = WK_OP_IN_TOP_K, .class = WK_CLASS_ROW, .hidden = false,
         .inputs = inputs_in_top_k, .input_count = 2, .output_count = 1,
         .output_dtype = WK_BOOL, .promotes = false,
-        .settings = {attributes_in_top_k, 1, sizeof(wk_in_top_k_arguments), offsetof(wk_in_top_k_arguments, k) + sizeof(((wk_in_top_k_arguments *)NULL)->k), false},
+        .settings = {attributes_in_top_k, sizeof(wk_in_top_k_arguments), 1, offsetof(wk_in_top_k_arguments, k) + sizeof(((wk_in_top_k_arguments *)NULL)->k), false},
         .infer = NULL, .composite = wk_composite_in_top_k,
         .is_native = NULL,
         .vjp = NULL,
@@ -8501,7 +7698,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "sgd_plain_update", .id = WK_OP_SGD_PLAIN_UPDATE, .class = WK_CLASS_UPDATE, .hidden = true,
         .inputs = inputs_sgd_plain_update, .input_count = 2, .output_count = 0,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_sgd_plain_update, 4, sizeof(wk_sgd_plain_update_arguments), offsetof(wk_sgd_plain_update_arguments, limit) + sizeof(((wk_sgd_plain_update_arguments *)NULL)->limit), false},
+        .settings = {attributes_sgd_plain_update, sizeof(wk_sgd_plain_update_arguments), 4, offsetof(wk_sgd_plain_update_arguments, limit) + sizeof(((wk_sgd_plain_update_arguments *)NULL)->limit), false},
         .infer = wk_infer_update, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -8510,7 +7707,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "sgd_update", .id = WK_OP_SGD_UPDATE, .class = WK_CLASS_UPDATE, .hidden = true,
         .inputs = inputs_sgd_update, .input_count = 3, .output_count = 0,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_sgd_update, 7, sizeof(wk_sgd_update_arguments), offsetof(wk_sgd_update_arguments, limit) + sizeof(((wk_sgd_update_arguments *)NULL)->limit), false},
+        .settings = {attributes_sgd_update, sizeof(wk_sgd_update_arguments), 7, offsetof(wk_sgd_update_arguments, limit) + sizeof(((wk_sgd_update_arguments *)NULL)->limit), false},
         .infer = wk_infer_update, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -8519,7 +7716,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "adam_update", .id = WK_OP_ADAM_UPDATE, .class = WK_CLASS_UPDATE, .hidden = true,
         .inputs = inputs_adam_update, .input_count = 4, .output_count = 0,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_adam_update, 9, sizeof(wk_adam_update_arguments), offsetof(wk_adam_update_arguments, limit) + sizeof(((wk_adam_update_arguments *)NULL)->limit), false},
+        .settings = {attributes_adam_update, sizeof(wk_adam_update_arguments), 9, offsetof(wk_adam_update_arguments, limit) + sizeof(((wk_adam_update_arguments *)NULL)->limit), false},
         .infer = wk_infer_update, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -8528,7 +7725,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "amsgrad_update", .id = WK_OP_AMSGRAD_UPDATE, .class = WK_CLASS_UPDATE, .hidden = true,
         .inputs = inputs_amsgrad_update, .input_count = 5, .output_count = 0,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_amsgrad_update, 9, sizeof(wk_amsgrad_update_arguments), offsetof(wk_amsgrad_update_arguments, limit) + sizeof(((wk_amsgrad_update_arguments *)NULL)->limit), false},
+        .settings = {attributes_amsgrad_update, sizeof(wk_amsgrad_update_arguments), 9, offsetof(wk_amsgrad_update_arguments, limit) + sizeof(((wk_amsgrad_update_arguments *)NULL)->limit), false},
         .infer = wk_infer_update, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -8537,7 +7734,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "rmsprop_update", .id = WK_OP_RMSPROP_UPDATE, .class = WK_CLASS_UPDATE, .hidden = true,
         .inputs = inputs_rmsprop_update, .input_count = 3, .output_count = 0,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_rmsprop_update, 6, sizeof(wk_rmsprop_update_arguments), offsetof(wk_rmsprop_update_arguments, limit) + sizeof(((wk_rmsprop_update_arguments *)NULL)->limit), false},
+        .settings = {attributes_rmsprop_update, sizeof(wk_rmsprop_update_arguments), 6, offsetof(wk_rmsprop_update_arguments, limit) + sizeof(((wk_rmsprop_update_arguments *)NULL)->limit), false},
         .infer = wk_infer_update, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -8546,7 +7743,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "rmsprop_momentum_update", .id = WK_OP_RMSPROP_MOMENTUM_UPDATE, .class = WK_CLASS_UPDATE, .hidden = true,
         .inputs = inputs_rmsprop_momentum_update, .input_count = 5, .output_count = 0,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_rmsprop_momentum_update, 8, sizeof(wk_rmsprop_momentum_update_arguments), offsetof(wk_rmsprop_momentum_update_arguments, limit) + sizeof(((wk_rmsprop_momentum_update_arguments *)NULL)->limit), false},
+        .settings = {attributes_rmsprop_momentum_update, sizeof(wk_rmsprop_momentum_update_arguments), 8, offsetof(wk_rmsprop_momentum_update_arguments, limit) + sizeof(((wk_rmsprop_momentum_update_arguments *)NULL)->limit), false},
         .infer = wk_infer_update, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -8555,7 +7752,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "adagrad_update", .id = WK_OP_ADAGRAD_UPDATE, .class = WK_CLASS_UPDATE, .hidden = true,
         .inputs = inputs_adagrad_update, .input_count = 3, .output_count = 0,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_adagrad_update, 5, sizeof(wk_adagrad_update_arguments), offsetof(wk_adagrad_update_arguments, limit) + sizeof(((wk_adagrad_update_arguments *)NULL)->limit), false},
+        .settings = {attributes_adagrad_update, sizeof(wk_adagrad_update_arguments), 5, offsetof(wk_adagrad_update_arguments, limit) + sizeof(((wk_adagrad_update_arguments *)NULL)->limit), false},
         .infer = wk_infer_update, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -8564,7 +7761,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "lion_update", .id = WK_OP_LION_UPDATE, .class = WK_CLASS_UPDATE, .hidden = true,
         .inputs = inputs_lion_update, .input_count = 3, .output_count = 0,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_lion_update, 6, sizeof(wk_lion_update_arguments), offsetof(wk_lion_update_arguments, limit) + sizeof(((wk_lion_update_arguments *)NULL)->limit), false},
+        .settings = {attributes_lion_update, sizeof(wk_lion_update_arguments), 6, offsetof(wk_lion_update_arguments, limit) + sizeof(((wk_lion_update_arguments *)NULL)->limit), false},
         .infer = wk_infer_update, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -8573,7 +7770,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "bound_update", .id = WK_OP_BOUND_UPDATE, .class = WK_CLASS_UPDATE, .hidden = true,
         .inputs = inputs_bound_update, .input_count = 1, .output_count = 0,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_bound_update, 2, sizeof(wk_bound_update_arguments), offsetof(wk_bound_update_arguments, limit) + sizeof(((wk_bound_update_arguments *)NULL)->limit), false},
+        .settings = {attributes_bound_update, sizeof(wk_bound_update_arguments), 2, offsetof(wk_bound_update_arguments, limit) + sizeof(((wk_bound_update_arguments *)NULL)->limit), false},
         .infer = wk_infer_update, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -8582,7 +7779,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "copy_update", .id = WK_OP_COPY_UPDATE, .class = WK_CLASS_UPDATE, .hidden = true,
         .inputs = inputs_copy_update, .input_count = 2, .output_count = 0,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_copy_update_arguments), offsetof(wk_copy_update_arguments, source) + sizeof(((wk_copy_update_arguments *)NULL)->source), true},
+        .settings = {NULL, sizeof(wk_copy_update_arguments), 0, offsetof(wk_copy_update_arguments, source) + sizeof(((wk_copy_update_arguments *)NULL)->source), true},
         .infer = wk_infer_update, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -8591,7 +7788,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "add_update", .id = WK_OP_ADD_UPDATE, .class = WK_CLASS_UPDATE, .hidden = true,
         .inputs = inputs_add_update, .input_count = 2, .output_count = 0,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_add_update_arguments), offsetof(wk_add_update_arguments, source) + sizeof(((wk_add_update_arguments *)NULL)->source), true},
+        .settings = {NULL, sizeof(wk_add_update_arguments), 0, offsetof(wk_add_update_arguments, source) + sizeof(((wk_add_update_arguments *)NULL)->source), true},
         .infer = wk_infer_update, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -8600,7 +7797,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "square_sum", .id = WK_OP_SQUARE_SUM, .class = WK_CLASS_REDUCTION, .hidden = true,
         .inputs = inputs_square_sum, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_square_sum_arguments), offsetof(wk_square_sum_arguments, x) + sizeof(((wk_square_sum_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_square_sum_arguments), 0, offsetof(wk_square_sum_arguments, x) + sizeof(((wk_square_sum_arguments *)NULL)->x), true},
         .infer = wk_infer_square_sum, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -8609,7 +7806,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "put_rows_update", .id = WK_OP_PUT_ROWS_UPDATE, .class = WK_CLASS_UPDATE, .hidden = true,
         .inputs = inputs_put_rows_update, .input_count = 3, .output_count = 0,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_put_rows_update_arguments), offsetof(wk_put_rows_update_arguments, source) + sizeof(((wk_put_rows_update_arguments *)NULL)->source), true},
+        .settings = {NULL, sizeof(wk_put_rows_update_arguments), 0, offsetof(wk_put_rows_update_arguments, source) + sizeof(((wk_put_rows_update_arguments *)NULL)->source), true},
         .infer = wk_infer_put_rows_update, .composite = NULL,
         .is_native = NULL,
         .vjp = NULL,
@@ -8618,7 +7815,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "max_pool2d", .id = WK_OP_MAX_POOL2D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_max_pool2d, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_max_pool2d, 6, sizeof(wk_max_pool2d_arguments), offsetof(wk_max_pool2d_arguments, window) + sizeof(((wk_max_pool2d_arguments *)NULL)->window), false},
+        .settings = {attributes_max_pool2d, sizeof(wk_max_pool2d_arguments), 6, offsetof(wk_max_pool2d_arguments, window) + sizeof(((wk_max_pool2d_arguments *)NULL)->window), false},
         .infer = wk_infer_max_pool2d, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_max_pool2d,
@@ -8627,7 +7824,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "max_pool2d_gradient", .id = WK_OP_MAX_POOL2D_GRADIENT, .class = WK_CLASS_WINDOW, .hidden = true,
         .inputs = inputs_max_pool2d_gradient, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_max_pool2d_gradient, 6, sizeof(wk_max_pool2d_gradient_arguments), offsetof(wk_max_pool2d_gradient_arguments, window) + sizeof(((wk_max_pool2d_gradient_arguments *)NULL)->window), false},
+        .settings = {attributes_max_pool2d_gradient, sizeof(wk_max_pool2d_gradient_arguments), 6, offsetof(wk_max_pool2d_gradient_arguments, window) + sizeof(((wk_max_pool2d_gradient_arguments *)NULL)->window), false},
         .infer = wk_infer_max_pool2d_gradient, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_max_pool2d_gradient,
@@ -8636,7 +7833,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "max_pool2d_pick", .id = WK_OP_MAX_POOL2D_PICK, .class = WK_CLASS_WINDOW, .hidden = true,
         .inputs = inputs_max_pool2d_pick, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_max_pool2d_pick, 6, sizeof(wk_max_pool2d_pick_arguments), offsetof(wk_max_pool2d_pick_arguments, window) + sizeof(((wk_max_pool2d_pick_arguments *)NULL)->window), false},
+        .settings = {attributes_max_pool2d_pick, sizeof(wk_max_pool2d_pick_arguments), 6, offsetof(wk_max_pool2d_pick_arguments, window) + sizeof(((wk_max_pool2d_pick_arguments *)NULL)->window), false},
         .infer = wk_infer_max_pool2d_pick, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_max_pool2d_pick,
@@ -8645,7 +7842,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "max_pool2d_with_indices", .id = WK_OP_MAX_POOL2D_WITH_INDICES, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_max_pool2d_with_indices, .input_count = 1, .output_count = 2,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_max_pool2d_with_indices, 6, sizeof(wk_max_pool2d_with_indices_arguments), offsetof(wk_max_pool2d_with_indices_arguments, window) + sizeof(((wk_max_pool2d_with_indices_arguments *)NULL)->window), false},
+        .settings = {attributes_max_pool2d_with_indices, sizeof(wk_max_pool2d_with_indices_arguments), 6, offsetof(wk_max_pool2d_with_indices_arguments, window) + sizeof(((wk_max_pool2d_with_indices_arguments *)NULL)->window), false},
         .infer = wk_infer_max_pool2d_with_indices, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_max_pool2d_with_indices,
@@ -8654,7 +7851,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "max_unpool2d", .id = WK_OP_MAX_UNPOOL2D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_max_unpool2d, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_max_unpool2d, 1, sizeof(wk_max_unpool2d_arguments), offsetof(wk_max_unpool2d_arguments, size) + sizeof(((wk_max_unpool2d_arguments *)NULL)->size), false},
+        .settings = {attributes_max_unpool2d, sizeof(wk_max_unpool2d_arguments), 1, offsetof(wk_max_unpool2d_arguments, size) + sizeof(((wk_max_unpool2d_arguments *)NULL)->size), false},
         .infer = wk_infer_max_unpool2d, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_max_unpool2d,
@@ -8663,7 +7860,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "max_unpool2d_gradient", .id = WK_OP_MAX_UNPOOL2D_GRADIENT, .class = WK_CLASS_WINDOW, .hidden = true,
         .inputs = inputs_max_unpool2d_gradient, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_max_unpool2d_gradient_arguments), offsetof(wk_max_unpool2d_gradient_arguments, indices) + sizeof(((wk_max_unpool2d_gradient_arguments *)NULL)->indices), true},
+        .settings = {NULL, sizeof(wk_max_unpool2d_gradient_arguments), 0, offsetof(wk_max_unpool2d_gradient_arguments, indices) + sizeof(((wk_max_unpool2d_gradient_arguments *)NULL)->indices), true},
         .infer = wk_infer_max_unpool2d_gradient, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_max_unpool2d_gradient,
@@ -8672,7 +7869,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "average_pool2d", .id = WK_OP_AVERAGE_POOL2D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_average_pool2d, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_average_pool2d, 6, sizeof(wk_average_pool2d_arguments), offsetof(wk_average_pool2d_arguments, window) + sizeof(((wk_average_pool2d_arguments *)NULL)->window), false},
+        .settings = {attributes_average_pool2d, sizeof(wk_average_pool2d_arguments), 6, offsetof(wk_average_pool2d_arguments, window) + sizeof(((wk_average_pool2d_arguments *)NULL)->window), false},
         .infer = wk_infer_average_pool2d, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_average_pool2d,
@@ -8681,7 +7878,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "average_pool2d_gradient", .id = WK_OP_AVERAGE_POOL2D_GRADIENT, .class = WK_CLASS_WINDOW, .hidden = true,
         .inputs = inputs_average_pool2d_gradient, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_average_pool2d_gradient, 7, sizeof(wk_average_pool2d_gradient_arguments), offsetof(wk_average_pool2d_gradient_arguments, window) + sizeof(((wk_average_pool2d_gradient_arguments *)NULL)->window), false},
+        .settings = {attributes_average_pool2d_gradient, sizeof(wk_average_pool2d_gradient_arguments), 7, offsetof(wk_average_pool2d_gradient_arguments, window) + sizeof(((wk_average_pool2d_gradient_arguments *)NULL)->window), false},
         .infer = wk_infer_average_pool2d_gradient, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_average_pool2d_gradient,
@@ -8690,7 +7887,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "max_pool1d", .id = WK_OP_MAX_POOL1D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_max_pool1d, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_max_pool1d, 5, sizeof(wk_max_pool1d_arguments), offsetof(wk_max_pool1d_arguments, window) + sizeof(((wk_max_pool1d_arguments *)NULL)->window), false},
+        .settings = {attributes_max_pool1d, sizeof(wk_max_pool1d_arguments), 5, offsetof(wk_max_pool1d_arguments, window) + sizeof(((wk_max_pool1d_arguments *)NULL)->window), false},
         .infer = NULL, .composite = wk_composite_max_pool1d,
         .is_native = NULL,
         .vjp = NULL,
@@ -8699,7 +7896,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "max_pool3d", .id = WK_OP_MAX_POOL3D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_max_pool3d, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_max_pool3d, 5, sizeof(wk_max_pool3d_arguments), offsetof(wk_max_pool3d_arguments, window) + sizeof(((wk_max_pool3d_arguments *)NULL)->window), false},
+        .settings = {attributes_max_pool3d, sizeof(wk_max_pool3d_arguments), 5, offsetof(wk_max_pool3d_arguments, window) + sizeof(((wk_max_pool3d_arguments *)NULL)->window), false},
         .infer = NULL, .composite = wk_composite_max_pool3d,
         .is_native = NULL,
         .vjp = NULL,
@@ -8708,7 +7905,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "average_pool1d", .id = WK_OP_AVERAGE_POOL1D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_average_pool1d, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_average_pool1d, 5, sizeof(wk_average_pool1d_arguments), offsetof(wk_average_pool1d_arguments, window) + sizeof(((wk_average_pool1d_arguments *)NULL)->window), false},
+        .settings = {attributes_average_pool1d, sizeof(wk_average_pool1d_arguments), 5, offsetof(wk_average_pool1d_arguments, window) + sizeof(((wk_average_pool1d_arguments *)NULL)->window), false},
         .infer = NULL, .composite = wk_composite_average_pool1d,
         .is_native = NULL,
         .vjp = NULL,
@@ -8717,7 +7914,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "average_pool3d", .id = WK_OP_AVERAGE_POOL3D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_average_pool3d, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_average_pool3d, 5, sizeof(wk_average_pool3d_arguments), offsetof(wk_average_pool3d_arguments, window) + sizeof(((wk_average_pool3d_arguments *)NULL)->window), false},
+        .settings = {attributes_average_pool3d, sizeof(wk_average_pool3d_arguments), 5, offsetof(wk_average_pool3d_arguments, window) + sizeof(((wk_average_pool3d_arguments *)NULL)->window), false},
         .infer = NULL, .composite = wk_composite_average_pool3d,
         .is_native = NULL,
         .vjp = NULL,
@@ -8726,7 +7923,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "adaptive_average_pool2d", .id = WK_OP_ADAPTIVE_AVERAGE_POOL2D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_adaptive_average_pool2d, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_adaptive_average_pool2d, 1, sizeof(wk_adaptive_average_pool2d_arguments), offsetof(wk_adaptive_average_pool2d_arguments, size) + sizeof(((wk_adaptive_average_pool2d_arguments *)NULL)->size), false},
+        .settings = {attributes_adaptive_average_pool2d, sizeof(wk_adaptive_average_pool2d_arguments), 1, offsetof(wk_adaptive_average_pool2d_arguments, size) + sizeof(((wk_adaptive_average_pool2d_arguments *)NULL)->size), false},
         .infer = NULL, .composite = wk_composite_adaptive_average_pool2d,
         .is_native = NULL,
         .vjp = NULL,
@@ -8735,7 +7932,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "adaptive_average_pool1d", .id = WK_OP_ADAPTIVE_AVERAGE_POOL1D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_adaptive_average_pool1d, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_adaptive_average_pool1d, 1, sizeof(wk_adaptive_average_pool1d_arguments), offsetof(wk_adaptive_average_pool1d_arguments, size) + sizeof(((wk_adaptive_average_pool1d_arguments *)NULL)->size), false},
+        .settings = {attributes_adaptive_average_pool1d, sizeof(wk_adaptive_average_pool1d_arguments), 1, offsetof(wk_adaptive_average_pool1d_arguments, size) + sizeof(((wk_adaptive_average_pool1d_arguments *)NULL)->size), false},
         .infer = NULL, .composite = wk_composite_adaptive_average_pool1d,
         .is_native = NULL,
         .vjp = NULL,
@@ -8744,7 +7941,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "adaptive_average_pool3d", .id = WK_OP_ADAPTIVE_AVERAGE_POOL3D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_adaptive_average_pool3d, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_adaptive_average_pool3d, 1, sizeof(wk_adaptive_average_pool3d_arguments), offsetof(wk_adaptive_average_pool3d_arguments, size) + sizeof(((wk_adaptive_average_pool3d_arguments *)NULL)->size), false},
+        .settings = {attributes_adaptive_average_pool3d, sizeof(wk_adaptive_average_pool3d_arguments), 1, offsetof(wk_adaptive_average_pool3d_arguments, size) + sizeof(((wk_adaptive_average_pool3d_arguments *)NULL)->size), false},
         .infer = NULL, .composite = wk_composite_adaptive_average_pool3d,
         .is_native = NULL,
         .vjp = NULL,
@@ -8753,7 +7950,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "adaptive_max_pool2d", .id = WK_OP_ADAPTIVE_MAX_POOL2D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_adaptive_max_pool2d, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_adaptive_max_pool2d, 1, sizeof(wk_adaptive_max_pool2d_arguments), offsetof(wk_adaptive_max_pool2d_arguments, size) + sizeof(((wk_adaptive_max_pool2d_arguments *)NULL)->size), false},
+        .settings = {attributes_adaptive_max_pool2d, sizeof(wk_adaptive_max_pool2d_arguments), 1, offsetof(wk_adaptive_max_pool2d_arguments, size) + sizeof(((wk_adaptive_max_pool2d_arguments *)NULL)->size), false},
         .infer = NULL, .composite = wk_composite_adaptive_max_pool2d,
         .is_native = NULL,
         .vjp = NULL,
@@ -8762,7 +7959,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "adaptive_max_pool1d", .id = WK_OP_ADAPTIVE_MAX_POOL1D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_adaptive_max_pool1d, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_adaptive_max_pool1d, 1, sizeof(wk_adaptive_max_pool1d_arguments), offsetof(wk_adaptive_max_pool1d_arguments, size) + sizeof(((wk_adaptive_max_pool1d_arguments *)NULL)->size), false},
+        .settings = {attributes_adaptive_max_pool1d, sizeof(wk_adaptive_max_pool1d_arguments), 1, offsetof(wk_adaptive_max_pool1d_arguments, size) + sizeof(((wk_adaptive_max_pool1d_arguments *)NULL)->size), false},
         .infer = NULL, .composite = wk_composite_adaptive_max_pool1d,
         .is_native = NULL,
         .vjp = NULL,
@@ -8771,7 +7968,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "global_average_pool2d", .id = WK_OP_GLOBAL_AVERAGE_POOL2D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_global_average_pool2d, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_global_average_pool2d_arguments), offsetof(wk_global_average_pool2d_arguments, x) + sizeof(((wk_global_average_pool2d_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_global_average_pool2d_arguments), 0, offsetof(wk_global_average_pool2d_arguments, x) + sizeof(((wk_global_average_pool2d_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_global_average_pool2d,
         .is_native = NULL,
         .vjp = NULL,
@@ -8780,7 +7977,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "global_max_pool2d", .id = WK_OP_GLOBAL_MAX_POOL2D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_global_max_pool2d, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {NULL, 0, sizeof(wk_global_max_pool2d_arguments), offsetof(wk_global_max_pool2d_arguments, x) + sizeof(((wk_global_max_pool2d_arguments *)NULL)->x), true},
+        .settings = {NULL, sizeof(wk_global_max_pool2d_arguments), 0, offsetof(wk_global_max_pool2d_arguments, x) + sizeof(((wk_global_max_pool2d_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_global_max_pool2d,
         .is_native = NULL,
         .vjp = NULL,
@@ -8789,7 +7986,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "unfold2d", .id = WK_OP_UNFOLD2D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_unfold2d, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_unfold2d, 4, sizeof(wk_unfold2d_arguments), offsetof(wk_unfold2d_arguments, window) + sizeof(((wk_unfold2d_arguments *)NULL)->window), false},
+        .settings = {attributes_unfold2d, sizeof(wk_unfold2d_arguments), 4, offsetof(wk_unfold2d_arguments, window) + sizeof(((wk_unfold2d_arguments *)NULL)->window), false},
         .infer = wk_infer_unfold2d, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_unfold2d,
@@ -8798,7 +7995,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "fold2d", .id = WK_OP_FOLD2D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_fold2d, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_fold2d, 5, sizeof(wk_fold2d_arguments), offsetof(wk_fold2d_arguments, window) + sizeof(((wk_fold2d_arguments *)NULL)->window), false},
+        .settings = {attributes_fold2d, sizeof(wk_fold2d_arguments), 5, offsetof(wk_fold2d_arguments, window) + sizeof(((wk_fold2d_arguments *)NULL)->window), false},
         .infer = wk_infer_fold2d, .composite = NULL,
         .is_native = NULL,
         .vjp = wk_vjp_fold2d,
@@ -8807,7 +8004,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "local_response_norm", .id = WK_OP_LOCAL_RESPONSE_NORM, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_local_response_norm, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_local_response_norm, 4, sizeof(wk_local_response_norm_arguments), offsetof(wk_local_response_norm_arguments, size) + sizeof(((wk_local_response_norm_arguments *)NULL)->size), false},
+        .settings = {attributes_local_response_norm, sizeof(wk_local_response_norm_arguments), 4, offsetof(wk_local_response_norm_arguments, size) + sizeof(((wk_local_response_norm_arguments *)NULL)->size), false},
         .infer = NULL, .composite = wk_composite_local_response_norm,
         .is_native = NULL,
         .vjp = NULL,
@@ -8816,7 +8013,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .name = "lp_pool2d", .id = WK_OP_LP_POOL2D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_lp_pool2d, .input_count = 1, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
-        .settings = {attributes_lp_pool2d, 3, sizeof(wk_lp_pool2d_arguments), offsetof(wk_lp_pool2d_arguments, window) + sizeof(((wk_lp_pool2d_arguments *)NULL)->window), false},
+        .settings = {attributes_lp_pool2d, sizeof(wk_lp_pool2d_arguments), 3, offsetof(wk_lp_pool2d_arguments, window) + sizeof(((wk_lp_pool2d_arguments *)NULL)->window), false},
         .infer = NULL, .composite = wk_composite_lp_pool2d,
         .is_native = NULL,
         .vjp = NULL,

@@ -19,6 +19,7 @@ typedef struct user_op {
   wk_op_definition definition;
   wk_op_input inputs[WK_MAX_INPUTS];
   wk_attribute *attributes;
+  wk_attribute_range *ranges;
 } user_op;
 
 /* Only ever appended to, so that looking takes no lock. */
@@ -210,39 +211,43 @@ static void copy_inputs(user_op *u) {
   for (size_t i = 0; i < d->input_count; i++) {
     const wk_op_operand *input = &d->inputs[i];
     u->inputs[i] = (wk_op_input){.name = wk_intern(input->name),
-                                 .offset = input->offset,
+                                 .offset = (uint16_t)input->offset,
                                  .optional = input->optional,
                                  .list = input->list,
                                  .same_dtype = !input->own_dtype,
                                  .dtypes = input->dtypes ? input->dtypes : WK_DTYPES_ANY};
     const size_t end = input->offset + (input->list ? sizeof(wk_tensors) : sizeof(wk_tensor *));
-    if (!input->optional && end > u->op.settings.required_size) u->op.settings.required_size = end;
+    if (!input->optional && end > u->op.settings.required_size)
+      u->op.settings.required_size = (uint16_t)end;
   }
 }
 
 static bool copy_settings(user_op *u) {
   const wk_op_definition *d = &u->definition;
   u->attributes = wk_allocate_zeroed(d->setting_count + 1, sizeof *u->attributes);
-  for (size_t i = 0; u->attributes && i < d->setting_count; i++) {
+  u->ranges = wk_allocate_zeroed(d->setting_count + 1, sizeof *u->ranges);
+  for (size_t i = 0; u->attributes && u->ranges && i < d->setting_count; i++) {
     const wk_op_setting *s = &d->settings[i];
     const bool bounded = s->minimum < s->maximum;
+    u->ranges[i] = (wk_attribute_range){s->default_value, bounded ? s->minimum : -INFINITY,
+                                        bounded ? s->maximum : INFINITY};
     u->attributes[i] = (wk_attribute){.name = wk_intern(s->name),
                                       .type = setting_types[s->type].type,
                                       .required = s->required,
-                                      .offset = s->offset,
-                                      .default_value = s->default_value,
-                                      .minimum = bounded ? s->minimum : -INFINITY,
-                                      .maximum = bounded ? s->maximum : INFINITY,
+                                      .offset = (uint16_t)s->offset,
+                                      .range = &u->ranges[i],
                                       .doc = wk_intern(s->doc ? s->doc : s->name)};
     const size_t end = s->offset + setting_size(s->type);
-    if (s->required && end > u->op.settings.required_size) u->op.settings.required_size = end;
+    if (s->required && end > u->op.settings.required_size)
+      u->op.settings.required_size = (uint16_t)end;
   }
-  return u->attributes != NULL;
+  return u->attributes && u->ranges;
 }
 
 static void free_op(user_op *u) {
   if (!u) return;
   wk_deallocate(u->attributes);
+  wk_deallocate(u->ranges);
   wk_deallocate(u);
 }
 
@@ -253,8 +258,8 @@ static user_op *create_op(const wk_op_definition *d) {
   u->op = (wk_op){.name = wk_intern(d->name),
                   .class = WK_CLASS_MATRIX,
                   .inputs = u->inputs,
-                  .input_count = (int)d->input_count,
-                  .output_count = (int)d->output_count,
+                  .input_count = (uint16_t)d->input_count,
+                  .output_count = (uint16_t)d->output_count,
                   .promotes = d->promotes,
                   .infer = d->infer ? infer : NULL,
                   .composite = d->composite ? composite : NULL,
@@ -266,7 +271,7 @@ static user_op *create_op(const wk_op_definition *d) {
   copy_inputs(u);
   if (copy_settings(u) && !wk_failed()) {
     u->op.settings.attributes = u->attributes;
-    u->op.settings.count = (int)d->setting_count;
+    u->op.settings.count = (uint16_t)d->setting_count;
     u->definition.inputs = NULL, u->definition.settings = NULL;
     return u;
   }

@@ -15,23 +15,25 @@ static void *field(const wk_attribute *attribute, const void *settings) {
 /* ---- defaults and ranges ---- */
 
 static void add_range_hint(const wk_attribute *attribute) {
-  const double usual = attribute->default_value;
+  const double usual = attribute->range->usual;
   char text[32];
   wk_format_number(text, sizeof text, usual);
-  if (attribute->required || !(usual >= attribute->minimum && usual <= attribute->maximum))
+  if (attribute->required ||
+      !(usual >= attribute->range->minimum && usual <= attribute->range->maximum))
     wk_error_add_hint("%s is the %s, and has to be given", attribute->name, attribute->doc);
   else
     wk_error_add_hint("%s is the %s; left out it is %s", attribute->name, attribute->doc, text);
 }
 
 wk_status wk_attribute_check(const wk_attribute *attribute, const char *what, double value) {
-  if (value >= attribute->minimum && value <= attribute->maximum) return WK_OK;
-  if (isinf(attribute->minimum) && isinf(attribute->maximum)) return WK_OK; /* a NaN */
+  if (value >= attribute->range->minimum && value <= attribute->range->maximum) return WK_OK;
+  if (isinf(attribute->range->minimum) && isinf(attribute->range->maximum))
+    return WK_OK; /* a NaN */
   char low[32], high[32], given[32];
-  wk_format_number(low, sizeof low, attribute->minimum);
-  wk_format_number(high, sizeof high, attribute->maximum);
+  wk_format_number(low, sizeof low, attribute->range->minimum);
+  wk_format_number(high, sizeof high, attribute->range->maximum);
   wk_format_number(given, sizeof given, value);
-  if (attribute->maximum > 1e300)
+  if (attribute->range->maximum > 1e300)
     wk_fail(WK_ERROR_ARGUMENT, "%s of %s is %s; it must be at least %s", attribute->name, what,
             given, low);
   else
@@ -43,7 +45,7 @@ wk_status wk_attribute_check(const wk_attribute *attribute, const char *what, do
 
 /* The only pair whose second part may be an intended zero is padding: {1, 0} pads one way only. */
 static bool zero_is_meant(const wk_attribute *attribute) {
-  return attribute->minimum == 0 && attribute->default_value == 0;
+  return attribute->range->minimum == 0 && attribute->range->usual == 0;
 }
 
 /* A pair or triple. */
@@ -52,7 +54,7 @@ static wk_status resolve_several(const wk_attribute *attribute, const char *what
   const bool keeps_zeros = zero_is_meant(attribute) && values[0] != 0;
   for (int i = 0; i < count; i++) {
     if (values[i] == 0 && !keeps_zeros)
-      values[i] = values[0] != 0 ? values[0] : (int64_t)attribute->default_value;
+      values[i] = values[0] != 0 ? values[0] : (int64_t)attribute->range->usual;
     const wk_status status = wk_attribute_check(attribute, what, (double)values[i]);
     if (status != WK_OK) return status;
   }
@@ -72,12 +74,12 @@ static wk_status resolve_field(const wk_attribute *attribute, const char *what, 
   switch (attribute->type) {
   case WK_ATTRIBUTE_INT: {
     int64_t *value = at;
-    if (*value == 0 && !attribute->required) *value = (int64_t)attribute->default_value;
+    if (*value == 0 && !attribute->required) *value = (int64_t)attribute->range->usual;
     return wk_attribute_check(attribute, what, (double)*value);
   }
   case WK_ATTRIBUTE_DOUBLE: {
     double *value = at;
-    if (*value == 0 && !attribute->required && !signbit(*value)) *value = attribute->default_value;
+    if (*value == 0 && !attribute->required && !signbit(*value)) *value = attribute->range->usual;
     return wk_attribute_check(attribute, what, *value);
   }
   case WK_ATTRIBUTE_PAIR:

@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 
-typedef enum wk_attribute_type {
+typedef enum __attribute__((packed)) wk_attribute_type {
   WK_ATTRIBUTE_INT,       /* int64_t */
   WK_ATTRIBUTE_AXIS,      /* int */
   WK_ATTRIBUTE_DOUBLE,    /* double */
@@ -26,24 +26,28 @@ typedef enum wk_attribute_type {
   WK_ATTRIBUTE_TEXT       /* const char *, borrowed for the call: of composites only */
 } wk_attribute_type;
 
+/* What zero stands for, for numbers, and what they may be. */
+typedef struct wk_attribute_range {
+  double usual, minimum, maximum;
+} wk_attribute_range;
+
 typedef struct wk_attribute {
   const char *name;
-  wk_attribute_type type;
-  bool required;        /* positional: zero means zero */
-  size_t offset;        /* in the struct of settings */
-  double default_value; /* what zero stands for, for numbers */
-  double minimum, maximum;
+  const wk_attribute_range *range; /* many attributes share one */
   const char *doc;
   const char *const *names; /* of an enum's values, ending in NULL */
+  uint16_t offset;          /* in the struct of settings */
+  wk_attribute_type type;
+  bool required; /* positional: zero means zero */
 } wk_attribute;
 
 /* A struct of settings: its size_t struct_size first, then what `attributes` lists. */
 typedef struct wk_settings {
   const wk_attribute *attributes;
-  int count;
-  size_t size;          /* of the struct as this library knows it */
-  size_t required_size; /* up to the end of the last field that must be given */
-  bool in_place;        /* there is nothing to fill in: all are shapes, axes and flags */
+  size_t size;            /* of the struct as this library knows it */
+  uint16_t count;         /* of the attributes */
+  uint16_t required_size; /* up to the end of the last field that must be given */
+  bool in_place;          /* there is nothing to fill in: all are shapes, axes and flags */
 } wk_settings;
 
 /* Copies a caller's struct, of its own, perhaps older or newer, size, to `copy` of `size` bytes:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The public header of ops and the registry behind it."""
 from . import cpp
-from .records import DTYPE_SETS, DTYPES, NOTICE, attribute_rows, comment, settings_row
+from .records import DTYPE_SETS, DTYPES, NOTICE, attribute_tables, comment, settings_row
 
 
 def struct_name(op):
@@ -134,7 +134,7 @@ def input_rows(op):
     rows = []
     for i in op.inputs:
         flags = ", ".join(str(x).lower() for x in (i.optional, i.list, i.same, i.written))
-        rows.append(f'    {{"{i.name}", offsetof({struct_name(op)}, {i.name}), {flags}, {dtype_mask(i.dtype)}}},\n')
+        rows.append(f'    {{"{i.name}", {dtype_mask(i.dtype)}, offsetof({struct_name(op)}, {i.name}), {flags}}},\n')
     return "".join(rows)
 
 
@@ -168,8 +168,7 @@ def registry(ops):
     for op in ops:
         if op.inputs:
             parts.append(f"static const wk_op_input inputs_{op.name}[] = {{\n{input_rows(op)}}};\n")
-        if op.attributes:
-            parts.append(f"static const wk_attribute attributes_{op.name}[] = {{\n{attribute_rows(op.attributes, struct_name(op))}}};\n")
+    parts.append(attribute_tables((op.name, op.attributes, struct_name(op)) for op in ops))
     parts.append("\nconst int wk_op_table_count = WK_OP_COUNT;\n\nconst wk_op wk_op_table[WK_OP_COUNT] = {\n")
     parts += [op_row(op) for op in ops]
     parts.append("};\n\n")

@@ -286,18 +286,24 @@ def number(value):
     return repr(float(value))
 
 
-def attribute_rows(attributes, struct):
-    rows = []
-    for a in attributes:
-        rows.append(
-            f'    {{"{a.name}", WK_ATTRIBUTE_{a.type.upper()}, {str(a.required).lower()}, offsetof({struct}, {a.name}),\n'
-            f'     {number(a.default)}, {number(a.min)}, {number(a.max)}, "{a.doc}",\n'
-            f'     {f"wk_names_of_{a.enum}" if a.enum else "NULL"}}},\n')
-    return "".join(rows)
+def attribute_tables(described):
+    """Tables of attributes, and of the ranges that they share, of (name, attributes, struct)."""
+    ranges, tables = {}, []
+    for name, attributes, struct in described:
+        rows = []
+        for a in attributes:
+            place = ranges.setdefault(f"{{{number(a.default)}, {number(a.min)}, {number(a.max)}}}", len(ranges))
+            rows.append(
+                f'    {{"{a.name}", &ranges[{place}], "{a.doc}", {f"wk_names_of_{a.enum}" if a.enum else "NULL"},\n'
+                f'     offsetof({struct}, {a.name}), WK_ATTRIBUTE_{a.type.upper()}, {str(a.required).lower()}}},\n')
+        if rows:
+            tables.append(f"static const wk_attribute attributes_{name}[] = {{\n{''.join(rows)}}};\n")
+    lines = "".join(f"    {row}, /* {place} */\n" for row, place in ranges.items())
+    return f"static const wk_attribute_range ranges[] = {{\n{lines}}};\n" + "".join(tables)
 
 
 def settings_row(struct, table, attributes, last_required):
     end = f"offsetof({struct}, {last_required}) + sizeof((({struct} *)NULL)->{last_required})" if last_required \
         else "sizeof(size_t)"
     in_place = all(attribute.type in ("shape", "axes", "bool") for attribute in attributes)
-    return f"{{{table if attributes else 'NULL'}, {len(attributes)}, sizeof({struct}), {end}, {str(in_place).lower()}}}"
+    return f"{{{table if attributes else 'NULL'}, sizeof({struct}), {len(attributes)}, {end}, {str(in_place).lower()}}}"

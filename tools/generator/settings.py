@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers and optimizers: their structs of settings, tables and constructors."""
 from . import cpp
-from .records import NOTICE, attribute_rows, comment, settings_row
+from .records import NOTICE, attribute_tables, comment, settings_row
 
 
 class MODULE:
@@ -57,8 +57,7 @@ def last_required(s):
 
 
 def tables(settings, kind):
-    return "".join(f"static const wk_attribute attributes_{s.name}[] = {{\n{attribute_rows(s.attributes, struct(s.name, kind))}}};\n"
-                   for s in settings if s.attributes)
+    return attribute_tables((s.name, s.attributes, struct(s.name, kind)) for s in settings)
 
 
 def layers_table(layers):
