@@ -5,6 +5,7 @@
 
 #include <wick/ops.h>
 
+#include "autograd/tape.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "graph/control_node.h"
@@ -137,6 +138,7 @@ static wk_graph_node *add_node(tracer *t, const wk_call *call) {
                           .input_count = call->input_count,
                           .draw = WK_NO_DRAW,
                           .late = call->late,
+                          .again = wk_recomputing > 0,
                           .here = call->here,
                           .module_path = wk_current_module};
   if (call->late.run || call->op->id >= wk_op_table_count) node->order = ++t->ordered;

@@ -48,6 +48,7 @@ typedef struct wk_graph_node {
   unsigned order; /* 1, 2, ...: nodes with one run in this order: host steps, late ops and users'
                    * ops, which may do anything; 0: when their operands are there */
   struct wk_control *control; /* retained: `op` is a loop (control_node.h); or NULL */
+  bool again;                 /* computes anew what was let go: wk_checkpoint's second run */
   bool joined;                /* runs with the node before it, row by row: joined.h */
   const char *apart;          /* why it does not; static, or NULL: nobody asked */
   wk_place here;              /* where it was called, */

@@ -320,6 +320,7 @@ static bool read_setting(parser *p, wk_graph_node *node, uint64_t *seen) {
   int64_t number;
   if (!read_name(p, name, sizeof name)) return false;
   const bool late = node->op && strcmp(name, "late") == 0;
+  if (node->op && strcmp(name, "again") == 0) return node->again = true;
   if (node->op && strcmp(name, "joined") == 0) return node->joined = true;
   if (late) return node->late.run = run_absent, true;
   if (!expect(p, ":")) return false;

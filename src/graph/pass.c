@@ -7,6 +7,7 @@
 #include "base/environment.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "graph/joined.h"
 
 const wk_pass wk_pass_table[] = {
     {.name = "constants",
@@ -81,8 +82,17 @@ static wk_status check(const wk_graph *graph, const char *when, bool always) {
 
 static wk_status run(const wk_pass *pass, wk_graph *graph) {
   int64_t changes = 0;
-  const wk_status status = pass->run(graph, &changes);
-  return status == WK_OK ? check(graph, pass->name, false) : status;
+  wk_status status = pass->run(graph, &changes);
+  if (status == WK_OK) status = check(graph, pass->name, false);
+  if (status != WK_OK || !verifies_each()) return status;
+  changes = 0;
+  status = pass->run(graph, &changes);
+  if (status == WK_OK && changes) {
+    status = wk_fail(WK_ERROR_STATE, "%s left %lld nodes that it should have changed", pass->name,
+                     (long long)changes);
+    wk_error_add_hint("what must hold after it: %s", pass->after);
+  }
+  return status;
 }
 
 static const wk_pass *find_pass(const char *name, size_t length) {
@@ -133,6 +143,7 @@ void wk_graph_remove(wk_graph *graph, const bool *marked) {
     wk_graph_node_free(node);
   }
   graph->node_count = kept;
+  wk_joined_settle(graph);
 }
 
 bool wk_node_has_effect(const wk_graph_node *node) {

@@ -2,8 +2,9 @@
 #ifndef WICK_GRAPH_PASS_H
 #define WICK_GRAPH_PASS_H
 
-/* Changes of graphs that change no result. Each takes a verified graph and leaves one; where
- * WICK_DEBUG=graph asks for it, and in debug builds, that is looked at after each. */
+/* Changes of graphs that change no result. Each takes a verified graph and leaves one, in
+ * which it finds nothing more to change: `after` holds. Where WICK_DEBUG=graph asks for it, and in
+ * debug builds, both are looked at after each. */
 
 #include "graph/graph.h"
 

@@ -104,6 +104,8 @@ static void write_settings(const wk_graph_node *node, bool compared, wk_text *te
   if (node->order) before = ", ";
   if (node->late.run) wk_text_append(text, "%slate", before);
   if (node->late.run) before = ", ";
+  if (node->again) wk_text_append(text, "%sagain", before);
+  if (node->again) before = ", ";
   if (node->joined) wk_text_append(text, "%sjoined", before);
   if (node->joined) before = ", ";
   if (*before == ',') wk_text_append(text, "}");

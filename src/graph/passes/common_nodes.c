@@ -29,6 +29,7 @@ static bool same_reference(const wk_reference *a, const wk_reference *b) {
 
 static bool same_node(const wk_graph_node *a, const wk_graph_node *b) {
   if (a->op != b->op || a->input_count != b->input_count || a->draw != b->draw) return false;
+  if (a->again != b->again) return false; /* which would keep what is let go between them */
   for (int i = 0; i < a->input_count; i++)
     if (!same_reference(&a->inputs[i], &b->inputs[i])) return false;
   for (int i = 0; i < a->op->output_count; i++) /* some ops' sizes are not in their settings */

@@ -71,11 +71,13 @@ static const char *refuse(const wk_graph *g, size_t n) {
 
 /* Has as many nodes as may be run with the product at `head`; returns the last one. */
 static size_t join(wk_graph *g, size_t head, int64_t *changes) {
-  for (size_t end = head + 1;; end++, ++*changes) {
+  for (size_t end = head + 1;; end++) {
     const size_t moved = clear_way(g, head, end);
     head += moved, end += moved;
     const char *why = end < g->node_count ? refuse(g, end) : "";
+    *changes += (int64_t)moved;
     if (!why) {
+      *changes += !g->nodes[end].joined;
       g->nodes[end].joined = true;
       continue;
     }
@@ -87,8 +89,11 @@ static size_t join(wk_graph *g, size_t head, int64_t *changes) {
 }
 
 wk_status wk_pass_epilogues(wk_graph *g, int64_t *changes) {
-  for (size_t n = 0; n < g->node_count; n++) g->nodes[n].joined = false;
-  for (size_t n = 0; n < g->node_count; n++)
-    if (tells_rows(g, &g->nodes[n])) n = join(g, n, changes);
+  int64_t before;
+  do { /* what moves may come to lie where it joins another product */
+    before = *changes;
+    for (size_t n = 0; n < g->node_count; n++)
+      if (tells_rows(g, &g->nodes[n])) n = join(g, n, changes);
+  } while (*changes > before);
   return wk_error_status();
 }
