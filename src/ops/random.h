@@ -11,6 +11,10 @@
 #include "base/random.h"
 #include "ops/op.h"
 
+typedef double wk_normal_real __attribute__((vector_size(8)));
+typedef uint64_t wk_normal_words __attribute__((vector_size(8)));
+#include "ops/normal.h"
+
 /* Evenly spread over [low, high). */
 static inline float wk_uniform_from_word(uint32_t word, double low, double high) {
   return (float)low + (float)(high - low) * wk_random_unit_float(word);
@@ -24,15 +28,14 @@ static inline double wk_random_uniform_f64(uint64_t seed, uint64_t index, double
 }
 
 /* Normally distributed, for f32 to be rounded once more. Values 2k and 2k + 1 share two words: they
- * are the two halves of one Box-Muller pair. */
+ * are the two halves of one Box-Muller pair (ops/normal.h). */
 static inline double wk_random_normal(uint64_t seed, uint64_t index, double mean,
                                       double deviation) {
   const uint64_t pair = index & ~(uint64_t)1;
   const wk_philox_block block = wk_philox(seed, pair >> 2, 0); /* words pair and pair + 1 */
-  const double first = ((double)block.word[pair & 3] + 0.5) * 0x1p-32;
-  const double angle = 6.283185307179586 * ((double)block.word[(pair & 3) + 1] * 0x1p-32);
-  const double radius = sqrt(-2 * log(first));
-  return mean + deviation * (radius * (index & 1 ? sin(angle) : cos(angle)));
+  const wk_normal_pair p = wk_normal_from_words((wk_normal_words){block.word[pair & 3]},
+                                                (wk_normal_words){block.word[(pair & 3) + 1]});
+  return mean + deviation * (sqrt(p.square[0]) * (index & 1 ? p.sine[0] : p.cosine[0]));
 }
 
 /* Evenly spread over [0, 1). */

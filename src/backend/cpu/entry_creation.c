@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Entries of tensors made from settings alone, and of random ones. */
+#include <math.h>
 #include <string.h>
 
 #include "backend/cpu/convert.h"
@@ -11,7 +12,7 @@
 #include "ops/records.gen.h"
 
 #define BLOCK 16384 /* elements a thread takes at a time */
-#define TILE 256
+#define TILE 480
 
 /* The first tile is worked out and converted; where all elements are equal it is then copied on. */
 static void creation_range(void *context, int64_t begin, int64_t end) {
@@ -38,17 +39,37 @@ wk_status wk_cpu_run_creation(const wk_kernel_call *call) {
   return WK_OK;
 }
 
+/* Elements [at, at + count) of normal or log_normal, up to three in front that come with them;
+ * where the first one lies. */
+static const double *next_normals(const wk_kernel_call *call, int64_t at, int64_t count,
+                                  double values[TILE + 32]) {
+  const bool exponential = call->op->id == WK_OP_LOG_NORMAL;
+  const wk_normal_arguments *n = call->arguments;
+  const wk_log_normal_arguments *l = call->arguments;
+  const uint64_t index = (exponential ? l->offset : n->offset) + (uint64_t)at;
+  wk_cpu_isa_get()->random_normals(exponential ? l->seed : n->seed, index >> 2, (TILE + 32) / 4,
+                                   exponential ? l->mean : n->mean,
+                                   exponential ? l->deviation : n->deviation, values);
+  values += index & 3;
+  for (int64_t i = 0; exponential && i < count; i++) values[i] = exp(values[i]);
+  return values;
+}
+
 static void random_real_range(void *context, int64_t begin, int64_t end) {
   const wk_kernel_call *call = context;
-  float *f32 = (float *)(void *)call->outputs[0].data;
-  double *f64 = (double *)(void *)call->outputs[0].data;
-  const bool single = call->outputs[0].layout.dtype == WK_F32;
-  for (int64_t i = begin; i < end; i++) {
-    const double value = wk_random_real(call->op, call->arguments, i);
-    if (single)
-      f32[i] = (float)value;
+  const wk_dtype dtype = call->outputs[0].layout.dtype;
+  const bool normal = call->op->id == WK_OP_NORMAL || call->op->id == WK_OP_LOG_NORMAL;
+  double values[TILE + 32];
+  for (int64_t at = begin; at < end; at += TILE) {
+    const int64_t count = end - at < TILE ? end - at : TILE;
+    const double *from = values;
+    if (normal)
+      from = next_normals(call, at, count, values);
     else
-      f64[i] = value;
+      for (int64_t i = 0; i < count; i++)
+        values[i] = wk_random_real(call->op, call->arguments, at + i);
+    wk_convert(dtype, call->outputs[0].data + (size_t)at * wk_dtype_size(dtype), WK_F64, from,
+               count);
   }
 }
 
@@ -62,22 +83,25 @@ wk_status wk_cpu_run_random_real(const wk_kernel_call *call) {
  * the first one lies. The numbers are those of wk_random_word. */
 #define WORDS 480
 static const uint32_t *next_words(uint64_t seed, uint64_t index, uint32_t words[WORDS + 32]) {
-  wk_cpu_isa_get()->random_words(seed, index >> 2, (WORDS + 32) / 4, words);
+  wk_cpu_isa_get()->random_words(seed, index >> 2, (WORDS + 32) / 4, 0, words);
   return words + (index & 3);
 }
 
 static void uniform_range(void *context, int64_t begin, int64_t end) {
   const wk_kernel_call *call = context;
   const wk_uniform_arguments *a = call->arguments;
+  const bool single = call->outputs[0].layout.dtype == WK_F32;
   float *f32 = (float *)(void *)call->outputs[0].data;
   double *f64 = (double *)(void *)call->outputs[0].data;
-  if (call->outputs[0].layout.dtype == WK_F64) {
-    for (int64_t i = begin; i < end; i++)
-      f64[i] = wk_random_uniform_f64(a->seed, a->offset + (uint64_t)i, a->low, a->high);
-    return;
-  }
   uint32_t words[WORDS + 32];
-  for (int64_t at = begin; at < end; at += WORDS) {
+  const int64_t blocks = WORDS / 4; /* one for each number of f64 */
+  for (int64_t at = begin; !single && at < end; at += blocks) {
+    wk_cpu_isa_get()->random_words(a->seed, a->offset + (uint64_t)at, blocks, 1, words);
+    for (int64_t i = 0; i < blocks && at + i < end; i++)
+      f64[at + i] =
+          a->low + (a->high - a->low) * wk_random_unit_double(words[4 * i], words[4 * i + 1]);
+  }
+  for (int64_t at = begin; single && at < end; at += WORDS) {
     const uint32_t *word = next_words(a->seed, a->offset + (uint64_t)at, words);
     const int64_t count = end - at < WORDS ? end - at : WORDS;
     for (int64_t i = 0; i < count; i++)

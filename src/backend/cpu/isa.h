@@ -240,9 +240,13 @@ typedef struct wk_cpu_isa {
   const wk_isa_recurrent *recurrent[WK_ISA_REALS];
   const wk_isa_convert *convert;
   const wk_isa_reduce *reduce[4]; /* f32, f64, i64, i32 */
-  /* Blocks [block, block + blocks) of wk_philox(seed, .., 0), four words each; blocks is a multiple
-   * of 8. */
-  void (*random_words)(uint64_t seed, uint64_t block, int64_t blocks, uint32_t *to);
+  /* Blocks [block, block + blocks) of wk_philox(seed, .., stream), four words each; blocks is a
+   * multiple of 8. */
+  void (*random_words)(uint64_t seed, uint64_t block, int64_t blocks, uint64_t stream,
+                       uint32_t *to);
+  /* wk_random_normal of each of their words, the stream being 0. */
+  void (*random_normals)(uint64_t seed, uint64_t block, int64_t blocks, double mean,
+                         double deviation, double *to);
   const wk_pointwise_kernel (*pointwise)[WK_KINDS]; /* by place and kind; NULL: none */
 } wk_cpu_isa;
 

@@ -25,7 +25,10 @@ extern const wk_isa_recurrent WK_ISA_NAME(wk_isa_recurrent_f64);
 extern const wk_isa_convert WK_ISA_NAME(wk_isa_convert);
 extern const wk_isa_reduce WK_ISA_NAME(wk_isa_reduce_f32), WK_ISA_NAME(wk_isa_reduce_f64);
 extern const wk_isa_reduce WK_ISA_NAME(wk_isa_reduce_i64), WK_ISA_NAME(wk_isa_reduce_i32);
-void WK_ISA_NAME(wk_isa_random_words)(uint64_t seed, uint64_t block, int64_t blocks, uint32_t *to);
+void WK_ISA_NAME(wk_isa_random_words)(uint64_t seed, uint64_t block, int64_t blocks,
+                                      uint64_t stream, uint32_t *to);
+void WK_ISA_NAME(wk_isa_random_normals)(uint64_t seed, uint64_t block, int64_t blocks, double mean,
+                                        double deviation, double *to);
 bool WK_ISA_NAME(wk_isa_fuse)(wk_isa_product *f32, wk_isa_product *f64);
 
 #endif

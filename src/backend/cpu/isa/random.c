@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The random words of base/random.h, eight blocks at a time for one instruction set. */
+/* The random words of base/random.h and the normally distributed numbers of ops/random.h, eight
+ * blocks at a time for one instruction set. */
 
-#include "base/random.h"
+#include <math.h>
+
 #include "backend/cpu/isa.h"
 #include "backend/cpu/isa/parts.h"
 #include "backend/cpu/isa/vector.h"
 
 enum { BLOCKS = 8 };
+typedef double wk_normal_real __attribute__((vector_size(8 * BLOCKS)));
+typedef uint64_t wk_normal_words __attribute__((vector_size(8 * BLOCKS)));
+#include "ops/normal.h"
 typedef uint64_t many __attribute__((vector_size(8 * BLOCKS)));
 typedef uint64_t many_anywhere __attribute__((vector_size(8 * BLOCKS), aligned(4), may_alias));
 
 /* wk_philox of `counter`, two words in each element. */
-WK_INLINE void eight_blocks(uint64_t seed, many counter, uint32_t *to) {
+WK_INLINE void eight_blocks(uint64_t seed, many counter, uint64_t stream, uint32_t *to) {
   const many low = (many){0} + 0xFFFFFFFFu;
-  many c0 = counter & low, c1 = counter >> 32, c2 = {0}, c3 = {0};
+  many c0 = counter & low, c1 = counter >> 32, c2 = (many){0} + (stream & low[0]),
+       c3 = (many){0} + (stream >> 32);
   uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
   for (int round = 0; round < 10; round++) {
     const many p0 = c0 * 0xD2511F53u, p1 = c2 * 0xCD9E8D57u;
@@ -27,8 +33,32 @@ WK_INLINE void eight_blocks(uint64_t seed, many counter, uint32_t *to) {
   ((many_anywhere *)to)[1] = __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
 }
 
-void WK_ISA_NAME(wk_isa_random_words)(uint64_t seed, uint64_t block, int64_t blocks, uint32_t *to) {
+void WK_ISA_NAME(wk_isa_random_words)(uint64_t seed, uint64_t block, int64_t blocks,
+                                      uint64_t stream, uint32_t *to) {
   const many step = {0, 1, 2, 3, 4, 5, 6, 7};
   for (int64_t i = 0; i < blocks; i += BLOCKS, to += 4 * BLOCKS)
-    eight_blocks(seed, block + (uint64_t)i + step, to);
+    eight_blocks(seed, block + (uint64_t)i + step, stream, to);
+}
+
+/* The square roots, a register at a time. */
+WK_INLINE void take_roots(wk_normal_real *x) {
+  wk_f64_anywhere *part = (wk_f64_anywhere *)x;
+  for (int i = 0; i < 64 / WK_VECTOR_BYTES; i++) part[i] = wk_f64_root(part[i]);
+}
+
+void WK_ISA_NAME(wk_isa_random_normals)(uint64_t seed, uint64_t block, int64_t blocks, double mean,
+                                        double deviation, double *to) {
+  many words[2];
+  typedef wk_normal_real anywhere __attribute__((aligned(8), may_alias));
+  for (int64_t i = 0; i < blocks; i += BLOCKS) {
+    WK_ISA_NAME(wk_isa_random_words)(seed, block + (uint64_t)i, BLOCKS, 0, (uint32_t *)words);
+    for (int half = 0; half < 2; half++, to += 2 * BLOCKS) {
+      wk_normal_pair p = wk_normal_from_words(words[half] & 0xFFFFFFFFu, words[half] >> 32);
+      take_roots(&p.square);
+      const wk_normal_real a = mean + deviation * (p.square * p.cosine);
+      const wk_normal_real b = mean + deviation * (p.square * p.sine);
+      ((anywhere *)to)[0] = __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+      ((anywhere *)to)[1] = __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+    }
+  }
 }
