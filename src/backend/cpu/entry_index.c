@@ -272,7 +272,7 @@ static char *row_major(const wk_operand *operand, char **copy) {
 
 /* Tensors as [outer, along, inner]: x and index agree in outer and inner. */
 typedef struct line_run {
-  int64_t outer, inner, x_along, index_along;
+  int64_t outer, inner, x_along, index_along, parts;
   size_t size;
   wk_dtype dtype;
   const char *from, *x; /* x: what is to be copied first, line by line; NULL: it is done */
@@ -389,10 +389,12 @@ static void put_lines_range(void *context, int64_t begin, int64_t end) {
   }
 }
 
-/* Parts of the axis at one outer place: each part looks at all indices. */
+/* Parts of the axis at one outer place: each part looks at all indices, which takes as long as to
+ * put them where all lies in a cache. */
+#define LEAST_PARTED ((int64_t)1 << 22)
 static void put_parts_range(void *context, int64_t begin, int64_t end) {
   line_run *r = context;
-  const int64_t parts = wk_thread_count();
+  const int64_t parts = r->parts;
   for (int64_t item = begin; item < end; item++) {
     wk_cpu_lines lines = lines_at(r, item / parts);
     lines.first = item % parts * r->x_along / parts;
@@ -430,9 +432,11 @@ static wk_status scatter_finish(const line_run *r, const wk_kernel_call *call, c
 }
 
 static void put_all_lines(line_run *r) {
-  const int64_t threads = wk_thread_count(), items = r->outer * r->inner;
-  if (r->inner == 1 && items < 2 * threads && r->index_along > BLOCK && !r->reduce) {
-    wk_parallel_for(r->outer * threads, 1, put_parts_range, r);
+  const int64_t items = r->outer * r->inner;
+  r->parts = wk_thread_count();
+  if (r->inner == 1 && items < 2 * r->parts && r->index_along > BLOCK && !r->reduce &&
+      r->x_along >= LEAST_PARTED) {
+    wk_parallel_for(r->outer * r->parts, 1, put_parts_range, r);
     return;
   }
   const int64_t columns = block_of_rows(r->index_along); /* at least a cache line of them */
