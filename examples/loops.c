@@ -59,6 +59,16 @@ static wk_status append_square(void *context, wk_tensors state, wk_tensor **next
   return wk_list_append(context, results[1]);
 }
 
+static wk_tensor *grown(void *context, wk_tensors in) {
+  (void)context;
+  wk_list *list = wk_list_create();
+  wk_tensor *n;
+  wk_while(&n, is_below_five, append_square, list, in);
+  wk_tensor *all = wk_list_stack(list);
+  wk_list_free(list);
+  return all;
+}
+
 static wk_tensor *squares(void *context, wk_tensors in) {
   (void)context;
   wk_tensor *results[2] = {NULL, NULL};
@@ -81,21 +91,21 @@ int main(int argc, char **argv) {
   loop l = {NULL, million ? 2.718281828 : 100, million ? WK_LOOP_SQUARE_ROOT : WK_LOOP_KEEP_ALL};
   wk_tensor *x = number(million ? 1.000001 : 1.5);
   wk_function *f = wk_compile(derive, &l), *g = wk_compile(squares, NULL);
+  wk_function *h = wk_compile(grown, NULL); /* for each length that its list gets */
   if (!compiled_only) show("eager", derive(&l, WK_TENSORS(x)), 3);
   if (!eager_only) show("compiled", wk_call(f, WK_TENSORS(x)), 3);
   if (!million) {
     wk_tensor *five = wk_zeros(WK_SHAPE(5, 1), .dtype = WK_F64);
-    wk_list *list = wk_list_create();
-    wk_tensor *n;
-    wk_while(&n, is_below_five, append_square, list, WK_TENSORS(number(0)));
-    show("list", wk_list_stack(list), 5);
+    show("list", grown(NULL, WK_TENSORS(number(0))), 5);
+    show("compiled list", wk_call(h, WK_TENSORS(number(0))), 5);
+    show("shorter", wk_call(h, WK_TENSORS(number(2))), 3);
     show("scan", wk_call(g, WK_TENSORS(five)), 5);
-    wk_list_free(list);
   }
   wk_memory_statistics m = {.struct_size = sizeof m};
   wk_memory_statistics_get(wk_tensor_device(x), &m);
   printf("peak %.3f MB\n", (double)m.peak / 1e6);
   wk_function_free(f);
   wk_function_free(g);
+  wk_function_free(h);
   return wk_error_report(stderr);
 }

@@ -109,11 +109,16 @@ WK_API wk_status wk_scan_at(wk_place here, wk_tensor **results, const wk_scan_ar
 #endif
 
 /* A list of tensors of the same sizes and dtype that grows, in loops, say. Its tensors keep their
- * gradients. */
+ * gradients. In a compiled function a list that was made in it may grow in its loops and be read
+ * behind them: the function is compiled for the length that it has then, and once more for another
+ * length. No gradient flows through such a list (WK_ERROR_UNSUPPORTED): a wk_scan's outputs have
+ * them. */
 typedef struct wk_list wk_list;
-WK_API wk_list *wk_list_create(void);               /* [any thread] */
-WK_API void wk_list_free(wk_list *list);            /* [any thread] */
-WK_API int64_t wk_list_length(const wk_list *list); /* [any thread] */
+WK_API wk_list *wk_list_create(void);    /* [any thread] */
+WK_API void wk_list_free(wk_list *list); /* [any thread] */
+
+/* [one thread at a time per object] */
+WK_API int64_t wk_list_length(wk_list *list);
 
 /* Adds a tensor at the end. [one thread at a time per object] */
 WK_API wk_status wk_list_append_at(wk_place here, wk_list *list, wk_tensor *tensor);

@@ -361,14 +361,14 @@ static wk_status check_region(const tracer *t) {
 }
 
 wk_status wk_trace_region(wk_region *region, const wk_body *body, wk_tensors inputs) {
+  wk_tracer *const outer = wk_tracing;
   wk_trace inner = {.modes = wk_modes_now()};
   *region = (wk_region){.reached = NULL};
-  tracer t = {.tracer = {.call = note_call, .host = note_host},
+  tracer t = {.tracer = {.call = note_call, .host = note_host, .around = outer},
               .trace = &inner,
               .region = region,
               .given = inputs.count};
   if (enlarge_table(&t) != WK_OK) return wk_error_status();
-  wk_tracer *const outer = wk_tracing;
   wk_scope scope = wk_scope_open();
   wk_autocast_forget();
   wk_journal_open(&t.random, false);

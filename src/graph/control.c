@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Choices, loops and lists as the user calls them, and how they run eagerly. */
+/* Choices and loops as the user calls them, and how they run eagerly. */
 #include "graph/control.h"
 
 #include <math.h>
@@ -244,68 +244,4 @@ wk_status wk_scan_at(wk_place here, wk_tensor **results, const wk_scan_arguments
   for (size_t i = 0; results && i < count; i++) results[i] = NULL;
   if (!wk_failed() && check_scan(&a, results) == WK_OK) scan(&a, results);
   return end_call("scan", here, results, count);
-}
-
-/* ---- lists ---- */
-
-struct wk_list {
-  wk_tensor **items; /* owned */
-  size_t count, capacity;
-  const wk_tracer *made_in;
-};
-
-wk_list *wk_list_create(void) {
-  wk_list *list = wk_failed() ? NULL : wk_allocate_zeroed(1, sizeof *list);
-  if (list) list->made_in = wk_tracing;
-  return list;
-}
-
-void wk_list_free(wk_list *list) {
-  if (!list) return;
-  for (size_t i = 0; i < list->count; i++) wk_tensor_release(list->items[i]);
-  wk_deallocate(list->items);
-  wk_deallocate(list);
-}
-
-int64_t wk_list_length(const wk_list *list) { return list ? (int64_t)list->count : 0; }
-
-static wk_status append(wk_list *list, wk_tensor *tensor) {
-  if (wk_failed()) return wk_error_status();
-  if (!list || !tensor) return wk_fail(WK_ERROR_ARGUMENT, "the list or the tensor is NULL");
-  if (list->made_in != wk_tracing) {
-    wk_fail(WK_ERROR_UNSUPPORTED, "a list made outside of a compiled loop or function grows in it");
-    wk_error_add_hint("give what it collects as an output of a wk_scan");
-    return WK_ERROR_UNSUPPORTED;
-  }
-  if (list->count && wk_state_check("item", list->count, list->items[0], tensor) != WK_OK)
-    return wk_error_status();
-  if (!wk_grow(&list->items, &list->capacity, list->count, sizeof *list->items))
-    return wk_error_status();
-  list->items[list->count++] = wk_tensor_retain(tensor);
-  return WK_OK;
-}
-
-wk_status wk_list_append_at(wk_place here, wk_list *list, wk_tensor *tensor) {
-  append(list, tensor);
-  return end_call("list_append", here, NULL, 0);
-}
-
-wk_tensor *wk_list_get_at(wk_place here, wk_list *list, int64_t index) {
-  wk_tensor *result = NULL;
-  const int64_t count = wk_list_length(list), at = index < 0 ? index + count : index;
-  if (!wk_failed() && (at < 0 || at >= count))
-    wk_fail(WK_ERROR_INDEX, "there is no item %lld in a list of %lld", (long long)index,
-            (long long)count);
-  if (!wk_failed()) result = wk_scope_add(wk_tensor_retain(list->items[at]));
-  wk_error_add_call("list_get", here);
-  return result;
-}
-
-wk_tensor *wk_list_stack_at(wk_place here, wk_list *list) {
-  wk_tensor *result = NULL;
-  if (!wk_failed() && !wk_list_length(list))
-    wk_fail(WK_ERROR_STATE, "an empty list has nothing to stack");
-  if (!wk_failed()) result = wk_stack((wk_tensors){list->count, list->items}, .axis = 0);
-  wk_error_add_call("list_stack", here);
-  return result;
 }

@@ -47,6 +47,13 @@ wk_status wk_while_deep_vjp(const wk_while_arguments *a, wk_dtype autocast, wk_t
 wk_status wk_cond_captured(wk_place here, const wk_cond_arguments *a, wk_tensor **results);
 wk_tensor *wk_zeros_like_of(const wk_tensor *x);
 
+/* Raises an error for tensors of devices in whose memory compiled loops do not run. */
+wk_status wk_host_memory_only(const wk_tensor *tensor);
+
+/* The outermost loop was traced: `wanted` says whether lists that grew in it hold what may have
+ * gradients. */
+void wk_lists_end_loop(bool wanted);
+
 wk_status wk_while_checkpointed(wk_place here, const wk_while_arguments *a, wk_tensor **results);
 
 #endif

@@ -23,6 +23,9 @@ typedef struct wk_control {
   size_t state_count;
   size_t *place; /* of each state in a kept item, and at the end its size */
   bool keeps, checkpoints;
+  bool needed;   /* it runs even if nobody reads what it writes, */
+  size_t extent; /* since it checks which of the function's extents */
+  int64_t assumed;
 } wk_control;
 
 /* What the arguments of its op are. */
@@ -38,9 +41,16 @@ extern const wk_kernel wk_control_kernel;
 wk_status wk_run_while(const wk_control *control, const wk_kernel_call *call);
 wk_status wk_run_reverse(const wk_control *control, const wk_kernel_call *call);
 
-/* What loops keep while a plan runs: freed by the run in which they were made. */
-struct wk_loop_tape;
-struct wk_loop_tape *wk_loop_tapes_now(void);
-void wk_loop_tapes_free(struct wk_loop_tape *until);
+/* A control without regions yet, and an operand of its node. */
+wk_control *wk_control_create(const char *name, size_t states);
+
+typedef struct wk_control_operands {
+  wk_tensor **items;
+  bool *written;
+  size_t count;
+} wk_control_operands;
+
+/* Makes it a node of what is traced; takes the reference. */
+wk_status wk_control_emit(wk_control *control, wk_place here, const wk_control_operands *operands);
 
 #endif

@@ -5,68 +5,8 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "graph/control_node.h"
+#include "graph/loop_tape.h"
 #include "tensor/element.h"
-
-/* ---- what a loop keeps: states of trips, all or one each `each` ---- */
-
-typedef struct wk_loop_tape {
-  struct wk_loop_tape *next; /* made before it in this thread */
-  wk_device *device;
-  wk_storage **items;
-  size_t count, capacity, per_item, item_size;
-  int64_t each, trips;
-} tape;
-
-#define ITEM_TARGET ((size_t)64 << 10) /* states lie together in pieces of so many bytes */
-
-static _Thread_local tape *newest;
-
-tape *wk_loop_tapes_now(void) { return newest; }
-
-static void drop_pieces(tape *t, size_t from) {
-  const size_t pieces = (t->count + t->per_item - 1) / t->per_item;
-  for (size_t i = from; i < pieces; i++) wk_storage_release(t->items[i]);
-}
-
-void wk_loop_tapes_free(tape *until) {
-  while (newest != until) {
-    tape *t = newest;
-    newest = t->next;
-    drop_pieces(t, 0);
-    wk_deallocate(t->items);
-    wk_deallocate(t);
-  }
-}
-
-static char *item_at(const tape *t, size_t i) {
-  return t->items[i / t->per_item]->data + i % t->per_item * t->item_size;
-}
-
-static tape *create_tape(wk_device *device, size_t size) {
-  tape *t = wk_allocate_zeroed(1, sizeof *t);
-  if (!t) return NULL;
-  const size_t per_item = size < ITEM_TARGET ? ITEM_TARGET / size : 1;
-  *t = (tape){.next = newest, .device = device, .per_item = per_item, .item_size = size, .each = 1};
-  return newest = t;
-}
-
-static void keep_fewer(tape *t) {
-  const size_t kept = (t->count + 1) / 2, pieces = (kept + t->per_item - 1) / t->per_item;
-  for (size_t i = 1; i < kept; i++) memcpy(item_at(t, i), item_at(t, 2 * i), t->item_size);
-  drop_pieces(t, pieces);
-  t->count = kept;
-  t->each *= 2;
-}
-
-static char *push(tape *t) {
-  if (t->count % t->per_item == 0) {
-    const size_t piece = t->count / t->per_item;
-    if (!wk_grow(&t->items, &t->capacity, piece, sizeof *t->items)) return NULL;
-    t->items[piece] = wk_storage_create(t->device, t->per_item * t->item_size);
-    if (!t->items[piece]) return NULL;
-  }
-  return item_at(t, t->count++);
-}
 
 /* ---- one region, bound to memory ---- */
 
@@ -121,9 +61,9 @@ static wk_status open_region(region *r, const wk_control *c, int which, size_t g
 }
 
 static wk_status run_region(region *r) {
-  tape *const before = newest;
+  wk_loop_tape *const before = wk_loop_tapes_now();
   const wk_status status = wk_plan_run_bound(r->plan, &r->context);
-  if (newest != before) wk_loop_tapes_free(before);
+  wk_loop_tapes_free(before);
   return status;
 }
 
@@ -144,10 +84,11 @@ static bool is_true(const region *condition) {
   return false;
 }
 
-static wk_status keep_state(tape *t, const wk_control *c, const wk_kernel_call *call) {
-  if (c->checkpoints && t->trips % t->each == 0 && (int64_t)t->count >= 2 * t->each) keep_fewer(t);
+static wk_status keep_state(wk_loop_tape *t, const wk_control *c, const wk_kernel_call *call) {
+  if (c->checkpoints && t->trips % t->each == 0 && (int64_t)t->count >= 2 * t->each)
+    wk_loop_tape_keep_fewer(t);
   if (t->trips++ % t->each) return WK_OK;
-  char *item = push(t);
+  char *item = wk_loop_tape_push(t);
   for (size_t i = 0; item && i < c->state_count; i++)
     memcpy(item + c->place[i], call->inputs[i].data,
            c->plans[WK_REGION_BODY]
@@ -159,7 +100,7 @@ static wk_status keep_state(tape *t, const wk_control *c, const wk_kernel_call *
 wk_status wk_run_while(const wk_control *c, const wk_kernel_call *call) {
   const size_t n = c->state_count;
   region condition, body;
-  tape *kept = NULL;
+  wk_loop_tape *kept = NULL;
   wk_status status = open_region(&condition, c, WK_REGION_CONDITION, n, call);
   if (open_region(&body, c, WK_REGION_BODY, n, call) != WK_OK) status = wk_error_status();
   for (size_t i = 0; i < n && status == WK_OK; i++) {
@@ -167,7 +108,7 @@ wk_status wk_run_while(const wk_control *c, const wk_kernel_call *call) {
     set_input(&body, i, call->inputs[i].data);
   }
   if (status == WK_OK && c->keeps) {
-    kept = create_tape(call->stream->device, c->place[n]);
+    kept = wk_loop_tape_create(call->stream->device, c->place[n]);
     if (kept) memcpy(call->inputs[n].data, &kept, sizeof kept);
     status = wk_error_status();
   }
@@ -187,10 +128,10 @@ wk_status wk_run_while(const wk_control *c, const wk_kernel_call *call) {
 /* ---- backward: operands are gradients, sums, the tape ---- */
 
 /* The states of a stretch's trips, from the one that was kept on. */
-static wk_status run_again(const wk_control *c, region *body, const tape *t, size_t k,
+static wk_status run_again(const wk_control *c, region *body, const wk_loop_tape *t, size_t k,
                            int64_t count, char *states) {
   const size_t n = c->state_count;
-  memcpy(states, item_at(t, k), t->item_size);
+  memcpy(states, wk_loop_tape_item(t, k), t->item_size);
   wk_status status = WK_OK;
   for (int64_t i = 1; i < count && status == WK_OK; i++) {
     char *from = states + (size_t)(i - 1) * t->item_size, *to = from + t->item_size;
@@ -214,7 +155,7 @@ static wk_status go_back(const wk_control *c, region *reverse, const char *state
 
 wk_status wk_run_reverse(const wk_control *c, const wk_kernel_call *call) {
   const size_t n = c->state_count, carried = c->plans[WK_REGION_REVERSE].graph.result_count;
-  tape *t;
+  wk_loop_tape *t;
   memcpy(&t, call->inputs[carried].data, sizeof t);
   region body = {0}, reverse;
   wk_storage *states = NULL;
@@ -230,8 +171,9 @@ wk_status wk_run_reverse(const wk_control *c, const wk_kernel_call *call) {
     const int64_t left = t->trips - (int64_t)k * t->each, count = left < t->each ? left : t->each;
     if (states) status = run_again(c, &body, t, k, count, states->data);
     for (int64_t i = count; i-- > 0 && status == WK_OK;)
-      status = go_back(c, &reverse,
-                       states ? states->data + (size_t)i * t->item_size : item_at(t, k), call);
+      status =
+          go_back(c, &reverse,
+                  states ? states->data + (size_t)i * t->item_size : wk_loop_tape_item(t, k), call);
   }
   wk_storage_release(states);
   if (body.plan) close_region(&body);

@@ -27,11 +27,7 @@ typedef struct loop {
 
 /* ---- nodes ---- */
 
-typedef struct operands {
-  wk_tensor **items;
-  bool *written;
-  size_t count;
-} operands;
+typedef wk_control_operands operands;
 
 static wk_status open_operands(operands *o, size_t most) {
   o->items = wk_allocate_zeroed(most + 1, sizeof *o->items);
@@ -67,7 +63,7 @@ static wk_status infer_nothing(wk_call *call) {
   return WK_OK;
 }
 
-static wk_control *create_control(const char *name, size_t states) {
+wk_control *wk_control_create(const char *name, size_t states) {
   wk_control *c = wk_allocate_zeroed(1, sizeof *c);
   if (!c) return NULL;
   atomic_init(&c->references, 1);
@@ -101,8 +97,7 @@ static wk_status take_region(wk_control *c, int which, wk_region *region) {
   return status;
 }
 
-/* Makes it a node of what is traced; takes the reference. */
-static wk_status emit(wk_control *c, wk_place here, const operands *o) {
+wk_status wk_control_emit(wk_control *c, wk_place here, const operands *o) {
   c->records = wk_allocate_zeroed(o->count + 1, sizeof *c->records);
   if (c->records) {
     for (size_t i = 0; i < o->count; i++)
@@ -131,7 +126,7 @@ static wk_tensor *carry(wk_tensor *tensor) {
   return copy;
 }
 
-static wk_status check_device(const wk_tensor *tensor) {
+wk_status wk_host_memory_only(const wk_tensor *tensor) {
   const wk_device *device = wk_tensor_device_of(tensor);
   if (device->host_memory || device->null) return WK_OK;
   return wk_fail(WK_ERROR_UNSUPPORTED, "compiled loops run in the host's memory only");
@@ -180,7 +175,7 @@ static wk_status trace_parts(const wk_while_arguments *a, wk_tensors state, wk_r
 static wk_status emit_while(wk_place here, const loop *l, wk_tensor **state, wk_region *condition,
                             wk_region *body) {
   const size_t n = l->a.state.count;
-  wk_control *c = create_control("while", n);
+  wk_control *c = wk_control_create("while", n);
   operands o = {0};
   wk_status status = c ? wk_error_status() : WK_ERROR_MEMORY;
   if (status == WK_OK)
@@ -198,7 +193,7 @@ static wk_status emit_while(wk_place here, const loop *l, wk_tensor **state, wk_
   }
   if (status == WK_OK) status = take_region(c, WK_REGION_BODY, body);
   if (status == WK_OK)
-    status = emit(c, here, &o);
+    status = wk_control_emit(c, here, &o);
   else
     wk_control_release(c);
   close_operands(&o);
@@ -243,7 +238,7 @@ static wk_status emit_reverse(const reverse *r, wk_tensors state, operands *carr
   wk_region back = {0}, condition = {0}, body = {0};
   wk_capture none = {0};
   wk_tensor **like = wk_allocate_zeroed(given + 1, sizeof *like);
-  wk_control *c = like ? create_control("while_gradient", n) : NULL;
+  wk_control *c = like ? wk_control_create("while_gradient", n) : NULL;
   operands o = {0};
   if (c) {
     for (size_t i = 0; i < given; i++) like[i] = i < n ? state.item[i] : carried->items[i - n];
@@ -251,7 +246,9 @@ static wk_status emit_reverse(const reverse *r, wk_tensors state, operands *carr
                     (wk_tensors){given, like});
   }
   const bool again = l->a.policy == WK_LOOP_SQUARE_ROOT;
+  wk_recomputing++; /* its lists have grown the first time */
   if (again && !wk_failed()) trace_parts(&l->a, state, &condition, &body, &none);
+  wk_recomputing--;
   if (!wk_failed()) open_operands(&o, given + 1 + back.reached_count + body.reached_count);
   if (!wk_failed()) {
     c->run = wk_run_reverse;
@@ -266,7 +263,7 @@ static wk_status emit_reverse(const reverse *r, wk_tensors state, operands *carr
   }
   if (!wk_failed()) take_region(c, WK_REGION_REVERSE, &back);
   if (!wk_failed())
-    emit(c, (wk_place){0}, &o);
+    wk_control_emit(c, (wk_place){0}, &o);
   else
     wk_control_release(c);
   for (size_t i = 0; i < none.count; i++) wk_tensor_release(none.tensors[i]);
@@ -346,9 +343,10 @@ static wk_status trace_loop(wk_place here, loop *l, wk_capture *met, wk_tensor *
   wk_region condition = {0}, body = {0};
   wk_tensor **state = wk_allocate_zeroed(n + 1, sizeof *state);
   for (size_t i = 0; i < n && state && !wk_failed(); i++)
-    if (check_device(given.item[i]) == WK_OK) state[i] = carry(given.item[i]);
+    if (wk_host_memory_only(given.item[i]) == WK_OK) state[i] = carry(given.item[i]);
   if (!wk_failed()) trace_parts(&l->a, (wk_tensors){n, state}, &condition, &body, met);
   const bool recorded = !wk_failed() && wk_gradients_recorded && wk_any_wanted(given, met);
+  if (!wk_tracing->around) wk_lists_end_loop(recorded);
   if (recorded)
     l->tape = wk_tensor_retain(
         wk_full(WK_SHAPE(1), 0, .dtype = WK_I64, .device = wk_tensor_device_of(given.item[0])));

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "graph/control_node.h"
 #include "graph/joined.h"
+#include "graph/loop_tape.h"
 #include "graph/undo.h"
 #include "graph/watch.h"
 #include "ops/dispatch.h"
@@ -277,7 +278,7 @@ wk_status wk_plan_run(const wk_plan *plan, wk_plan_context *context, wk_tensors 
            .results = wk_allocate_zeroed(count + 1, sizeof(wk_storage *))};
   if (!r.results) return wk_error_status();
   wk_status status = bind_buffers(&r, inputs);
-  struct wk_loop_tape *const tapes = wk_loop_tapes_now();
+  wk_loop_tape *const tapes = wk_loop_tapes_now();
   if (status == WK_OK) status = run_steps(&r);
   wk_loop_tapes_free(tapes);
   for (size_t i = 0; i < count && status == WK_OK; i++) {

@@ -101,10 +101,16 @@ static bool serves(const wk_served *v, wk_tensors inputs) {
   return wk_fields_hold(&v->fields);
 }
 
-static wk_served *find_version(wk_function *f, wk_tensors inputs) {
-  for (size_t i = 0; i < f->count; i++)
-    if (serves(f->versions[i], inputs)) return f->versions[i];
-  return NULL;
+/* Of those that serve and agree with the extents, the one used last. */
+static wk_served *find_version(wk_function *f, wk_tensors inputs, const wk_extents *extents) {
+  wk_served *found = NULL;
+  for (size_t i = 0; i < f->count; i++) {
+    wk_served *v = f->versions[i];
+    if (found && found->last_use >= v->last_use) continue;
+    if (wk_extents_agree(&v->extents, extents) && serves(v, inputs)) found = v;
+    if (found && !found->extents.count) break; /* then it is the only one */
+  }
+  return found;
 }
 
 /* ---- making one ---- */
@@ -151,11 +157,16 @@ static void keep_within_limit(wk_function *f, size_t new_bytes) {
 }
 
 /* Traces the body; the first time twice, since what differs then is no function of its inputs. */
-static wk_status trace(wk_function *f, wk_tensors inputs, wk_trace *found) {
+static wk_status trace(wk_function *f, wk_tensors inputs, wk_extents *extents, wk_trace *found) {
+  wk_extents_taken = extents;
   wk_status status = wk_trace_body(found, &f->body, inputs);
+  wk_extents_taken = NULL;
   if (status != WK_OK || f->traces++ > 0) return status;
   wk_trace again;
+  extents->asked = 0;
+  wk_extents_taken = extents;
   status = wk_trace_body(&again, &f->body, inputs);
+  wk_extents_taken = NULL;
   if (status == WK_OK) {
     char difference[512];
     status = wk_graph_compare(&found->graph, &again.graph, difference, sizeof difference);
@@ -186,6 +197,13 @@ static bool takes_turns(const wk_function *f, const wk_served *v) {
   return changes;
 }
 
+/* Loops are one node of a graph and, run op by op, many: nothing to compare one by one. */
+static bool has_loops(const wk_graph *g) {
+  for (size_t n = 0; n < g->node_count; n++)
+    if (g->nodes[n].control) return true;
+  return false;
+}
+
 /* Adds it to the table; takes it, also on failure. */
 static wk_served *adopt(wk_function *f, wk_served *v) {
   if (wk_failed() || !wk_grow(&f->versions, &f->capacity, f->count, sizeof *f->versions)) {
@@ -198,22 +216,25 @@ static wk_served *adopt(wk_function *f, wk_served *v) {
   return f->versions[f->count++] = v;
 }
 
-static wk_served *add_version(wk_function *f, wk_tensors inputs) {
+static wk_served *add_version(wk_function *f, wk_tensors inputs, const wk_extents *known) {
   wk_trace found;
+  wk_extents extents = *known;
   if (!f->body.run) {
     wk_fail(WK_ERROR_SHAPE, "a function that was loaded takes inputs like those that its plan was "
                             "made for");
     wk_error_add_hint("save one for each size of inputs, or compile the function here");
     return NULL;
   }
-  if (trace(f, inputs, &found) != WK_OK) return NULL;
+  if (trace(f, inputs, &extents, &found) != WK_OK) return NULL;
   wk_served *v = wk_allocate_zeroed(1, sizeof *v);
   if (v) {
     v->fields = found.fields, v->modes = found.modes, v->input_count = inputs.count;
+    v->extents = extents;
     found.fields = (wk_field_journal){0};
     v->inputs = wk_allocate_zeroed(inputs.count + 1, sizeof(wk_layout));
     for (size_t i = 0; v->inputs && i < inputs.count; i++) v->inputs[i] = inputs.item[i]->layout;
-    if (f->verify && v->inputs) wk_watch_create(&v->watch, &found.graph);
+    v->watched = f->verify && !has_loops(&found.graph);
+    if (v->watched && v->inputs) wk_watch_create(&v->watch, &found.graph);
     if (!wk_failed() && wk_passes_run(&found.graph) == WK_OK)
       wk_plan_create(&v->plan, &found.graph, &f->limits);
   }
@@ -245,10 +266,11 @@ static wk_status call_body(const wk_function *f, wk_tensors inputs, wk_tensor **
 }
 
 /* A plan for the call and what it runs with, found under the lock. It stays until it is let go. */
-static wk_served *take_version(wk_function *f, wk_tensors inputs, wk_plan_context *context) {
+static wk_served *take_version(wk_function *f, wk_tensors inputs, const wk_extents *extents,
+                               wk_plan_context *context) {
   pthread_mutex_lock(&f->table);
-  wk_served *v = find_version(f, inputs);
-  if (!v) v = add_version(f, inputs);
+  wk_served *v = find_version(f, inputs, extents);
+  if (!v) v = add_version(f, inputs, extents);
   if (v) {
     f->last = v, v->last_use = ++f->calls, v->running++;
     *context = f->idle_count ? f->idle[--f->idle_count] : (wk_plan_context){0};
@@ -273,7 +295,7 @@ static void let_go(wk_function *f, wk_served *v, wk_plan_context *context) {
 
 static wk_status run_version(const wk_function *f, wk_served *v, wk_plan_context *context,
                              wk_tensors inputs, wk_tensor **results) {
-  if (f->verify)
+  if (v->watched)
     return wk_watch_call(&v->watch, &v->plan, context, &v->fields, &f->body, inputs, results);
   if (!v->takes_turns) return wk_plan_run(&v->plan, context, inputs, results);
   wk_fields_begin(&v->fields);
@@ -285,26 +307,44 @@ static wk_status run_version(const wk_function *f, wk_served *v, wk_plan_context
   return status;
 }
 
+/* Whether the run, which was undone, found other extents than its plan has: then these are those of
+ * the plan up to the one that differs. What a function computes decides them one after the other,
+ * so that each time there is one more. */
+static bool learn_extents(const wk_served *v, wk_extents *extents) {
+  const size_t found = wk_extents_found.count;
+  wk_extents_found.count = 0;
+  if (!found || found <= extents->count) return false;
+  wk_error_clear();
+  *extents = v->extents;
+  extents->values[found - 1] = wk_extents_found.values[found - 1];
+  extents->count = found, extents->asked = 0;
+  return true;
+}
+
 /* Sets results to owned references. */
 static wk_status call(wk_function *f, wk_tensors inputs, wk_tensor **results) {
   if (f->body.run &&
       wk_anomaly_detection_is_on()) /* which looks at every op: they run one by one */
     return call_body(f, inputs, results);
   wk_plan_context context;
+  wk_extents extents = {.count = 0};
   bool alone = atomic_load(&f->took_turns); /* most likely as before */
   for (;;) {
     if (alone)
       pthread_rwlock_wrlock(&f->turns);
     else
       pthread_rwlock_rdlock(&f->turns);
-    wk_served *v = take_version(f, inputs, &context);
-    const bool again = v && v->takes_turns && !alone;
-    if (v && !again) run_version(f, v, &context, inputs, results);
+    wk_served *v = take_version(f, inputs, &extents, &context);
+    bool again = v && v->takes_turns && !alone;
+    alone = alone || again;
+    if (v && !again) {
+      run_version(f, v, &context, inputs, results);
+      again = learn_extents(v, &extents);
+    }
     if (v) atomic_store(&f->took_turns, v->takes_turns);
     if (v) let_go(f, v, &context);
     pthread_rwlock_unlock(&f->turns);
     if (!again) return wk_error_status();
-    alone = true;
   }
 }
 
@@ -358,8 +398,9 @@ wk_status wk_call_all_at(wk_place here, wk_function *function, wk_tensors inputs
 }
 
 const wk_plan *wk_function_plan(wk_function *f, wk_tensors inputs) {
-  wk_served *v = find_version(f, inputs);
-  if (!v) v = add_version(f, inputs);
+  const wk_extents any = {.count = 0};
+  wk_served *v = find_version(f, inputs, &any);
+  if (!v) v = add_version(f, inputs, &any);
   if (v) f->last = v;
   return v ? &v->plan : NULL;
 }

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "graph/capture.h"
+#include "graph/extents.h"
 #include "graph/plan.h"
 #include "graph/watch.h"
 
@@ -16,11 +17,13 @@
 /* A plan, and what must hold for it to serve a call. */
 typedef struct wk_served {
   wk_plan plan;
-  wk_watch watch; /* empty, unless the function is verified */
+  wk_watch watch; /* empty, unless */
+  bool watched;   /* calls are verified */
   wk_field_journal fields;
   wk_layout *inputs;
   size_t input_count;
   wk_modes modes;
+  wk_extents extents; /* that its plan was made for */
   bool loaded;      /* from a file: it serves in all modes */
   bool takes_turns; /* runs change what others may see */
   size_t bytes;     /* it keeps */

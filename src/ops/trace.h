@@ -13,6 +13,7 @@ typedef struct wk_tracer {
    * drawn. Sets outputs to owned tensors. */
   wk_status (*call)(struct wk_tracer *self, wk_call *call);
   wk_status (*host)(struct wk_tracer *self, wk_late late, wk_tensor *read);
+  struct wk_tracer *around; /* of the function of which this one traces a part; or NULL */
   bool watches; /* its `call` has the ops run all the same: nothing else is to know of it */
 } wk_tracer;
 

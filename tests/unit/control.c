@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Loops, choices and lists: values, gradients of both orders, and what is refused. */
+/* Loops and choices: values, gradients of both orders, and what is refused. */
 #include "support/unit.h"
 
 #include <math.h>
@@ -160,7 +160,7 @@ static void random_numbers_again(void **state) {
   assert_near(slope[0], slope[1], 1e-12 * fabs(slope[0]));
 }
 
-/* ---- choices, scans, lists ---- */
+/* ---- choices, scans ---- */
 
 static wk_status squared(void *context, wk_tensors in, wk_tensor **results) {
   (void)context;
@@ -208,23 +208,6 @@ static void scans(void **state) {
     assert_true(wk_item(wk_select(r[1], 0, 1)) == (reverse ? 60 : 6));
     assert_true(wk_item(wk_select(g, 0, 0)) == 60 && wk_item(wk_select(g, 0, 3)) == 24);
   }
-}
-
-static void lists(void **state) {
-  (void)state;
-  WK_SCOPE;
-  wk_list *list = wk_list_create();
-  wk_tensor *x = variable(2), *all, *g;
-  for (int i = 0; i < 3; i++) wk_list_append(list, wk_multiply(x, number(i)));
-  all = wk_list_stack(list);
-  wk_grad(&g, wk_sum(wk_multiply(all, all)), WK_TENSORS(x));
-  assert_true(wk_list_length(list) == 3 && wk_item(wk_list_get(list, -1)) == 4);
-  assert_true(wk_item(g) == 20);
-  wk_list_append(list, wk_zeros(WK_SHAPE(2), .dtype = WK_F64));
-  assert_error_says(WK_ERROR_SHAPE, "changes from f64 [1] to f64 [2]");
-  assert_null(wk_list_get(list, 3));
-  assert_error_says(WK_ERROR_INDEX, "no item 3 in a list of 3");
-  wk_list_free(list);
 }
 
 /* ---- compiled ---- */
@@ -403,7 +386,6 @@ int main(void) {
       cmocka_unit_test(random_numbers_again),
       cmocka_unit_test(choices),
       cmocka_unit_test(scans),
-      cmocka_unit_test(lists),
       cmocka_unit_test(compiled_loops),
       cmocka_unit_test(compiled_choices),
       cmocka_unit_test(values_change_places),

@@ -4,10 +4,11 @@
  * even so: a generator advances as in eager mode. */
 #include "base/error.h"
 #include "base/memory.h"
+#include "graph/control_node.h"
 #include "graph/pass.h"
 
 static bool is_needed(const wk_graph *g, const wk_graph_node *node, const bool *read) {
-  if (!node->op) return true;
+  if (!node->op || (node->control && node->control->needed)) return true;
   for (int i = 0; i < node->op->output_count; i++)
     if (read[node->outputs[i].buffer]) return true;
   for (int i = 0; i < node->input_count; i++) {
