@@ -54,6 +54,7 @@ wk_status wk_pass_algebra(wk_graph *graph, int64_t *changes);
 wk_status wk_pass_copies(wk_graph *graph, int64_t *changes);
 wk_status wk_pass_common_nodes(wk_graph *graph, int64_t *changes);
 wk_status wk_pass_epilogues(wk_graph *graph, int64_t *changes);
+wk_status wk_pass_pooling(wk_graph *graph, int64_t *changes);
 wk_status wk_pass_dead_code(wk_graph *graph, int64_t *changes);
 
 #endif

@@ -9,6 +9,8 @@
 #include "base/memory.h"
 #include "graph/joined.h"
 #include "graph/pass.h"
+#include "ops/records.gen.h"
+#include "ops/window.h"
 
 enum { FEW = 4096 }; /* so many buffers are placed in several ways, the best of which counts */
 
@@ -35,9 +37,28 @@ static bool may_replace(const wk_graph *g, const wk_life *lives, size_t n, int i
   return true;
 }
 
+/* Whether the node is the gradient of pooling by windows that lie side by side and leave nothing
+ * out: each reads its own elements of x, operand 1, before it gives them their gradient. */
+static bool is_tiled_pooling(const wk_graph_node *node) {
+  if (node->op->id != WK_OP_MAX_POOL2D_GRADIENT) return false;
+  const int64_t *dims = node->inputs[1].layout.dims;
+  const wk_pool2d_settings s = wk_pool2d_settings_of(node->op, node->arguments);
+  wk_window w;
+  if (wk_pool2d_window_of(&s, dims, &w) != WK_OK) return false;
+  const wk_window_axis *axes[2] = {&w.height, &w.width};
+  for (int i = 0; i < 2; i++)
+    if (axes[i]->kernel != axes[i]->stride || axes[i]->dilation != 1 || axes[i]->padding_before ||
+        axes[i]->out * axes[i]->kernel != dims[1 + i])
+      return false;
+  return true;
+}
+
 int wk_graph_operand_in_place(const wk_graph *g, const wk_life *lives, size_t n) {
   const wk_graph_node *node = &g->nodes[n];
-  if (!node->op || node->op->class != WK_CLASS_POINTWISE || node->op->output_count != 1) return -1;
+  if (!node->op || node->op->output_count != 1) return -1;
+  if (node->op->class == WK_CLASS_WINDOW)
+    return is_tiled_pooling(node) && may_replace(g, lives, n, 1) ? 1 : -1;
+  if (node->op->class != WK_CLASS_POINTWISE) return -1;
   for (int i = 0; i < node->input_count; i++)
     if (may_replace(g, lives, n, i)) return i;
   return -1;

@@ -10,11 +10,18 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "graph/cost.h"
+#include "graph/joined.h"
 #include "graph/place.h"
-#include "ops/records.gen.h"
 
-/* Work is counted in bytes that go to and from memory; a product's sums, so many for a byte. */
-enum { MOST_AGAIN = 64, MOST_ROUNDS = 4096, SUMS_PER_BYTE = 8, LEAST_WORK = 4096, WORTH_WHILE = 256 };
+/* Work is counted in bytes that go to and from memory, and operations, so many for a byte. */
+enum {
+  MOST_AGAIN = 64,
+  MOST_ROUNDS = 4096,
+  OPERATIONS_PER_BYTE = 16,
+  LEAST_WORK = 4096,
+  WORTH_WHILE = 256
+};
 
 typedef struct search {
   wk_graph *graph;
@@ -35,10 +42,6 @@ typedef struct again {
 } again;
 
 /* ---- what is alive when ---- */
-
-static size_t bytes_of(const wk_reference *r) {
-  return (size_t)wk_layout_count(&r->layout) * wk_dtype_size(r->layout.dtype);
-}
 
 static int output_count(const wk_graph_node *node) { return node->op ? node->op->output_count : 0; }
 
@@ -126,23 +129,9 @@ static unsigned count_writes(const search *s, const wk_reference *r, size_t from
   return count;
 }
 
-/* Sums of products that the node makes: of a matrix product MK * KN * MN is their square. */
-static double sums_of(const wk_graph_node *node) {
-  if (!node->op || node->input_count < 2) return 0;
-  const wk_layout *a = &node->inputs[0].layout, *b = &node->inputs[1].layout;
-  const double count = (double)wk_layout_count(a);
-  if (node->op->id == WK_OP_ATTENTION) return 2 * count * (double)b->dims[2];
-  if (node->op->class != WK_CLASS_MATRIX) return 0;
-  return sqrt(count * (double)wk_layout_count(b) *
-              (double)wk_layout_count(&node->outputs[0].layout));
-}
-
 static double cost_of(const wk_graph_node *node) {
-  double bytes = LEAST_WORK;
-  for (int i = 0; i < node->input_count; i++)
-    if (node->inputs[i].buffer >= 0) bytes += (double)bytes_of(&node->inputs[i]);
-  for (int i = 0; i < output_count(node); i++) bytes += (double)bytes_of(&node->outputs[i]);
-  return bytes + sums_of(node) / SUMS_PER_BYTE;
+  const wk_cost cost = wk_node_cost(node);
+  return LEAST_WORK + cost.bytes + cost.operations / OPERATIONS_PER_BYTE;
 }
 
 static bool is_listed(const again *a, size_t node) {
@@ -265,12 +254,14 @@ static bool choose(const search *s, again *best, size_t *at) {
     bool used = false; /* at the peak itself */
     const wk_graph_node *node = &s->graph->nodes[s->peak_at];
     for (int i = 0; i < node->input_count; i++) used = used || node->inputs[i].buffer == (int)b;
+    const size_t head = wk_joined_head(s->graph, s->next[b]);
+    const size_t reader = head > s->peak_at ? head : s->next[b];
     again a = {.count = 0, .limit = s->allowed};
     if (best_score > 0) a.limit = fmin(a.limit, (double)l->size / best_score);
-    if (used || !need(s, (int)b, s->next[b], &a)) continue;
+    if (used || !need(s, (int)b, reader, &a)) continue;
     const double score = (double)l->size / a.cost;
-    if (score <= best_score || s->alive[s->next[b]] + a.bytes - l->size >= s->peak) continue;
-    best_score = score, *best = a, *at = s->next[b];
+    if (score <= best_score || s->alive[reader] + a.bytes - l->size >= s->peak) continue;
+    best_score = score, *best = a, *at = reader;
   }
   return best_score > 0;
 }

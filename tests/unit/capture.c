@@ -612,6 +612,38 @@ static void what_is_cheap_is_made_again(void **state) {
   assert_error(WK_ERROR_ARGUMENT);
 }
 
+/* Windows side by side, whose gradient takes x's place, and such as overlap and stick out. */
+static wk_tensor *pooled_relu(void *context, wk_tensors in) {
+  const bool *apart = context;
+  wk_tensor *x = in.item[0], *gradient = NULL;
+  wk_tensor_set_requires_gradient(x, true);
+  wk_tensor *y = wk_relu(wk_multiply(x, wk_scalar(2)));
+  y = *apart ? wk_max_pool2d(y, {2, 2})
+             : wk_max_pool2d(y, {3, 3}, .stride = {2, 2}, .padding = {1, 1});
+  wk_grad(&gradient, wk_sum(wk_multiply(y, in.item[1])), WK_TENSORS(x));
+  return gradient;
+}
+
+static void a_pooled_relu_has_eager_gradients(void **state) {
+  (void)state;
+  for (int apart = 0; apart < 2; apart++) {
+    WK_SCOPE;
+    bool side_by_side = apart;
+    float x[2 * 4 * 6 * 3], g[2 * 2 * 3 * 3], expected[2 * 4 * 6 * 3], found[2 * 4 * 6 * 3];
+    for (int i = 0; i < 144; i++)
+      x[i] = i % 31 == 5 ? NAN : i % 7 == 3 ? -0.0F : (float)(i % 5 - 2);
+    for (int i = 0; i < 36; i++) g[i] = i % 4 ? (float)(i - 9) : -0.0F;
+    const wk_tensors in = WK_TENSORS(wk_tensor_from_data(WK_SHAPE(2, 4, 6, 3), WK_F32, x, NULL),
+                                     wk_tensor_from_data(WK_SHAPE(2, 2, 3, 3), WK_F32, g, NULL));
+    wk_function *f = wk_compile(pooled_relu, &side_by_side);
+    wk_tensor_read(wk_call(f, in), found, sizeof found);
+    wk_tensor_read(pooled_relu(&side_by_side, in), expected, sizeof expected);
+    assert_no_error();
+    assert_memory_equal(found, expected, sizeof found);
+    wk_function_free(f);
+  }
+}
+
 static void a_budget_that_is_too_small_names_the_least(void **state) {
   (void)state;
   WK_SCOPE;
@@ -630,6 +662,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_budget_changes_no_bit),
       cmocka_unit_test(what_is_cheap_is_made_again),
+      cmocka_unit_test(a_pooled_relu_has_eager_gradients),
       cmocka_unit_test(a_budget_that_is_too_small_names_the_least),
       cmocka_unit_test(a_training_step_gives_eager_bits),
       cmocka_unit_test(the_learning_rate_may_change),
