@@ -315,6 +315,24 @@ static wk_tensor *rows(void *context, wk_tensors in) {
   return wk_sort(wk_concatenate(WK_TENSORS(x, in.item[0]), .axis = 1)).values;
 }
 
+/* Of its weights: convolution, pooling, softmax, look-ups and their gradients. */
+static wk_tensor *slopes(void *context, wk_tensors in) {
+  wk_tensor *weight = wk_detach(context), *slope = NULL;
+  wk_tensor_set_requires_gradient(weight, true);
+  wk_tensor *x = wk_max_pool2d(wk_conv2d(in.item[0], weight, .padding = {1, 1}), .window = {2, 2});
+  x = wk_layer_norm(wk_reshape(x, WK_SHAPE(2, -1)));
+  x = wk_cross_entropy(x, wk_argmin(x, .axis = 1));
+  wk_grad(&slope, x, WK_TENSORS(weight));
+  return slope;
+}
+
+static wk_tensor *sequence(void *context, wk_tensors in) {
+  wk_tensor *q = wk_reshape(in.item[0], WK_SHAPE(1, 1, 3, 4));
+  wk_tensor *y = wk_scaled_dot_product_attention(q, q, q, .causal = true);
+  wk_tensor *places = wk_cast(wk_abs(wk_reshape(y, WK_SHAPE(12))), WK_I64);
+  return wk_scatter_add(context, places, wk_reshape(y, WK_SHAPE(12)), .axis = 0);
+}
+
 static void save_plan(const char *name, wk_function_body body, wk_tensor *context, wk_tensor *in) {
   wk_function *f = wk_compile(body, context);
   const wk_plan *plan = wk_function_plan(f, (wk_tensors){1, &in});
@@ -329,6 +347,8 @@ static void save_plans(void) {
   WK_SCOPE;
   save_plan("products", products, wk_full(WK_SHAPE(3, 4), 2), wk_full(WK_SHAPE(2, 3), 1));
   save_plan("pictures", pictures, NULL, wk_full(WK_SHAPE(1, 6, 6, 1), 1));
+  save_plan("slopes", slopes, wk_full(WK_SHAPE(3, 3, 3, 1), 0.5), wk_full(WK_SHAPE(2, 4, 4, 1), 1));
+  save_plan("sequence", sequence, wk_full(WK_SHAPE(5), 1), wk_full(WK_SHAPE(1, 3, 4), 1));
   save_plan("rows", rows, NULL, wk_full(WK_SHAPE(3, 5), 1));
 }
 
