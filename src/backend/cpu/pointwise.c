@@ -172,8 +172,7 @@ static wk_dtype kernel_dtype(const pointwise_run *r, wk_dtype dtype) {
   return r->native ? dtype : wk_wide_dtype(dtype);
 }
 
-/* An operand's elements from `at` on as a kernel takes them, in `tile`; they may be the kernel's to
- * write only, but reading them first costs little and happens for few dtypes. */
+/* An operand's elements from `at` on as a kernel takes them, in `tile`. */
 static void load_tile(const pointwise_run *r, int operand, char *tile, int64_t at, int64_t count) {
   const wk_layout *layout = &r->layouts[operand];
   const char *from = r->operands[operand]->data;
@@ -236,7 +235,8 @@ static void run_range(void *context, int64_t begin, int64_t end) {
     char *operand[MAX_OPERANDS];
     for (int i = 0; i < r->operand_count; i++) {
       operand[i] = r->direct[i] ? r->operands[i]->data + (size_t)at * r->sizes[i] : tiles[i];
-      if (!r->direct[i] && !r->single[i]) load_tile(r, i, tiles[i], at, count);
+      if (!r->direct[i] && !r->single[i] && i < r->call->input_count)
+        load_tile(r, i, tiles[i], at, count);
     }
     run_kernel(r, operand, count);
     for (int i = 0; i < r->operand_count; i++)
