@@ -71,7 +71,7 @@ static wk_loop_tape *tape_of(const wk_kernel_call *call) {
   return tape;
 }
 
-static wk_status run_open(const wk_control *c, const wk_kernel_call *call) {
+wk_status wk_run_list_open(const wk_control *c, const wk_kernel_call *call) {
   (void)c;
   wk_loop_tape *tape = wk_loop_tape_create(call->stream->device, 0);
   memcpy(call->inputs[0].data, &tape, sizeof tape);
@@ -82,7 +82,7 @@ static size_t size_of(const wk_layout *layout) {
   return (size_t)wk_layout_count(layout) * wk_dtype_size(layout->dtype);
 }
 
-static wk_status run_append(const wk_control *c, const wk_kernel_call *call) {
+wk_status wk_run_list_append(const wk_control *c, const wk_kernel_call *call) {
   (void)c;
   wk_loop_tape *tape = tape_of(call);
   const wk_operand *item = &call->inputs[1];
@@ -92,7 +92,7 @@ static wk_status run_append(const wk_control *c, const wk_kernel_call *call) {
   return wk_error_status();
 }
 
-static wk_status run_stack(const wk_control *c, const wk_kernel_call *call) {
+wk_status wk_run_list_stack(const wk_control *c, const wk_kernel_call *call) {
   const wk_loop_tape *tape = tape_of(call);
   if (wk_extents_check(c->extent, c->assumed, (int64_t)tape->count) != WK_OK)
     return wk_error_status();
@@ -103,13 +103,9 @@ static wk_status run_stack(const wk_control *c, const wk_kernel_call *call) {
   return WK_OK;
 }
 
-/* A node of one of these over the list's tape, which it writes, and another tensor. */
-static wk_status emit(const char *name, wk_list *list, wk_tensor *other, bool written,
-                      wk_status (*run)(const wk_control *, const wk_kernel_call *),
-                      wk_control *made) {
-  wk_control *c = made ? made : wk_control_create(name, 0);
+/* Takes the node's control: it writes the list's tape, and perhaps another tensor. */
+static wk_status emit(wk_control *c, wk_list *list, wk_tensor *other, bool written) {
   if (!c) return wk_error_status();
-  c->run = run;
   wk_tensor *items[] = {list->tape, other};
   bool writes[] = {true, written};
   return wk_control_emit(c, (wk_place){0}, &(wk_control_operands){items, writes, other ? 2 : 1});
@@ -120,7 +116,7 @@ static wk_status emit_append(wk_list *list, wk_tensor *tensor) {
   wk_tensor *row = wk_contiguous(tensor);
   wk_set_gradients_recorded(recorded);
   forget_all(list);
-  return row ? emit("list_append", list, row, false, run_append, NULL) : wk_error_status();
+  return row ? emit(wk_control_create("list_append"), list, row, false) : wk_error_status();
 }
 
 /* The tape, and on it what the list has so far: nodes of the trace in which the list was made. */
@@ -129,7 +125,7 @@ static wk_status open_tape(wk_list *list, wk_device *device) {
   const bool recorded = wk_set_gradients_recorded(false);
   wk_thread_here()->tracing = list->made_in;
   list->tape = wk_tensor_retain(wk_full(WK_SHAPE(1), 0, .dtype = WK_I64, .device = device));
-  if (list->tape) emit("list_open", list, NULL, false, run_open, NULL);
+  if (list->tape) emit(wk_control_create("list_open"), list, NULL, false);
   for (size_t i = 0; i < list->count && !wk_failed(); i++) {
     list->wanted = list->wanted || wk_wants_gradient(list->items[i]);
     emit_append(list, list->items[i]);
@@ -206,7 +202,7 @@ static wk_status check_readable(const wk_list *list) {
 /* What is on the tape, as one tensor: of as many items as the trace takes there to be. */
 static wk_status read_tape(wk_list *list) {
   if (list->all || check_readable(list) != WK_OK) return wk_error_status();
-  wk_control *c = wk_control_create("list_stack", 0);
+  wk_control *c = wk_control_create("list_stack");
   if (!c) return wk_error_status();
   wk_layout layout = list->like;
   if (layout.rank == WK_MAX_RANK || wk_extents_ask(&c->extent, &c->assumed) != WK_OK) {
@@ -215,14 +211,13 @@ static wk_status read_tape(wk_list *list) {
                ? wk_error_status()
                : wk_fail(WK_ERROR_SHAPE, "items of %d dimensions cannot be stacked", layout.rank);
   }
-  c->needed = true;
   memmove(layout.dims + 1, layout.dims, (size_t)layout.rank * sizeof *layout.dims);
   layout.dims[0] = c->assumed, layout.rank++;
   const bool recorded = wk_set_gradients_recorded(false);
   list->all = wk_tensor_retain(wk_full(wk_layout_shape(&layout), 0, .dtype = layout.dtype,
                                        .device = wk_tensor_device_of(list->tape)));
   wk_set_gradients_recorded(recorded);
-  if (list->all) return emit(NULL, list, list->all, true, run_stack, c);
+  if (list->all) return emit(c, list, list->all, true);
   wk_control_release(c);
   return wk_error_status();
 }

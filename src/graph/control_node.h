@@ -21,11 +21,10 @@ typedef struct wk_control {
                                       one another, */
   size_t first_reached;            /* from this one on */
   size_t state_count;
-  size_t *place; /* of each state in a kept item, and at the end its size */
-  bool keeps, checkpoints;
-  bool needed;   /* it runs even if nobody reads what it writes, */
-  size_t extent; /* since it checks which of the function's extents */
-  int64_t assumed;
+  size_t *place;           /* of each state in a kept item, and at the end its size */
+  bool keeps, checkpoints; /* a while: its states, as many as a gradient asks for; few of them */
+  size_t extent;           /* list_stack: which of the function's extents it checks, */
+  int64_t assumed;         /* which the trace took to be this */
 } wk_control;
 
 /* What the arguments of its op are. */
@@ -34,15 +33,35 @@ typedef struct wk_control_arguments {
   wk_control *control;
 } wk_control_arguments;
 
+wk_status wk_run_while(const wk_control *control, const wk_kernel_call *call);
+wk_status wk_run_reverse(const wk_control *control, const wk_kernel_call *call);
+wk_status wk_run_list_open(const wk_control *control, const wk_kernel_call *call);
+wk_status wk_run_list_append(const wk_control *control, const wk_kernel_call *call);
+wk_status wk_run_list_stack(const wk_control *control, const wk_kernel_call *call);
+
+/* A loop or step of a list ("while", "while_gradient", "list_open", "list_append", "list_stack"),
+ * without operands and regions; NULL if there is none of that name. */
+wk_control *wk_control_create(const char *name);
+bool wk_control_is_name(const char *name);
+
+/* Whether it runs even if nobody reads what it writes, since it checks something. */
+static inline bool wk_control_is_needed(const wk_control *c) { return c->run == wk_run_list_stack; }
+static inline bool wk_control_is_loop(const wk_control *c) {
+  return c->run == wk_run_while || c->run == wk_run_reverse;
+}
+
+/* How many of its operands, the first ones, it carries: states, or gradients and sums. */
+size_t wk_control_carried(const wk_control *control);
+
+/* Finds places for its states in what it keeps, of the sizes that its regions take. */
+wk_status wk_control_place_states(wk_control *control);
+
+/* Plans regions that came from a text. */
+wk_status wk_control_plan(wk_control *control);
+
 wk_control *wk_control_retain(wk_control *control);
 void wk_control_release(wk_control *control);
 extern const wk_kernel wk_control_kernel;
-
-wk_status wk_run_while(const wk_control *control, const wk_kernel_call *call);
-wk_status wk_run_reverse(const wk_control *control, const wk_kernel_call *call);
-
-/* A control without regions yet, and an operand of its node. */
-wk_control *wk_control_create(const char *name, size_t states);
 
 typedef struct wk_control_operands {
   wk_tensor **items;

@@ -14,8 +14,6 @@
 #include "ops/autocast.h"
 #include "ops/dispatch.h"
 
-#define ALIGNMENT 64
-
 /* A loop that was traced, as its record keeps it. */
 typedef struct loop {
   wk_bundle bundle;
@@ -57,36 +55,10 @@ static void add_reached(operands *o, const wk_region *region, size_t given) {
     add(o, region->reached[i], is_written(&region->graph, given + i));
 }
 
-/* It writes what it carries and has no results. */
-static wk_status infer_nothing(wk_call *call) {
-  (void)call;
-  return WK_OK;
-}
-
-wk_control *wk_control_create(const char *name, size_t states) {
-  wk_control *c = wk_allocate_zeroed(1, sizeof *c);
-  if (!c) return NULL;
-  atomic_init(&c->references, 1);
-  c->op = (wk_op){.name = name,
-                  .id = WK_CONTROL_OP,
-                  .class = WK_CLASS_UPDATE,
-                  .hidden = true,
-                  .infer = infer_nothing,
-                  .settings = {.size = sizeof(wk_control_arguments)}};
-  c->state_count = states;
-  c->place = wk_allocate_zeroed(states + 1, sizeof *c->place);
+static wk_control *create_control(const char *name, size_t states) {
+  wk_control *c = wk_control_create(name);
+  if (c) c->state_count = states;
   return c;
-}
-
-static void place_states(wk_control *c, wk_tensor *const *state) {
-  size_t at = 0;
-  for (size_t i = 0; i < c->state_count; i++) {
-    c->place[i] = at;
-    at += ((size_t)wk_layout_count(&state[i]->layout) * wk_dtype_size(state[i]->layout.dtype) +
-           ALIGNMENT - 1) /
-          ALIGNMENT * ALIGNMENT;
-  }
-  c->place[c->state_count] = at ? at : ALIGNMENT;
 }
 
 static wk_status take_region(wk_control *c, int which, wk_region *region) {
@@ -175,14 +147,12 @@ static wk_status trace_parts(const wk_while_arguments *a, wk_tensors state, wk_r
 static wk_status emit_while(wk_place here, const loop *l, wk_tensor **state, wk_region *condition,
                             wk_region *body) {
   const size_t n = l->a.state.count;
-  wk_control *c = wk_control_create("while", n);
+  wk_control *c = create_control("while", n);
   operands o = {0};
   wk_status status = c ? wk_error_status() : WK_ERROR_MEMORY;
   if (status == WK_OK)
     status = open_operands(&o, n + 1 + condition->reached_count + body->reached_count);
   if (status == WK_OK) {
-    c->run = wk_run_while;
-    place_states(c, state);
     c->keeps = l->tape != NULL, c->checkpoints = l->a.policy == WK_LOOP_SQUARE_ROOT;
     for (size_t i = 0; i < n; i++) add(&o, state[i], true);
     if (l->tape) add(&o, l->tape, true);
@@ -192,6 +162,7 @@ static wk_status emit_while(wk_place here, const loop *l, wk_tensor **state, wk_
     status = take_region(c, WK_REGION_CONDITION, condition);
   }
   if (status == WK_OK) status = take_region(c, WK_REGION_BODY, body);
+  if (status == WK_OK) status = wk_control_place_states(c);
   if (status == WK_OK)
     status = wk_control_emit(c, here, &o);
   else
@@ -238,7 +209,7 @@ static wk_status emit_reverse(const reverse *r, wk_tensors state, operands *carr
   wk_region back = {0}, condition = {0}, body = {0};
   wk_capture none = {0};
   wk_tensor **like = wk_allocate_zeroed(given + 1, sizeof *like);
-  wk_control *c = like ? wk_control_create("while_gradient", n) : NULL;
+  wk_control *c = like ? create_control("while_gradient", n) : NULL;
   operands o = {0};
   if (c) {
     for (size_t i = 0; i < given; i++) like[i] = i < n ? state.item[i] : carried->items[i - n];
@@ -251,8 +222,6 @@ static wk_status emit_reverse(const reverse *r, wk_tensors state, operands *carr
   wk_recomputing--;
   if (!wk_failed()) open_operands(&o, given + 1 + back.reached_count + body.reached_count);
   if (!wk_failed()) {
-    c->run = wk_run_reverse;
-    place_states(c, state.item);
     c->checkpoints = again;
     for (size_t i = 0; i < carried->count; i++) add(&o, carried->items[i], true);
     add(&o, l->tape, false);
@@ -262,6 +231,7 @@ static wk_status emit_reverse(const reverse *r, wk_tensors state, operands *carr
     if (again) take_region(c, WK_REGION_BODY, &body);
   }
   if (!wk_failed()) take_region(c, WK_REGION_REVERSE, &back);
+  if (!wk_failed()) wk_control_place_states(c);
   if (!wk_failed())
     wk_control_emit(c, (wk_place){0}, &o);
   else

@@ -5,16 +5,18 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "graph/graph.h"
+#include "graph/control_node.h"
+#include "graph/extents.h"
 #include "ops/kernel.h"
 
 #define MOST_INPUTS 100000
+#define MOST_DEPTH 16 /* loops in loops */
 
 typedef struct parser {
   const char *text, *at;
   const wk_graph *with; /* or NULL */
   wk_graph *graph;
-  int cells;
+  int cells, loops, depth;
 } parser;
 
 /* Raises the error at the place where the parser is. */
@@ -246,6 +248,17 @@ static bool read_reference(parser *p, wk_reference *r) {
 
 /* ---- nodes ---- */
 
+/* The record of a loop's next operand. */
+static bool add_record(wk_control *c, bool written) {
+  size_t capacity = (size_t)c->op.input_count; /* a power of two from 8 on, or less */
+  if (capacity & (capacity - 1)) capacity *= 2;
+  if (!wk_grow(&c->records, &capacity, (size_t)c->op.input_count, sizeof *c->records)) return false;
+  c->records[c->op.input_count++] =
+      (wk_op_input){.name = "carried", .dtypes = WK_DTYPES_ANY, .written = written};
+  c->op.inputs = c->records;
+  return true;
+}
+
 static bool read_inputs(parser *p, wk_graph_node *node) {
   size_t capacity = 0;
   if (!expect(p, "(")) return false;
@@ -254,7 +267,9 @@ static bool read_inputs(parser *p, wk_graph_node *node) {
     if (node->input_count == MOST_INPUTS) return fail(p, "too many operands", "");
     if (!wk_grow(&node->inputs, &capacity, (size_t)node->input_count, sizeof *node->inputs))
       return false;
+    const bool written = node->control && accept(p, "*");
     if (!read_reference(p, &node->inputs[node->input_count])) return false;
+    if (node->control && !add_record(node->control, written)) return false;
     node->input_count++;
   }
   if (node->op && node->input_count && !node->op->input_count)
@@ -319,11 +334,24 @@ static bool read_setting(parser *p, wk_graph_node *node, uint64_t *seen) {
   char name[64];
   int64_t number;
   if (!read_name(p, name, sizeof name)) return false;
+  wk_control *control = node->control;
+  if (control && strcmp(name, "keeps") == 0) return control->keeps = true;
+  if (control && strcmp(name, "checkpoints") == 0) return control->checkpoints = true;
   const bool late = node->op && strcmp(name, "late") == 0;
   if (node->op && strcmp(name, "again") == 0) return node->again = true;
   if (node->op && strcmp(name, "joined") == 0) return node->joined = true;
   if (late) return node->late.run = run_absent, true;
   if (!expect(p, ":")) return false;
+  if (control && strcmp(name, "extent") == 0) {
+    if (!read_number(p, 0, WK_MOST_EXTENTS - 1, &number)) return false;
+    return control->extent = (size_t)number, true;
+  }
+  if (control && strcmp(name, "assumed") == 0)
+    return read_number(p, 0, INT64_MAX, &control->assumed);
+  if (control && strcmp(name, "states") == 0) {
+    if (!read_number(p, 0, node->input_count, &number)) return false;
+    return control->state_count = (size_t)number, true;
+  }
   if (strcmp(name, "order") == 0) {
     if (!read_number(p, 1, UINT32_MAX, &number)) return false;
     return node->order = (unsigned)number, true;
@@ -375,12 +403,50 @@ static bool read_origin(parser *p, wk_graph_node *node) {
   return true;
 }
 
+static bool read_lines(parser *p);
+
+/* The other graph's region of that number in its loop of this number, or NULL. */
+static const wk_graph *find_region(const wk_graph *with, int loop, int64_t which) {
+  for (size_t n = 0; with && n < with->node_count; n++)
+    if (with->nodes[n].control && loop-- == 0) return &with->nodes[n].control->plans[which].graph;
+  return NULL;
+}
+
+/* "region 1 reaches 2 {" and a graph each, which ends with "}" on a line of its own. */
+static bool read_regions(parser *p, wk_control *control) {
+  const int loop = p->loops++;
+  size_t reached = 0;
+  for (skip_empty_lines(p); accept(p, "region"); skip_empty_lines(p)) {
+    int64_t which, reaches;
+    if (!read_number(p, 0, WK_REGION_COUNT - 1, &which) || !expect(p, "reaches") ||
+        !read_number(p, 0, control->op.input_count - (int64_t)reached, &reaches) ||
+        !expect(p, "{") || !end_line(p))
+      return false;
+    wk_graph *g = &control->plans[which].graph;
+    if (g->result_count) return fail(p, "a region is given twice", "");
+    if (p->depth == MOST_DEPTH) return fail(p, "too many loops in one another", "");
+    control->reached[which] = (size_t)reaches, reached += (size_t)reaches;
+    parser inner = {.text = p->text,
+                    .at = p->at,
+                    .with = find_region(p->with, loop, which),
+                    .graph = g,
+                    .depth = p->depth + 1};
+    const bool read = read_lines(&inner);
+    p->at = inner.at;
+    if (!read || !expect(p, "}") || !end_line(p)) return false;
+    if (!g->result_count) return fail(p, "a region without results", "");
+  }
+  control->first_reached = (size_t)control->op.input_count - reached;
+  return wk_control_place_states(control) == WK_OK;
+}
+
 /* The op's name and what follows, for a node that has `outputs` outputs. */
 static bool read_call(parser *p, wk_graph_node *node, int outputs) {
   char name[128];
   const char *start = (skip_blanks(p), p->at);
   if (!read_name(p, name, sizeof name)) return false;
-  node->op = wk_op_find(name);
+  node->control = wk_control_create(name);
+  node->op = node->control ? &node->control->op : wk_op_find(name);
   if (!node->op && strcmp(name, "host") != 0)
     return p->at = start, fail(p, "there is no op ", name);
   if (outputs != (node->op ? node->op->output_count : 0))
@@ -390,7 +456,9 @@ static bool read_call(parser *p, wk_graph_node *node, int outputs) {
     if (!node->arguments) return false;
     memcpy(node->arguments, &node->op->settings.size, sizeof node->op->settings.size);
   }
-  return read_inputs(p, node) && read_settings(p, node) && read_origin(p, node) && end_line(p);
+  if (node->control) ((wk_control_arguments *)node->arguments)->control = node->control;
+  return read_inputs(p, node) && read_settings(p, node) && read_origin(p, node) && end_line(p) &&
+         (!node->control || !wk_control_is_loop(node->control) || read_regions(p, node->control));
 }
 
 static void count_writes(wk_graph *g, const wk_graph_node *node) {
@@ -439,13 +507,17 @@ static bool read_line(parser *p) {
   return add_node(p, NULL, 0);
 }
 
+/* All lines, up to the end of the text or of a region. */
+static bool read_lines(parser *p) {
+  for (skip_empty_lines(p); *p->at && *p->at != '}'; skip_empty_lines(p))
+    if (!read_line(p)) return false;
+  return true;
+}
+
 wk_status wk_graph_from_text(wk_graph *graph, const char *text, const wk_graph *with) {
   parser p = {.text = text, .at = text, .with = with, .graph = graph};
   *graph = (wk_graph){0};
-  for (bool read = !wk_failed(); read;) {
-    skip_empty_lines(&p);
-    read = *p.at && read_line(&p);
-  }
+  if (!wk_failed() && read_lines(&p) && *p.at) fail(&p, "a bracket that closes nothing", "");
   if (wk_failed()) wk_graph_free(graph);
   return wk_error_status();
 }

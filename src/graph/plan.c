@@ -26,7 +26,7 @@ static wk_operand stand_in(const wk_reference *r) {
 }
 
 static const wk_kernel *choose_kernel(const wk_graph *g, const wk_graph_node *node) {
-  if (node->control) return &wk_control_kernel;
+  if (node->control) return wk_control_plan(node->control) == WK_OK ? &wk_control_kernel : NULL;
   wk_operand outputs[WK_MAX_OUTPUTS];
   wk_operand *inputs = wk_allocate_zeroed((size_t)node->input_count + 1, sizeof *inputs);
   if (!inputs) return NULL;

@@ -98,6 +98,17 @@ static void write_settings(const wk_graph_node *node, bool compared, wk_text *te
     write_attribute(&settings->attributes[i], node->arguments, text);
     before = ", ";
   }
+  if (node->control && node->control->run == wk_run_list_stack) {
+    wk_text_append(text, "%sextent: %zu, assumed: %lld", before, node->control->extent,
+                   (long long)node->control->assumed);
+    before = ", ";
+  }
+  if (node->control && wk_control_is_loop(node->control)) {
+    wk_text_append(text, "%sstates: %zu%s%s", before, node->control->state_count,
+                   node->control->keeps ? ", keeps" : "",
+                   node->control->checkpoints ? ", checkpoints" : "");
+    before = ", ";
+  }
   if (node->draw != WK_NO_DRAW) wk_text_append(text, "%sdraw: %d", before, node->draw);
   if (node->draw != WK_NO_DRAW) before = ", ";
   if (node->order) wk_text_append(text, "%sorder: %u", before, node->order);
@@ -115,21 +126,34 @@ static void write_settings(const wk_graph_node *node, bool compared, wk_text *te
 
 static wk_status write_body(const wk_graph *g, bool compared, wk_text *text);
 
-/* What a loop runs, as comments: a text without its functions cannot make it again. */
+static void write_buffers(const wk_graph *g, wk_text *text);
+
+/* What a loop runs, a graph each. */
 static wk_status write_regions(const wk_control *control, bool compared, wk_text *text) {
-  wk_text body = {0};
-  for (int i = 0; i < WK_REGION_COUNT; i++)
-    if (control->plans[i].graph.result_count) {
-      wk_text_append(&body, "region %d\n", i);
-      write_body(&control->plans[i].graph, compared, &body);
+  for (int i = 0; i < WK_REGION_COUNT; i++) {
+    const wk_graph *g = &control->plans[i].graph;
+    if (!g->result_count) continue;
+    wk_text body = {0};
+    if (!compared) write_buffers(g, &body);
+    write_body(g, compared, &body);
+    wk_text_append(text, "region %d reaches %zu {\n", i, control->reached[i]);
+    for (const char *line = body.data ? body.data : ""; *line;) {
+      const size_t length = strcspn(line, "\n");
+      wk_text_append(text, "  %.*s\n", (int)length, line);
+      line += length + (line[length] == '\n');
     }
-  for (const char *line = body.data ? body.data : ""; *line;) {
-    const size_t length = strcspn(line, "\n");
-    wk_text_append(text, "#   %.*s\n", (int)length, line);
-    line += length + (line[length] == '\n');
+    wk_text_append(text, "}\n");
+    wk_text_free(&body);
   }
-  wk_text_free(&body);
   return wk_error_status();
+}
+
+static void write_inputs(const wk_graph *g, const wk_graph_node *node, wk_text *text) {
+  for (int i = 0; i < node->input_count; i++) {
+    if (i) wk_text_append(text, ", ");
+    if (node->control && wk_op_input_at(node->op, i)->written) wk_text_append(text, "*");
+    write_reference(g, &node->inputs[i], text);
+  }
 }
 
 static wk_status write_node(const wk_graph *g, const wk_graph_node *node, bool compared,
@@ -140,7 +164,7 @@ static wk_status write_node(const wk_graph *g, const wk_graph_node *node, bool c
     wk_text_append(text, " = ");
   }
   wk_text_append(text, "%s(", op ? op->name : "host");
-  write_references(g, node->inputs, node->input_count, text);
+  write_inputs(g, node, text);
   wk_text_append(text, ")");
   if (op)
     write_settings(node, compared, text);
@@ -184,12 +208,12 @@ static void write_buffers(const wk_graph *g, wk_text *text) {
     if (b->kind == WK_BUFFER_LOCAL) wk_text_append(text, ": local");
     wk_text_append(text, ", %zu bytes on %s\n", b->size, b->device->name);
   }
+  for (size_t i = 0; i < g->draw_count; i++)
+    wk_text_append(text, "draw %zu: %lld numbers\n", i, (long long)g->draws[i].count);
 }
 
 wk_status wk_graph_to_text(const wk_graph *g, wk_text *text) {
   write_buffers(g, text);
-  for (size_t i = 0; i < g->draw_count; i++)
-    wk_text_append(text, "draw %zu: %lld numbers\n", i, (long long)g->draws[i].count);
   return write_body(g, false, text);
 }
 

@@ -4,7 +4,9 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "graph/control_node.h"
 #include "graph/joined.h"
+#include "graph/pass.h"
 #include "graph/specialise.h"
 #include "ops/records.gen.h"
 
@@ -197,6 +199,101 @@ static wk_status check_shapes(const verifier *v, const wk_graph_node *node) {
   return WK_OK;
 }
 
+/* ---- loops ---- */
+
+/* Whether the operand is all of a buffer of so many bytes, or just as many side by side. */
+static bool has_size(const wk_reference *r, size_t size) {
+  return r->buffer >= 0 && wk_layout_is_contiguous(&r->layout) &&
+         (size_t)wk_layout_count(&r->layout) * wk_dtype_size(r->layout.dtype) == size;
+}
+
+/* The operand that a region's input is: the states that it is given, or what is carried, come
+ * first, then what it reaches. NULL: it is a state of which there is no operand. */
+static const wk_reference *find_operand(const wk_graph_node *node, int which, size_t input) {
+  const wk_control *c = node->control;
+  const size_t states = c->state_count, carried = wk_control_carried(c);
+  size_t given = states, first = c->first_reached;
+  if (which == WK_REGION_REVERSE) given += carried;
+  for (int k = 0; k < which; k++) first += c->reached[k];
+  if (input >= given) return &node->inputs[first + input - given];
+  if (which == WK_REGION_REVERSE && input >= states) return &node->inputs[input - states];
+  return c->run == wk_run_while ? &node->inputs[input] : NULL;
+}
+
+static wk_status check_region(const verifier *v, const wk_graph_node *node, int which) {
+  const wk_control *c = node->control;
+  const wk_graph *g = &c->plans[which].graph;
+  const bool reverse = which == WK_REGION_REVERSE, condition = which == WK_REGION_CONDITION;
+  const size_t given = c->state_count + (reverse ? wk_control_carried(c) : 0);
+  const size_t results = condition ? 1 : reverse ? wk_control_carried(c) : c->state_count;
+  if (g->result_count != results)
+    return fail(v, "region %d has %zu results, not %zu", which, g->result_count, results);
+  for (size_t b = 0; b < g->buffer_count; b++) {
+    if (g->buffers[b].kind != WK_BUFFER_INPUT) continue;
+    const size_t input = (size_t)g->buffers[b].input;
+    if (input >= given + c->reached[which])
+      return fail(v, "region %d has an input %zu, which it is not given", which, input);
+    const wk_reference *operand = find_operand(node, which, input);
+    if (operand && !has_size(operand, g->buffers[b].size))
+      return fail(v, "region %d takes %zu bytes as its input %zu, but the operand has another size",
+                  which, g->buffers[b].size, input);
+  }
+  for (size_t i = 0; i < results; i++) {
+    const wk_reference *r = &g->results[i];
+    if (r->buffer < 0 || (size_t)r->buffer >= g->buffer_count || !wk_reference_is_whole(g, r))
+      return fail(v, "result %zu of region %d is no whole buffer", i, which);
+    if (condition ? wk_layout_count(&r->layout) != 1
+        : c->run == wk_run_while || reverse
+            ? !has_size(&node->inputs[i], g->buffers[r->buffer].size)
+            : g->buffers[r->buffer].size > c->place[i + 1] - c->place[i])
+      return fail(v, "result %zu of region %d has another size than what is carried", i, which);
+  }
+  return wk_graph_verify(g);
+}
+
+/* A step of a list: its tape, and what is added to it or copied out of it. */
+static wk_status check_list(const verifier *v, const wk_graph_node *node) {
+  const wk_control *c = node->control;
+  const int operands = c->run == wk_run_list_open ? 1 : 2;
+  if (node->input_count != operands)
+    return fail(v, "it has %d operands, not %d", node->input_count, operands);
+  if (!has_size(&node->inputs[0], sizeof(int64_t)) || !c->records[0].written)
+    return fail(v, "operand 0 is no place for a list");
+  if (operands == 1) return WK_OK;
+  const wk_reference *other = &node->inputs[1];
+  if (other->buffer < 0 || !wk_layout_is_contiguous(&other->layout) ||
+      c->records[1].written != wk_control_is_needed(c))
+    return fail(v, "operand 1 is no item and no place for all of them");
+  if (c->run == wk_run_list_stack &&
+      (other->layout.rank < 1 || other->layout.dims[0] != c->assumed))
+    return fail(v, "operand 1 has not the extent that is checked");
+  return WK_OK;
+}
+
+static wk_status check_control(const verifier *v, const wk_graph_node *node) {
+  const wk_control *c = node->control;
+  if (!wk_control_is_loop(c)) return check_list(v, node);
+  const bool forward = c->run == wk_run_while;
+  const size_t carried = wk_control_carried(c);
+  const bool tape = !forward || c->keeps;
+  const bool needed[WK_REGION_COUNT] = {forward, forward || c->checkpoints, !forward};
+  for (int i = 0; i < WK_REGION_COUNT; i++)
+    if (needed[i] != (c->plans[i].graph.result_count > 0))
+      return fail(v, needed[i] ? "region %d is missing" : "region %d is not its own", i);
+  if (c->first_reached != carried + tape || c->first_reached > (size_t)node->input_count)
+    return fail(v, "it carries %zu operands and reaches the last %zu of %d", carried + tape,
+                (size_t)node->input_count - c->first_reached, node->input_count);
+  for (size_t i = 0; i < carried; i++)
+    if (!c->records[i].written) return fail(v, "operand %zu is carried, but not written", i);
+  if (tape && (!has_size(&node->inputs[carried], sizeof(int64_t)) ||
+               c->records[carried].written != forward))
+    return fail(v, "operand %zu is no place for what it keeps", carried);
+  wk_status status = WK_OK;
+  for (int i = 0; i < WK_REGION_COUNT && status == WK_OK; i++)
+    if (needed[i]) status = check_region(v, node, i);
+  return status;
+}
+
 /* ---- nodes ---- */
 
 static wk_status check_operand_count(const verifier *v, const wk_graph_node *node) {
@@ -263,8 +360,7 @@ static wk_status check_node(verifier *v, const wk_graph_node *node) {
       if (node->outputs[k].buffer == node->outputs[i].buffer)
         status = fail(v, "results %d and %d are the same buffer", k, i);
   }
-  /* A loop's regions were looked at when they were traced. */
-  if (status == WK_OK && !node->control) status = check_shapes(v, node);
+  if (status == WK_OK) status = node->control ? check_control(v, node) : check_shapes(v, node);
   if (status == WK_OK) status = check_draw(v, node);
   const char *apart = status == WK_OK && node->joined ? wk_joined_refuse(v->graph, v->node) : NULL;
   return apart ? fail(v, "it is joined to the node before it, but %s", apart) : status;

@@ -8,6 +8,7 @@ enum { MOST_VALUES = 48, MOST_ELEMENTS = 3000 };
 /* What a running function has to choose from. */
 typedef struct kitchen {
   uint64_t random;
+  const recipe *made;
   wk_tensor *values[MOST_VALUES];
   int count;
 } kitchen;
@@ -257,6 +258,32 @@ static wk_tensor *layered(kitchen *k) {
   return toss(k, 2) ? y : wk_reshape(y, WK_SHAPE(-1, columns));
 }
 
+static wk_tensor *is_small(void *context, wk_tensors state) {
+  (void)context;
+  return wk_less(state.item[0], wk_scalar(3));
+}
+
+static wk_status go_on(void *context, wk_tensors state, wk_tensor **next) {
+  const recipe *made = context;
+  wk_tensor *scale =
+      wk_cast(wk_detach(wk_mean(made->parameters[1])), wk_tensor_dtype(state.item[1]));
+  next[0] = wk_add(state.item[0], wk_scalar(1));
+  next[1] = wk_cast(wk_tanh(wk_add(state.item[1], scale)), wk_tensor_dtype(state.item[1]));
+  return wk_error_status();
+}
+
+/* Some trips of a loop that reaches a parameter; without gradients, which eager mode adds up in
+ * another order, and does not make of no trips. */
+static wk_tensor *looped(kitchen *k) {
+  WK_NO_GRADIENT;
+  wk_tensor *x = wk_detach(choose_float(k)), *results[2];
+  if (!toss(k, 3)) return wk_tanh(x);
+  wk_tensor *from = wk_full(WK_SHAPE(1), pick(k, 5), .dtype = WK_F64);
+  const wk_loop_policy policy = toss(k, 2) ? WK_LOOP_SQUARE_ROOT : WK_LOOP_KEEP_ALL;
+  wk_while(results, is_small, go_on, (void *)(uintptr_t)k->made, WK_TENSORS(from, x), policy);
+  return wk_error_status() < 0 ? NULL : results[1];
+}
+
 static wk_tensor *drawn(kitchen *k) {
   wk_tensor *x = choose_float(k);
   if (toss(k, 2)) return wk_dropout(x, 0.3);
@@ -310,7 +337,8 @@ static wk_tensor *(*const kinds[])(kitchen *k) = {unary,   unary,       unary,  
                                                   binary,  binary,      reduction,   reduction,
                                                   view,    view,        join,        moved,
                                                   drawn,   norm,        other_dtype, written,
-                                                  product, convolution, layered,     layered};
+                                                  product, convolution, layered,     layered,
+                                                  looped};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 /* ---- the whole ---- */
@@ -324,7 +352,7 @@ static wk_tensor *loss_of(kitchen *k) {
 
 wk_tensor *recipe_run(void *context, wk_tensors inputs) {
   const recipe *made = context;
-  kitchen k = {.count = 0};
+  kitchen k = {.made = made};
   start(&k.random, made->seed ^ 0xABCDEF);
   for (int i = 0; i < RECIPE_INPUTS; i++) add(&k, inputs.item[i]);
   for (int i = 0; i < RECIPE_PARAMETERS; i++) add(&k, made->parameters[i]);

@@ -8,7 +8,7 @@
 #include "graph/pass.h"
 
 static bool is_needed(const wk_graph *g, const wk_graph_node *node, const bool *read) {
-  if (!node->op || (node->control && node->control->needed)) return true;
+  if (!node->op || (node->control && wk_control_is_needed(node->control))) return true;
   for (int i = 0; i < node->op->output_count; i++)
     if (read[node->outputs[i].buffer]) return true;
   for (int i = 0; i < node->input_count; i++) {
