@@ -147,6 +147,7 @@ static bool need(const search *s, int b, size_t at, again *a) {
   const wk_graph_node *node = &s->graph->nodes[n];
   if (a->count == MOST_AGAIN || !may_run_again(s, node)) return false;
   a->nodes[a->count++] = n;
+  int over = 0;
   a->cost += cost_of(node);
   if (a->cost > a->limit) return false;
   for (int i = 0; i < output_count(node); i++) a->bytes += s->lives[node->outputs[i].buffer].size;
@@ -159,7 +160,11 @@ static bool need(const search *s, int b, size_t at, again *a) {
     if (touched) return false;
     if (!l->size || l->last >= at) continue;
     const again before = *a;
-    if (need(s, input, at, a)) continue;
+    if (need(s, input, at, a)) {
+      if (node->op->class == WK_CLASS_POINTWISE && l->size == s->lives[b].size && !over++)
+        a->bytes -= l->size; /* the result comes in its place */
+      continue;
+    }
     *a = before; /* it is kept instead, if it was alive anyway or is small */
     if (l->last < s->peak_at && l->size > s->lives[b].size / 16) return false;
     a->bytes += l->size;
