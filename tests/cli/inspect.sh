@@ -2,22 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Plans of built-in and of saved networks, as lines and as pictures.
 set -u
-support=$(realpath "$(dirname "$0")/../support")
-. "$support/report.sh"
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-. "$support/digits.sh"
-
-run() { # $1: name, $2...: words for wick; output in ./NAME
-  name=$1
-  shift
-  if "$WICK" "$@" >"$name" 2>&1; then
-    good "$name" 0
-  else
-    bad "$name" "exit status $?: $(tail -n 3 "$name")"
-  fi
-}
+. "$(dirname "$0")/../support/command.sh"
 
 run lenet inspect lenet
 is parameters "$(grep -c '^lenet, a prediction: 61,706 parameters, 1 example, [0-9]* steps$' lenet)" 1

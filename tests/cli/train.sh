@@ -2,22 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Training, scoring and predicting on digits that Wick draws, and on folders of pictures.
 set -u
-support=$(realpath "$(dirname "$0")/../support")
-. "$support/report.sh"
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-. "$support/digits.sh"
-
-run() { # $1: name, $2...: words for wick; output in ./NAME
-  name=$1
-  shift
-  if "$WICK" "$@" >"$name" 2>&1; then
-    good "$name" 0
-  else
-    bad "$name" "exit status $?: $(tail -n 3 "$name")"
-  fi
-}
+. "$(dirname "$0")/../support/command.sh"
 
 # shellcheck disable=SC2086 # $training is several words
 run train train $data --model $model $training --out run

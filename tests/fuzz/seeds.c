@@ -19,6 +19,7 @@
 #include "format/crc32c.h"
 #include "graph/plan_text.h"
 #include "graph/timeline.h"
+#include "support/good_graph.h"
 #include "support/read_checkpoint.h"
 
 static const char *folder;
@@ -260,39 +261,7 @@ static void save_other_events(void) {
   save("events", "cut", file, size - 5);
 }
 
-static void save_graph(void) {
-  static const char text[] =
-      "@0: input 0, 96 bytes on cpu\n"
-      "$1: cell 0, 128 bytes on cpu\n"
-      "@2: input 1, 48 bytes on cpu\n"
-      "%3: local, 96 bytes on cpu\n"
-      "%4: local, 96 bytes on cpu\n"
-      "%5: local, 4 bytes on cpu\n"
-      "%6: local, 192 bytes on cpu\n"
-      "%7: local, 96 bytes on cpu\n"
-      "%8: local, 8 bytes on cpu\n"
-      "%9: local, 24 bytes on cpu\n"
-      "%10: local, 64 bytes on cpu\n"
-      "%11: local, 96 bytes on cpu\n"
-      "%12: local, 96 bytes on cpu\n"
-      "draw 0: 24 numbers\n"
-      "%3 f32 [6, 4] = relu(@0 f32 [6, 4])\n"
-      "%4 f32 [4, 6] = matmul($1 f32 [4, 4], %3 f32 [4, 6] by [1, 4])\n"
-      "%6 f32 [12, 4] = concatenate(%3 f32 [6, 4], @0 f32 [6, 4]) {axis: 0}\n"
-      "%7 f32 [6, 4] = dropout(%3 f32 [6, 4]) {rate: 0.5, keyed: false, draw: 0}\n"
-      "copy_update($1+64 f32 [4, 4], %7 f32 [4, 4])\n"
-      "%9 bool [6, 4] = greater(%7 f32 [6, 4], $1.1+64 f32 [4])\n"
-      "%10 f32 [4, 4] = contiguous($1.1 f32 [4, 4] by [1, 4])\n"
-      "%11 f32 [6, 4] = where(%9 bool [6, 4], %3 f32 [6, 4], @0 f32 [6, 4])\n"
-      "%12 f32 [6, 4] = softmax(%11 f32 [6, 4]) {axes: [1]}\n"
-      "%5 f32 [] = sum(%6 f32 [12, 4]) {axes: [], keep_dims: false}\n"
-      "%8 f64 [] = cast(%5 f32 []) {dtype: \"f64\"}\n"
-      "host(%8 f64 []) {order: 1}\n"
-      "host() {order: 2}\n"
-      "return %5 f32 []\n"
-      "return $1.1 f32 [4, 4]\n";
-  save("graph", "good", text, sizeof text - 1);
-}
+static void save_graph(void) { save("graph", "good", good_graph, sizeof good_graph - 1); }
 
 /* ---- plans ---- */
 

@@ -10,51 +10,7 @@
 #include "base/error.h"
 #include "graph/graph.h"
 #include "ops/records.gen.h"
-
-static const char good[] =
-    "@0: input 0, 96 bytes on cpu\n"
-    "$1: cell 0, 128 bytes on cpu\n"
-    "@2: input 1, 48 bytes on cpu\n"
-    "%3: local, 96 bytes on cpu\n"
-    "%4: local, 96 bytes on cpu\n"
-    "%5: local, 4 bytes on cpu\n"
-    "%6: local, 192 bytes on cpu\n"
-    "%7: local, 96 bytes on cpu\n"
-    "%8: local, 8 bytes on cpu\n"
-    "%9: local, 24 bytes on cpu\n"
-    "%10: local, 64 bytes on cpu\n"
-    "%11: local, 96 bytes on cpu\n"
-    "%12: local, 96 bytes on cpu\n"
-    "draw 0: 24 numbers\n"
-    /* 0 */ "%3 f32 [6, 4] = relu(@0 f32 [6, 4])\n"
-    /* 1 */ "%4 f32 [4, 6] = matmul($1 f32 [4, 4], %3 f32 [4, 6] by [1, 4])\n"
-    /* 2 */ "%6 f32 [12, 4] = concatenate(%3 f32 [6, 4], @0 f32 [6, 4]) {axis: 0}\n"
-    /* 3 */ "%7 f32 [6, 4] = dropout(%3 f32 [6, 4]) {rate: 0.5, keyed: false, draw: 0}\n"
-    /* 4 */ "copy_update($1+64 f32 [4, 4], %7 f32 [4, 4])\n"
-    /* 5 */ "%9 bool [6, 4] = greater(%7 f32 [6, 4], $1.1+64 f32 [4])\n"
-    /* 6 */ "%10 f32 [4, 4] = contiguous($1.1 f32 [4, 4] by [1, 4])\n"
-    /* 7 */ "%11 f32 [6, 4] = where(%9 bool [6, 4], %3 f32 [6, 4], @0 f32 [6, 4])\n"
-    /* 8 */ "%12 f32 [6, 4] = softmax(%11 f32 [6, 4]) {axes: [1]}\n"
-    /* 9 */ "%5 f32 [] = sum(%6 f32 [12, 4]) {axes: [], keep_dims: false}\n"
-    /* 10 */ "%8 f64 [] = cast(%5 f32 []) {dtype: \"f64\"}\n"
-    /* 11 */ "host(%8 f64 []) {order: 1}\n"
-    /* 12 */ "host() {order: 2}\n"
-    /* 13 */ "while(*%8 f64 [], $1.1 u8 [128]) {states: 1, order: 3}\n"
-    "region 0 reaches 0 {\n"
-    "  @0: input 0, 8 bytes on cpu\n"
-    "  %1: local, 1 bytes on cpu\n"
-    "  %1 bool [] = logical_not(@0 f64 [])\n"
-    "  return %1 bool []\n"
-    "}\n"
-    "region 1 reaches 1 {\n"
-    "  @0: input 0, 8 bytes on cpu\n"
-    "  @1: input 1, 128 bytes on cpu\n"
-    "  %2: local, 8 bytes on cpu\n"
-    "  %2 f64 [] = maximum(@0 f64 [], @1+8 f64 [])\n"
-    "  return %2 f64 []\n"
-    "}\n"
-    "return %5 f32 []\n"
-    "return $1.1 f32 [4, 4]\n";
+#include "support/good_graph.h"
 
 /* What stands in the good text (its first place), what instead, and how the message begins. */
 static const struct {
@@ -186,9 +142,10 @@ static const struct {
 /* ---- judging ---- */
 
 static bool apply(const char *part, const char *instead, char *text, size_t size) {
-  const char *place = strstr(good, part);
+  const char *place = strstr(good_graph, part);
   if (!place) return false;
-  snprintf(text, size, "%.*s%s%s", (int)(place - good), good, instead, place + strlen(part));
+  snprintf(text, size, "%.*s%s%s", (int)(place - good_graph), good_graph, instead,
+           place + strlen(part));
   return true;
 }
 
@@ -223,7 +180,7 @@ int main(void) {
   const int count = (int)(sizeof changes / sizeof *changes + sizeof spoils / sizeof *spoils);
   int refused = 0;
   wk_graph g;
-  wk_graph_from_text(&g, good, NULL);
+  wk_graph_from_text(&g, good_graph, NULL);
   wk_graph_verify(&g);
   if (wk_error_report(stderr)) return 1; /* the good one has to pass */
   wk_graph_free(&g);
@@ -234,7 +191,7 @@ int main(void) {
     if (!there) printf("FAIL %s: the good graph has no %s\n", changes[i].name, changes[i].part);
   }
   for (size_t i = 0; i < sizeof spoils / sizeof *spoils; i++)
-    refused += refuse(spoils[i].name, good, spoils[i].spoil, spoils[i].node);
+    refused += refuse(spoils[i].name, good_graph, spoils[i].spoil, spoils[i].node);
   printf("%d of %d broken graphs are refused by name\n", refused, count);
   return refused == count ? 0 : 1;
 }

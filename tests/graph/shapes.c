@@ -10,21 +10,9 @@
 #include <wick/wick.h>
 
 #include "base/file.h"
+#include "support/trainer.h"
 
 enum { WORDS = 50, FEATURES = 16, HIDDEN = 24, CLASSES = 5, MOST_BATCH = 16, MOST_LENGTH = 24 };
-
-typedef struct trainer {
-  wk_module *network;
-  wk_optimizer *optimizer;
-} trainer;
-
-static wk_tensor *train_step(void *context, wk_tensors in) {
-  trainer *t = context;
-  wk_tensor *loss = wk_cross_entropy(wk_forward(t->network, in.item[0]), in.item[1]);
-  wk_backward(loss);
-  wk_optimizer_step(t->optimizer);
-  return loss;
-}
 
 static long resident_kilobytes(void) {
   FILE *file = fopen("/proc/self/statm", "r");

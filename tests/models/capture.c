@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "models/models.h"
 #include "optim/optimizer.h"
+#include "support/trainer.h"
 
 enum { CLASSES = 10, MOST_STEPS = 1000 };
 
@@ -31,19 +32,6 @@ static const sizes table[] = {
     {"vgg19", "sgd", {3, {32, 32, 3}}, 2},
 };
 enum { TABLE = sizeof table / sizeof *table };
-
-typedef struct trainer {
-  wk_module *network;
-  wk_optimizer *optimizer;
-} trainer;
-
-static wk_tensor *train_step(void *context, wk_tensors in) {
-  trainer *t = context;
-  wk_tensor *loss = wk_cross_entropy(wk_forward(t->network, in.item[0]), in.item[1]);
-  wk_backward(loss);
-  wk_optimizer_step(t->optimizer);
-  return loss;
-}
 
 static wk_optimizer *create_optimizer(const sizes *s, wk_module *network) {
   if (strcmp(s->optimizer, "adam") == 0) return wk_adam_create(network, .learning_rate = 1e-3);
