@@ -41,6 +41,9 @@ typedef struct wk_compile_arguments {
   double recompute; /* without a budget, values are computed again where that lowers the peak, for
                      * at most this share of a call's work; 0: WICK_RECOMPUTE percent, 12 by
                      * default; WK_EXACTLY_ZERO: nothing is */
+  int64_t fold_batch_norm; /* 1: normalisations with running statistics go into the convolutions
+                            * before them where these alone read their results; then values differ
+                            * from eager mode's in their last bits. Not with verify */
 } wk_compile_arguments;
 
 /* A function that does what `body` does. Nothing is called yet. The caller frees it. [any thread]

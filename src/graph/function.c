@@ -53,11 +53,14 @@ wk_function *wk_compile_at(wk_place here, const wk_compile_arguments *arguments)
   if (status == WK_OK && !(a.recompute >= 0))
     status = wk_fail(WK_ERROR_ARGUMENT, "recompute is %g, but a share of the work is not negative",
                      a.recompute);
+  if (status == WK_OK && a.fold_batch_norm && a.verify)
+    status = wk_fail(WK_ERROR_ARGUMENT, "fold_batch_norm changes bits, which verify compares");
   wk_function *function = status == WK_OK ? create() : NULL;
   if (function) {
     function->one = (wk_one_body){a.body, a.context};
     function->body = a.body ? (wk_body){wk_body_of_one, &function->one, 1}
                             : (wk_body){a.body_all, a.context, (size_t)a.result_count};
+    function->fold_batch_norm = a.fold_batch_norm != 0;
     function->verify = a.verify != 0 || wk_debug_topic("verify");
     function->limits = (wk_plan_limits){(size_t)a.memory_budget, a.recompute, 0};
     if (a.recompute == 0 && !signbit(a.recompute))
@@ -235,6 +238,8 @@ static wk_served *add_version(wk_function *f, wk_tensors inputs, const wk_extent
     for (size_t i = 0; v->inputs && i < inputs.count; i++) v->inputs[i] = inputs.item[i]->layout;
     v->watched = f->verify && !has_loops(&found.graph);
     if (v->watched && v->inputs) wk_watch_create(&v->watch, &found.graph);
+    if (f->fold_batch_norm && !f->verify && !wk_failed())
+      wk_passes_run_named(&found.graph, "batch_norm");
     if (!wk_failed() && wk_passes_run(&found.graph) == WK_OK)
       wk_plan_create(&v->plan, &found.graph, &f->limits);
   }

@@ -37,6 +37,7 @@ typedef struct wk_served {
 struct wk_function {
   wk_body body;    /* its run is NULL where the function was loaded */
   wk_one_body one; /* the context of a body of one result */
+  bool fold_batch_norm;
   bool verify;
   size_t plan_limit; /* 0: none */
   wk_plan_limits limits;

@@ -10,6 +10,11 @@
 #include "graph/joined.h"
 
 const wk_pass wk_pass_table[] = {
+    {.name = "batch_norm",
+     .doc = "normalisations with statistics of their own go into the convolutions before them",
+     .after = "no such normalisation alone reads a convolution",
+     .approximate = true,
+     .run = wk_pass_batch_norm},
     {.name = "constants",
      .doc = "what follows from settings alone is computed once, before the first call",
      .after = "no node of the kinds that are computed reads only small constants",
@@ -116,9 +121,11 @@ wk_status wk_passes_run_named(wk_graph *graph, const char *names) {
       status = run(pass, graph);
     } else if (length && !(length == 4 && memcmp(names, "none", 4) == 0)) {
       status = wk_fail(WK_ERROR_ARGUMENT, "there is no pass %.*s over graphs", (int)length, names);
-      wk_error_add_hint("WICK_PASSES lists some of %s, %s, %s, %s, %s, or is none",
-                        wk_pass_table[0].name, wk_pass_table[1].name, wk_pass_table[2].name,
-                        wk_pass_table[3].name, wk_pass_table[4].name);
+      wk_text list = {0};
+      for (int i = 0; i < wk_pass_count; i++)
+        wk_text_append(&list, "%s%s", i ? ", " : "", wk_pass_table[i].name);
+      wk_error_add_hint("WICK_PASSES lists some of %s, or is none", list.data ? list.data : "");
+      wk_text_free(&list);
     }
     names += length + (names[length] == ',');
   }

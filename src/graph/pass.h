@@ -49,6 +49,7 @@ bool wk_buffer_is_constant(const wk_buffer *buffer);
 bool wk_graph_replace(wk_graph *graph, const wk_reference *made, const wk_reference *equal);
 
 /* The passes, a file each in passes/. */
+wk_status wk_pass_batch_norm(wk_graph *graph, int64_t *changes);
 wk_status wk_pass_constants(wk_graph *graph, int64_t *changes);
 wk_status wk_pass_algebra(wk_graph *graph, int64_t *changes);
 wk_status wk_pass_copies(wk_graph *graph, int64_t *changes);

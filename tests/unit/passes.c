@@ -60,7 +60,71 @@ static void test_checkpoints_stay(void **state) {
   assert_true(all > 2 * some);
 }
 
+/* ---- normalisations in convolutions ---- */
+
+enum { CHANNELS = 24 };
+
+typedef struct network {
+  bool bias, training, twice;
+} network;
+
+static wk_tensor *normalised(void *context, wk_tensors in) {
+  const network *n = context;
+  wk_tensor *const *p = in.item;
+  wk_tensor *y = wk_conv2d(p[0], p[1], n->bias ? p[2] : NULL, .same = true);
+  wk_tensor *z =
+      wk_batch_norm(y, .weight = p[3], .bias = n->bias ? p[4] : NULL,
+                    .running_mean = n->training ? NULL : p[5],
+                    .running_variance = n->training ? NULL : p[6], .training = n->training);
+  return wk_relu(n->twice ? wk_add(z, y) : z);
+}
+
+static int count_op(wk_function *f, wk_tensors in, const char *name) {
+  const wk_plan *plan = wk_function_plan(f, in);
+  int count = 0;
+  for (size_t i = 0; i < plan->step_count; i++)
+    count += plan->steps[i].node->op && strcmp(plan->steps[i].node->op->name, name) == 0;
+  return count;
+}
+
+/* Folded or not: near to what eager mode gives, and to the bit where nothing is folded. */
+static void check_folding(network n, wk_tensors in, int left) {
+  WK_SCOPE;
+  static float eager[16 * 16 * CHANNELS], compiled[16 * 16 * CHANNELS];
+  wk_tensor *expected = normalised(&n, in);
+  wk_function *f = wk_compile(normalised, &n, .fold_batch_norm = 1);
+  wk_tensor *y = wk_call(f, in);
+  assert_no_error();
+  assert_int_equal(wk_tensor_count(y), COUNT_OF(eager));
+  wk_tensor_read(expected, eager, sizeof eager);
+  wk_tensor_read(y, compiled, sizeof compiled);
+  for (size_t i = 0; i < COUNT_OF(eager); i++) {
+    const float difference = eager[i] - compiled[i], bound = 2e-5f * (1 + eager[i]);
+    assert_true(difference <= bound && -difference <= bound);
+  }
+  assert_int_equal(count_op(f, in, "scale_shift"), left);
+  if (n.twice || n.training) assert_memory_equal(eager, compiled, sizeof eager);
+  wk_function_free(f);
+}
+
+static void test_batch_norm_folds(void **state) {
+  (void)state;
+  WK_SCOPE;
+  const wk_shape row = WK_SHAPE(CHANNELS);
+  const wk_tensors in =
+      WK_TENSORS(random(WK_SHAPE(1, 16, 16, 8), 1), random(WK_SHAPE(CHANNELS, 3, 3, 8), 2),
+                 random(row, 3), random(row, 4), random(row, 5), random(row, 6),
+                 wk_add(wk_square(random(row, 7)), wk_scalar(0.5)));
+  check_folding((network){false, false, false}, in, 0);
+  check_folding((network){true, false, false}, in, 1); /* the bias, of one pixel's size */
+  check_folding((network){false, true, false}, in, 0);
+  check_folding((network){false, false, true}, in, 1);
+  assert_null(wk_compile(normalised, NULL, .fold_batch_norm = 1, .verify = 1));
+  assert_error_says(WK_ERROR_ARGUMENT, "fold_batch_norm changes bits");
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_checkpoints_stay)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_checkpoints_stay),
+                                     cmocka_unit_test(test_batch_norm_folds)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
