@@ -24,9 +24,9 @@ typedef struct wk_served {
   size_t input_count;
   wk_modes modes;
   wk_extents extents; /* that its plan was made for */
-  bool loaded;      /* from a file: it serves in all modes */
-  bool takes_turns; /* runs change what others may see */
-  size_t bytes;     /* it keeps */
+  bool loaded;        /* from a file: it serves in all modes */
+  bool takes_turns;   /* runs change what others may see */
+  size_t bytes;       /* it keeps */
   uint64_t last_use;
   int running; /* calls that run it now */
 } wk_served;

@@ -123,8 +123,34 @@ static void test_batch_norm_folds(void **state) {
   assert_error_says(WK_ERROR_ARGUMENT, "fold_batch_norm changes bits");
 }
 
+/* ---- transposes ---- */
+
+static wk_tensor *transposed(void *context, wk_tensors in) {
+  (void)context;
+  wk_tensor *x = wk_contiguous(wk_transpose(wk_permute(in.item[0], WK_AXES(1, 0)), 0, 1));
+  wk_tensor *y = wk_matmul(wk_contiguous(wk_transpose(x, 0, 1)), in.item[1]);
+  return wk_relu(wk_contiguous(wk_transpose(y, 0, 1)));
+}
+
+static void test_transposes_go(void **state) {
+  (void)state;
+  WK_SCOPE;
+  static float eager[70 * 50], compiled[70 * 50];
+  const wk_tensors in = WK_TENSORS(random(WK_SHAPE(90, 50), 1), random(WK_SHAPE(90, 70), 2));
+  wk_tensor *expected = transposed(NULL, in);
+  wk_function *f = wk_compile(transposed, NULL);
+  wk_tensor *y = wk_call(f, in);
+  assert_no_error();
+  wk_tensor_read(expected, eager, sizeof eager);
+  wk_tensor_read(y, compiled, sizeof compiled);
+  assert_memory_equal(eager, compiled, sizeof eager);
+  assert_int_equal(count_op(f, in, "contiguous"), 0);
+  wk_function_free(f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_checkpoints_stay),
-                                     cmocka_unit_test(test_batch_norm_folds)};
+                                     cmocka_unit_test(test_batch_norm_folds),
+                                     cmocka_unit_test(test_transposes_go)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

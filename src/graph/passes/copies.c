@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A row-major copy that one node reads, and that node could read the original as it lies: the copy
- * goes. Pointwise nodes compute each element alone, so that strides change no bit. */
+ * goes. Pointwise nodes compute each element alone, and products pack their operands in one order,
+ * so that strides change no bit. Views that follow one another are one look at a buffer to begin
+ * with. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "graph/lives.h"
@@ -8,16 +10,29 @@
 #include "graph/plan.h"
 #include "ops/records.gen.h"
 
-/* Whether the reader takes the original as well as its copy. */
+/* Whether a product packs the operand as fast as its copy: one of the last two axes lies side by
+ * side, and the matrices of a batch would not be one product. */
+static bool suits_product(const wk_graph_node *reader, int operand, const wk_layout *original) {
+  const int64_t *strides = original->strides;
+  const int rank = original->rank;
+  return reader->op->id == WK_OP_MATMUL && rank > 1 &&
+         (strides[rank - 1] == 1 || strides[rank - 2] == 1) &&
+         (rank == 2 || reader->inputs[!operand].layout.rank > 2);
+}
+
+/* Whether the reader takes the original as well as its copy, by the same kernel. */
 static bool takes_strides(const wk_graph *g, const wk_graph_node *reader, int operand,
                           const wk_reference *original) {
-  if (!reader->op || reader->op->class != WK_CLASS_POINTWISE) return false;
+  if (!reader->op || (reader->op->class != WK_CLASS_POINTWISE &&
+                      !suits_product(reader, operand, &original->layout)))
+    return false;
   const wk_reference copy = reader->inputs[operand];
+  const wk_kernel *before = wk_plan_choose_kernel(g, reader);
   reader->inputs[operand] = *original;
   const wk_kernel *kernel = wk_plan_choose_kernel(g, reader);
   reader->inputs[operand] = copy;
-  if (!kernel) wk_error_clear();
-  return kernel && kernel->habits & WK_TAKES_STRIDES;
+  if (!kernel || !before) wk_error_clear();
+  return kernel && kernel == before && kernel->habits & WK_TAKES_STRIDES;
 }
 
 static bool remove_copy(wk_graph *g, const wk_graph_node *node, const wk_life *lives) {
