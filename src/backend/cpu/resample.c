@@ -33,9 +33,14 @@ static void run_rows(void *context, int64_t begin, int64_t end) {
     const int64_t rows = own ? 1 : left < end - begin ? left : end - begin;
     const int64_t out = own ? w->across.count * w->inner : columns;
     char *y = w->y + begin * out * w->element;
-    combine(w, &w->taps, first, rows, columns, w->x + block * w->from * columns * w->element,
-            own ? own : y);
-    if (own) combine(w, &w->across, 0, w->across.count, w->inner, own, y);
+    const char *x = w->x + block * w->from * columns * w->element;
+    const int64_t at = w->taps.start[first];
+    if (own && /* a row as it is */
+        w->taps.start[first + 1] == at + 1 && w->taps.weight[at] == 1)
+      x += w->taps.index[at] * columns * w->element;
+    else
+      combine(w, &w->taps, first, rows, columns, x, own ? own : y), x = own;
+    if (own) combine(w, &w->across, 0, w->across.count, w->inner, x, y);
     begin += rows;
   }
 }

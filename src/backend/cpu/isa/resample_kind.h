@@ -12,16 +12,17 @@
 #define add_block OF_KIND(add_block)
 #define add OF_KIND(add)
 
-#define FETCHED                                                                                    \
-  2048 /* bytes ahead: rows of two places by turns are nothing that hardware foresees */
+#define FETCHED 2048 /* bytes ahead: hardware foresees no rows of two places by turns */
 
 WK_LANES_INLINE void combine_row(int64_t terms, const int64_t *index, const double *weight,
                                  int64_t columns, const TYPE *x, TYPE *y) {
-  if (terms == 1 && weight[0] == 1) {
-    memcpy(y, x + index[0] * columns, (size_t)columns * sizeof *y);
+  int64_t j = 0;
+  if (terms == 1 && weight[0] == 1) { /* rows are mostly short: no call for each */
+    const TYPE *from = x + index[0] * columns;
+    for (; j + WK_LANES <= columns; j += WK_LANES) lanes_store(y + j, lanes_load(from + j));
+    memcpy(y + j, from + j, (size_t)(columns - j) * sizeof *y);
     return;
   }
-  int64_t j = 0;
   for (; j + WK_LANES <= columns; j += WK_LANES) {
     lanes sum = {0};
     for (int64_t k = 0; k < terms; k++) {
