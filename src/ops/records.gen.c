@@ -1550,6 +1550,7 @@ static const wk_op_input inputs_add_update[] = {
 };
 static const wk_op_input inputs_square_sum[] = {
     {"x", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_square_sum_arguments, x), false, false, true, false},
+    {"mean", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_square_sum_arguments, mean), true, false, true, false},
 };
 static const wk_op_input inputs_put_rows_update[] = {
     {"value", 1u << WK_F32 | 1u << WK_F64 | 1u << WK_F16 | 1u << WK_BF16, offsetof(wk_put_rows_update_arguments, value), false, false, true, true},
@@ -7795,13 +7796,13 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
         .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_SQUARE_SUM] = {
         .name = "square_sum", .id = WK_OP_SQUARE_SUM, .class = WK_CLASS_REDUCTION, .hidden = true,
-        .inputs = inputs_square_sum, .input_count = 1, .output_count = 1,
+        .inputs = inputs_square_sum, .input_count = 2, .output_count = 1,
         .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
         .settings = {NULL, sizeof(wk_square_sum_arguments), 0, offsetof(wk_square_sum_arguments, x) + sizeof(((wk_square_sum_arguments *)NULL)->x), true},
         .infer = wk_infer_square_sum, .composite = NULL,
         .is_native = NULL,
-        .vjp = NULL,
-        .gradient_reads_inputs = 0, .gradient_reads_outputs = 0, .random_key = 0},
+        .vjp = wk_vjp_square_sum,
+        .gradient_reads_inputs = 3, .gradient_reads_outputs = 0, .random_key = 0},
     [WK_OP_PUT_ROWS_UPDATE] = {
         .name = "put_rows_update", .id = WK_OP_PUT_ROWS_UPDATE, .class = WK_CLASS_UPDATE, .hidden = true,
         .inputs = inputs_put_rows_update, .input_count = 3, .output_count = 0,

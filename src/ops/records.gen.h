@@ -1808,12 +1808,14 @@ typedef struct wk_add_update_arguments {
 typedef struct wk_square_sum_arguments {
   size_t struct_size;
   wk_tensor *x;
+  wk_tensor *mean; /* optional */
 } wk_square_sum_arguments;
 #define wk_square_sum(...) \
   wk_op_run_in_scope(&wk_op_table[WK_OP_SQUARE_SUM], WK_HERE, \
                      &(wk_square_sum_arguments){.struct_size = sizeof(wk_square_sum_arguments), __VA_ARGS__})
 
 wk_status wk_infer_square_sum(wk_call *call);
+wk_status wk_vjp_square_sum(wk_vjp *vjp);
 typedef struct wk_put_rows_update_arguments {
   size_t struct_size;
   wk_tensor *value;

@@ -25,6 +25,31 @@ wk_status wk_composite_mean(wk_call *call) {
   return wk_error_status();
 }
 
+/* The sum of squares of x, less `mean` with the axes kept if there is one; a single op where the
+ * axes are neighbours. */
+static wk_tensor *square_sum(wk_tensor *x, wk_tensor *mean, const wk_axes *axes, bool keep_dims) {
+  bool reduced[WK_MAX_RANK];
+  if (!x) return NULL;
+  const wk_layout *layout = &x->layout;
+  if (wk_reduced_axes(axes, layout->rank, reduced) != WK_OK) return NULL;
+  wk_shape whole = {.rank = 3, .dims = {1, 1, 1}}, result = {.rank = 0};
+  int part = 0; /* of the three */
+  for (int i = 0; i < layout->rank; i++) {
+    if (!reduced[i] || keep_dims) result.dims[result.rank++] = reduced[i] ? 1 : layout->dims[i];
+    if (layout->dims[i] == 1) continue;
+    if (reduced[i] != (part == 1)) part++;
+    if (part < 3) whole.dims[part] *= layout->dims[i];
+  }
+  if (part > 2) {
+    wk_tensor *distance = mean ? wk_subtract(x, mean) : x;
+    return wk_sum(wk_multiply(distance, distance), .axes = *axes, .keep_dims = keep_dims);
+  }
+  const wk_shape kept = WK_SHAPE(whole.dims[0], whole.dims[2]);
+  wk_tensor *sums =
+      wk_square_sum(wk_reshape(x, whole), .mean = mean ? wk_reshape(mean, kept) : NULL);
+  return sums ? wk_reshape(sums, result) : NULL;
+}
+
 /* The mean, with the axes kept, and the variance of x; two passes, so that a large mean does no
  * harm. */
 static wk_tensor *variance_of(wk_tensor *x, const wk_axes *axes, bool keep_dims, bool population,
@@ -32,8 +57,8 @@ static wk_tensor *variance_of(wk_tensor *x, const wk_axes *axes, bool keep_dims,
   int64_t count;
   if (wk_reduced_count(&x->layout, axes, &count) != WK_OK) return NULL;
   *mean = mean_of(x, axes, true);
-  wk_tensor *distance = wk_subtract(x, *mean);
-  wk_tensor *sum = wk_sum(wk_multiply(distance, distance), .axes = *axes, .keep_dims = keep_dims);
+  if (!*mean) return NULL;
+  wk_tensor *sum = square_sum(x, *mean, axes, keep_dims);
   const double divisor = population ? (double)count : count > 0 ? (double)count - 1 : 0;
   return wk_divide(sum, wk_full(WK_SCALAR, divisor, .dtype = x->layout.dtype,
                                 .device = wk_tensor_device_of(x)));
@@ -143,7 +168,7 @@ wk_status wk_composite_log_sum_exp(wk_call *call) {
 
 wk_tensor *wk_norm_over(wk_tensor *x, double order, const wk_axes *axes, bool keep_dims) {
   if (order == 2) {
-    wk_tensor *squares = wk_sum(wk_multiply(x, x), .axes = *axes, .keep_dims = keep_dims);
+    wk_tensor *squares = square_sum(x, NULL, axes, keep_dims);
     return squares ? wk_safe_sqrt(squares) : NULL;
   }
   if (order == 0) {

@@ -50,7 +50,9 @@ static wk_status each_gradient(wk_parameters *set, visit_gradient visit, void *c
 
 /* *total is an owned reference. */
 static wk_status add_squares(void *context, wk_tensor *gradient) {
-  wk_tensor **total = context, *squares = wk_cast(wk_square_sum(gradient), WK_F64);
+  wk_tensor **total = context,
+            *row = wk_reshape(gradient, WK_SHAPE(1, wk_layout_count(&gradient->layout), 1));
+  wk_tensor *squares = wk_cast(wk_reshape(wk_square_sum(row), WK_SCALAR), WK_F64);
   if (*total) squares = wk_add(*total, squares);
   wk_tensor_release(*total);
   *total = wk_tensor_retain(squares);

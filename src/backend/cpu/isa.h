@@ -217,6 +217,13 @@ typedef struct wk_isa_reduce {
                           int64_t *y);
 } wk_isa_reduce;
 
+/* Sums of (x - mean)^2: along a row, and down columns, added to `sums`. */
+typedef struct wk_isa_square_sum {
+  double (*row[2])(int64_t count, const void *x, double mean);
+  void (*columns[2])(int64_t rows, int64_t stride, int64_t columns, const void *x,
+                     const double *means, double *sums);
+} wk_isa_square_sum; /* by wk_isa_real */
+
 /* Rows of one dtype as rows of another: what convert.h offers, for whole groups of elements. */
 #define WK_CONVERT_GROUP 32
 typedef struct wk_isa_convert {
@@ -239,6 +246,7 @@ typedef struct wk_cpu_isa {
   const wk_isa_attention *attention[WK_ISA_REALS];
   const wk_isa_recurrent *recurrent[WK_ISA_REALS];
   const wk_isa_convert *convert;
+  const wk_isa_square_sum *square_sum;
   const wk_isa_reduce *reduce[4]; /* f32, f64, i64, i32 */
   /* Blocks [block, block + blocks) of wk_philox(seed, .., stream), four words each; blocks is a
    * multiple of 8. */

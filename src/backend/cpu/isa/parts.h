@@ -22,6 +22,7 @@ extern const wk_isa_attention WK_ISA_NAME(wk_isa_attention_f32);
 extern const wk_isa_attention WK_ISA_NAME(wk_isa_attention_f64);
 extern const wk_isa_recurrent WK_ISA_NAME(wk_isa_recurrent_f32);
 extern const wk_isa_recurrent WK_ISA_NAME(wk_isa_recurrent_f64);
+extern const wk_isa_square_sum WK_ISA_NAME(wk_isa_square_sum);
 extern const wk_isa_convert WK_ISA_NAME(wk_isa_convert);
 extern const wk_isa_reduce WK_ISA_NAME(wk_isa_reduce_f32), WK_ISA_NAME(wk_isa_reduce_f64);
 extern const wk_isa_reduce WK_ISA_NAME(wk_isa_reduce_i64), WK_ISA_NAME(wk_isa_reduce_i32);

@@ -37,6 +37,7 @@ const wk_cpu_isa WK_ISA_NAME(wk_cpu_isa) = {
     .normalise = {&WK_ISA_NAME(wk_isa_normalise_f32), &ROWS_NAME(wk_isa_normalise_f64)},
     .attention = {&WK_ISA_NAME(wk_isa_attention_f32), &OTHER_NAME(wk_isa_attention_f64)},
     .recurrent = {&WK_ISA_NAME(wk_isa_recurrent_f32), &OTHER_NAME(wk_isa_recurrent_f64)},
+    .square_sum = &WK_ISA_NAME(wk_isa_square_sum),
     .convert = &WK_ISA_NAME(wk_isa_convert),
     .random_words = WK_ISA_NAME(wk_isa_random_words),
     .random_normals = WK_ISA_NAME(wk_isa_random_normals),
