@@ -10,8 +10,8 @@
 #include "backend/cpu/isa/vector.h"
 
 enum { BLOCKS = 8 };
-typedef double wk_normal_real __attribute__((vector_size(8 * BLOCKS)));
-typedef uint64_t wk_normal_words __attribute__((vector_size(8 * BLOCKS)));
+typedef wk_f64_vector wk_normal_real;
+typedef uint64_t wk_normal_words __attribute__((vector_size(WK_VECTOR_BYTES)));
 #include "ops/normal.h"
 typedef uint64_t many __attribute__((vector_size(8 * BLOCKS)));
 typedef uint64_t many_anywhere __attribute__((vector_size(8 * BLOCKS), aligned(4), may_alias));
@@ -33,32 +33,40 @@ WK_INLINE void eight_blocks(uint64_t seed, many counter, uint64_t stream, uint32
   ((many_anywhere *)to)[1] = __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
 }
 
-void WK_ISA_NAME(wk_isa_random_words)(uint64_t seed, uint64_t block, int64_t blocks,
-                                      uint64_t stream, uint32_t *to) {
+__attribute__((noinline)) void WK_ISA_NAME(wk_isa_random_words)(uint64_t seed, uint64_t block,
+                                                                int64_t blocks, uint64_t stream,
+                                                                uint32_t *to) {
   const many step = {0, 1, 2, 3, 4, 5, 6, 7};
   for (int64_t i = 0; i < blocks; i += BLOCKS, to += 4 * BLOCKS)
     eight_blocks(seed, block + (uint64_t)i + step, stream, to);
 }
 
-/* The square roots, a register at a time. */
-WK_INLINE void take_roots(wk_normal_real *x) {
-  wk_f64_anywhere *part = (wk_f64_anywhere *)x;
-  for (int i = 0; i < 64 / WK_VECTOR_BYTES; i++) part[i] = wk_f64_root(part[i]);
-}
+/* Numbers 2k and 2k + 1 side by side. */
+#if WK_VECTOR_BYTES == 64
+#define FIRST_HALF(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define LAST_HALF(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#elif WK_VECTOR_BYTES == 32
+#define FIRST_HALF(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
+#define LAST_HALF(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
+#else
+#define FIRST_HALF(a, b) __builtin_shufflevector(a, b, 0, 2)
+#define LAST_HALF(a, b) __builtin_shufflevector(a, b, 1, 3)
+#endif
 
 void WK_ISA_NAME(wk_isa_random_normals)(uint64_t seed, uint64_t block, int64_t blocks, double mean,
                                         double deviation, double *to) {
-  many words[2];
-  typedef wk_normal_real anywhere __attribute__((aligned(8), may_alias));
-  for (int64_t i = 0; i < blocks; i += BLOCKS) {
-    WK_ISA_NAME(wk_isa_random_words)(seed, block + (uint64_t)i, BLOCKS, 0, (uint32_t *)words);
-    for (int half = 0; half < 2; half++, to += 2 * BLOCKS) {
-      wk_normal_pair p = wk_normal_from_words(words[half] & 0xFFFFFFFFu, words[half] >> 32);
-      take_roots(&p.square);
-      const wk_normal_real a = mean + deviation * (p.square * p.cosine);
-      const wk_normal_real b = mean + deviation * (p.square * p.sine);
-      ((anywhere *)to)[0] = __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
-      ((anywhere *)to)[1] = __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
-    }
+  /* the words lie in the second half of what their numbers, twice as long, are written over */
+  uint32_t *words = (uint32_t *)(to + 2 * blocks);
+  WK_ISA_NAME(wk_isa_random_words)(seed, block, blocks, 0, words);
+  typedef wk_normal_words anywhere __attribute__((aligned(4), may_alias));
+  const anywhere *from = (const anywhere *)words;
+  for (int64_t i = 0; i < 4 * blocks; i += WK_VECTOR_BYTES / 4, to += WK_VECTOR_BYTES / 4) {
+    const wk_normal_words pairs = *from++;
+    const wk_normal_pair p = wk_normal_from_words(pairs & 0xFFFFFFFFu, pairs >> 32);
+    const wk_f64_vector radius = wk_f64_root(p.square);
+    const wk_f64_vector a = mean + deviation * (radius * p.cosine);
+    const wk_f64_vector b = mean + deviation * (radius * p.sine);
+    wk_f64_store(to, FIRST_HALF(a, b));
+    wk_f64_store(to + WK_VECTOR_BYTES / 8, LAST_HALF(a, b));
   }
 }
