@@ -46,7 +46,7 @@ static void accumulate(int64_t rows, int64_t columns, int64_t stride, void *scor
     lanes best = lanes_all(largest[row]), terms = {0};
     EACH_GROUP(i, some) {
       const lanes group = load_group(s + i, some, -(TYPE)INFINITY);
-      best = lanes_select((group > best) | (group != group), group, best);
+      best = lanes_larger(best, group);
     }
     WK_FOLD_LANES(TYPE, best, most, LARGER_ONE);
     /* as long as everything is masked, nothing is subtracted: exp(-infinity) is the 0 wanted */

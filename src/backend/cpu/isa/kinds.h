@@ -28,6 +28,7 @@
 #define lanes_store_some OF_WIDTH(_store_some)
 #define lanes_all OF_WIDTH(_all)
 #define lanes_select OF_WIDTH(_select)
+#define lanes_larger OF_WIDTH(_larger)
 #define lanes_exp OF_WIDTH(_exp)
 #define lanes_log OF_WIDTH(_log)
 #define lanes_tanh OF_WIDTH(_tanh)

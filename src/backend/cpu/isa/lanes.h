@@ -34,7 +34,8 @@
  *   _load_some        the first lanes from memory, `other` in the rest
  *   _store_some       the first lanes to memory
  *   _all              the same value in every lane
- *   _select           where the mask is set a, elsewhere b */
+ *   _select           where the mask is set a, elsewhere b
+ *   _larger           x where it is larger than `best` or NaN, elsewhere `best` */
 #define WK_DEFINE_LANES(name, lane_count, type, mask)                                              \
   typedef type name __attribute__((vector_size((lane_count) * sizeof(type))));                     \
   typedef type name##_anywhere                                                                     \
@@ -56,6 +57,9 @@
   }                                                                                                \
   WK_LANES_INLINE name name##_select(mask where, name a, name b) {                                 \
     return (name)((where & (mask)a) | (~where & (mask)b));                                         \
+  }                                                                                                \
+  WK_LANES_INLINE name name##_larger(name best, name x) {                                          \
+    return name##_select((mask)((x > best) | (x != x)), x, best);                                  \
   }
 
 typedef int32_t wk_i32x16_mask __attribute__((vector_size(WK_LANES * sizeof(int32_t))));
@@ -84,6 +88,7 @@ WK_DEFINE_LANES(wk_i32xh, WK_HALF_LANES, int32_t, wk_i32xh_mask)
 
 #if defined(__AVX512F__)
 #define wk_f32x16_load_some wk_f32_load_first
+#define wk_f32x16_larger wk_f32_larger
 #define wk_f32x16_store_some wk_f32_store_first
 #define wk_f32xn_load_some wk_f32_load_first
 #define wk_f32xn_store_some wk_f32_store_first

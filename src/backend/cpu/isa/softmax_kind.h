@@ -26,7 +26,7 @@ WK_LANES_INLINE row_facts find_facts(int64_t columns, const TYPE *x, TYPE *expon
   lanes best = lanes_all(-(TYPE)INFINITY), sum = {0};
   EACH_GROUP(i, some) {
     const lanes group = load_group(x + i, some, -(TYPE)INFINITY);
-    best = lanes_select((group > best) | (group != group), group, best);
+    best = lanes_larger(best, group);
   }
   WK_FOLD_LANES(TYPE, best, facts.largest, LARGER_ONE);
   EACH_GROUP(i, some) {
