@@ -64,7 +64,8 @@ static wk_status check_reference(const verifier *v, const char *what, int i,
 static wk_status check_reading(const verifier *v, const char *what, int i, const wk_reference *r) {
   wk_status status = check_reference(v, what, i, r);
   if (status != WK_OK) return status;
-  if (!v->made[r->buffer])
+  const wk_buffer *b = &v->graph->buffers[r->buffer];
+  if (!v->made[r->buffer] && (b->kind != WK_BUFFER_LOCAL || b->size)) /* no node makes nothing */
     return fail(v, "%s %d reads buffer %d before a node makes it", what, i, r->buffer);
   if (v->planned && v->graph->buffers[r->buffer].kind == WK_BUFFER_CELL) return WK_OK;
   if (r->version != v->versions[r->buffer])

@@ -449,6 +449,28 @@ static wk_status give_one(void *context, wk_tensors in, wk_tensor **results) {
   return WK_OK;
 }
 
+/* Nodes without elements are not there, but what they would make is read. */
+static wk_tensor *read_empty(void *context, wk_tensors in) {
+  (void)context;
+  wk_tensor *x = wk_clone(in.item[0]), *gradient = NULL;
+  wk_tensor_set_requires_gradient(x, true);
+  wk_tensor *none = wk_expand(x, WK_SHAPE(0, 3)), *squares = wk_multiply(x, x);
+  wk_grad(&gradient, wk_add(wk_sum(none), wk_sum(squares)), WK_TENSORS(x));
+  return wk_concatenate(WK_TENSORS(wk_add(none, none), wk_reshape(gradient, WK_SHAPE(1, 3))));
+}
+
+static void nothing_is_read(void **state) {
+  (void)state;
+  WK_SCOPE;
+  wk_tensor *x = wk_full(WK_SHAPE(3), 7.5);
+  wk_function *f = wk_compile(read_empty, NULL);
+  wk_tensor *y = wk_call(f, WK_TENSORS(x));
+  assert_no_error();
+  assert_true(wk_tensor_dim(y, 0) == 1 && wk_item(wk_sum(y)) == 45);
+  assert_true(wk_item(wk_sum(read_empty(NULL, WK_TENSORS(x)))) == 45);
+  wk_function_free(f);
+}
+
 static void several_results(void **state) {
   (void)state;
   WK_SCOPE;
@@ -678,6 +700,7 @@ int main(void) {
       cmocka_unit_test(a_failure_half_way_changes_nothing),
       cmocka_unit_test(a_failure_in_a_plan_changes_nothing),
       cmocka_unit_test(several_results),
+      cmocka_unit_test(nothing_is_read),
       cmocka_unit_test(new_sizes_are_traced_once),
       cmocka_unit_test(test_plans_that_make_room),
       cmocka_unit_test(test_steps_before_a_failure_are_put_back),

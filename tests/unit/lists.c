@@ -124,6 +124,28 @@ static void lengths_are_found_one_by_one(void **state) {
   wk_function_free(f);
 }
 
+static wk_tensor *length(void *context, wk_tensors in) {
+  growth g = {.list = wk_list_create(), .limit = in.item[1]};
+  wk_tensor *end;
+  (void)context;
+  wk_while(&end, is_below, append, &g, WK_TENSORS(in.item[0]));
+  const int64_t count = wk_list_length(g.list);
+  wk_list_free(g.list);
+  return number((double)count);
+}
+
+static void no_trips(void **state) {
+  (void)state;
+  WK_SCOPE;
+  wk_function *f = wk_compile(length, NULL);
+  for (int to = 2; to >= 0; to--) {
+    wk_tensor *got = wk_call(f, WK_TENSORS(number(0), number(to)));
+    assert_no_error();
+    assert_true(wk_item(got) == to);
+  }
+  wk_function_free(f);
+}
+
 /* A gradient of the loop's state goes through; lists do not grow again for it. */
 static wk_tensor *slope(void *context, wk_tensors in) {
   growth g = *(growth *)context;
@@ -189,7 +211,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(eagerly),   cmocka_unit_test(compiled),
       cmocka_unit_test(gradients), cmocka_unit_test(lengths_are_found_one_by_one),
-      cmocka_unit_test(refused),
+      cmocka_unit_test(no_trips),  cmocka_unit_test(refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
