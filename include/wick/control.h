@@ -84,6 +84,15 @@ WK_API wk_status wk_cond_at(wk_place here, wk_tensor **results, const wk_cond_ar
 #define wk_cond(results, ...)                                                                      \
   wk_cond_at(WK_HERE, results,                                                                     \
              &(wk_cond_arguments){.struct_size = sizeof(wk_cond_arguments), __VA_ARGS__})
+#else
+extern "C++" inline wk_status wk_cond(wk_tensor **results, wk_tensor *predicate,
+                                      wk_control_body then_body, wk_control_body else_body,
+                                      void *context, wk_tensors inputs, size_t result_count = 1,
+                                      wk_place here = wk_place_of_caller()) {
+  const wk_cond_arguments arguments = {
+      sizeof(wk_cond_arguments), predicate, then_body, else_body, context, inputs, result_count};
+  return wk_cond_at(here, results, &arguments);
+}
 #endif
 
 /* Settings of wk_scan. */
@@ -106,6 +115,15 @@ WK_API wk_status wk_scan_at(wk_place here, wk_tensor **results, const wk_scan_ar
 #define wk_scan(results, ...)                                                                      \
   wk_scan_at(WK_HERE, results,                                                                     \
              &(wk_scan_arguments){.struct_size = sizeof(wk_scan_arguments), __VA_ARGS__})
+#else
+extern "C++" inline wk_status wk_scan(wk_tensor **results, wk_control_body body, void *context,
+                                      wk_tensors state, wk_tensors sequence,
+                                      size_t output_count = 0, bool reverse = false,
+                                      wk_place here = wk_place_of_caller()) {
+  const wk_scan_arguments arguments = {
+      sizeof(wk_scan_arguments), body, context, state, sequence, output_count, reverse};
+  return wk_scan_at(here, results, &arguments);
+}
 #endif
 
 /* A list of tensors of the same sizes and dtype that grows, in loops, say. Its tensors keep their

@@ -198,6 +198,45 @@ void use_images() {
   wk_dataset_free(digits);
 }
 
+// Loops, choices and lists; bodies may be lambdas that capture nothing. Eagerly and compiled.
+wk_tensor *control(void *, wk_tensors in) {
+  const wk_control_condition below_five = [](void *, wk_tensors s) {
+    return wk_less(s.item[0], wk_full(WK_SHAPE(1), 5));
+  };
+  const wk_control_body collect = [](void *list, wk_tensors s, wk_tensor **next) {
+    next[0] = wk_add(s.item[0], wk_full(WK_SHAPE(1), 1));
+    return wk_list_append(static_cast<wk_list *>(list), s.item[0]);
+  };
+  const wk_control_body add = [](void *, wk_tensors s, wk_tensor **next) {
+    next[0] = next[1] = wk_add(s.item[0], s.item[1]);
+    return wk_error_status();
+  };
+  const wk_control_body first = [](void *, wk_tensors s, wk_tensor **next) {
+    next[0] = wk_clone(s.item[0]);
+    return wk_error_status();
+  };
+  const wk_control_body sum = [](void *, wk_tensors s, wk_tensor **next) {
+    next[0] = wk_add(s.item[0], s.item[1]);
+    return wk_error_status();
+  };
+  wk_list *list = wk_list_create();
+  wk_tensor *last = nullptr, *sums[2] = {}, *chosen = nullptr;
+  wk_while(&last, below_five, collect, list, in);
+  wk_scan(sums, add, nullptr, in, WK_TENSORS(wk_list_stack(list)), 1);
+  wk_list_free(list);
+  wk_cond(&chosen, wk_less(last, sums[0]), sum, first, nullptr, WK_TENSORS(sums[0], last));
+  return wk_add(chosen, wk_sum(sums[1]));
+}
+
+void use_control() {
+  WK_SCOPE;
+  wk_tensor *two = wk_full(WK_SHAPE(1), 2);
+  expect(wk_item(control(nullptr, WK_TENSORS(two))) == 38, "4, 7, 11 are 22, with 11 and 5 38");
+  wk_function *compiled = wk_compile(control);
+  expect(wk_item(wk_call(compiled, WK_TENSORS(two))) == 38, "the same compiled");
+  wk_function_free(compiled);
+}
+
 } // namespace
 
 int main() {
@@ -207,6 +246,7 @@ int main() {
   use_errors();
   use_training();
   use_images();
+  use_control();
   expect(wk_scope_count() == 0, "no tensor is left in a scope");
   if (wk_error_report(stderr) != 0 || failures != 0) return 1;
   std::printf("%s\n", wk_version());
