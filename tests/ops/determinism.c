@@ -291,12 +291,6 @@ static const wk_sample large_samples[] = {
      3,
      {{"axis", "1"}, {"reduction", "\"max\""}, {"exclude_x", "true"}},
      {0, 0}},
-    {"scatter_add", /* so many rows that threads share them */
-     3,
-     {"uniform(-4, 4) [4200000]", "integers(0, 4199999) [20000] i64", "uniform(-4, 4) [20000]"},
-     1,
-     {{"axis", "0"}},
-     {64, 64}},
     {"index_get",
      2,
      {"uniform(-4, 4) [301, 70]", "integers(-301, 300) [900] i64"},
