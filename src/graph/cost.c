@@ -9,10 +9,8 @@
 
 static double count_of(const wk_reference *r) { return (double)wk_layout_count(&r->layout); }
 
-/* Its size along the axis, counted from the last one if negative. */
-static double size_at(const wk_reference *r, int axis) {
-  const int at = axis < 0 ? r->layout.rank + axis : axis;
-  return at >= 0 && at < r->layout.rank ? (double)r->layout.dims[at] : 1;
+static const wk_reference *tensor_of(const wk_graph_node *node, int which) {
+  return which > 0 ? &node->inputs[which - 1] : &node->outputs[-which - 1];
 }
 
 static double largest(const wk_graph_node *node) {
@@ -25,32 +23,19 @@ static double largest(const wk_graph_node *node) {
   return most;
 }
 
-/* A multiplication and an addition are two. An element of what is no product counts as one. */
+/* As its record says; an element of what is no product counts as one. */
 static double operations(const wk_graph_node *node) {
-  const wk_reference *in = node->inputs, *out = node->outputs;
-  switch (node->op->id) {
-  case WK_OP_MATMUL:
-  case WK_OP_LINEAR:
-    return 2 * count_of(out) * size_at(in, -1);
-  case WK_OP_CONV2D:
-    return 2 * count_of(out) * count_of(in + 1) / size_at(in + 1, 0);
-  case WK_OP_CONV2D_DATA_GRADIENT:
-    return 2 * count_of(in) * count_of(in + 1) / size_at(in + 1, 0);
-  case WK_OP_CONV2D_WEIGHT_GRADIENT:
-    return 2 * count_of(in) * count_of(out) / size_at(out, 0);
-  case WK_OP_LSTM_STEPS:
-  case WK_OP_GRU_STEPS:
-    return 2 * count_of(in) * size_at(in + 1, 1);
-  case WK_OP_LSTM_STEPS_GRADIENT:
-  case WK_OP_GRU_STEPS_GRADIENT:
-    return 2 * count_of(out) * size_at(in, 1);
-  case WK_OP_ATTENTION:
-    return 4 * count_of(in) * size_at(in + 1, 2);
-  case WK_OP_ATTENTION_GRADIENT:
-    return 10 * count_of(in + 2) * size_at(in + 3, 2);
-  default:
-    break;
+  const wk_work *w = &node->op->work;
+  double count = w->factor;
+  for (int i = 0; w->factor && i < 2; i++)
+    if (w->counts[i]) count *= count_of(tensor_of(node, w->counts[i]));
+  if (w->factor && w->sized) {
+    const wk_layout *layout = &tensor_of(node, w->sized)->layout;
+    const int axis = w->axis < 0 ? layout->rank + w->axis : w->axis;
+    const double size = axis >= 0 && axis < layout->rank ? (double)layout->dims[axis] : 1;
+    count = !w->divides ? count * size : size > 0 ? count / size : 0;
   }
+  if (w->factor) return count;
   const wk_op_class class = node->op->class;
   const bool counted = class == WK_CLASS_POINTWISE || class == WK_CLASS_REDUCTION ||
                        class == WK_CLASS_UPDATE || class == WK_CLASS_WINDOW ||

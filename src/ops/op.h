@@ -52,6 +52,16 @@ typedef struct wk_op_input {
 typedef struct wk_call wk_call;
 typedef struct wk_vjp wk_vjp;
 
+/* How many operations an op takes that is no element-by-element one: a factor times the counts of
+ * elements of two of its tensors, times or divided by a size of a third. A multiplication and an
+ * addition are two. Tensors are inputs from 1 on, outputs from -1 down; 0: none. */
+typedef struct wk_work {
+  uint8_t factor; /* 0: not stated */
+  int8_t counts[2];
+  int8_t sized, axis;
+  bool divides;
+} wk_work;
+
 typedef struct wk_op {
   const char *name;
   int id;
@@ -62,6 +72,7 @@ typedef struct wk_op {
   uint8_t output_dtype; /* of a pointwise op; 0: that of the first input marked same_dtype */
   bool promotes;        /* inputs marked same_dtype may differ: promote.h */
   wk_autocast autocast;
+  wk_work work;
   uint16_t random_key; /* class random: where in the arguments its wk_random_key stands */
   uint32_t gradient_reads_inputs; /* bit i: the gradient needs input i */
   uint32_t gradient_reads_outputs;

@@ -4233,7 +4233,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ATTENTION] = {
         .name = "attention", .id = WK_OP_ATTENTION, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_attention, .input_count = 4, .output_count = 2,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .work = {4, {1, 0}, 2, 2, false},
         .settings = {attributes_attention, sizeof(wk_attention_arguments), 5, offsetof(wk_attention_arguments, value) + sizeof(((wk_attention_arguments *)NULL)->value), false},
         .infer = wk_infer_attention, .composite = NULL,
         .is_native = NULL,
@@ -4242,7 +4242,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ATTENTION_GRADIENT] = {
         .name = "attention_gradient", .id = WK_OP_ATTENTION_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_attention_gradient, .input_count = 7, .output_count = 3,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .work = {10, {3, 0}, 4, 2, false},
         .settings = {attributes_attention_gradient, sizeof(wk_attention_gradient_arguments), 5, offsetof(wk_attention_gradient_arguments, log_sum) + sizeof(((wk_attention_gradient_arguments *)NULL)->log_sum), false},
         .infer = wk_infer_attention_gradient, .composite = wk_composite_attention_gradient,
         .is_native = NULL,
@@ -6141,7 +6141,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MATMUL] = {
         .name = "matmul", .id = WK_OP_MATMUL, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_matmul, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW, .work = {2, {-1, 0}, 1, -1, false},
         .settings = {NULL, sizeof(wk_matmul_arguments), 0, offsetof(wk_matmul_arguments, y) + sizeof(((wk_matmul_arguments *)NULL)->y), true},
         .infer = wk_infer_matmul, .composite = NULL,
         .is_native = NULL,
@@ -6150,7 +6150,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LINEAR] = {
         .name = "linear", .id = WK_OP_LINEAR, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_linear, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW, .work = {2, {-1, 0}, 1, -1, false},
         .settings = {NULL, sizeof(wk_linear_arguments), 0, offsetof(wk_linear_arguments, weight) + sizeof(((wk_linear_arguments *)NULL)->weight), true},
         .infer = wk_infer_linear, .composite = wk_composite_linear,
         .is_native = wk_is_native_linear,
@@ -6159,7 +6159,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CONV2D] = {
         .name = "conv2d", .id = WK_OP_CONV2D, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_conv2d, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW, .work = {2, {-1, 2}, 2, 0, true},
         .settings = {attributes_conv2d, sizeof(wk_conv2d_arguments), 5, offsetof(wk_conv2d_arguments, weight) + sizeof(((wk_conv2d_arguments *)NULL)->weight), false},
         .infer = wk_infer_conv2d, .composite = NULL,
         .is_native = NULL,
@@ -6168,7 +6168,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CONV2D_DATA_GRADIENT] = {
         .name = "conv2d_data_gradient", .id = WK_OP_CONV2D_DATA_GRADIENT, .class = WK_CLASS_MATRIX, .hidden = true,
         .inputs = inputs_conv2d_data_gradient, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .work = {2, {1, 2}, 2, 0, true},
         .settings = {attributes_conv2d_data_gradient, sizeof(wk_conv2d_data_gradient_arguments), 6, offsetof(wk_conv2d_data_gradient_arguments, shape) + sizeof(((wk_conv2d_data_gradient_arguments *)NULL)->shape), false},
         .infer = wk_infer_conv2d_data_gradient, .composite = NULL,
         .is_native = NULL,
@@ -6177,7 +6177,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CONV2D_WEIGHT_GRADIENT] = {
         .name = "conv2d_weight_gradient", .id = WK_OP_CONV2D_WEIGHT_GRADIENT, .class = WK_CLASS_MATRIX, .hidden = true,
         .inputs = inputs_conv2d_weight_gradient, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .work = {2, {1, -1}, -1, 0, true},
         .settings = {attributes_conv2d_weight_gradient, sizeof(wk_conv2d_weight_gradient_arguments), 6, offsetof(wk_conv2d_weight_gradient_arguments, shape) + sizeof(((wk_conv2d_weight_gradient_arguments *)NULL)->shape), false},
         .infer = wk_infer_conv2d_weight_gradient, .composite = NULL,
         .is_native = NULL,
@@ -6879,7 +6879,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LSTM_STEPS] = {
         .name = "lstm_steps", .id = WK_OP_LSTM_STEPS, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_lstm_steps, .input_count = 5, .output_count = 3,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .work = {2, {1, 0}, 2, 1, false},
         .settings = {attributes_lstm_steps, sizeof(wk_lstm_steps_arguments), 1, offsetof(wk_lstm_steps_arguments, cell) + sizeof(((wk_lstm_steps_arguments *)NULL)->cell), true},
         .infer = wk_infer_lstm_steps, .composite = NULL,
         .is_native = NULL,
@@ -6888,7 +6888,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LSTM_STEPS_GRADIENT] = {
         .name = "lstm_steps_gradient", .id = WK_OP_LSTM_STEPS_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_lstm_steps_gradient, .input_count = 7, .output_count = 3,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .work = {2, {-1, 0}, 1, 1, false},
         .settings = {attributes_lstm_steps_gradient, sizeof(wk_lstm_steps_gradient_arguments), 1, offsetof(wk_lstm_steps_gradient_arguments, saved) + sizeof(((wk_lstm_steps_gradient_arguments *)NULL)->saved), true},
         .infer = wk_infer_lstm_steps_gradient, .composite = wk_composite_lstm_steps_gradient,
         .is_native = NULL,
@@ -6897,7 +6897,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_GRU_STEPS] = {
         .name = "gru_steps", .id = WK_OP_GRU_STEPS, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_gru_steps, .input_count = 5, .output_count = 3,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .work = {2, {1, 0}, 2, 1, false},
         .settings = {attributes_gru_steps, sizeof(wk_gru_steps_arguments), 1, offsetof(wk_gru_steps_arguments, hidden) + sizeof(((wk_gru_steps_arguments *)NULL)->hidden), true},
         .infer = wk_infer_gru_steps, .composite = NULL,
         .is_native = NULL,
@@ -6906,7 +6906,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_GRU_STEPS_GRADIENT] = {
         .name = "gru_steps_gradient", .id = WK_OP_GRU_STEPS_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_gru_steps_gradient, .input_count = 8, .output_count = 3,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .work = {2, {-1, 0}, 1, 1, false},
         .settings = {attributes_gru_steps_gradient, sizeof(wk_gru_steps_gradient_arguments), 1, offsetof(wk_gru_steps_gradient_arguments, y) + sizeof(((wk_gru_steps_gradient_arguments *)NULL)->y), true},
         .infer = wk_infer_gru_steps_gradient, .composite = wk_composite_gru_steps_gradient,
         .is_native = NULL,

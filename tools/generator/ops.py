@@ -146,6 +146,21 @@ def infer_name(op):
     return "wk_infer_update" if op.steps else "wk_infer_pointwise"
 
 
+def work_row(op):
+    """The initialiser of a wk_work."""
+    codes = {i.name: k + 1 for k, i in enumerate(op.inputs)} | {o.name: -k - 1 for k, o in enumerate(op.outputs)}
+    words = op.work.split()
+    counts, sized, axis, divides = [], 0, 0, "false"
+    for sign, word in zip(words[1::2], words[2::2]):
+        name, _, index = word.rstrip("]").partition("[")
+        if index:
+            sized, axis, divides = codes[name], int(index), str(sign == "/").lower()
+        else:
+            counts.append(codes[name])
+    counts += [0] * (2 - len(counts))
+    return f"{{{words[0]}, {{{counts[0]}, {counts[1]}}}, {sized}, {axis}, {divides}}}"
+
+
 def op_row(op):
     reads_inputs, reads_outputs = op.reads()
     output_dtype = DTYPES.get(op.output_dtype, "WK_DTYPE_DEFAULT")
@@ -155,7 +170,8 @@ def op_row(op):
         f'        .name = "{op.name}", .id = {op.id}, .class = WK_CLASS_{op.class_.upper()}, .hidden = {str(op.hidden).lower()},\n'
         f"        .inputs = {'inputs_' + op.name if op.inputs else 'NULL'}, .input_count = {len(op.inputs)}, .output_count = {len(op.outputs)},\n"
         f"        .output_dtype = {output_dtype}, .promotes = {str(op.promotes).lower()},"
-        f"{' .autocast = WK_AUTOCAST_' + op.autocast.upper() + ',' if op.autocast else ''}\n"
+        f"{' .autocast = WK_AUTOCAST_' + op.autocast.upper() + ',' if op.autocast else ''}"
+        f"{' .work = ' + work_row(op) + ',' if op.work else ''}\n"
         f"        .settings = {settings_row(struct_name(op), 'attributes_' + op.name, op.attributes, last_required(op))},\n"
         f"        .infer = {infer_name(op)}, .composite = {'wk_composite_' + op.name if op.composite else 'NULL'},\n"
         f"        .is_native = {'wk_is_native_' + op.name if op.selective else 'NULL'},\n"

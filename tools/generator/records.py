@@ -96,6 +96,7 @@ class Op:
     ulp: dict = dataclasses.field(default_factory=dict)
     onnx: str = ""
     flops: str = ""
+    work: str = ""  # operations, for plans: "2 * result * weight / weight[0]", of counts of elements and one size
 
     @property
     def id(self):
