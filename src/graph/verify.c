@@ -150,6 +150,24 @@ static wk_status check_numbers(const verifier *v, const wk_graph_node *node) {
   return WK_OK;
 }
 
+/* Kernels take sizes and axes as they are: those that the shape rule would still change are
+ * refused. */
+static wk_status check_resolved(const verifier *v, const wk_graph_node *node,
+                                const char *resolved) {
+  static const size_t sizes[] = {
+      [WK_ATTRIBUTE_INT] = sizeof(int64_t),      [WK_ATTRIBUTE_AXIS] = sizeof(int),
+      [WK_ATTRIBUTE_PAIR] = 2 * sizeof(int64_t), [WK_ATTRIBUTE_TRIPLE] = 3 * sizeof(int64_t),
+      [WK_ATTRIBUTE_SHAPE] = sizeof(wk_shape),   [WK_ATTRIBUTE_AXES] = sizeof(wk_axes)};
+  const wk_settings *settings = &node->op->settings;
+  for (int i = 0; i < settings->count; i++) {
+    const wk_attribute *a = &settings->attributes[i];
+    const size_t size = (size_t)a->type < sizeof sizes / sizeof *sizes ? sizes[a->type] : 0;
+    if (memcmp((const char *)node->arguments + a->offset, resolved + a->offset, size) != 0)
+      return fail(v, "%s is not what the shape rule makes of it", a->name);
+  }
+  return WK_OK;
+}
+
 /* What the op's shape rule makes of the operands, and whether the settings are in their ranges. */
 static wk_status infer(const verifier *v, const wk_graph_node *node, wk_layout *outputs) {
   _Alignas(16) char arguments[WK_MAX_ARGUMENTS_SIZE];
@@ -181,6 +199,7 @@ static wk_status infer(const verifier *v, const wk_graph_node *node, wk_layout *
   const wk_status status = node->op->infer(&call);
   wk_deallocate(stand_ins);
   if (status != WK_OK) return fail_as_pending(v);
+  if (!node->late.run && check_resolved(v, node, arguments) != WK_OK) return wk_error_status();
   for (int i = 0; i < node->op->output_count; i++) outputs[i] = call.layouts[i];
   return WK_OK;
 }

@@ -56,6 +56,7 @@ static const struct {
     {"sizes that do not join", "@0 f32 [6, 4]) {axis: 0}", "@0 f32 [4, 6]) {axis: 0}", "node 2"},
     {"a write of other sizes", "%7 f32 [4, 4])\n%9", "%7 f32 [3, 4])\n%9", "node 4"},
     {"an axis that is not there", "{axis: 0}", "{axis: 2}", "node 2"},
+    {"an axis counted from the end", "{axis: 0}", "{axis: -2}", "node 2"},
     {"another axis that is not there", "{axes: [],", "{axes: [-3],", "node 9"},
     {"an axis twice", "{axes: [],", "{axes: [0, 0],", "node 9"},
     {"a rate out of range", "{rate: 0.5", "{rate: 1.5", "node 3"},
