@@ -19,6 +19,18 @@ typedef struct wk_after {
   void (*run)(const struct wk_after *after, int64_t begin, int64_t end);
 } wk_after;
 
+/* Which part of a whole call this one is, for ops whose result is a sum over many rows: the call
+ * has some of the rows, and adds to what the calls before it left. In the end every bit is as one
+ * call with all rows would leave it. */
+typedef struct wk_part {
+  int64_t begin, whole; /* the first row, and how many the whole call has */
+  char *state;          /* kept from part to part */
+  /* Not NULL: compute nothing, only say of how many rows parts are multiples, 0 for no parts at
+   * all, and how many bytes there must be between them. */
+  int64_t *step;
+  size_t *state_size;
+} wk_part;
+
 typedef struct wk_kernel_call {
   const wk_op *op;
   const void *arguments; /* resolved */
@@ -27,7 +39,8 @@ typedef struct wk_kernel_call {
   wk_operand *outputs; /* row-major, uninitialised; for updates: unused */
   int output_count;
   wk_stream *stream;
-  const wk_after *after; /* or NULL; only for kernels that tell rows */
+  const wk_after *after; /* or NULL; only for kernels that tell rows, */
+  const wk_part *part;   /* and for those that add parts */
 } wk_kernel_call;
 
 /* In place of an op's number: every op of class pointwise or update. */
@@ -39,7 +52,8 @@ typedef struct wk_kernel_call {
 
 enum {
   WK_TAKES_STRIDES = 1, /* inputs with any strides; otherwise they are made row-major first */
-  WK_TELLS_ROWS = 2     /* of its output, while it runs */
+  WK_TELLS_ROWS = 2,    /* of its output, while it runs */
+  WK_ADDS_PARTS = 4     /* its result is a sum, to which it can add part by part */
 };
 
 typedef struct wk_kernel {
@@ -76,6 +90,9 @@ extern const int wk_backend_table_count;
 
 /* The kernel that would run this call, or NULL, then with an error pending. */
 const wk_kernel *wk_kernel_find(wk_device *device, const wk_kernel_call *call);
+
+/* Whether a row of the kernel's results, or an image's, is the same whatever others are with it. */
+bool wk_kernel_keeps_rows(const wk_device *device, const wk_kernel *kernel);
 
 /* Whether the device has a kernel of its own for the op: then a composite is not taken apart. */
 bool wk_kernel_exists(wk_device *device, int op);

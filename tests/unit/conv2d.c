@@ -101,7 +101,8 @@ static void check_shape(wk_dtype dtype, const wk_cpu_conv2d_shape *s) {
   real_array_free(&result);
 
   result = real_array_create(dtype, p.weight.count);
-  assert_int_equal(wk_cpu_conv2d_weight_gradient(dtype, s, p.x.data, p.y.data, result.data), WK_OK);
+  assert_int_equal(wk_cpu_conv2d_weight_gradient(dtype, s, p.x.data, p.y.data, result.data, NULL),
+                   WK_OK);
   check_result(&p, &result, 1, NULL);
   real_array_free(&result);
   real_array_free(&bias);
@@ -164,7 +165,7 @@ static void check_threads(wk_dtype dtype) {
       wk_set_thread_count(count);
       wk_cpu_conv2d(dtype, &list[i], p.x.data, p.weight.data, NULL, r->y.data, NULL);
       wk_cpu_conv2d_data_gradient(dtype, &list[i], p.y.data, p.weight.data, r->x.data);
-      wk_cpu_conv2d_weight_gradient(dtype, &list[i], p.x.data, p.y.data, r->weight.data);
+      wk_cpu_conv2d_weight_gradient(dtype, &list[i], p.x.data, p.y.data, r->weight.data, NULL);
       if (count == 1) continue;
       assert_true(real_equal_bits(&first.x, &again.x));
       assert_true(real_equal_bits(&first.weight, &again.weight));

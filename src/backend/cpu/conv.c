@@ -92,12 +92,34 @@ wk_status wk_cpu_conv2d(wk_dtype dtype, const wk_cpu_conv2d_shape *s, const void
   return WK_OK;
 }
 
+static int64_t greatest_common_divisor(int64_t a, int64_t b) {
+  while (b) {
+    const int64_t rest = a % b;
+    a = b, b = rest;
+  }
+  return a;
+}
+
+/* Of how many images parts of a weight gradient are multiples; 0: there are none. */
+static int64_t part_step(wk_dtype dtype, const wk_cpu_conv2d_shape *s) {
+  if (wk_is_depthwise(s)) return 0;
+  if (wk_weight_gradient_fits(dtype, s)) return wk_weight_gradient_step(s);
+  return WK_PRODUCT_DEPTH / greatest_common_divisor(WK_PRODUCT_DEPTH, s->out_height * s->out_width);
+}
+
 wk_status wk_cpu_conv2d_weight_gradient(wk_dtype dtype, const wk_cpu_conv2d_shape *s, const void *x,
-                                        const void *y_gradient, void *weight_gradient) {
+                                        const void *y_gradient, void *weight_gradient,
+                                        const wk_part *part) {
+  if (part && part->step) {
+    *part->step = part_step(dtype, s), *part->state_size = 0;
+    return WK_OK;
+  }
   if (wk_is_depthwise(s))
     return wk_cpu_depthwise_weight_gradient(dtype, s, x, y_gradient, weight_gradient);
-  if (wk_weight_gradient_fits(dtype, s))
-    return wk_weight_gradient_run(s, x, y_gradient, weight_gradient);
+  wk_cpu_conv2d_shape whole = *s;
+  if (part) whole.batch = part->whole;
+  if (wk_weight_gradient_fits(dtype, &whole))
+    return wk_weight_gradient_run(s, x, y_gradient, weight_gradient, part);
   const wk_isa_real real = wk_isa_real_of(dtype);
   const int64_t element = (int64_t)wk_isa_real_size(real);
   const int64_t group_channels = s->channels / s->groups, group_out = s->out_channels / s->groups;
@@ -120,6 +142,7 @@ wk_status wk_cpu_conv2d_weight_gradient(wk_dtype dtype, const wk_cpu_conv2d_shap
         .find_c = wk_product_find_rows,
         .left = &gradients,
         .right = pointwise ? (const void *)&pixels : &patches,
+        .accumulate = part && part->begin > 0,
         .c = (char *)weight_gradient + group * group_out * columns * element,
         .c_row_stride = columns,
     };
@@ -137,14 +160,6 @@ typedef struct phase_axis {
   int64_t tap, taps, step;  /* taps tap, tap - step, .. */
   int64_t origin, tap_step; /* the first pixel's first tap in y; from tap to tap, in pixels of y */
 } phase_axis;
-
-static int64_t greatest_common_divisor(int64_t a, int64_t b) {
-  while (b) {
-    const int64_t rest = a % b;
-    a = b, b = rest;
-  }
-  return a;
-}
 
 /* Taps k with (first + padding - k * dilation) divisible by the stride, from the last one down, so
  * that pixels of y come in ascending order. */

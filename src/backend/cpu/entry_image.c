@@ -55,7 +55,8 @@ wk_status wk_cpu_run_conv2d_weight_gradient(const wk_kernel_call *call) {
   wk_cpu_conv2d_shape shape;
   const wk_status status = conv2d_shape(call, x->layout.dims, weight->layout.dims, &shape);
   if (status != WK_OK) return status;
-  return wk_cpu_conv2d_weight_gradient(g->layout.dtype, &shape, x->data, g->data, weight->data);
+  return wk_cpu_conv2d_weight_gradient(g->layout.dtype, &shape, x->data, g->data, weight->data,
+                                       call->part);
 }
 
 /* ---- pooling ---- */

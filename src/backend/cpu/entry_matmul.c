@@ -28,6 +28,10 @@ static bool rows_join(const wk_layout *x, const wk_layout *y) {
 }
 
 wk_status wk_cpu_run_matmul(const wk_kernel_call *call) {
+  if (call->part && call->part->step) { /* rows of y and columns of x: blocks of terms are added */
+    *call->part->step = WK_PRODUCT_DEPTH, *call->part->state_size = 0;
+    return WK_OK;
+  }
   const wk_operand *x = &call->inputs[0], *y = &call->inputs[1], *z = &call->outputs[0];
   wk_matmul_operands operands;
   if (x->layout.rank == 1 || y->layout.rank == 1) {
@@ -42,7 +46,8 @@ wk_status wk_cpu_run_matmul(const wk_kernel_call *call) {
                                   .a_column_stride = x->layout.strides[x_rank - 1],
                                   .b_row_stride = y->layout.strides[y_rank - 2],
                                   .b_column_stride = y->layout.strides[y_rank - 1],
-                                  .c_row_stride = z->layout.dims[rank - 1]};
+                                  .c_row_stride = z->layout.dims[rank - 1],
+                                  .accumulate = call->part && call->part->begin > 0};
   int64_t batch = 1;
   for (int i = 0; i < rank - 2; i++) batch *= z->layout.dims[i];
   if (batch > 1 && rows_join(&x->layout, &y->layout)) {

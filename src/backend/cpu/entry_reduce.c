@@ -281,7 +281,30 @@ static void *widen_and_reduce(const wk_kernel_call *call, wk_dtype working, axis
 
 /* ---- reductions ---- */
 
+/* Some of the rows of a sum over the first axes. */
+static wk_status reduce_part(const wk_kernel_call *call) {
+  const wk_operand *x = &call->inputs[0], *y = &call->outputs[0];
+  const wk_dtype dtype = x->layout.dtype;
+  const wk_part *part = call->part;
+  axis_order order;
+  middle m;
+  if (part->step) {
+    const bool fits = working_dtype(call) == dtype && y->layout.dtype == dtype &&
+                      order_of(call, &order) && take_group(&order, &m) && !has_group(&order) &&
+                      m.outer == 1 && m.inner > 1;
+    *part->step = fits ? 1 : 0;
+    *part->state_size = fits ? wk_reduce_part_state(dtype, m.count, m.inner) : 0;
+    return WK_OK;
+  }
+  order_of(call, &order);
+  take_group(&order, &m);
+  const int64_t rows = m.count / x->layout.dims[0]; /* of what is cut into parts */
+  return wk_reduce_part(kind_of(call->op), dtype, part->whole * rows, m.inner, part->begin * rows,
+                        m.count, x->data, y->data, part->state);
+}
+
 wk_status wk_cpu_run_reduce(const wk_kernel_call *call) {
+  if (call->part) return reduce_part(call);
   const wk_operand *x = &call->inputs[0], *y = &call->outputs[0];
   const wk_dtype working = working_dtype(call);
   const int64_t results = wk_layout_count(&y->layout);

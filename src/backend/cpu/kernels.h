@@ -72,7 +72,7 @@ wk_status wk_cpu_conv2d_data_gradient(wk_dtype dtype, const wk_cpu_conv2d_shape 
                                       const void *y_gradient, const void *weight, void *x_gradient);
 wk_status wk_cpu_conv2d_weight_gradient(wk_dtype dtype, const wk_cpu_conv2d_shape *shape,
                                         const void *x, const void *y_gradient,
-                                        void *weight_gradient);
+                                        void *weight_gradient, const wk_part *part);
 
 /* ---- pooling, channels last ---- */
 

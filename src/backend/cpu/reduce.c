@@ -117,6 +117,34 @@ wk_status wk_cpu_reduce(wk_cpu_reduction reduction, wk_dtype dtype, int64_t oute
   return WK_OK;
 }
 
+size_t wk_reduce_part_state(wk_dtype dtype, int64_t count, int64_t inner) {
+  return (size_t)(block_count(count, inner) * inner) * wk_dtype_size(dtype);
+}
+
+/* The state is what the blocks give, of which the last one may have begun before these rows. */
+wk_status wk_reduce_part(wk_cpu_reduction reduction, wk_dtype dtype, int64_t count, int64_t inner,
+                         int64_t first, int64_t rows, const void *x, void *y, void *state) {
+  level l = {.isa = isa_of(dtype), .reduction = reduction, .element = wk_dtype_size(dtype)};
+  const size_t row = (size_t)inner * l.element;
+  const int64_t begun = first % BLOCK_ROWS, end = first + rows;
+  l.inner = inner, l.x = x, l.y = (char *)state + (size_t)(first / BLOCK_ROWS) * row;
+  if (begun) {
+    const int64_t some = smaller(BLOCK_ROWS - begun, rows);
+    char *joined = wk_cpu_scratch((size_t)(some + 1) * row);
+    if (!joined) return WK_ERROR_MEMORY;
+    memcpy(joined, l.y, row);
+    memcpy(joined + row, l.x, (size_t)some * row);
+    l.isa->columns[reduction](some + 1, inner, inner, joined, l.y);
+    l.x += (size_t)some * row, l.y += row, rows -= some;
+  }
+  if (rows > 0) {
+    l.count = rows, l.blocks = block_count(rows, inner);
+    run_level(&l, 1);
+  }
+  const int64_t blocks = block_count(count, inner);
+  return end < count ? WK_OK : wk_cpu_reduce(reduction, dtype, 1, blocks, inner, state, y);
+}
+
 void wk_reduce_block(wk_cpu_reduction reduction, wk_dtype dtype, int64_t count, const void *x,
                      void *y) {
   isa_of(dtype)->block[reduction](count, x, y);

@@ -42,6 +42,7 @@ typedef struct plan {
   int64_t taps, row; /* of the filter; elements of a row of the result */
   int64_t pixel;     /* elements from pixel to pixel of x */
   int64_t out_step, out_parts, in_step, in_parts, tap_step, tap_parts, image_step, image_parts;
+  bool apart, more; /* sums over images have memory of their own; it adds to what is there */
 } plan;
 
 /* What an item covers, end excluded. */
@@ -99,7 +100,13 @@ bool wk_weight_gradient_fits(wk_dtype dtype, const wk_cpu_conv2d_shape *s) {
   return dtype == WK_F32 && s->groups == 1 && way_of(s) != NONE;
 }
 
-static plan make_plan(const wk_cpu_conv2d_shape *s) {
+static int64_t whole_batch(const wk_cpu_conv2d_shape *s, const wk_part *part) {
+  return part ? part->whole : s->batch;
+}
+
+/* All cuts are those of the whole batch, of which `s` may be a part. */
+static plan make_plan(const wk_cpu_conv2d_shape *s, const wk_part *part) {
+  const int64_t batch = whole_batch(s, part);
   plan p = {.shape = s, .isa = wk_cpu_isa_get()->product[WK_ISA_F32]};
   p.pixel = s->channels;
   p.taps = s->kernel_height * s->kernel_width, p.row = p.taps * s->channels;
@@ -113,9 +120,10 @@ static plan make_plan(const wk_cpu_conv2d_shape *s) {
   p.tap_parts = divide_up(p.taps, p.tap_step);
   const int64_t items = p.out_parts * p.in_parts * p.tap_parts;
   const int64_t most = PARTIAL_BYTES / (s->out_channels * p.row * (int64_t)sizeof(float));
-  const int64_t parts = larger(1, smaller(smaller(s->batch, most), divide_up(ITEMS, items)));
-  p.image_step = divide_up(s->batch, parts);
+  const int64_t parts = larger(1, smaller(smaller(batch, most), divide_up(ITEMS, items)));
+  p.image_step = divide_up(batch, parts);
   p.image_parts = divide_up(s->batch, p.image_step);
+  p.apart = p.image_step < batch, p.more = part && part->begin > 0;
   return p;
 }
 
@@ -178,11 +186,16 @@ static void run_tap(const plan *p, const item *it, const block *at, int64_t tap)
   run_tiles(p, it, &walk, tap, a, b);
 }
 
+/* Images of a block. */
+static int64_t block_images(const wk_cpu_conv2d_shape *s) {
+  return larger(1, BLOCK_PIXELS / (s->out_height * s->out_width));
+}
+
 static void run_item(const plan *p, const item *it) {
   const wk_cpu_conv2d_shape *s = p->shape;
-  const int64_t images = larger(1, BLOCK_PIXELS / (s->out_height * s->out_width));
+  const int64_t images = block_images(s);
   const int64_t rows = images > 1 ? s->out_height : larger(1, BLOCK_PIXELS / s->out_width);
-  for (int64_t out = it->out; out < it->out_end; out++)
+  for (int64_t out = it->out; out < it->out_end && (p->apart || !p->more); out++)
     for (int64_t tap = it->tap; tap < it->tap_end; tap++)
       memset(it->result + out * p->row + tap * s->channels + it->in, 0,
              (size_t)(it->in_end - it->in) * sizeof(float));
@@ -213,8 +226,8 @@ static void run_items(void *context, int64_t begin, int64_t end) {
                      .tap_end = smaller(tap + p->tap_step, p->taps),
                      .image = image,
                      .image_end = smaller(image + p->image_step, s->batch),
-                     .result = p->image_parts > 1 ? p->partials + part * s->out_channels * p->row
-                                                  : p->result};
+                     .result =
+                         p->apart ? p->partials + part * s->out_channels * p->row : p->result};
     run_item(p, &it);
   }
 }
@@ -224,12 +237,13 @@ static void add_partials(void *context, int64_t begin, int64_t end) {
   const int64_t size = p->shape->out_channels * p->row, count = (end - begin) * p->row;
   float *to = p->result + begin * p->row;
   const float *from = p->partials + begin * p->row;
-  memcpy(to, from, (size_t)count * sizeof(float));
-  for (int64_t i = 1; i < p->image_parts; i++) p->isa->add(to, from + i * size, count);
+  if (!p->more) memcpy(to, from, (size_t)count * sizeof(float));
+  for (int64_t i = p->more ? 0 : 1; i < p->image_parts; i++)
+    p->isa->add(to, from + i * size, count);
 }
 
 static int64_t partial_count(const plan *p) {
-  return p->image_parts > 1 ? p->image_parts * p->shape->out_channels * p->row : 0;
+  return p->apart ? p->image_parts * p->shape->out_channels * p->row : 0;
 }
 
 static void run_plan(plan *p) {
@@ -238,7 +252,7 @@ static void run_plan(plan *p) {
   const int64_t pixels = s->batch * s->out_height * s->out_width;
   const double work = (double)pixels * (double)s->out_channels * (double)p->row;
   wk_parallel_for(items, work < SERIAL_WORK ? items : 1, run_items, p);
-  if (p->image_parts > 1) wk_parallel_for(p->shape->out_channels, 16, add_partials, p);
+  if (p->apart) wk_parallel_for(p->shape->out_channels, 16, add_partials, p);
 }
 
 /* ---- few channels ---- */
@@ -265,9 +279,9 @@ static void copy_lines(void *context, int64_t begin, int64_t end) {
 }
 
 static wk_status run_narrow(const wk_cpu_conv2d_shape *s, const float *x, const float *y_gradient,
-                            float *weight_gradient) {
+                            float *weight_gradient, const wk_part *part) {
   const wk_cpu_conv2d_shape lines = shape_of_lines(s);
-  plan p = make_plan(&lines);
+  plan p = make_plan(&lines, part);
   const int64_t partials = partial_count(&p), rows = s->out_channels * s->kernel_height;
   const int64_t copied = copied_count(s, &lines), count = copied + partials + rows * lines.channels;
   float *memory = wk_cpu_scratch((size_t)count * sizeof(float));
@@ -277,8 +291,12 @@ static wk_status run_narrow(const wk_cpu_conv2d_shape *s, const float *x, const 
   wk_parallel_for(s->batch * s->height, 16, copy_lines, &copy);
   p.pixel = s->channels, p.x = memory, p.y_gradient = y_gradient;
   p.partials = memory + copied, p.result = p.partials + partials;
-  run_plan(&p);
   const int64_t line = s->kernel_width * s->channels;
+  if (p.more) {
+    memset(p.result, 0, (size_t)(rows * lines.channels) * sizeof(float));
+    p.isa->copy(p.result, lines.channels, weight_gradient, line, rows, line);
+  }
+  run_plan(&p);
   p.isa->copy(weight_gradient, line, p.result, lines.channels, rows, line);
   return WK_OK;
 }
@@ -293,6 +311,7 @@ typedef struct thin {
   int64_t line, rows, columns;             /* elements of a line of taps; rounded up; channels */
   int64_t count, image_step, parts;        /* elements of a sum over some images */
   float *partials;                         /* [parts, KH, rows, columns] */
+  bool ends;                               /* with the batch's last image */
 } thin;
 
 /* Lines [row, row_end) of one image, seen through one line of taps. */
@@ -339,7 +358,7 @@ static void run_thin_parts(void *context, int64_t begin, int64_t end) {
     memset(sums, 0, (size_t)t->count * sizeof(float));
     const int64_t image_end = smaller(s->batch, (part + 1) * t->image_step);
     for (int64_t image = part * t->image_step; image < image_end; image++) {
-      const int64_t rows = s->out_height - (image == s->batch - 1); /* the last line is apart */
+      const int64_t rows = s->out_height - (t->ends && image == s->batch - 1); /* apart */
       const float *gradient = t->y_gradient + image * s->out_height * line;
       for (int64_t row = 0; row < rows; row += step)
         for (int64_t tap = 0; tap < s->kernel_height; tap++)
@@ -352,46 +371,64 @@ static void run_thin_parts(void *context, int64_t begin, int64_t end) {
 }
 
 static wk_status run_thin(const wk_cpu_conv2d_shape *s, const float *x, const float *y_gradient,
-                          float *weight_gradient) {
+                          float *weight_gradient, const wk_part *part) {
   const wk_cpu_conv2d_shape lines = shape_of_lines(s);
+  const int64_t batch = whole_batch(s, part), more = part && part->begin > 0;
   thin t = {.shape = s, .isa = wk_cpu_isa_get()->product[WK_ISA_F32], .width = lines.width};
   t.y_gradient = y_gradient, t.line = s->kernel_width * s->channels;
+  t.ends = !part || part->begin + s->batch == batch;
   t.rows = divide_up(t.line, ROW_STEP) * ROW_STEP;
   t.columns = divide_up(s->out_channels, WHOLE_VECTOR) * WHOLE_VECTOR;
   t.count = s->kernel_height * t.rows * t.columns;
-  t.image_step = divide_up(s->batch, ITEMS), t.parts = divide_up(s->batch, t.image_step);
+  t.image_step = divide_up(batch, ITEMS), t.parts = divide_up(s->batch, t.image_step);
   const int64_t copied = copied_count(s, &lines), last = s->out_width * s->out_channels;
-  const int64_t count = copied + t.parts * t.count + last + t.columns;
+  const int64_t count = copied + (more + t.parts) * t.count + last + t.columns;
   float *memory = wk_cpu_scratch((size_t)count * sizeof(float));
   if (!memory) return WK_ERROR_MEMORY;
   line_copy copy = {s, lines.width, x, memory};
   memset(memory + copied - lines.channels, 0, (size_t)lines.channels * sizeof(float));
   wk_parallel_for(s->batch * s->height, 16, copy_lines, &copy);
-  t.x = memory, t.partials = memory + copied;
+  float *sums = memory + copied; /* what the parts before this one left, and those of this one */
+  if (more) memset(sums, 0, (size_t)t.count * sizeof(float));
+  for (int64_t tap = 0; more && tap < s->kernel_height; tap++)
+    t.isa->transpose(sums + tap * t.rows * t.columns, t.columns, weight_gradient + tap * t.line,
+                     s->kernel_height * t.line, s->out_channels, t.line);
+  t.x = memory, t.partials = sums + more * t.count;
   float *last_line = t.partials + t.parts * t.count;
   memcpy(last_line, y_gradient + (s->batch * s->out_height - 1) * last,
          (size_t)last * sizeof(float));
   memset(last_line + last, 0, (size_t)t.columns * sizeof(float));
   t.last_line = last_line;
   wk_parallel_for(t.parts, 1, run_thin_parts, &t);
-  for (int64_t i = 1; i < t.parts; i++) t.isa->add(t.partials, t.partials + i * t.count, t.count);
+  for (int64_t i = 1; i < more + t.parts; i++) t.isa->add(sums, sums + i * t.count, t.count);
   for (int64_t tap = 0; tap < s->kernel_height; tap++)
     t.isa->transpose(weight_gradient + tap * t.line, s->kernel_height * t.line,
-                     t.partials + tap * t.rows * t.columns, t.columns, t.line, s->out_channels);
+                     sums + tap * t.rows * t.columns, t.columns, t.line, s->out_channels);
   return WK_OK;
 }
 
 wk_status wk_weight_gradient_run(const wk_cpu_conv2d_shape *shape, const float *x,
-                                 const float *y_gradient, float *weight_gradient) {
-  const way how = way_of(shape);
-  if (how == NARROW) return run_narrow(shape, x, y_gradient, weight_gradient);
-  if (how == THIN) return run_thin(shape, x, y_gradient, weight_gradient);
-  plan p = make_plan(shape);
+                                 const float *y_gradient, float *weight_gradient,
+                                 const wk_part *part) {
+  wk_cpu_conv2d_shape whole = *shape;
+  whole.batch = whole_batch(shape, part);
+  const way how = way_of(&whole);
+  if (how == NARROW) return run_narrow(shape, x, y_gradient, weight_gradient, part);
+  if (how == THIN) return run_thin(shape, x, y_gradient, weight_gradient, part);
+  plan p = make_plan(shape, part);
   p.x = x, p.y_gradient = y_gradient, p.result = weight_gradient;
-  if (p.image_parts > 1) {
+  if (p.apart) {
     p.partials = wk_cpu_scratch((size_t)partial_count(&p) * sizeof(float));
     if (!p.partials) return WK_ERROR_MEMORY;
   }
   run_plan(&p);
   return WK_OK;
+}
+
+int64_t wk_weight_gradient_step(const wk_cpu_conv2d_shape *s) {
+  const way how = way_of(s);
+  if (how == THIN) return divide_up(s->batch, ITEMS);
+  const wk_cpu_conv2d_shape lines = how == NARROW ? shape_of_lines(s) : *s;
+  const plan p = make_plan(&lines, NULL);
+  return p.apart ? p.image_step : block_images(s);
 }
