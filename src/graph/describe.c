@@ -82,6 +82,9 @@ static size_t describe(const wk_plan *plan, char *buffer, size_t size) {
   size_t used =
       wk_print_into(buffer, size, 0, "%zu steps, %zu buffers, %d in place, arena %s for %s",
                     plan->step_count, plan->graph.buffer_count, plan->in_place_count, arena, all);
+  if (plan->pieces.count)
+    used = wk_print_into(buffer, size, used, ", %zu groups of steps by pieces of the batch",
+                         plan->pieces.count);
   if (wk_plan_loop_bytes(plan)) used = wk_print_into(buffer, size, used, ", loops %s", loops);
   return describe_steps(plan, buffer, size, used);
 }

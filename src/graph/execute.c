@@ -18,7 +18,9 @@ typedef struct run {
   wk_plan_context *context;
   wk_journal_entry *drawn;
   wk_undo undo;
-  wk_storage **results; /* of each result: its memory, where a node makes it */
+  wk_storage **results;        /* of each result: its memory, where a node makes it */
+  const wk_piece_group *group; /* that runs piece by piece, and the piece: units of it */
+  int64_t begin, end;
 } run;
 
 /* ---- where buffers are ---- */
@@ -93,6 +95,39 @@ static wk_operand operand_of(const run *r, const wk_reference *reference) {
                       .layout = reference->layout};
 }
 
+static const wk_split *split_of(const run *r, const wk_graph_node *node) {
+  return &r->plan->pieces.splits[node - r->plan->graph.nodes];
+}
+
+/* The node's operand k, results behind the inputs; of a group's node what belongs to the piece. */
+static wk_operand piece_of(const run *r, const wk_graph_node *node, int k) {
+  const bool output = k >= node->input_count;
+  const int o = output ? k - node->input_count : k;
+  const wk_reference *reference = output ? &node->outputs[o] : &node->inputs[o];
+  wk_operand operand = operand_of(r, reference);
+  const int axis = !r->group ? -1
+                   : output  ? split_of(r, node)->outputs[o]
+                             : split_of(r, node)->inputs[o];
+  if (axis < 0 || reference->buffer < 0) return operand;
+  wk_layout *layout = &operand.layout;
+  const int64_t unit = layout->dims[axis] / r->group->units;
+  if (!r->plan->pieces.inner[reference->buffer])
+    operand.data += r->begin * unit * layout->strides[axis] * (int64_t)wk_dtype_size(layout->dtype);
+  layout->dims[axis] = (r->end - r->begin) * unit;
+  return operand;
+}
+
+/* Which part of its sum the node adds. */
+static wk_part part_of(const run *r, const wk_graph_node *node) {
+  const wk_split *split = split_of(r, node);
+  const int64_t whole = node->inputs[0].layout.dims[split->inputs[0]];
+  const wk_plan *plan = r->plan;
+  return (wk_part){.begin = r->begin * (whole / r->group->units),
+                   .whole = whole,
+                   .state = r->context->arena->data + plan->arena_size - plan->pieces.state +
+                            split->state};
+}
+
 /* A step on the host, with the value that it reads. */
 static wk_status run_host_step(const run *r, const wk_graph_node *node) {
   double value = 0;
@@ -111,15 +146,22 @@ static wk_status run_host_step(const run *r, const wk_graph_node *node) {
 /* The node's arguments, where they change from call to call: in `changed`. NULL: it does not run.
  */
 static const void *find_arguments(const run *r, const wk_graph_node *node, void *changed) {
-  if (!node->late.run && node->draw == WK_NO_DRAW) return node->arguments;
+  const bool later = r->begin > 0 && split_of(r, node)->draws; /* than the first piece */
+  if (!node->late.run && node->draw == WK_NO_DRAW && !later) return node->arguments;
   memcpy(changed, node->arguments, node->op->settings.size);
   if (node->late.run && !node->late.run(node->late.object, node->late.detail, changed)) return NULL;
-  if (node->draw == WK_NO_DRAW) return changed;
-  const wk_journal_entry *entry = &r->drawn[node->draw];
+  if (node->draw == WK_NO_DRAW && !later) return changed;
   const wk_attribute *seed = wk_settings_find(&node->op->settings, "seed");
   const wk_attribute *offset = wk_settings_find(&node->op->settings, "offset");
-  memcpy((char *)changed + seed->offset, &entry->seed, sizeof entry->seed);
-  memcpy((char *)changed + offset->offset, &entry->offset, sizeof entry->offset);
+  if (node->draw != WK_NO_DRAW) {
+    const wk_journal_entry *entry = &r->drawn[node->draw];
+    memcpy((char *)changed + seed->offset, &entry->seed, sizeof entry->seed);
+    memcpy((char *)changed + offset->offset, &entry->offset, sizeof entry->offset);
+  }
+  uint64_t first;
+  memcpy(&first, (char *)changed + offset->offset, sizeof first);
+  if (later) first += (uint64_t)(split_of(r, node)->draws / r->group->units * r->begin);
+  memcpy((char *)changed + offset->offset, &first, sizeof first);
   return changed;
 }
 
@@ -159,18 +201,18 @@ static void run_rows(const wk_after *after, int64_t begin, int64_t end) {
 }
 
 static void find_following(const run *r, const wk_plan_step *head, following *f) {
-  const wk_layout *made = &head->node->outputs[0].layout;
-  const int64_t columns = made->dims[made->rank - 1];
+  const wk_operand made = piece_of(r, head->node, head->node->input_count);
+  const int64_t columns = made.layout.dims[made.layout.rank - 1];
   f->after.run = run_rows, f->count = head->joined, f->stream = &r->plan->device->stream;
   for (int i = 0; i < f->count; i++) {
     follower *one = &f->all[i];
     one->step = head + 1 + i;
     const wk_graph_node *node = one->step->node;
+    const wk_layout joint = piece_of(r, node, node->input_count).layout;
     for (int k = 0; k <= node->input_count; k++) {
-      const bool result = k == node->input_count;
-      one->operands[k] = operand_of(r, result ? &node->outputs[0] : &node->inputs[k]);
+      one->operands[k] = piece_of(r, node, k);
       const wk_layout given = one->operands[k].layout;
-      wk_joined_rows(&given, &node->outputs[0].layout, columns, &one->operands[k].layout);
+      wk_joined_rows(&given, &joint, columns, &one->operands[k].layout);
     }
   }
 }
@@ -193,15 +235,18 @@ static wk_status run_step(run *r, size_t index) {
   const void *arguments = find_arguments(r, node, changed);
   if (!arguments) return WK_OK;
   wk_operand *operands = r->context->operands, *outputs = operands + node->input_count;
-  for (int i = 0; i < node->input_count; i++) operands[i] = operand_of(r, &node->inputs[i]);
-  for (int i = 0; i < node->op->output_count; i++) outputs[i] = operand_of(r, &node->outputs[i]);
+  for (int i = 0; i < node->input_count + node->op->output_count; i++)
+    operands[i] = piece_of(r, node, i);
+  const bool sums = r->group && split_of(r, node)->sums;
+  const wk_part part = sums ? part_of(r, node) : (wk_part){0};
   wk_kernel_call call = {.op = node->op,
                          .arguments = arguments,
                          .inputs = operands,
                          .input_count = node->input_count,
                          .outputs = outputs,
                          .output_count = node->op->output_count,
-                         .stream = &r->plan->device->stream};
+                         .stream = &r->plan->device->stream,
+                         .part = sums ? &part : NULL};
   wk_status status = WK_OK;
   if (call.stream->device->null) return WK_OK;
   if (index < r->plan->fallible) status = wk_undo_keep(&r->undo, &r->plan->graph, node, operands);
@@ -215,13 +260,38 @@ static wk_status run_step(run *r, size_t index) {
   return status;
 }
 
-static wk_status run_all(run *r) {
+/* Steps [first, end). */
+static wk_status run_some(run *r, size_t first, size_t end) {
   wk_status status = WK_OK;
-  for (size_t i = 0; i < r->plan->step_count && status == WK_OK; i++) {
+  for (size_t i = first; i < end && status == WK_OK; i++) {
     status = run_step(r, i);
     if (!r->context->watch) i += (size_t)r->plan->steps[i].joined;
   }
   return status;
+}
+
+static wk_status run_pieces(run *r, const wk_piece_group *group) {
+  wk_status status = WK_OK;
+  r->group = group;
+  for (r->begin = 0; r->begin < group->units && status == WK_OK; r->begin = r->end) {
+    r->end = r->begin + group->step;
+    if (r->end > group->units) r->end = group->units;
+    status = run_some(r, group->first, group->last + 1);
+  }
+  r->group = NULL, r->begin = 0;
+  return status;
+}
+
+static wk_status run_all(run *r) {
+  const wk_pieces *pieces = &r->plan->pieces;
+  wk_status status = WK_OK;
+  size_t next = 0;
+  for (size_t i = 0; i < pieces->count && status == WK_OK; i++) {
+    status = run_some(r, next, pieces->groups[i].first);
+    if (status == WK_OK) status = run_pieces(r, &pieces->groups[i]);
+    next = pieces->groups[i].last + 1;
+  }
+  return status == WK_OK ? run_some(r, next, r->plan->step_count) : status;
 }
 
 static wk_status run_steps(run *r) {

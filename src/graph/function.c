@@ -16,6 +16,7 @@
 #include "tensor/attribute.h"
 
 #define DEFAULT_PLAN_LIMIT ((int64_t)64 << 20)
+enum { PIECES = 4 };                  /* of a batch, unless a budget asks for more */
 #define SMALL_ARENA ((size_t)1 << 20) /* not worth a step more */
 
 static double usual_share(void) {
@@ -62,9 +63,11 @@ wk_function *wk_compile_at(wk_place here, const wk_compile_arguments *arguments)
                             : (wk_body){a.body_all, a.context, (size_t)a.result_count};
     function->fold_batch_norm = a.fold_batch_norm != 0;
     function->verify = a.verify != 0 || wk_debug_topic("verify");
-    function->limits = (wk_plan_limits){(size_t)a.memory_budget, a.recompute, 0};
-    if (a.recompute == 0 && !signbit(a.recompute))
-      function->limits.recompute = usual_share(), function->limits.small = SMALL_ARENA;
+    function->limits = (wk_plan_limits){(size_t)a.memory_budget, a.recompute, 0, 0};
+    const bool usual = a.recompute == 0 && !signbit(a.recompute);
+    if (usual) function->limits.recompute = usual_share(), function->limits.small = SMALL_ARENA;
+    if (!function->verify && (usual || a.memory_budget)) /* which looks at each step's result */
+      function->limits.pieces = PIECES;
     if (a.plan_limit) function->plan_limit = (size_t)a.plan_limit;
   }
   wk_error_add_call("compile", here);

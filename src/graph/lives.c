@@ -40,6 +40,8 @@ void wk_lives_fill(const wk_graph *g, wk_life *lives) {
     lives[g->results[i].buffer].result = true;
     lives[g->results[i].buffer].size = 0;
   }
+  for (size_t b = 0; b < g->buffer_count; b++)
+    lives[b].begin = lives[b].first, lives[b].end = lives[b].last, lives[b].bytes = lives[b].size;
 }
 
 wk_life *wk_lives_create(const wk_graph *g) {

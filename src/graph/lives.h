@@ -17,6 +17,8 @@ typedef struct wk_life {
   size_t written;       /* the first node that writes over some of it, or WK_NO_NODE */
   bool result;          /* of the function */
   size_t size;          /* bytes in the arena, whole lines of the cache; 0: it is not there */
+  size_t begin, end;    /* nodes from and to which its memory is taken: first and last, or more, */
+  size_t bytes;         /* and how much: size, or that of a piece (pieces.h) */
 } wk_life;
 
 /* Fills in those of all the graph's buffers. */

@@ -53,30 +53,33 @@ static bool is_tiled_pooling(const wk_graph_node *node) {
   return true;
 }
 
-int wk_graph_operand_in_place(const wk_graph *g, const wk_life *lives, size_t n) {
+int wk_graph_operand_in_place(const wk_graph *g, const wk_life *lives, const wk_pieces *pieces,
+                              size_t n) {
   const wk_graph_node *node = &g->nodes[n];
   if (!node->op || node->op->output_count != 1) return -1;
-  if (node->op->class == WK_CLASS_WINDOW)
-    return is_tiled_pooling(node) && may_replace(g, lives, n, 1) ? 1 : -1;
-  if (node->op->class != WK_CLASS_POINTWISE) return -1;
-  for (int i = 0; i < node->input_count; i++)
-    if (may_replace(g, lives, n, i)) return i;
+  const bool pooling = node->op->class == WK_CLASS_WINDOW && is_tiled_pooling(node);
+  if (!pooling && node->op->class != WK_CLASS_POINTWISE) return -1;
+  for (int i = pooling ? 1 : 0; i < node->input_count; i++)
+    if (may_replace(g, lives, n, i) && wk_pieces_may_replace(pieces, g, n, i)) return i;
   return -1;
 }
 
-/* Makes results live where operands do: both then share a place, and the first one's life goes on.
- * `first_of` says for each buffer which one it follows in the end. */
-static void join_in_place(wk_plan *plan, wk_life *lives) {
-  const wk_graph *g = &plan->graph;
+int wk_graph_join_in_place(const wk_graph *g, wk_life *lives, const wk_pieces *pieces,
+                           int *first_of) {
+  int count = 0;
+  for (size_t b = 0; b < g->buffer_count; b++) first_of[b] = (int)b;
   for (size_t n = 0; n < g->node_count; n++) {
-    const int i = wk_graph_operand_in_place(g, lives, n);
+    const int i = wk_graph_operand_in_place(g, lives, pieces, n);
     if (i < 0) continue;
-    const int to = g->nodes[n].outputs[0].buffer,
-              first = plan->first_of[g->nodes[n].inputs[i].buffer];
-    plan->first_of[to] = first;
-    lives[first].last = lives[to].last;
-    plan->in_place_count++;
+    const int to = g->nodes[n].outputs[0].buffer, first = first_of[g->nodes[n].inputs[i].buffer];
+    first_of[to] = first;
+    wk_life *l = &lives[first];
+    if (lives[to].end > l->end) l->end = lives[to].end;
+    if (lives[to].begin < l->begin) l->begin = lives[to].begin;
+    if (lives[to].bytes > l->bytes) l->bytes = lives[to].bytes;
+    count++;
   }
+  return count;
 }
 
 /* ---- places ---- */
@@ -144,6 +147,7 @@ static void place_all(wk_plan *plan, item *items, size_t count, item **placed) {
   }
   for (size_t b = 0; b < plan->graph.buffer_count; b++)
     plan->place[b] = plan->place[plan->first_of[b]];
+  plan->arena_size += plan->pieces.state; /* behind all the others */
 }
 
 static wk_status make_tables(wk_plan *plan) {
@@ -154,7 +158,6 @@ static wk_status make_tables(wk_plan *plan) {
   plan->place = wk_allocate_zeroed(count, sizeof *plan->place);
   plan->in_arena = wk_allocate_zeroed(count, sizeof *plan->in_arena);
   plan->first_of = wk_allocate_zeroed(count, sizeof *plan->first_of);
-  plan->in_place_count = 0;
   plan->total_size = 0;
   return wk_error_status();
 }
@@ -165,18 +168,19 @@ wk_status wk_plan_place(wk_plan *plan) {
   wk_life *lives = wk_lives_create(&plan->graph);
   item *items = wk_allocate_zeroed(count + 1, sizeof *items);
   item **placed = wk_allocate_zeroed(count + 1, sizeof *placed);
-  if (make_tables(plan) == WK_OK && lives && items && placed) {
+  if (make_tables(plan) == WK_OK && lives && items && placed &&
+      wk_pieces_find(&plan->pieces, &plan->graph, lives, plan->cut) == WK_OK) {
     for (size_t b = 0; b < count; b++) {
       plan->in_arena[b] = lives[b].size > 0;
-      plan->first_of[b] = (int)b;
       if (lives[b].first != WK_NO_NODE) plan->total_size += lives[b].size;
     }
-    join_in_place(plan, lives);
+    plan->in_place_count =
+        wk_graph_join_in_place(&plan->graph, lives, &plan->pieces, plan->first_of);
     size_t kept = 0;
     for (size_t b = 0; b < count; b++)
       if (lives[b].size && lives[b].first != WK_NO_NODE && plan->first_of[b] == (int)b)
-        items[kept++] = (item){(int)b, lives[b].size, wk_joined_head(&plan->graph, lives[b].first),
-                               wk_joined_last(&plan->graph, lives[b].last), 0};
+        items[kept++] = (item){(int)b, lives[b].bytes, wk_joined_head(&plan->graph, lives[b].begin),
+                               wk_joined_last(&plan->graph, lives[b].end), 0};
     place_all(plan, items, kept, placed);
   }
   wk_deallocate(lives);

@@ -15,7 +15,9 @@
 #include "graph/undo.h"
 #include "ops/records.gen.h"
 
-enum { ALIGNMENT = 64 };
+/* What is smaller than the largest buffer by so much is not cut; and how much more is under a
+ * budget. */
+enum { ALIGNMENT = 64, PIECE_SHARE = 8, BUDGET_PIECES = 4 };
 
 /* ---- kernels ---- */
 
@@ -25,8 +27,9 @@ static wk_operand stand_in(const wk_reference *r) {
   return (wk_operand){.data = (char *)(uintptr_t)(4096 + r->start % 4096), .layout = r->layout};
 }
 
-static const wk_kernel *choose_kernel(const wk_graph *g, const wk_graph_node *node) {
-  if (node->control) return wk_control_plan(node->control) == WK_OK ? &wk_control_kernel : NULL;
+/* The kernel that would run the node; or, where that is given, what `asked` says of parts. */
+static const wk_kernel *ask(const wk_graph *g, const wk_graph_node *node, const wk_kernel *asked,
+                            const wk_part *part) {
   wk_operand outputs[WK_MAX_OUTPUTS];
   wk_operand *inputs = wk_allocate_zeroed((size_t)node->input_count + 1, sizeof *inputs);
   if (!inputs) return NULL;
@@ -34,16 +37,32 @@ static const wk_kernel *choose_kernel(const wk_graph *g, const wk_graph_node *no
   for (int i = 0; i < node->op->output_count; i++) outputs[i] = stand_in(&node->outputs[i]);
   const int first = node->op->output_count ? node->outputs[0].buffer : node->inputs[0].buffer;
   wk_device *device = g->buffers[first].device;
-  const wk_kernel *kernel =
-      wk_kernel_find(device, &(wk_kernel_call){.op = node->op,
-                                               .arguments = node->arguments,
-                                               .inputs = inputs,
-                                               .input_count = node->input_count,
-                                               .outputs = outputs,
-                                               .output_count = node->op->output_count,
-                                               .stream = &device->stream});
+  const wk_kernel_call call = {.op = node->op,
+                               .arguments = node->arguments,
+                               .inputs = inputs,
+                               .input_count = node->input_count,
+                               .outputs = outputs,
+                               .output_count = node->op->output_count,
+                               .stream = &device->stream,
+                               .part = part};
+  if (asked)
+    asked->run(&call);
+  else
+    asked = wk_kernel_find(device, &call);
   wk_deallocate(inputs);
-  return kernel;
+  return asked;
+}
+
+static const wk_kernel *choose_kernel(const wk_graph *g, const wk_graph_node *node) {
+  if (node->control) return wk_control_plan(node->control) == WK_OK ? &wk_control_kernel : NULL;
+  return ask(g, node, NULL, NULL);
+}
+
+wk_status wk_plan_ask_parts(const wk_graph *graph, const wk_graph_node *node,
+                            const wk_kernel *kernel, int64_t *step, size_t *state) {
+  *step = 0, *state = 0;
+  ask(graph, node, kernel, &(wk_part){.step = step, .state_size = state});
+  return wk_error_status();
 }
 
 wk_status wk_plan_add_step(wk_plan *plan, const wk_graph_node *node) {
@@ -142,7 +161,7 @@ static wk_status keep_budget(wk_plan *plan, size_t budget) {
   wk_status status = WK_OK;
   while (plan->arena_size > budget && status == WK_OK && target >= ALIGNMENT) {
     const size_t nodes = plan->graph.node_count;
-    status = wk_graph_recompute(&plan->graph, target, INFINITY, &lowest);
+    status = wk_graph_recompute(&plan->graph, plan->cut, target, INFINITY, &lowest);
     if (plan->graph.node_count == nodes && lowest > target) break;
     if (status == WK_OK) status = wk_plan_place(plan);
     if (plan->arena_size < least) least = plan->arena_size;
@@ -163,10 +182,22 @@ static wk_status keep_budget(wk_plan *plan, size_t budget) {
 static wk_status give_up_cheap(wk_plan *plan, double share) {
   const size_t before = plan->graph.node_count;
   size_t lowest;
-  wk_status status = wk_graph_recompute(&plan->graph, 0, share, &lowest);
+  wk_status status = wk_graph_recompute(&plan->graph, plan->cut, 0, share, &lowest);
   plan->again_count = plan->graph.node_count - before;
   if (status == WK_OK && plan->again_count) status = wk_plan_place(plan);
   return status;
+}
+
+/* Runs groups of nodes in up to `most` pieces, unless nothing is gained by it. */
+static wk_status cut(wk_plan *plan, const wk_plan_limits *limits) {
+  const int64_t most = limits->budget ? BUDGET_PIECES * limits->pieces : limits->pieces;
+  const size_t whole = plan->arena_size;
+  if (most < 2) return WK_OK;
+  plan->cut = (wk_pieces_limits){.most = most, .share = PIECE_SHARE};
+  const wk_status status = wk_plan_place(plan);
+  if (status != WK_OK || limits->budget || plan->arena_size < whole) return status;
+  plan->cut = (wk_pieces_limits){0};
+  return wk_plan_place(plan);
 }
 
 static wk_status make(wk_plan *plan, const wk_plan_limits *limits) {
@@ -174,9 +205,12 @@ static wk_status make(wk_plan *plan, const wk_plan_limits *limits) {
   wk_status status = insert_copies(g);
   if (status == WK_OK) status = wk_graph_make_in_destinations(g);
   if (status == WK_OK) status = wk_plan_place(plan);
-  if (status == WK_OK && !limits->budget && limits->recompute > 0 &&
-      plan->arena_size > limits->small)
+  const bool large = plan->arena_size > limits->small;
+  if (status == WK_OK && !limits->budget && large) status = cut(plan, limits);
+  if (status == WK_OK && !limits->budget && limits->recompute > 0 && large)
     status = give_up_cheap(plan, limits->recompute);
+  if (status == WK_OK && limits->budget && plan->arena_size > limits->budget)
+    status = cut(plan, limits);
   if (status == WK_OK && limits->budget && plan->arena_size > limits->budget)
     status = keep_budget(plan, limits->budget);
   for (size_t n = 0; n < g->node_count && status == WK_OK; n++)
@@ -204,5 +238,6 @@ void wk_plan_free(wk_plan *plan) {
   wk_deallocate(plan->place);
   wk_deallocate(plan->in_arena);
   wk_deallocate(plan->first_of);
+  wk_pieces_free(&plan->pieces);
   *plan = (wk_plan){0};
 }

@@ -5,7 +5,7 @@
 /* A graph made ready to run: kernels chosen, buffers placed in one arena. A plan does not change
  * and owns no memory but its tables; each thread that runs it brings a context. */
 
-#include "graph/graph.h"
+#include "graph/pieces.h"
 #include "ops/kernel.h"
 
 typedef struct wk_plan_step {
@@ -22,10 +22,12 @@ typedef struct wk_plan {
   bool *in_arena; /* local buffers that are no results */
   int *first_of;  /* of each buffer, the one in whose place it is, or itself */
   int in_place_count;
-  size_t again_count; /* steps that make once more what was given up */
-  size_t fallible;    /* steps up to the last that may fail for its values' sake: undo.h */
-  size_t arena_size;  /* bytes: what a call needs besides cells, inputs and results */
-  size_t total_size;  /* of all the buffers in it, had each its own memory */
+  wk_pieces_limits cut; /* how far groups of nodes run piece by piece, */
+  wk_pieces pieces;     /* and which do */
+  size_t again_count;   /* steps that make once more what was given up */
+  size_t fallible;      /* steps up to the last that may fail for its values' sake: undo.h */
+  size_t arena_size;    /* bytes: what a call needs besides cells, inputs and results */
+  size_t total_size;    /* of all the buffers in it, had each its own memory */
   wk_device *device;
 } wk_plan;
 
@@ -38,6 +40,7 @@ typedef struct wk_plan_limits {
   double recompute; /* without a budget: the share of the graph's work that may be done again to
                      * lower the peak, */
   size_t small;     /* unless the arena is no larger than that anyway */
+  int64_t pieces;   /* the most into which a batch may be cut; with a budget four times as many */
 } wk_plan_limits;
 
 /* Takes the graph, which becomes empty, also on failure. `limits` NULL: none, and nothing is made
@@ -50,6 +53,11 @@ wk_status wk_plan_add_step(wk_plan *plan, const wk_graph_node *node);
 
 /* The kernel that would run the node, or NULL with an error pending. */
 const wk_kernel *wk_plan_choose_kernel(const wk_graph *graph, const wk_graph_node *node);
+
+/* Of how many rows parts of the node are multiples, and how many bytes the kernel keeps between
+ * them (wk_part). */
+wk_status wk_plan_ask_parts(const wk_graph *graph, const wk_graph_node *node,
+                            const wk_kernel *kernel, int64_t *step, size_t *state);
 
 /* What one thread runs plans with. Zeroed at first. */
 typedef struct wk_plan_context {

@@ -38,6 +38,9 @@ wk_status wk_plan_to_text(const wk_plan *plan, size_t input_count, const wk_layo
   for (size_t n = 0; n < g->node_count && status == WK_OK; n++) status = check_node(g, n);
   if (status != WK_OK) return status;
   wk_text_append(text, HEAD "\narena %zu again %zu\n", plan->arena_size, plan->again_count);
+  if (plan->pieces.count)
+    wk_text_append(text, "pieces %lld %lld\n", (long long)plan->cut.most,
+                   (long long)plan->cut.share);
   for (size_t i = 0; i < input_count; i++) {
     wk_text_append(text, "input %s", wk_dtype_name(inputs[i].dtype));
     for (int k = 0; k < inputs[i].rank; k++)
@@ -159,7 +162,7 @@ static int lower_first(const void *a, const void *b) {
 static bool is_in_place(const wk_plan *plan, const wk_life *lives, size_t b) {
   const wk_graph *g = &plan->graph;
   const size_t n = lives[b].maker;
-  const int i = n < g->node_count ? wk_graph_operand_in_place(g, lives, n) : -1;
+  const int i = n < g->node_count ? wk_graph_operand_in_place(g, lives, &plan->pieces, n) : -1;
   return i >= 0 && plan->first_of[g->nodes[n].inputs[i].buffer] == plan->first_of[b];
 }
 
@@ -182,14 +185,14 @@ static bool check_place(wk_plan *plan, const wk_life *lives, size_t b, placed *a
   size_t end;
   plan->in_arena[b] = l->size > 0;
   if (!l->size || l->first == WK_NO_NODE) return !place && first == b;
-  if (place % ALIGNMENT || !wk_add_size(place, l->size, &end) || end > plan->arena_size)
+  if (place % ALIGNMENT || !wk_add_size(place, l->bytes, &end) || end > plan->arena_size)
     return false;
   plan->total_size += l->size;
   plan->in_place_count += first != b;
   const bool right = first == b || (plan->first_of[first] == (int)first && lives[first].size &&
                                     plan->place[first] == place && is_in_place(plan, lives, b));
   placed *at = &all[first];
-  const size_t from = wk_joined_head(g, l->first), to = wk_joined_last(g, l->last);
+  const size_t from = wk_joined_head(g, l->begin), to = wk_joined_last(g, l->end);
   if (!at->end || from < at->first) at->first = from;
   if (to > at->last) at->last = to;
   if (end > at->end) at->end = end;
@@ -202,7 +205,8 @@ static wk_status check_places(wk_plan *plan) {
   wk_life *lives = wk_lives_create(&plan->graph);
   placed *all = wk_allocate_zeroed(buffers + 1, sizeof *all);
   size_t count = 0, end = 0;
-  wk_status status = lives && all ? WK_OK : wk_error_status();
+  wk_status status = lives && all ? wk_pieces_find(&plan->pieces, &plan->graph, lives, plan->cut)
+                                  : wk_error_status();
   for (size_t b = 0; b < buffers && status == WK_OK; b++)
     if (!check_place(plan, lives, b, all))
       status = wk_fail(WK_ERROR_FORMAT, "buffer %zu of the plan is in no place for it", b);
@@ -210,7 +214,7 @@ static wk_status check_places(wk_plan *plan) {
     if (all[b].end > end) end = all[b].end;
     if (all[b].end) all[count++] = all[b];
   }
-  if (status == WK_OK && end != plan->arena_size)
+  if (status == WK_OK && end + plan->pieces.state != plan->arena_size)
     status = wk_fail(WK_ERROR_FORMAT, "the plan's arena is larger than what is in it");
   if (status == WK_OK) status = check_apart(all, count);
   wk_deallocate(lives);
@@ -275,6 +279,10 @@ static bool read_plan(reader *r, wk_plan *plan, size_t *input_count, wk_layout *
   if (!read_number(r, &arena) || !accept(r, " again") || !read_number(r, &again) || !end_line(r))
     return !wk_failed() ? fail(r, "expected again") : false;
   plan->arena_size = (size_t)arena, plan->again_count = (size_t)again;
+  if (accept(r, "pieces") &&
+      (!read_number(r, &plan->cut.most) || !read_number(r, &plan->cut.share) || !end_line(r)))
+    return false;
+  if (plan->cut.most && !plan->cut.share) return fail(r, "pieces of nothing");
   if (!read_inputs(r, input_count, inputs)) return false;
   reader kernels = *r;
   const size_t kernel_count = skip_lines(r, "kernel");

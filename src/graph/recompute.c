@@ -18,6 +18,7 @@
 enum {
   MOST_AGAIN = 64,
   MOST_ROUNDS = 4096,
+  MOST_HOPES = 8,
   OPERATIONS_PER_BYTE = 16,
   LEAST_WORK = 4096,
   WORTH_WHILE = 256
@@ -26,31 +27,28 @@ enum {
 typedef struct search {
   wk_graph *graph;
   wk_life *lives;
-  size_t *next;  /* of each buffer: its first reader after the peak, or WK_NO_NODE */
+  wk_pieces_limits cut;
+  wk_pieces pieces;
+  size_t *next;  /* of each buffer: its first reader after the peak, or WK_NO_NODE, */
+  int *first_of; /* and in whose place it is */
   size_t *alive; /* bytes at each node */
   size_t capacity, node_capacity;
-  size_t peak, peak_at;
-  size_t least;   /* bytes of a value that is worth while */
-  double allowed; /* work */
+  size_t peak, peak_at, from; /* from: the node where what is alive at the peak begins to be, */
+  size_t least;               /* bytes of a value that is worth while */
+  double allowed;             /* work */
 } search;
 
 /* What is to be made again for one value. */
 typedef struct again {
   size_t nodes[MOST_AGAIN], count;
   size_t bytes; /* of what they make */
+  bool hoped;   /* it frees something only if it runs piece by piece */
   double cost, limit;
 } again;
 
 /* ---- what is alive when ---- */
 
 static int output_count(const wk_graph_node *node) { return node->op ? node->op->output_count : 0; }
-
-/* Bytes that a node saves by writing over an operand. */
-static size_t saved_in_place(const search *s, size_t n) {
-  return wk_graph_operand_in_place(s->graph, s->lives, n) < 0
-             ? 0
-             : s->lives[s->graph->nodes[n].outputs[0].buffer].size;
-}
 
 static wk_status make_room(search *s) {
   const wk_graph *g = s->graph;
@@ -59,7 +57,9 @@ static wk_status make_room(search *s) {
     if (lives) s->lives = lives;
     size_t *next = wk_reallocate(s->next, 2 * g->buffer_count, sizeof *next);
     if (next) s->next = next;
-    if (!lives || !next) return wk_error_status();
+    int *first_of = wk_reallocate(s->first_of, 2 * g->buffer_count, sizeof *first_of);
+    if (first_of) s->first_of = first_of;
+    if (!lives || !next || !first_of) return wk_error_status();
     s->capacity = 2 * g->buffer_count;
   }
   if (g->node_count + 1 > s->node_capacity) {
@@ -74,22 +74,26 @@ static wk_status measure(search *s) {
   if (make_room(s) != WK_OK) return wk_error_status();
   const wk_graph *g = s->graph;
   wk_lives_fill(g, s->lives);
+  if (wk_pieces_find(&s->pieces, g, s->lives, s->cut) != WK_OK) return wk_error_status();
+  wk_graph_join_in_place(g, s->lives, &s->pieces, s->first_of);
   memset(s->alive, 0, (g->node_count + 1) * sizeof *s->alive);
   for (size_t b = 0; b < g->buffer_count; b++) {
     const wk_life *l = &s->lives[b];
-    if (!l->size || l->first == WK_NO_NODE) continue;
-    s->alive[l->first] += l->size;
-    s->alive[l->last + 1] -= l->size;
+    if (!l->size || l->first == WK_NO_NODE || s->first_of[b] != (int)b) continue;
+    s->alive[l->begin] += l->bytes;
+    s->alive[l->end + 1] -= l->bytes;
   }
   s->peak = s->peak_at = 0;
   size_t sum = 0;
   for (size_t n = 0; n < g->node_count; n++) {
     sum += s->alive[n]; /* modulo 2^64: differences may be negative */
-    s->alive[n] = sum - saved_in_place(s, n);
+    s->alive[n] = sum;
     if (s->alive[n] > s->peak) s->peak = s->alive[n], s->peak_at = n;
   }
+  const wk_piece_group *group = wk_pieces_group(&s->pieces, s->peak_at);
+  s->from = group ? group->first : s->peak_at;
   for (size_t b = 0; b < g->buffer_count; b++) s->next[b] = WK_NO_NODE;
-  for (size_t n = s->peak_at + 1; n < g->node_count; n++)
+  for (size_t n = group ? s->from : s->from + 1; n < g->node_count; n++)
     for (int i = 0; i < g->nodes[n].input_count; i++) {
       const int b = g->nodes[n].inputs[i].buffer;
       if (b >= 0 && s->next[b] == WK_NO_NODE) s->next[b] = n;
@@ -249,23 +253,49 @@ static wk_status insert(const search *s, again *a, size_t at) {
 
 /* ---- the search ---- */
 
+/* Whether what is made again at node `at` would run piece by piece, with the group that is there.
+ */
+static bool is_cut(const search *s, const again *a, size_t at) {
+  const wk_piece_group *group = wk_pieces_group(&s->pieces, at);
+  for (size_t i = 0; group && i < a->count; i++) {
+    wk_split split;
+    if (!wk_split_of(s->graph, &s->graph->nodes[a->nodes[i]], &split) || split.sums ||
+        split.units % group->units)
+      return false;
+  }
+  return group;
+}
+
+/* Whether it lowers the peak to make buffer `b` again at node `at`. */
+static bool lowers(const search *s, const wk_life *l, again *a, size_t at) {
+  const wk_piece_group *group = wk_pieces_group(&s->pieces, at);
+  const bool cut = l->size >= s->pieces.least && is_cut(s, a, at);
+  const bool inside = group && group == wk_pieces_group(&s->pieces, s->peak_at);
+  const size_t others = s->alive[at] - l->size;
+  const size_t bytes = cut ? a->bytes / (size_t)group->units * (size_t)group->step : a->bytes;
+  a->hoped = inside || others + a->bytes >= s->peak;
+  return (cut || !inside) && others + bytes < s->peak;
+}
+
 /* The value whose absence at the peak saves most for its cost; false: there is none. */
 static bool choose(const search *s, again *best, size_t *at) {
+  const bool in_group = wk_pieces_group(&s->pieces, s->peak_at);
   double best_score = 0;
   for (size_t b = 0; b < s->graph->buffer_count; b++) {
     const wk_life *l = &s->lives[b];
-    if (l->size < s->least || l->first >= s->peak_at || s->next[b] == WK_NO_NODE) continue;
+    if (l->bytes < s->least || l->first >= s->from || s->next[b] == WK_NO_NODE) continue;
     if (s->graph->buffers[b].version) continue;
     bool used = false; /* at the peak itself */
     const wk_graph_node *node = &s->graph->nodes[s->peak_at];
-    for (int i = 0; i < node->input_count; i++) used = used || node->inputs[i].buffer == (int)b;
+    for (int i = 0; i < node->input_count && !in_group; i++)
+      used = used || node->inputs[i].buffer == (int)b;
     const size_t head = wk_joined_head(s->graph, s->next[b]);
-    const size_t reader = head > s->peak_at ? head : s->next[b];
+    const size_t reader = head > s->peak_at || (in_group && head >= s->from) ? head : s->next[b];
     again a = {.count = 0, .limit = s->allowed};
     if (best_score > 0) a.limit = fmin(a.limit, (double)l->size / best_score);
     if (used || !need(s, (int)b, reader, &a)) continue;
     const double score = (double)l->size / a.cost;
-    if (score <= best_score || s->alive[reader] + a.bytes - l->size >= s->peak) continue;
+    if (score <= best_score || !lowers(s, l, &a, reader)) continue;
     best_score = score, *best = a, *at = reader;
   }
   return best_score > 0;
@@ -277,24 +307,31 @@ static double work_of(const wk_graph *g) {
   return work;
 }
 
-wk_status wk_graph_recompute(wk_graph *graph, size_t target, double share, size_t *lowest) {
-  search s = {.graph = graph, .least = 64, .allowed = INFINITY};
+wk_status wk_graph_recompute(wk_graph *graph, wk_pieces_limits cut, size_t target, double share,
+                             size_t *lowest) {
+  search s = {.graph = graph, .cut = cut, .least = 64, .allowed = INFINITY};
   wk_status status = measure(&s);
   if (share < INFINITY) {
     s.allowed = share * work_of(graph);
     if (s.peak / WORTH_WHILE > s.least) s.least = s.peak / WORTH_WHILE;
   }
+  size_t least = s.peak;
+  int hopes = 0; /* since the peak was last lowered */
   for (int round = 0; round < MOST_ROUNDS && status == WK_OK && s.peak > target; round++) {
     again found = {.count = 0};
     size_t at = 0;
     if (!choose(&s, &found, &at)) break;
+    if (s.peak < least) least = s.peak, hopes = 0;
+    if (found.hoped && ++hopes > MOST_HOPES) break;
     s.allowed -= found.cost;
     status = insert(&s, &found, at);
     if (status == WK_OK) status = measure(&s);
   }
   *lowest = s.peak;
+  wk_pieces_free(&s.pieces);
   wk_deallocate(s.lives);
   wk_deallocate(s.next);
+  wk_deallocate(s.first_of);
   wk_deallocate(s.alive);
   return status;
 }

@@ -8,15 +8,19 @@
 
 static void live_at(const wk_plan *plan, wk_life_span *all, const wk_reference *r, size_t step) {
   if (r->buffer < 0 || !plan->in_arena[r->buffer]) return;
+  const wk_piece_group *group = wk_pieces_group(&plan->pieces, step);
+  const size_t inner = group ? plan->pieces.inner[r->buffer] : 0;
+  const size_t size = inner ? inner : plan->graph.buffers[r->buffer].size;
+  const size_t first = group && !inner ? group->first : step;
   wk_life_span *span = &all[plan->first_of[r->buffer]];
   if (span->buffer < 0) {
     span->buffer = r->buffer;
-    span->first = step;
+    span->first = first;
     span->place = plan->place[r->buffer];
   }
-  span->last = step;
-  if (plan->graph.buffers[r->buffer].size > span->size)
-    span->size = plan->graph.buffers[r->buffer].size;
+  span->last = group && !inner ? group->last : step;
+  if (first < span->first) span->first = first;
+  if (size > span->size) span->size = size;
 }
 
 static int earlier_first(const void *a, const void *b) {

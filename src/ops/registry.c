@@ -111,6 +111,15 @@ const wk_kernel *wk_kernel_find(wk_device *device, const wk_kernel_call *call) {
   return below ? refused_at_level(device, call->op, below) : refused(device, call->op, reason);
 }
 
+bool wk_kernel_keeps_rows(const wk_device *device, const wk_kernel *kernel) {
+  for (int op = 0; op < WK_OP_COUNT; op++) {
+    const candidates *list = &candidate_table[device->index][kernel->op < 0 ? op : kernel->op];
+    for (int i = 0; i < list->count; i++)
+      if (list->kernel[i] == kernel) return list->level[i] >= WK_DETERMINISM_THREADS;
+  }
+  return false;
+}
+
 bool wk_kernel_exists(wk_device *device, int op) {
   if (op >= WK_OP_COUNT) return wk_user_kernel(wk_user_op_at(op - WK_OP_COUNT), device) != NULL;
   return candidate_table[device->index][op].native;
