@@ -10,14 +10,15 @@
 #include "graph/control_node.h"
 #include "graph/destination.h"
 #include "graph/joined.h"
+#include "graph/order.h"
 #include "graph/place.h"
 #include "graph/recompute.h"
 #include "graph/undo.h"
 #include "ops/records.gen.h"
 
-/* What is smaller than the largest buffer by so much is not cut; and how much more is under a
- * budget. */
-enum { ALIGNMENT = 64, PIECE_SHARE = 8, BUDGET_PIECES = 4 };
+/* What is smaller than the largest buffer by so much is not cut; how much more is under a budget;
+ * of how many nodes an order is sought, and of which share of the arena it must free. */
+enum { ALIGNMENT = 64, PIECE_SHARE = 8, MOST_ORDERED = 4096, ORDER_SHARE = 32, BUDGET_PIECES = 4 };
 
 /* ---- kernels ---- */
 
@@ -200,12 +201,31 @@ static wk_status cut(wk_plan *plan, const wk_plan_limits *limits) {
   return wk_plan_place(plan);
 }
 
+/* Puts the nodes into an order in which less is alive, if the arena is smaller by some then. */
+static wk_status reorder(wk_plan *plan) {
+  wk_graph *g = &plan->graph;
+  const size_t before = plan->arena_size;
+  size_t *order =
+      g->node_count > MOST_ORDERED ? NULL : wk_allocate_zeroed(g->node_count + 1, sizeof *order);
+  if (!order) return wk_error_status();
+  wk_status status = wk_graph_find_order(g, order);
+  if (status == WK_OK) status = wk_graph_reorder(g, order, false);
+  if (status == WK_OK) status = wk_plan_place(plan);
+  if (status == WK_OK && plan->arena_size > before - before / ORDER_SHARE) {
+    status = wk_graph_reorder(g, order, true);
+    if (status == WK_OK) status = wk_plan_place(plan);
+  }
+  wk_deallocate(order);
+  return status;
+}
+
 static wk_status make(wk_plan *plan, const wk_plan_limits *limits) {
   wk_graph *g = &plan->graph;
   wk_status status = insert_copies(g);
   if (status == WK_OK) status = wk_graph_make_in_destinations(g);
   if (status == WK_OK) status = wk_plan_place(plan);
   const bool large = plan->arena_size > limits->small;
+  if (status == WK_OK && large && limits->pieces) status = reorder(plan);
   if (status == WK_OK && !limits->budget && large) status = cut(plan, limits);
   if (status == WK_OK && !limits->budget && limits->recompute > 0 && large)
     status = give_up_cheap(plan, limits->recompute);

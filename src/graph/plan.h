@@ -40,7 +40,8 @@ typedef struct wk_plan_limits {
   double recompute; /* without a budget: the share of the graph's work that may be done again to
                      * lower the peak, */
   size_t small;     /* unless the arena is no larger than that anyway */
-  int64_t pieces;   /* the most into which a batch may be cut; with a budget four times as many */
+  int64_t pieces;   /* the most into which a batch may be cut; with a budget four times as many.
+                     * 0: none, and the steps keep their order */
 } wk_plan_limits;
 
 /* Takes the graph, which becomes empty, also on failure. `limits` NULL: none, and nothing is made

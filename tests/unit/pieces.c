@@ -159,6 +159,40 @@ static void what_cannot_be_cut_stays_whole(void **state) {
   compare(parted, &list[0], 100);
 }
 
+/* ---- the order of steps ---- */
+
+/* Values that are made long before they are read, and could come right then. */
+static wk_tensor *wide(void *context, wk_tensors in) {
+  wk_tensor *all[16], *sum = in.item[0];
+  (void)context;
+  for (int i = 0; i < 16; i++)
+    all[i] = wk_cumulative_sum(wk_dropout(wk_multiply(in.item[0], wk_scalar(i)), 0.1), 1);
+  for (int i = 0; i < 16; i++) sum = wk_add(sum, all[i]);
+  wk_assign(in.item[1], wk_add(in.item[1], wk_sum(sum)));
+  sum = wk_multiply(sum, wk_exp(wk_divide(sum, in.item[1])));
+  wk_assign(in.item[1], wk_sum(sum));
+  return wk_add(sum, in.item[1]);
+}
+
+static void steps_come_in_an_order_that_takes_less(void **state) {
+  (void)state;
+  WK_SCOPE;
+  size_t arena[3];
+  for (int way = 0; way < 3; way++) {
+    wk_generator_set(wk_generator_default(), 3, 0);
+    wk_tensor *in[] = {wk_uniform(WK_SHAPE(64, 100), .keyed = true), wk_full(WK_SHAPE(1), 7)};
+    wk_function *f = way ? wk_compile(wide, NULL) : NULL;
+    if (f) f->limits = (wk_plan_limits){.pieces = way - 1};
+    wk_tensor *y = f ? wk_call(f, (wk_tensors){2, in}) : wide(NULL, (wk_tensors){2, in});
+    const size_t size = read(y, way ? found : expected);
+    read(in[1], (way ? found : expected) + size);
+    if (f) assert_memory_equal(found, expected, size + sizeof(float));
+    if (f) arena[way] = f->last->plan.arena_size;
+    wk_function_free(f);
+  }
+  assert_true(arena[2] < arena[1] / 2);
+}
+
 /* ---- plans in files ---- */
 
 static wk_tensor *predict(void *context, wk_tensors in) {
@@ -223,6 +257,7 @@ int main(void) {
       cmocka_unit_test(images_by_pieces),
       cmocka_unit_test(words_by_pieces),
       cmocka_unit_test(what_cannot_be_cut_stays_whole),
+      cmocka_unit_test(steps_come_in_an_order_that_takes_less),
       cmocka_unit_test(pieces_are_saved_with_the_plan),
       cmocka_unit_test(pieces_that_do_not_fit_the_places_are_refused),
   };
