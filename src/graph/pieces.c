@@ -156,6 +156,23 @@ static void note_lives(const wk_graph *g, wk_pieces *p, const wk_piece_group *gr
   }
 }
 
+/* Takes out the groups that are left as they are. */
+static void leave(search *s, uint64_t left) {
+  wk_pieces *p = s->pieces;
+  size_t kept = 0;
+  for (size_t i = 0; i < p->count; i++) {
+    const wk_piece_group group = p->groups[i];
+    if (i >= 64 || !(left >> i & 1)) {
+      p->groups[kept++] = group;
+      continue;
+    }
+    for (size_t n = group.first; n <= group.last; n++)
+      for (int o = 0; o < output_count(&s->graph->nodes[n]); o++)
+        p->inner[s->graph->nodes[n].outputs[o].buffer] = 0;
+  }
+  p->count = kept;
+}
+
 static void finish(search *s, wk_life *lives, int64_t most) {
   wk_pieces *p = s->pieces;
   for (size_t i = 0; i < p->count; i++) {
@@ -193,6 +210,7 @@ wk_status wk_pieces_find(wk_pieces *p, const wk_graph *g, wk_life *lives, wk_pie
       for (int o = 0; o < output_count(&g->nodes[n]); o++)
         if (is_wanted(&s, g->nodes[n].outputs[o].buffer))
           try_buffer(&s, g->nodes[n].outputs[o].buffer);
+    leave(&s, limits.left);
     finish(&s, lives, limits.most);
   }
   wk_deallocate(s.asked);

@@ -28,6 +28,7 @@ typedef struct wk_pieces {
 typedef struct wk_pieces_limits {
   int64_t most;  /* pieces; below 2: none are made */
   int64_t share; /* what is smaller than the largest buffer divided by this stays whole */
+  uint64_t left; /* bit i: group i is left as it is, without pieces */
 } wk_pieces_limits;
 
 /* Finds groups, and sets begin, end and bytes of `lives` accordingly. `pieces` is zeroed or of

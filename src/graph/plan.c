@@ -16,10 +16,16 @@
 #include "graph/undo.h"
 #include "ops/records.gen.h"
 
-/* What is smaller than the largest buffer by so much is not cut; how much more is under a budget;
- * of how many nodes an order is sought, and of which share of the arena it must free. */
-enum { ALIGNMENT = 64, PIECE_SHARE = 8, MOST_ORDERED = 4096, ORDER_SHARE = 32, BUDGET_PIECES = 4 };
-
+enum {
+  ALIGNMENT = 64,
+  PIECE_SHARE = 8,     /* what is smaller than the largest buffer by so much is not cut */
+  BUDGET_PIECES = 4,   /* how many times as many pieces there may be under a budget */
+  MOST_LEFT = 63,      /* groups that are left whole */
+  MOST_ORDERED = 4096, /* nodes for which another order is sought, */
+  ORDER_SHARE = 32     /* which must free such a share of the arena */
+};
+/* Bytes of a buffer that is worth cutting for speed alone: caches do not hold it. */
+#define FAR_BYTES ((size_t)16 << 20)
 /* ---- kernels ---- */
 
 /* Kernels are asked with addresses that only say how operands are aligned. */
@@ -201,6 +207,33 @@ static wk_status cut(wk_plan *plan, const wk_plan_limits *limits) {
   return wk_plan_place(plan);
 }
 
+static bool is_far(const wk_plan *plan, const wk_piece_group *group) {
+  const wk_graph *g = &plan->graph;
+  for (size_t n = group->first; n <= group->last; n++)
+    for (int o = 0; o < g->nodes[n].op->output_count; o++) {
+      const int b = g->nodes[n].outputs[o].buffer;
+      if (plan->pieces.inner[b] && g->buffers[b].size >= FAR_BYTES) return true;
+    }
+  return false;
+}
+
+/* Leaves whole, the last first, those groups that lie near and without which the arena is no
+ * larger. */
+static wk_status leave_groups(wk_plan *plan) {
+  wk_status status = WK_OK;
+  size_t i = plan->pieces.count < MOST_LEFT ? plan->pieces.count : MOST_LEFT;
+  while (i-- > 0 && status == WK_OK) { /* before the i-th none has been left yet */
+    const size_t before = plan->arena_size;
+    if (is_far(plan, &plan->pieces.groups[i])) continue;
+    plan->cut.left |= (uint64_t)1 << i;
+    status = wk_plan_place(plan);
+    if (status != WK_OK || plan->arena_size <= before) continue;
+    plan->cut.left &= ~((uint64_t)1 << i);
+    status = wk_plan_place(plan);
+  }
+  return status;
+}
+
 /* Puts the nodes into an order in which less is alive, if the arena is smaller by some then. */
 static wk_status reorder(wk_plan *plan) {
   wk_graph *g = &plan->graph;
@@ -233,6 +266,7 @@ static wk_status make(wk_plan *plan, const wk_plan_limits *limits) {
     status = cut(plan, limits);
   if (status == WK_OK && limits->budget && plan->arena_size > limits->budget)
     status = keep_budget(plan, limits->budget);
+  if (status == WK_OK && plan->pieces.count) status = leave_groups(plan);
   for (size_t n = 0; n < g->node_count && status == WK_OK; n++)
     status = wk_plan_add_step(plan, &g->nodes[n]);
   return status;

@@ -39,8 +39,8 @@ wk_status wk_plan_to_text(const wk_plan *plan, size_t input_count, const wk_layo
   if (status != WK_OK) return status;
   wk_text_append(text, HEAD "\narena %zu again %zu\n", plan->arena_size, plan->again_count);
   if (plan->pieces.count)
-    wk_text_append(text, "pieces %lld %lld\n", (long long)plan->cut.most,
-                   (long long)plan->cut.share);
+    wk_text_append(text, "pieces %lld %lld %lld\n", (long long)plan->cut.most,
+                   (long long)plan->cut.share, (long long)plan->cut.left);
   for (size_t i = 0; i < input_count; i++) {
     wk_text_append(text, "input %s", wk_dtype_name(inputs[i].dtype));
     for (int k = 0; k < inputs[i].rank; k++)
@@ -279,9 +279,12 @@ static bool read_plan(reader *r, wk_plan *plan, size_t *input_count, wk_layout *
   if (!read_number(r, &arena) || !accept(r, " again") || !read_number(r, &again) || !end_line(r))
     return !wk_failed() ? fail(r, "expected again") : false;
   plan->arena_size = (size_t)arena, plan->again_count = (size_t)again;
+  int64_t left = 0;
   if (accept(r, "pieces") &&
-      (!read_number(r, &plan->cut.most) || !read_number(r, &plan->cut.share) || !end_line(r)))
+      (!read_number(r, &plan->cut.most) || !read_number(r, &plan->cut.share) ||
+       !read_number(r, &left) || !end_line(r)))
     return false;
+  plan->cut.left = (uint64_t)left;
   if (plan->cut.most && !plan->cut.share) return fail(r, "pieces of nothing");
   if (!read_inputs(r, input_count, inputs)) return false;
   reader kernels = *r;
