@@ -37,10 +37,12 @@ typedef struct wk_compile_arguments {
                    * first op whose values differ;
                    * not with loops compiled into it */
   int64_t memory_budget; /* bytes for what a call makes on its way (wk_function_memory's arena):
-                          * where it would take more, values are computed again; 0: no bound */
+                          * where it would take more, steps run on some of the batch at a time
+                          * and values are computed again; 0: no bound */
   double recompute; /* without a budget, values are computed again where that lowers the peak, for
                      * at most this share of a call's work; 0: WICK_RECOMPUTE percent, 12 by
-                     * default; WK_EXACTLY_ZERO: nothing is */
+                     * default, and steps run on some of the batch at a time, and in another order,
+                     * where that lowers it; WK_EXACTLY_ZERO: nothing is */
   int64_t fold_batch_norm; /* 1: normalisations with running statistics go into the convolutions
                             * before them where these alone read their results; then values differ
                             * from eager mode's in their last bits. Not with verify */

@@ -75,11 +75,12 @@ static bool may_hold(const search *s, const wk_piece_group *group, size_t n) {
   const wk_split *split = &s->pieces->splits[n];
   for (int k = 0; k < node->input_count + output_count(node); k++) {
     const wk_reference *r = operand(node, k);
-    if (r->buffer < 0 || !is_made_within(s, group, r->buffer)) continue;
-    const bool output = k >= node->input_count;
-    if (g->buffers[r->buffer].kind != WK_BUFFER_LOCAL || (output && split->sums)) {
+    if (r->buffer < 0) continue;
+    const bool local = g->buffers[r->buffer].kind == WK_BUFFER_LOCAL;
+    if (k >= node->input_count && (split->sums || !local)) {
       if (is_shared(g, group, r)) return false;
-    } else if (!is_aligned(g, r, axis_of(split, node, k), group->units)) {
+    } else if (local && is_made_within(s, group, r->buffer) &&
+               !is_aligned(g, r, axis_of(split, node, k), group->units)) {
       return false;
     }
   }

@@ -148,6 +148,22 @@ static void words_by_pieces(void **state) {
   for (int i = 0; i < COUNT; i++) compare(words, &list[i], list[i].words);
 }
 
+/* Normalisation and pooling of other kinds, whose kernels go by images. */
+static wk_tensor *others(void *context, wk_tensors in) {
+  const sizes *s = context;
+  wk_tensor *w = numbers(s, WK_SHAPE(16, 3, 3, s->channels), 1), *gradient = NULL;
+  wk_tensor *y = wk_group_norm(wk_conv2d(in.item[0], w, .padding = {1, 1}), 4);
+  y = wk_average_pool2d(wk_sigmoid(wk_multiply(y, wk_exp(y))), {3, 3}, .stride = {2, 2});
+  y = wk_instance_norm(wk_max_pool2d(y, {2, 2}, .stride = {1, 1}, .padding = {1, 1}));
+  wk_grad(&gradient, wk_sum(wk_square(wk_mean(y, .axes = WK_AXES(1, 2)))), WK_TENSORS(w));
+  return gradient;
+}
+
+static void others_by_pieces(void **state) {
+  (void)state;
+  for (int i = 0; i < COUNT; i++) compare(others, &list[i], 100);
+}
+
 /* A step that cannot be cut between two that can parts them. */
 static wk_tensor *parted(void *context, wk_tensors in) {
   wk_tensor *y = wk_relu(wk_multiply(in.item[0], in.item[0]));
@@ -259,6 +275,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(images_by_pieces),
       cmocka_unit_test(words_by_pieces),
+      cmocka_unit_test(others_by_pieces),
       cmocka_unit_test(what_cannot_be_cut_stays_whole),
       cmocka_unit_test(steps_come_in_an_order_that_takes_less),
       cmocka_unit_test(pieces_are_saved_with_the_plan),
