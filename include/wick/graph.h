@@ -103,6 +103,8 @@ typedef struct wk_plan_memory {
   int64_t again; /* steps that compute once more what was given up to keep the budget */
   size_t loops; /* beside the arena, what trips of loops make, the most at once; not the states kept
                  * for gradients: docs/decisions/control.md says how many */
+  size_t scratch; /* that a kernel takes while it runs, the most of any: oneDNN's weights in its own
+                   * order. What threads keep between calls is not counted */
 } wk_plan_memory;
 
 /* Fills `*memory`, whose struct_size the caller sets; zeros before the first call.

@@ -82,6 +82,21 @@ size_t wk_plan_loop_bytes(const wk_plan *plan) {
   return most;
 }
 
+size_t wk_plan_scratch_bytes(const wk_plan *plan) {
+  size_t most = 0;
+  for (size_t n = 0; n < plan->step_count; n++) {
+    const wk_plan_step *step = &plan->steps[n];
+    const wk_control *control = step->node->control;
+    size_t bytes = control ? 0 : wk_plan_ask_memory(&plan->graph, step->node, step->kernel);
+    for (int k = 0; control && k < WK_REGION_COUNT; k++) {
+      const size_t inner = wk_plan_scratch_bytes(&control->plans[k]);
+      if (inner > bytes) bytes = inner;
+    }
+    if (bytes > most) most = bytes;
+  }
+  return most;
+}
+
 /* ---- reasons ---- */
 
 static bool reads(const wk_graph_node *node, int buffer) {

@@ -25,4 +25,7 @@ size_t wk_step_explain(const wk_plan *plan, size_t step, char *buffer, size_t si
  * most of any one; not the states kept for gradients, whose number only values tell. */
 size_t wk_plan_loop_bytes(const wk_plan *plan);
 
+/* Bytes that a kernel takes while it runs, the most of any of the plan's steps. */
+size_t wk_plan_scratch_bytes(const wk_plan *plan);
+
 #endif

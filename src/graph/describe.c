@@ -103,6 +103,7 @@ void wk_function_memory(const wk_function *function, wk_plan_memory *memory) {
     all.arena = plan->arena_size;
     all.again = (int64_t)plan->again_count;
     all.loops = wk_plan_loop_bytes(plan);
+    all.scratch = wk_plan_scratch_bytes(plan);
   }
   for (size_t i = 0; plan && i < plan->graph.buffer_count; i++) {
     const wk_buffer *b = &plan->graph.buffers[i];

@@ -34,9 +34,10 @@ static wk_operand stand_in(const wk_reference *r) {
   return (wk_operand){.data = (char *)(uintptr_t)(4096 + r->start % 4096), .layout = r->layout};
 }
 
-/* The kernel that would run the node; or, where that is given, what `asked` says of parts. */
+/* The kernel that would run the node; or, where that is given, what `asked` says of parts or of
+ * the memory that it takes. */
 static const wk_kernel *ask(const wk_graph *g, const wk_graph_node *node, const wk_kernel *asked,
-                            const wk_part *part) {
+                            const wk_part *part, size_t *memory) {
   wk_operand outputs[WK_MAX_OUTPUTS];
   wk_operand *inputs = wk_allocate_zeroed((size_t)node->input_count + 1, sizeof *inputs);
   if (!inputs) return NULL;
@@ -51,7 +52,8 @@ static const wk_kernel *ask(const wk_graph *g, const wk_graph_node *node, const 
                                .outputs = outputs,
                                .output_count = node->op->output_count,
                                .stream = &device->stream,
-                               .part = part};
+                               .part = part,
+                               .memory = memory};
   if (asked)
     asked->run(&call);
   else
@@ -62,14 +64,21 @@ static const wk_kernel *ask(const wk_graph *g, const wk_graph_node *node, const 
 
 static const wk_kernel *choose_kernel(const wk_graph *g, const wk_graph_node *node) {
   if (node->control) return wk_control_plan(node->control) == WK_OK ? &wk_control_kernel : NULL;
-  return ask(g, node, NULL, NULL);
+  return ask(g, node, NULL, NULL, NULL);
 }
 
 wk_status wk_plan_ask_parts(const wk_graph *graph, const wk_graph_node *node,
                             const wk_kernel *kernel, int64_t *step, size_t *state) {
   *step = 0, *state = 0;
-  ask(graph, node, kernel, &(wk_part){.step = step, .state_size = state});
+  ask(graph, node, kernel, &(wk_part){.step = step, .state_size = state}, NULL);
   return wk_error_status();
+}
+
+size_t wk_plan_ask_memory(const wk_graph *graph, const wk_graph_node *node,
+                          const wk_kernel *kernel) {
+  size_t bytes = 0;
+  if (kernel && kernel->habits & WK_TAKES_MEMORY) ask(graph, node, kernel, NULL, &bytes);
+  return bytes;
 }
 
 wk_status wk_plan_add_step(wk_plan *plan, const wk_graph_node *node) {

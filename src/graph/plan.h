@@ -60,6 +60,10 @@ const wk_kernel *wk_plan_choose_kernel(const wk_graph *graph, const wk_graph_nod
 wk_status wk_plan_ask_parts(const wk_graph *graph, const wk_graph_node *node,
                             const wk_kernel *kernel, int64_t *step, size_t *state);
 
+/* Bytes of the device's memory that the kernel takes while it runs the node. */
+size_t wk_plan_ask_memory(const wk_graph *graph, const wk_graph_node *node,
+                          const wk_kernel *kernel);
+
 /* What one thread runs plans with. Zeroed at first. */
 typedef struct wk_plan_context {
   wk_storage *arena;

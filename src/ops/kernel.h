@@ -41,6 +41,8 @@ typedef struct wk_kernel_call {
   wk_stream *stream;
   const wk_after *after; /* or NULL; only for kernels that tell rows, */
   const wk_part *part;   /* and for those that add parts */
+  size_t
+      *memory; /* or NULL; for those that take memory: compute nothing, only say how many bytes */
 } wk_kernel_call;
 
 /* In place of an op's number: every op of class pointwise or update. */
@@ -53,7 +55,11 @@ typedef struct wk_kernel_call {
 enum {
   WK_TAKES_STRIDES = 1, /* inputs with any strides; otherwise they are made row-major first */
   WK_TELLS_ROWS = 2,    /* of its output, while it runs */
-  WK_ADDS_PARTS = 4     /* its result is a sum, to which it can add part by part */
+  WK_ADDS_PARTS = 4,    /* its result is a sum, to which it can add part by part */
+  WK_KEEPS_ROWS = 8,    /* each row of its results, or image, is the same whatever others are with
+                         * it, though its list keeps a lower level of determinism */
+  WK_TAKES_MEMORY = 16  /* of the device while it runs, and says how much; what threads keep for
+                         * themselves from call to call is not counted */
 };
 
 typedef struct wk_kernel {

@@ -112,6 +112,7 @@ const wk_kernel *wk_kernel_find(wk_device *device, const wk_kernel_call *call) {
 }
 
 bool wk_kernel_keeps_rows(const wk_device *device, const wk_kernel *kernel) {
+  if (kernel->habits & WK_KEEPS_ROWS) return true;
   for (int op = 0; op < WK_OP_COUNT; op++) {
     const candidates *list = &candidate_table[device->index][kernel->op < 0 ? op : kernel->op];
     for (int i = 0; i < list->count; i++)

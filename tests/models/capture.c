@@ -95,7 +95,7 @@ static size_t collect(const trainer *t, outcome *o) {
 
 /* What the plan says beforehand that the device will hold. */
 static size_t announced(const wk_plan_memory *m) {
-  return m->arena + m->results + m->cells + m->inputs;
+  return m->arena + m->results + m->cells + m->inputs + m->scratch;
 }
 
 static outcome run(const sizes *s, int steps, bool compiled, int64_t budget) {

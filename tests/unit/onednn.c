@@ -175,10 +175,53 @@ static void test_many_shapes(void **state) {
   assert_no_error();
 }
 
+typedef struct net {
+  wk_tensor *first, *second;
+} net;
+
+static wk_tensor *two_layers(void *context, wk_tensors inputs) {
+  const net *n = context;
+  wk_tensor *x = wk_relu(wk_conv2d(inputs.item[0], n->first, .padding = {1, 1}));
+  return wk_mean(wk_conv2d(x, n->second, .padding = {1, 1}), .axes = WK_AXES(1, 2));
+}
+
+/* By pieces of two images, fewer than a call of its own may have; what the kernels take meanwhile
+ * is as announced. */
+static void test_pieces_of_a_batch(void **state) {
+  (void)state;
+  if (!is_there()) skip();
+  WK_SCOPE;
+  net n = {wk_uniform(WK_SHAPE(64, 3, 3, 32), .low = -1),
+           wk_uniform(WK_SHAPE(64, 3, 3, 64), .low = -1)};
+  wk_tensor *x = wk_uniform(WK_SHAPE(16, 28, 28, 32), .low = -1);
+  const wk_tensors inputs = {1, &x};
+  wk_tensor *want = two_layers(&n, inputs);
+  wk_function *f = wk_compile(two_layers, &n, .memory_budget = 2 << 20);
+  wk_kernel_chosen = NULL;
+  assert_same_bits(want, wk_call(f, inputs));
+  assert_no_error();
+  char text[2000];
+  wk_function_describe(f, text, sizeof text);
+  assert_non_null(strstr(text, "by pieces of the batch"));
+  assert_non_null(strstr(text, "onednn:conv2d"));
+  wk_plan_memory plan = {.struct_size = sizeof plan};
+  wk_function_memory(f, &plan);
+  wk_device *device = wk_tensor_device(x);
+  wk_memory_statistics before = {.struct_size = sizeof before}, after = before;
+  wk_memory_peak_reset(device);
+  wk_memory_statistics_get(device, &before);
+  wk_call(f, inputs);
+  wk_memory_statistics_get(device, &after);
+  assert_true(plan.scratch > 64 * 64 * 9 * sizeof(float));
+  assert_int_equal(after.peak - before.active, plan.results + plan.scratch);
+  wk_function_free(f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_convolutions),
                                      cmocka_unit_test(test_products),
                                      cmocka_unit_test(test_small_calls_stay_away),
+                                     cmocka_unit_test(test_pieces_of_a_batch),
                                      cmocka_unit_test(test_many_shapes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

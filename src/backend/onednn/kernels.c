@@ -24,7 +24,8 @@
 
 /* ---- convolution ---- */
 
-/* Fills in the key of a convolution from `x` with `filters`; or says why it is none for oneDNN. */
+/* Fills in the key of a convolution from `x` with `filters`; or says why it is none for oneDNN.
+ * What a whole batch was chosen for may run with fewer images, so the key is whole by then. */
 static const char *conv2d_key(const wk_kernel_call *call, wk_dnnl_kind kind, const wk_layout *x,
                               const wk_layout *filters, wk_dnnl_key *key) {
   if (x->dtype != WK_F32) return "only f32";
@@ -32,7 +33,6 @@ static const char *conv2d_key(const wk_kernel_call *call, wk_dnnl_kind kind, con
   wk_conv2d_geometry g;
   if (wk_conv2d_geometry_of(&s, x->dims, filters->dims, &g) != WK_OK) return "its shapes are wrong";
   if (g.groups != 1) return "only one group";
-  if (g.batch < LEAST_IMAGES) return "fewer than 4 images: too few pieces";
   const wk_window_axis *axes[] = {&g.window.height, &g.window.width};
   *key = (wk_dnnl_key){.kind = kind};
   key->conv2d.channels = g.channels, key->conv2d.out_channels = g.out_channels;
@@ -44,6 +44,7 @@ static const char *conv2d_key(const wk_kernel_call *call, wk_dnnl_kind kind, con
     key->conv2d.dilation[i] = axes[i]->dilation;
     work *= (double)(axes[i]->out * axes[i]->kernel);
   }
+  if (g.batch < LEAST_IMAGES) return "fewer than 4 images: too few pieces";
   if (work < LEAST_CONV2D_WORK) return "too little work for an image";
   const int64_t *k = key->conv2d.kernel, *y = key->conv2d.y;
   return k[0] * k[1] == 1 && y[0] * y[1] < LEAST_PIXELS ? "few pixels under a 1x1 filter" : NULL;
@@ -120,13 +121,19 @@ static const char *refuse_matmul(const wk_kernel_call *call) {
   return rest ? check(&key) : why;
 }
 
-/* Runs pieces of a call that was not refused. */
-static wk_status run(const wk_dnnl_key *key, wk_dnnl_call *pieces) {
+/* Runs pieces of a call that was not refused, or says what memory they take. */
+static wk_status run(const wk_kernel_call *call, const wk_dnnl_key *key, wk_dnnl_call *pieces) {
   const char *why;
   wk_dnnl_primitive *primitive = wk_dnnl_primitive_take(key, &why);
   if (!primitive) return wk_fail(WK_ERROR_DEVICE, "oneDNN: %s", why);
+  wk_status status = WK_OK;
   pieces->primitive = primitive;
-  const wk_status status = wk_dnnl_run(pieces);
+  if (!call->memory) {
+    status = wk_dnnl_run(pieces);
+  } else {
+    const size_t bytes = wk_dnnl_call_bytes(primitive);
+    if (bytes > *call->memory) *call->memory = bytes;
+  }
   wk_dnnl_primitive_give_back(primitive);
   return status;
 }
@@ -143,7 +150,7 @@ static wk_status run_conv2d(const wk_kernel_call *call, const wk_dnnl_key *key, 
                          .to = to->data,
                          .from_step = image_bytes(&from->layout),
                          .to_step = image_bytes(&to->layout)};
-  return run(key, &pieces);
+  return run(call, key, &pieces);
 }
 
 static wk_status run_forward(const wk_kernel_call *call) {
@@ -170,17 +177,20 @@ static wk_status run_matmul(const wk_kernel_call *call) {
                          .to = c->data,
                          .from_step = rows * a->layout.strides[0] * 4,
                          .to_step = rows * key.matmul.n * 4};
-  const wk_status status = run(&key, &pieces);
+  const wk_status status = run(call, &key, &pieces);
   if (status != WK_OK || m % rows == 0) return status;
   pieces.from += pieces.count * pieces.from_step, pieces.to += pieces.count * pieces.to_step;
   pieces.count = 1, key.matmul.rows = m % rows;
-  return run(&key, &pieces);
+  return run(call, &key, &pieces);
 }
 
+/* A convolution's primitive knows of one image; blocks of a product's rows follow from their
+ * number. */
 const wk_kernel wk_onednn_kernels[] = {
-    {WK_OP_MATMUL, "onednn:matmul", true, refuse_matmul, run_matmul},
-    {WK_OP_CONV2D, "onednn:conv2d", false, refuse_forward, run_forward},
-    {WK_OP_CONV2D_DATA_GRADIENT, "onednn:conv2d_data_gradient", false, refuse_data, run_data},
+    {WK_OP_MATMUL, "onednn:matmul", WK_TAKES_STRIDES | WK_TAKES_MEMORY, refuse_matmul, run_matmul},
+    {WK_OP_CONV2D, "onednn:conv2d", WK_KEEPS_ROWS | WK_TAKES_MEMORY, refuse_forward, run_forward},
+    {WK_OP_CONV2D_DATA_GRADIENT, "onednn:conv2d_data_gradient", WK_KEEPS_ROWS | WK_TAKES_MEMORY,
+     refuse_data, run_data},
 };
 const int wk_onednn_kernel_count = sizeof wk_onednn_kernels / sizeof *wk_onednn_kernels;
 

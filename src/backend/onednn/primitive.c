@@ -21,6 +21,7 @@
 #define PANEL_ROWS 16         /* a multiple of so many */
 #define PREFETCH_ROWS 16      /* they lie far apart, where the processor foresees nothing */
 #define LINE 16               /* elements that come from memory together */
+#define LINE_BYTES (LINE * sizeof(float))
 
 struct wk_dnnl_primitive {
   wk_dnnl_key key;
@@ -402,10 +403,17 @@ static void run_pieces(void *context, int64_t begin, int64_t end) {
   wk_dnnl_leave(j->dnnl, before);
 }
 
+static size_t packed_bytes(const wk_dnnl_primitive *p) {
+  return is_packed(p) ? p->packed_bytes : 0;
+}
+
+size_t wk_dnnl_call_bytes(const wk_dnnl_primitive *p) {
+  return packed_bytes(p) + p->scratch_bytes * (size_t)wk_thread_count() + LINE_BYTES;
+}
+
 wk_status wk_dnnl_run(const wk_dnnl_call *call) {
   const wk_dnnl_primitive *p = call->primitive;
-  const size_t packed = is_packed(p) ? p->packed_bytes : 0;
-  const size_t size = packed + p->scratch_bytes * (size_t)wk_thread_count() + 64;
+  const size_t packed = packed_bytes(p), size = wk_dnnl_call_bytes(p);
   wk_device *device = call->stream->device;
   char *memory = device->functions->allocate(device, size, call->stream);
   if (!memory) return WK_ERROR_MEMORY;

@@ -42,6 +42,9 @@ void wk_dnnl_primitive_give_back(wk_dnnl_primitive *primitive);
 /* The name of oneDNN's implementation, such as "brgconv:avx512_core". */
 const char *wk_dnnl_primitive_name(const wk_dnnl_primitive *primitive);
 
+/* Bytes of the device's memory that a call takes, for packed weights and scratch. */
+size_t wk_dnnl_call_bytes(const wk_dnnl_primitive *primitive);
+
 /* A call of `count` pieces; steps are bytes from piece to piece. Weights lie as Wick has them and
  * are packed on the way. Fails with WK_ERROR_MEMORY or WK_ERROR_DEVICE. */
 typedef struct wk_dnnl_call {
