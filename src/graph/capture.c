@@ -152,19 +152,21 @@ static wk_graph_node *add_node(tracer *t, const wk_call *call) {
   return node;
 }
 
-/* Which of the numbers drawn so far the node uses: by seed and offset, whoever passed them on. */
-static int find_draw(tracer *t, const wk_graph_node *node) {
+/* Sets which of the numbers drawn so far the node uses, whoever passed them on. */
+static wk_status find_draw(const tracer *t, wk_graph_node *node) {
   const wk_attribute *seed = wk_settings_find(&node->op->settings, "seed");
   const wk_attribute *offset = wk_settings_find(&node->op->settings, "offset");
-  if (!seed || !offset || t->random.count == 0) return WK_NO_DRAW;
   uint64_t s, o;
+  if (!seed || !offset) return WK_OK;
   memcpy(&s, (char *)node->arguments + seed->offset, sizeof s);
   memcpy(&o, (char *)node->arguments + offset->offset, sizeof o);
-  for (size_t i = t->random.count; i-- > 0;) {
-    const wk_journal_entry *entry = &t->random.entries[i];
-    if (entry->seed == s && entry->offset == o) return (int)i;
-  }
-  return WK_NO_DRAW;
+  if (s != WK_TRACED_SEED) return WK_OK; /* the user's own */
+  for (size_t i = t->random.count; i-- > 0;)
+    if (t->random.entries[i].offset == o) return node->draw = (int)i, WK_OK;
+  wk_fail(WK_ERROR_UNSUPPORTED, "random numbers drawn outside of a compiled loop or choice are "
+                                "drawn once more in it");
+  wk_error_add_hint("take gradients of what was drawn outside there, or run the function eagerly");
+  return WK_ERROR_UNSUPPORTED;
 }
 
 static wk_status note_call(wk_tracer *self, wk_call *call) {
@@ -183,7 +185,7 @@ static wk_status note_call(wk_tracer *self, wk_call *call) {
     if (refer(t, call->inputs[i], &node->inputs[i]) != WK_OK) return wk_error_status();
   for (int i = 0; i < call->op->output_count; i++)
     if (refer(t, call->outputs[i], &node->outputs[i]) != WK_OK) return wk_error_status();
-  node->draw = find_draw(t, node);
+  if (find_draw(t, node) != WK_OK) return wk_error_status();
   for (int i = 0; i < call->input_count; i++)
     if (wk_op_input_at(call->op, i)->written && call->inputs[i])
       t->trace->graph.buffers[node->inputs[i].buffer].version++;
@@ -339,7 +341,6 @@ wk_status wk_trace_body(wk_trace *trace, const wk_body *body, wk_tensors inputs)
   wk_autocasting = trace->modes.autocast;
   wk_journal_close(&t.random);
   wk_fields_restore(&trace->fields);
-  wk_journal_undo(&t.random);
   if (status == WK_OK && trace->fields.failed) status = wk_error_status();
   if (status == WK_OK) status = check_let_go(&t);
   if (status == WK_OK) status = note_draws(&t);

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "ops/trace.h"
 
 static _Thread_local wk_random_journal *innermost;
 
@@ -46,6 +47,8 @@ static wk_status note(wk_random_journal *journal, const wk_journal_entry *entry)
 }
 
 wk_journal_entry wk_generator_draw(wk_generator *given, int64_t count) {
+  static _Thread_local uint64_t traced;
+  if (wk_tracing) return (wk_journal_entry){WK_TRACED_SEED, ++traced, count, given};
   wk_generator *generator = given ? given : wk_generator_default();
   const wk_journal_entry entry = {generator->seed, generator->offset, count, given};
   generator->offset += (uint64_t)count;

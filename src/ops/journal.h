@@ -23,6 +23,10 @@ typedef struct wk_random_journal {
 /* Takes the next `count` numbers of a generator (NULL: the thread's own). */
 wk_journal_entry wk_generator_draw(wk_generator *generator, int64_t count);
 
+/* While a function is traced nothing is taken yet: an entry has this seed, which no user would
+ * give, and a number of its own as the offset. */
+#define WK_TRACED_SEED UINT64_C(0x7d1c0a83b65fe294)
+
 /* From here on the calling thread's random ops note their numbers, or, if it `replays`, take them
  * from the journal. Journals may lie in others. */
 void wk_journal_open(wk_random_journal *journal, bool replays);
