@@ -156,10 +156,12 @@ static wk_graph_node *add_node(tracer *t, const wk_call *call) {
 static wk_status find_draw(const tracer *t, wk_graph_node *node) {
   const wk_attribute *seed = wk_settings_find(&node->op->settings, "seed");
   const wk_attribute *offset = wk_settings_find(&node->op->settings, "offset");
-  uint64_t s, o;
-  if (!seed || !offset) return WK_OK;
-  memcpy(&s, (char *)node->arguments + seed->offset, sizeof s);
-  memcpy(&o, (char *)node->arguments + offset->offset, sizeof o);
+  uint64_t s = WK_TRACED_SEED, o = node->control ? node->control->drawn : 0;
+  if (!(seed && offset) && !o) return WK_OK;
+  if (!o) {
+    memcpy(&s, (char *)node->arguments + seed->offset, sizeof s);
+    memcpy(&o, (char *)node->arguments + offset->offset, sizeof o);
+  }
   if (s != WK_TRACED_SEED) return WK_OK; /* the user's own */
   for (size_t i = t->random.count; i-- > 0;)
     if (t->random.entries[i].offset == o) return node->draw = (int)i, WK_OK;
@@ -330,6 +332,7 @@ wk_status wk_trace_body(wk_trace *trace, const wk_body *body, wk_tensors inputs)
   wk_scope scope = wk_scope_open();
   wk_autocast_forget(); /* a weight is cast at every call */
   wk_journal_open(&t.random, false);
+  t.random.apart = true;
   wk_thread_here()->tracing = &t.tracer;
   wk_fields_noted = &trace->fields;
   wk_status status = call_body(&t, body, inputs);
@@ -349,14 +352,13 @@ wk_status wk_trace_body(wk_trace *trace, const wk_body *body, wk_tensors inputs)
   return status;
 }
 
-/* Numbers drawn, and settings of an optimizer read, once for all trips would be wrong. */
+/* Settings of an optimizer, read once for all trips, would be wrong. */
 static wk_status check_region(const tracer *t) {
   const wk_graph *g = &t->trace->graph;
   bool host = false;
   for (size_t n = 0; n < g->node_count; n++) host = host || !g->nodes[n].op || g->nodes[n].late.run;
-  if (!host && !t->random.count) return WK_OK;
-  wk_fail(WK_ERROR_UNSUPPORTED, host ? "an optimizer's step in a compiled loop or choice"
-                                     : "random numbers are drawn in a compiled loop or choice");
+  if (!host) return WK_OK;
+  wk_fail(WK_ERROR_UNSUPPORTED, "an optimizer's step in a compiled loop or choice");
   wk_error_add_hint("do it outside of the loop, or run the function eagerly");
   return WK_ERROR_UNSUPPORTED;
 }
@@ -373,6 +375,7 @@ wk_status wk_trace_region(wk_region *region, const wk_body *body, wk_tensors inp
   wk_scope scope = wk_scope_open();
   wk_autocast_forget();
   wk_journal_open(&t.random, false);
+  t.random.apart = true;
   wk_thread_here()->tracing = &t.tracer;
   wk_status status = call_body(&t, body, inputs);
   wk_autocast_forget();
@@ -381,6 +384,7 @@ wk_status wk_trace_region(wk_region *region, const wk_body *body, wk_tensors inp
   wk_journal_close(&t.random);
   if (status == WK_OK) status = check_let_go(&t);
   if (status == WK_OK) status = check_region(&t);
+  if (status == WK_OK) status = note_draws(&t);
   close(&t);
   region->graph = inner.graph;
   if (status != WK_OK) wk_region_free(region);

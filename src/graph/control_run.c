@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "graph/control_node.h"
 #include "graph/loop_tape.h"
+#include "ops/journal.h"
 #include "tensor/element.h"
 
 /* ---- one region, bound to memory ---- */
@@ -84,6 +85,13 @@ static bool is_true(const region *condition) {
   return false;
 }
 
+/* Where the generators stand before the trip. */
+static wk_random_journal drawn_of(const wk_control *c, const wk_loop_tape *t, char *item) {
+  const size_t at = c->place[c->state_count];
+  return (wk_random_journal){.entries = (void *)(item + at),
+                             .count = (t->item_size - at) / sizeof(wk_journal_entry)};
+}
+
 static wk_status keep_state(wk_loop_tape *t, const wk_control *c, const wk_kernel_call *call) {
   if (c->checkpoints && t->trips % t->each == 0 && (int64_t)t->count >= 2 * t->each)
     wk_loop_tape_keep_fewer(t);
@@ -94,6 +102,8 @@ static wk_status keep_state(wk_loop_tape *t, const wk_control *c, const wk_kerne
            c->plans[WK_REGION_BODY]
                .graph.buffers[c->plans[WK_REGION_BODY].graph.results[i].buffer]
                .size);
+  for (size_t i = 0; item && i < c->generator_count; i++)
+    drawn_of(c, t, item).entries[i] = wk_generator_draw(c->generators[i], 0);
   return item ? WK_OK : wk_error_status();
 }
 
@@ -108,7 +118,8 @@ wk_status wk_run_while(const wk_control *c, const wk_kernel_call *call) {
     set_input(&body, i, call->inputs[i].data);
   }
   if (status == WK_OK && c->keeps) {
-    kept = wk_loop_tape_create(call->stream->device, c->place[n]);
+    kept = wk_loop_tape_create(call->stream->device,
+                               c->place[n] + c->generator_count * sizeof(wk_journal_entry));
     if (kept) memcpy(call->inputs[n].data, &kept, sizeof kept);
     status = wk_error_status();
   }
@@ -128,10 +139,12 @@ wk_status wk_run_while(const wk_control *c, const wk_kernel_call *call) {
 /* ---- backward: operands are gradients, sums, the tape ---- */
 
 /* The states of a stretch's trips, from the one that was kept on. */
-static wk_status run_again(const wk_control *c, region *body, const wk_loop_tape *t, size_t k,
-                           int64_t count, char *states) {
+static wk_status run_again(const wk_control *c, region *condition, region *body,
+                           const wk_loop_tape *t, size_t k, int64_t count, char *states) {
   const size_t n = c->state_count;
   memcpy(states, wk_loop_tape_item(t, k), t->item_size);
+  const wk_random_journal first = drawn_of(c, t, states);
+  wk_journal_undo(&first);
   wk_status status = WK_OK;
   for (int64_t i = 1; i < count && status == WK_OK; i++) {
     char *from = states + (size_t)(i - 1) * t->item_size, *to = from + t->item_size;
@@ -139,14 +152,20 @@ static wk_status run_again(const wk_control *c, region *body, const wk_loop_tape
     status = run_region(body);
     for (size_t s = 0; s < n && status == WK_OK; s++)
       memcpy(to + c->place[s], body->results[s]->data, size_of(body, s));
+    for (size_t s = 0; condition->plan && s < n; s++) set_input(condition, s, to + c->place[s]);
+    if (condition->plan && status == WK_OK) status = run_region(condition);
+    for (size_t j = 0; j < first.count; j++)
+      drawn_of(c, t, to).entries[j] = wk_generator_draw(first.entries[j].generator, 0);
   }
   return status;
 }
 
-static wk_status go_back(const wk_control *c, region *reverse, const char *state,
+static wk_status go_back(const wk_control *c, region *reverse, const wk_loop_tape *t, char *state,
                          const wk_kernel_call *call) {
   const size_t n = c->state_count, carried = reverse->plan->graph.result_count;
-  for (size_t i = 0; i < n; i++) set_input(reverse, i, (char *)(uintptr_t)state + c->place[i]);
+  for (size_t i = 0; i < n; i++) set_input(reverse, i, state + c->place[i]);
+  const wk_random_journal drawn = drawn_of(c, t, state);
+  wk_journal_undo(&drawn);
   const wk_status status = run_region(reverse);
   for (size_t i = 0; i < carried && status == WK_OK; i++)
     memcpy(call->inputs[i].data, reverse->results[i]->data, size_of(reverse, i));
@@ -157,25 +176,34 @@ wk_status wk_run_reverse(const wk_control *c, const wk_kernel_call *call) {
   const size_t n = c->state_count, carried = c->plans[WK_REGION_REVERSE].graph.result_count;
   wk_loop_tape *t;
   memcpy(&t, call->inputs[carried].data, sizeof t);
-  region body = {0}, reverse;
+  region condition = {0}, body = {0}, reverse;
   wk_storage *states = NULL;
-  wk_status status = open_region(&reverse, c, WK_REGION_REVERSE, n + carried, call);
+  wk_random_journal first = {.count = 0}, now;
+  if (t->count) first = drawn_of(c, t, wk_loop_tape_item(t, 0));
+  wk_status status = wk_generators_note(&now, &first);
+  if (open_region(&reverse, c, WK_REGION_REVERSE, n + carried, call) != WK_OK)
+    status = wk_error_status();
   for (size_t i = 0; i < carried && status == WK_OK; i++)
     set_input(&reverse, n + i, call->inputs[i].data);
   if (c->checkpoints && status == WK_OK) {
     status = open_region(&body, c, WK_REGION_BODY, n, call);
+    if (c->plans[WK_REGION_CONDITION].graph.result_count && status == WK_OK)
+      status = open_region(&condition, c, WK_REGION_CONDITION, n, call);
     if (status == WK_OK) states = wk_storage_create(t->device, (size_t)t->each * t->item_size);
     status = wk_error_status();
   }
   for (size_t k = t->count; k-- > 0 && status == WK_OK;) {
     const int64_t left = t->trips - (int64_t)k * t->each, count = left < t->each ? left : t->each;
-    if (states) status = run_again(c, &body, t, k, count, states->data);
+    if (states) status = run_again(c, &condition, &body, t, k, count, states->data);
     for (int64_t i = count; i-- > 0 && status == WK_OK;)
       status =
-          go_back(c, &reverse,
+          go_back(c, &reverse, t,
                   states ? states->data + (size_t)i * t->item_size : wk_loop_tape_item(t, k), call);
   }
+  wk_journal_undo(&now);
+  wk_journal_free(&now);
   wk_storage_release(states);
+  if (condition.plan) close_region(&condition);
   if (body.plan) close_region(&body);
   close_region(&reverse);
   return status;
@@ -203,5 +231,6 @@ void wk_control_release(wk_control *control) {
   for (int i = 0; i < WK_REGION_COUNT; i++) wk_plan_free(&control->plans[i]);
   wk_deallocate(control->records);
   wk_deallocate(control->place);
+  wk_deallocate(control->generators);
   wk_deallocate(control);
 }

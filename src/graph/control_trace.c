@@ -21,6 +21,7 @@ typedef struct loop {
   wk_dtype autocast;
   void (*destroy)(void *context); /* or NULL */
   wk_tensor *tape;                /* owned: where the plan notes what it keeps; or NULL */
+  bool draws;
 } loop;
 
 /* ---- nodes ---- */
@@ -144,7 +145,18 @@ static wk_status trace_parts(const wk_while_arguments *a, wk_tensors state, wk_r
   return wk_error_status();
 }
 
-static wk_status emit_while(wk_place here, const loop *l, wk_tensor **state, wk_region *condition,
+/* The loop's own draws: none, but they say where each generator stands when it begins. */
+static wk_status draw(wk_control *c) {
+  wk_status status = WK_OK;
+  for (size_t i = 0; i < c->generator_count && status == WK_OK; i++) {
+    wk_random_key key = {.generator = c->generators[i]};
+    status = wk_random_key_draw(&key, 0);
+    c->drawn = key.offset;
+  }
+  return status;
+}
+
+static wk_status emit_while(wk_place here, loop *l, wk_tensor **state, wk_region *condition,
                             wk_region *body) {
   const size_t n = l->a.state.count;
   wk_control *c = create_control("while", n);
@@ -163,6 +175,8 @@ static wk_status emit_while(wk_place here, const loop *l, wk_tensor **state, wk_
   }
   if (status == WK_OK) status = take_region(c, WK_REGION_BODY, body);
   if (status == WK_OK) status = wk_control_place_states(c);
+  if (status == WK_OK) status = draw(c);
+  if (status == WK_OK) l->draws = c->generator_count > 0;
   if (status == WK_OK)
     status = wk_control_emit(c, here, &o);
   else
@@ -220,14 +234,19 @@ static wk_status emit_reverse(const reverse *r, wk_tensors state, operands *carr
   wk_recomputing++; /* its lists have grown the first time */
   if (again && !wk_failed()) trace_parts(&l->a, state, &condition, &body, &none);
   wk_recomputing--;
-  if (!wk_failed()) open_operands(&o, given + 1 + back.reached_count + body.reached_count);
+  if (!wk_failed())
+    open_operands(&o,
+                  given + 1 + condition.reached_count + body.reached_count + back.reached_count);
   if (!wk_failed()) {
     c->checkpoints = again;
     for (size_t i = 0; i < carried->count; i++) add(&o, carried->items[i], true);
     add(&o, l->tape, false);
     c->first_reached = o.count;
+    const bool draws = condition.graph.draw_count > 0; /* between the trips */
+    if (draws) add_reached(&o, &condition, n);
     if (again) add_reached(&o, &body, n);
     add_reached(&o, &back, given);
+    if (draws) take_region(c, WK_REGION_CONDITION, &condition);
     if (again) take_region(c, WK_REGION_BODY, &body);
   }
   if (!wk_failed()) take_region(c, WK_REGION_REVERSE, &back);
@@ -278,7 +297,11 @@ static wk_status backward(wk_companion *self, const wk_node *node, wk_vjp *vjp) 
   for (size_t i = 0; i < all; i++)
     inputs[i] = i < n && !wk_gradients_recorded ? vjp->inputs[i]
                                                 : wk_node_tie_input(node, (int)i, vjp->inputs[i]);
-  if (wk_gradients_recorded) {
+  if (wk_gradients_recorded && l->draws) {
+    wk_fail(WK_ERROR_UNSUPPORTED,
+            "gradients of gradients of a compiled loop in which random numbers are drawn");
+    wk_error_add_hint("draw them before the loop, or run the function eagerly");
+  } else if (wk_gradients_recorded) {
     wk_while_deep_vjp(&l->a, l->autocast, (wk_tensors){all, inputs}, l->bundle.gradients,
                       vjp->input_gradients);
   } else {

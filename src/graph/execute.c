@@ -16,7 +16,8 @@
 typedef struct run {
   const wk_plan *plan;
   wk_plan_context *context;
-  wk_journal_entry *drawn;
+  wk_journal_entry *drawn; /* so far */
+  size_t drawn_count;
   wk_undo undo;
   wk_storage **results;        /* of each result: its memory, where a node makes it */
   const wk_piece_group *group; /* that runs piece by piece, and the piece: units of it */
@@ -143,10 +144,21 @@ static wk_status run_host_step(const run *r, const wk_graph_node *node) {
   return WK_OK;
 }
 
+/* Takes numbers in the order of the trace up to the `end`-th draw. Loops take theirs as they run;
+ * before them come the numbers of what was called before them. */
+static void draw(run *r, size_t end) {
+  const wk_graph *g = &r->plan->graph;
+  for (; r->drawn_count < end; r->drawn_count++) {
+    const wk_draw *next = &g->draws[r->drawn_count];
+    r->drawn[r->drawn_count] = wk_generator_draw(next->generator, next->count);
+  }
+}
+
 /* The node's arguments, where they change from call to call: in `changed`. NULL: it does not run.
  */
-static const void *find_arguments(const run *r, const wk_graph_node *node, void *changed) {
+static const void *find_arguments(run *r, const wk_graph_node *node, void *changed) {
   const bool later = r->begin > 0 && split_of(r, node)->draws; /* than the first piece */
+  if (node->control) return node->arguments;
   if (!node->late.run && node->draw == WK_NO_DRAW && !later) return node->arguments;
   memcpy(changed, node->arguments, node->op->settings.size);
   if (node->late.run && !node->late.run(node->late.object, node->late.detail, changed)) return NULL;
@@ -154,6 +166,7 @@ static const void *find_arguments(const run *r, const wk_graph_node *node, void 
   const wk_attribute *seed = wk_settings_find(&node->op->settings, "seed");
   const wk_attribute *offset = wk_settings_find(&node->op->settings, "offset");
   if (node->draw != WK_NO_DRAW) {
+    draw(r, (size_t)node->draw + 1);
     const wk_journal_entry *entry = &r->drawn[node->draw];
     memcpy((char *)changed + seed->offset, &entry->seed, sizeof entry->seed);
     memcpy((char *)changed + offset->offset, &entry->offset, sizeof entry->offset);
@@ -219,7 +232,26 @@ static void find_following(const run *r, const wk_plan_step *head, following *f)
 
 /* ---- one step ---- */
 
-static wk_status run_kernel(const run *r, const wk_plan_step *step, wk_kernel_call *call) {
+/* A loop that draws. One that a checkpoint runs again draws what it drew the first time. */
+static wk_status run_drawing(run *r, const wk_plan_step *step, const wk_kernel_call *call) {
+  const size_t count = step->node->control->generator_count, end = (size_t)step->node->draw + 1;
+  const wk_random_journal first = {.entries = r->drawn + end - count, .count = count};
+  if (r->drawn_count < end) {
+    draw(r, end);
+    return step->kernel->run(call);
+  }
+  wk_random_journal now;
+  wk_status status = wk_generators_note(&now, &first);
+  if (status != WK_OK) return status;
+  wk_journal_undo(&first);
+  status = step->kernel->run(call);
+  wk_journal_undo(&now);
+  wk_journal_free(&now);
+  return status;
+}
+
+static wk_status run_kernel(run *r, const wk_plan_step *step, wk_kernel_call *call) {
+  if (step->node->control && step->node->draw != WK_NO_DRAW) return run_drawing(r, step, call);
   if (!step->joined || r->context->watch) return step->kernel->run(call);
   following f;
   find_following(r, step, &f);
@@ -295,22 +327,20 @@ static wk_status run_all(run *r) {
 }
 
 static wk_status run_steps(run *r) {
-  const wk_graph *g = &r->plan->graph;
-  r->drawn = wk_allocate_zeroed(g->draw_count + 1, sizeof *r->drawn);
-  if (!r->drawn) return wk_error_status();
-  for (size_t i = 0; i < g->draw_count; i++)
-    r->drawn[i] = wk_generator_draw(g->draws[i].generator, g->draws[i].count);
+  const size_t draws = r->plan->graph.draw_count;
+  r->drawn = draws ? wk_allocate_zeroed(draws, sizeof *r->drawn) : NULL;
+  if (draws && !r->drawn) return wk_error_status();
   const wk_status status = run_all(r);
-  if (status != WK_OK)
-    wk_journal_undo(&(wk_random_journal){.entries = r->drawn, .count = g->draw_count});
-  wk_undo_end(&r->undo, status != WK_OK);
+  if (status == WK_OK)
+    draw(r, draws);
+  else
+    wk_journal_undo(&(wk_random_journal){.entries = r->drawn, .count = r->drawn_count});
   wk_deallocate(r->drawn);
   return status;
 }
 
 wk_status wk_plan_run_bound(const wk_plan *plan, wk_plan_context *context) {
-  run r = {.plan = plan, .context = context};
-  return run_all(&r);
+  return run_steps(&(run){.plan = plan, .context = context});
 }
 
 /* ---- results ---- */
@@ -350,6 +380,7 @@ wk_status wk_plan_run(const wk_plan *plan, wk_plan_context *context, wk_tensors 
   wk_status status = bind_buffers(&r, inputs);
   wk_loop_tape *const tapes = wk_loop_tapes_now();
   if (status == WK_OK) status = run_steps(&r);
+  wk_undo_end(&r.undo, status != WK_OK);
   wk_loop_tapes_free(tapes);
   for (size_t i = 0; i < count && status == WK_OK; i++) {
     results[i] = make_result(&r, i);

@@ -55,7 +55,9 @@ typedef struct wk_graph_node {
   const char *module_path;    /* and in which module */
 } wk_graph_node;
 
-/* Random numbers that a random op takes from a generator when the function is called. */
+/* Random numbers that a random op takes from a generator when the function is called, in the order
+ * of the trace. A loop that draws has one of no numbers for each generator, which says where that
+ * stands as it begins; its regions have draws of their own. */
 typedef struct wk_draw {
   wk_generator *generator;
   int64_t count;

@@ -74,10 +74,14 @@ static bool add_node(search *s, size_t n) {
 /* What has an order of its own keeps it, and so do those that belong together. */
 static bool find_edges(search *s) {
   size_t last = SIZE_MAX;
+  bool drawn = false; /* by a loop, of which nobody knows how much */
   for (size_t n = 0; n < s->graph->node_count; n++) {
     const wk_graph_node *node = &s->graph->nodes[n];
     if (!add_node(s, n)) return false;
-    if (!node->order && !node->late.run && node->op && !node->control) continue;
+    const bool draws = node->draw != WK_NO_DRAW;
+    if (!node->order && !node->late.run && node->op && !node->control && !(drawn && draws))
+      continue;
+    drawn = drawn || (node->control && draws);
     if (last != SIZE_MAX && !add_edge(s, last, wk_joined_head(s->graph, n))) return false;
     last = wk_joined_head(s->graph, n);
   }

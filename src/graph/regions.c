@@ -50,6 +50,27 @@ size_t wk_control_carried(const wk_control *c) {
   return c->run == wk_run_reverse ? c->plans[WK_REGION_REVERSE].graph.result_count : c->state_count;
 }
 
+static bool draws_from(const wk_control *c, const wk_generator *generator) {
+  for (size_t i = 0; i < c->generator_count; i++)
+    if (c->generators[i] == generator) return true;
+  return false;
+}
+
+/* Those of a region's draws, among which are those of the loops in it. */
+static wk_status find_generators(wk_control *c) {
+  size_t capacity = 0;
+  for (int k = 0; k < WK_REGION_COUNT; k++) {
+    const wk_graph *g = &c->plans[k].graph;
+    for (size_t i = 0; i < g->draw_count; i++) {
+      if (draws_from(c, g->draws[i].generator)) continue;
+      if (!wk_grow(&c->generators, &capacity, c->generator_count, sizeof *c->generators))
+        return wk_error_status();
+      c->generators[c->generator_count++] = g->draws[i].generator;
+    }
+  }
+  return WK_OK;
+}
+
 wk_status wk_control_place_states(wk_control *c) {
   const int which = c->run == wk_run_while ? WK_REGION_BODY : WK_REGION_REVERSE;
   const wk_graph *g = &c->plans[which].graph;
@@ -63,7 +84,7 @@ wk_status wk_control_place_states(wk_control *c) {
         at += (g->buffers[b].size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   }
   c->place[c->state_count] = at ? at : ALIGNMENT;
-  return WK_OK;
+  return c->run == wk_run_while ? find_generators(c) : WK_OK;
 }
 
 wk_status wk_control_plan(wk_control *c) {

@@ -296,7 +296,8 @@ static wk_status check_control(const verifier *v, const wk_graph_node *node) {
   const bool forward = c->run == wk_run_while;
   const size_t carried = wk_control_carried(c);
   const bool tape = !forward || c->keeps;
-  const bool needed[WK_REGION_COUNT] = {forward, forward || c->checkpoints, !forward};
+  const bool draws = c->checkpoints && c->plans[WK_REGION_CONDITION].graph.draw_count;
+  const bool needed[WK_REGION_COUNT] = {forward || draws, forward || c->checkpoints, !forward};
   for (int i = 0; i < WK_REGION_COUNT; i++)
     if (needed[i] != (c->plans[i].graph.result_count > 0))
       return fail(v, needed[i] ? "region %d is missing" : "region %d is not its own", i);
@@ -351,9 +352,13 @@ static wk_status check_order(verifier *v, const wk_graph_node *node) {
 }
 
 static wk_status check_draw(const verifier *v, const wk_graph_node *node) {
+  const size_t drawn_from = node->control ? node->control->generator_count : 0;
+  if (drawn_from && node->draw < (int)drawn_from - 1)
+    return fail(v, "it draws from %zu generators, but has not as many draws", drawn_from);
   if (node->draw == WK_NO_DRAW) return WK_OK;
   if (node->draw < 0 || (size_t)node->draw >= v->graph->draw_count)
     return fail(v, "it uses draw %d, but there are %zu", node->draw, v->graph->draw_count);
+  if (drawn_from) return WK_OK;
   if (!wk_settings_find(&node->op->settings, "seed") ||
       !wk_settings_find(&node->op->settings, "offset"))
     return fail(v, "it has a draw, but takes no random numbers");

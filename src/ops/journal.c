@@ -55,20 +55,30 @@ wk_journal_entry wk_generator_draw(wk_generator *given, int64_t count) {
   return entry;
 }
 
+wk_status wk_generators_note(wk_random_journal *journal, const wk_random_journal *other) {
+  *journal = (wk_random_journal){.count = 0};
+  for (size_t i = 0; i < other->count; i++) {
+    const wk_journal_entry now = wk_generator_draw(other->entries[i].generator, 0);
+    if (note(journal, &now) != WK_OK) return wk_error_status();
+  }
+  return WK_OK;
+}
+
 /* Journals outside the one that replays noted these numbers when they were first drawn, or will
  * when they replay. */
 wk_status wk_random_key_draw(wk_random_key *key, int64_t count) {
   if (key->keyed) return WK_OK;
   wk_random_journal *source = innermost;
-  while (source && !source->replays) source = source->outer;
+  while (source && !source->replays && !source->apart) source = source->outer;
   wk_journal_entry entry = {.count = -1};
   wk_status status = WK_OK;
-  if (source)
+  if (source && source->replays)
     status = replay(source, count, &entry);
   else
     entry = wk_generator_draw(key->generator, count);
   for (wk_random_journal *j = innermost; j != source && status == WK_OK; j = j->outer)
     status = note(j, &entry);
+  if (source && !source->replays && status == WK_OK) status = note(source, &entry);
   if (status != WK_OK) return status;
   key->seed = entry.seed, key->offset = entry.offset;
   key->keyed = true;

@@ -18,6 +18,7 @@ typedef struct wk_random_journal {
   wk_journal_entry *entries;
   size_t count, capacity, next;
   bool replays;
+  bool apart; /* those outside it neither note nor replay */
 } wk_random_journal;
 
 /* Takes the next `count` numbers of a generator (NULL: the thread's own). */
@@ -32,6 +33,9 @@ wk_journal_entry wk_generator_draw(wk_generator *generator, int64_t count);
 void wk_journal_open(wk_random_journal *journal, bool replays);
 void wk_journal_close(wk_random_journal *journal);
 void wk_journal_undo(const wk_random_journal *journal); /* generators are as before they drew */
+
+/* Owned entries that say where the generators of those of `other` stand. */
+wk_status wk_generators_note(wk_random_journal *journal, const wk_random_journal *other);
 void wk_journal_free(wk_random_journal *journal);
 
 #endif

@@ -316,12 +316,6 @@ static void values_change_places(void **state) {
   wk_function_free(f);
 }
 
-static wk_tensor *draws(void *context, wk_tensors in) {
-  wk_tensor *y[2] = {NULL, NULL};
-  wk_while(y, twenty, shake, context, WK_TENSORS(in.item[0], number(0)));
-  return y[0];
-}
-
 /* ---- wrong use ---- */
 
 static wk_status widen(void *context, wk_tensors s, wk_tensor **next) {
@@ -373,10 +367,6 @@ static void wrong_use(void **state) {
     assert_error_says(refusals[which].status, refusals[which].says);
     wk_function_free(f);
   }
-  wk_function *f = wk_compile(draws, number(1));
-  assert_null(wk_call(f, WK_TENSORS(number(2))));
-  assert_error_says(WK_ERROR_UNSUPPORTED, "random numbers are drawn in a compiled loop");
-  wk_function_free(f);
 }
 
 int main(void) {

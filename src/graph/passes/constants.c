@@ -66,12 +66,12 @@ static wk_status compute(const wk_graph *g, const wk_graph_node *node, wk_storag
   return wk_error_status();
 }
 
-/* Whether the node is computed now. What fails is left to the call, which then fails as in eager
- * mode. */
+/* Whether the node is computed now. What fails, but for want of memory, is left to the call, which
+ * then fails as in eager mode. */
 static bool fold(wk_graph *g, const wk_graph_node *node) {
   wk_storage *made[WK_MAX_OUTPUTS] = {NULL};
   const bool computed = compute(g, node, made) == WK_OK;
-  if (!computed) wk_error_clear();
+  if (!computed && wk_error_status() != WK_ERROR_MEMORY) wk_error_clear();
   for (int i = 0; i < node->op->output_count; i++) {
     if (!computed) {
       wk_storage_release(made[i]);
