@@ -58,9 +58,8 @@ wk_status wk_cpu_run_cross_entropy_gradient(const wk_kernel_call *call) {
   const wk_operand *logits = &call->inputs[1], *labels = &call->inputs[2];
   const wk_status status = wk_labels_check(labels, logits->layout.dims[1], -INFINITY);
   if (status != WK_OK) return status;
-  wk_cpu_cross_entropy_gradient(logits->layout.dtype, logits->layout.dims[0],
-                                logits->layout.dims[1], logits->data,
-                                (const int64_t *)(const void *)labels->data, call->inputs[0].data,
-                                call->outputs[0].data);
-  return WK_OK;
+  return wk_cpu_cross_entropy_gradient(logits->layout.dtype, logits->layout.dims[0],
+                                       logits->layout.dims[1], logits->data,
+                                       (const int64_t *)(const void *)labels->data,
+                                       call->inputs[0].data, call->outputs[0].data);
 }

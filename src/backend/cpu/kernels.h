@@ -101,24 +101,26 @@ void wk_cpu_average_pool2d_gradient(wk_dtype dtype, const wk_cpu_pool2d_shape *s
 
 /* ---- softmax family ---- */
 
-/* One of the four on [outer, count, inner] along the middle: x is the result's input or, for
+/* One of the first four on [outer, count, inner] along the middle: x is the result's input or, for
  * gradients, the result y, with its gradient. f16 and bf16 only where inner is 1. */
 typedef enum wk_cpu_row_function {
   WK_CPU_SOFTMAX,
   WK_CPU_LOG_SOFTMAX,
   WK_CPU_SOFTMAX_GRADIENT,
-  WK_CPU_LOG_SOFTMAX_GRADIENT
+  WK_CPU_LOG_SOFTMAX_GRADIENT,
+  WK_CPU_CROSS_ENTROPY,
+  WK_CPU_CROSS_ENTROPY_GRADIENT
 } wk_cpu_row_function;
 wk_status wk_cpu_rows(wk_cpu_row_function function, wk_dtype dtype, int64_t outer, int64_t count,
                       int64_t inner, const void *x, const void *y_gradient, void *result);
 
 /* *loss = mean over rows of logsumexp(logits[row]) - logits[row, labels[row]]; NaN for no rows. The
- * gradient scales by *loss_gradient / rows. Labels lie in [0, columns). */
+ * gradient scales by *loss_gradient / rows. Labels lie in [0, columns). Any float dtype. */
 wk_status wk_cpu_cross_entropy(wk_dtype dtype, int64_t rows, int64_t columns, const void *logits,
                                const int64_t *labels, void *loss);
-void wk_cpu_cross_entropy_gradient(wk_dtype dtype, int64_t rows, int64_t columns,
-                                   const void *logits, const int64_t *labels,
-                                   const void *loss_gradient, void *logits_gradient);
+wk_status wk_cpu_cross_entropy_gradient(wk_dtype dtype, int64_t rows, int64_t columns,
+                                        const void *logits, const int64_t *labels,
+                                        const void *loss_gradient, void *logits_gradient);
 
 /* ---- attention ---- */
 

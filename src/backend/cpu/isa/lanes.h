@@ -35,7 +35,8 @@
  *   _store_some       the first lanes to memory
  *   _all              the same value in every lane
  *   _select           where the mask is set a, elsewhere b
- *   _larger           x where it is larger than `best` or NaN, elsewhere `best` */
+ *   _larger           x where it is larger than `best` or NaN, elsewhere `best`
+ *   _clamp            x inside [least, most]; NaN stays */
 #define WK_DEFINE_LANES(name, lane_count, type, mask)                                              \
   typedef type name __attribute__((vector_size((lane_count) * sizeof(type))));                     \
   typedef type name##_anywhere                                                                     \
@@ -60,6 +61,10 @@
   }                                                                                                \
   WK_LANES_INLINE name name##_larger(name best, name x) {                                          \
     return name##_select((mask)((x > best) | (x != x)), x, best);                                  \
+  }                                                                                                \
+  WK_LANES_INLINE name name##_clamp(name x, type least, type most) {                               \
+    x = name##_select((mask)(x > most), name##_all(most), x);                                      \
+    return name##_select((mask)(x < least), name##_all(least), x);                                 \
   }
 
 typedef int32_t wk_i32x16_mask __attribute__((vector_size(WK_LANES * sizeof(int32_t))));
@@ -89,9 +94,11 @@ WK_DEFINE_LANES(wk_i32xh, WK_HALF_LANES, int32_t, wk_i32xh_mask)
 #if defined(__AVX512F__)
 #define wk_f32x16_load_some wk_f32_load_first
 #define wk_f32x16_larger wk_f32_larger
+#define wk_f32x16_clamp wk_f32_clamp
 #define wk_f32x16_store_some wk_f32_store_first
 #define wk_f32xn_load_some wk_f32_load_first
 #define wk_f32xn_store_some wk_f32_store_first
+#define wk_f32xn_clamp wk_f32_clamp
 #endif
 
 /* One value from 16, in the order that every sum of 16 lanes has: lane i with lane i + 8, then + 4,

@@ -4,9 +4,21 @@
  * lanes, LANES(exp) names a function on them, and SELECT(mask, a, b) chooses. They go as those of
  * maths_kind.h do, with longer polynomials. */
 
-/* exp(x) = (the result + *low) * scale[0] * scale[1], the result rounded and *low what that lost.
- */
-WK_LANES_INLINE F64 LANES(exp_parts)(F64 x, F64 *low, F64 scale[2]) {
+WK_LANES_INLINE F64 LANES(scale)(F64 x, F64 shifted) {
+#ifdef WK_HAS_SCALE
+  const F64 n = shifted - 0x1.8p+52;
+  for (int i = 0; i < (int)(sizeof x / sizeof(wk_f64_vector)); i++)
+    ((wk_f64_anywhere *)&x)[i] =
+        wk_f64_scale(((const wk_f64_anywhere *)&x)[i], ((const wk_f64_anywhere *)&n)[i]);
+  return x;
+#else
+  const U64 n = (U64)shifted - 0x4338000000000000u;
+  const U64 half = ((n + 4096) >> 1) - 2048; /* of signed numbers, which stay above -4096 */
+  return x * (F64)((half + 1023) << 52) * (F64)((n - half + 1023) << 52);
+#endif
+}
+
+WK_LANES_INLINE F64 LANES(exp_parts)(F64 x, F64 *low, F64 *power) {
   x = SELECT(x > 710, (F64){0} + 710, x); /* beyond these it is infinity or 0 anyway */
   x = SELECT(x < -746, (F64){0} - 746, x);
   const F64 shifted = x * 0x1.71547652b82fep+0 + 0x1.8p+52, whole = shifted - 0x1.8p+52;
@@ -25,17 +37,14 @@ WK_LANES_INLINE F64 LANES(exp_parts)(F64 x, F64 *low, F64 scale[2]) {
   q = q * r + 0x1p-1;
   const F64 p = (q * (r * r) + rest) + r, y = p + 1;
   *low = p - (y - 1);
-  const U64 n = (U64)shifted - 0x4338000000000000u;
-  const U64 half = ((n + 4096) >> 1) - 2048; /* of signed numbers, which stay above -4096 */
-  scale[0] = (F64)((half + 1023) << 52);
-  scale[1] = (F64)((n - half + 1023) << 52);
+  *power = shifted;
   return y;
 }
 
 WK_LANES_CALLED_F64 F64 LANES(exp)(F64 x) {
-  F64 low, scale[2];
-  const F64 y = LANES(exp_parts)(x, &low, scale);
-  return y * scale[0] * scale[1];
+  F64 low, power;
+  const F64 y = LANES(exp_parts)(x, &low, &power);
+  return LANES(scale)(y, power);
 }
 
 WK_LANES_CALLED_F64 F64 LANES(log)(F64 x) {
@@ -62,10 +71,10 @@ WK_LANES_CALLED_F64 F64 LANES(log)(F64 x) {
 
 /* As maths_kind.h's. */
 WK_LANES_CALLED_F64 F64 LANES(sigmoid)(F64 x) {
-  F64 low, scale[2];
-  const F64 part = LANES(exp_parts)((F64)((U64)x | 0x8000000000000000u), &low, scale);
-  const F64 e = part * scale[0] * scale[1], d = 1 + e;
-  low = low * scale[0] * scale[1];
+  F64 low, power;
+  const F64 part = LANES(exp_parts)((F64)((U64)x | 0x8000000000000000u), &low, &power);
+  const F64 e = LANES(scale)(part, power), d = 1 + e;
+  low = LANES(scale)(low, power);
   const F64 inverse = 1 / d, top = SELECT(x < 0, e, (F64){0} + 1);
   const F64 lost = (e - (d - 1)) + low, y = top * inverse;
   return y + (SELECT(x < 0, low, (F64){0}) - y * lost) * inverse;

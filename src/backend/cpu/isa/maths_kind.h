@@ -3,40 +3,44 @@
 /* The functions of maths.h for one width of vectors: F32 and I32 are types of as many lanes, and
  * LANES(exp) names a function on them. */
 
+/* x * 2^n, n being shifted - 1.5 * 2^23. In two steps, since 2^n itself may overflow or be
+ * denormal, and the second one rounds, once. */
+WK_LANES_INLINE F32 LANES(scale)(F32 x, F32 shifted) {
+#ifdef WK_HAS_SCALE
+  return wk_f32_scale(x, shifted - 0x1.8p+23f);
+#else
+  const I32 n = (I32)shifted - 0x4b400000, half = n >> 1;
+  return x * (F32)((half + 127) << 23) * (F32)((n - half + 127) << 23);
+#endif
+}
+
 /* exp(x) = 2^n exp(r) with n the integer nearest to x / log 2, so |r| <= log(2) / 2. The result is
- * exp(r), rounded, and *low what that lost; scale[0] * scale[1] = 2^n: in two steps, since 2^n
- * itself may overflow or be denormal, and the second one rounds, once. */
-WK_LANES_INLINE F32 LANES(exp_parts)(F32 x, F32 *low, F32 scale[2]) {
-  const F32 most = LANES(all)(89.0f), least = LANES(all)(-104.0f);
-  x = LANES(select)(x > most, most, x); /* beyond these the result is infinity or 0 anyway */
-  x = LANES(select)(x < least, least, x);
+ * exp(r), rounded, and *low what that lost; 2^n by LANES(scale). */
+WK_LANES_INLINE F32 LANES(exp_parts)(F32 x, F32 *low, F32 *power) {
+  x = LANES(clamp)(x, -104.0f, 89.0f); /* beyond these the result is infinity or 0 anyway */
   /* Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits of the sum. */
   const F32 shifted = x * 0x1.715476p+0f + 0x1.8p+23f;
-  const I32 n = (I32)shifted - 0x4b400000;
   const F32 whole = shifted - 0x1.8p+23f;
   /* log 2 in two parts, the first short enough for the product to be exact; what r loses in
    * rounding is kept as `rest`. */
   const F32 high = x - whole * 0x1.63p-1f, tail = whole * -0x1.bd0106p-13f;
   const F32 r = high - tail, rest = (high - r) - tail;
-  /* (exp(r) - 1 - r) / r^2 on |r| <= 0.34665; relative error of exp 2^-34 */
-  F32 q = LANES(all)(0x1.9f0884p-13f);
-  q = q * r + 0x1.6d8d1ep-10f;
-  q = q * r + 0x1.11127p-7f;
-  q = q * r + 0x1.55548ep-5f;
-  q = q * r + 0x1.555554p-3f;
-  q = q * r + 0x1p-1f;
-  const F32 p = (q * (r * r) + rest) + r, y = p + 1.0f;
+  /* (exp(r) - 1 - r) / r^2 on |r| <= 0.34665; relative error of exp 2^-34. Its terms in pairs: what
+   * waits for one another is what takes the time. */
+  const F32 square = r * r;
+  F32 q = r * 0x1.9f0884p-13f + 0x1.6d8d1ep-10f;
+  q = q * square + (r * 0x1.11127p-7f + 0x1.55548ep-5f);
+  q = q * square + (r * 0x1.555554p-3f + 0x1p-1f);
+  const F32 p = (q * square + rest) + r, y = p + 1.0f;
   *low = p - (y - 1.0f);
-  const I32 half = n >> 1;
-  scale[0] = (F32)((half + 127) << 23);
-  scale[1] = (F32)((n - half + 127) << 23);
+  *power = shifted;
   return y;
 }
 
 WK_LANES_CALLED F32 LANES(exp)(F32 x) {
-  F32 low, scale[2];
-  const F32 y = LANES(exp_parts)(x, &low, scale);
-  return y * scale[0] * scale[1];
+  F32 low, power;
+  const F32 y = LANES(exp_parts)(x, &low, &power);
+  return LANES(scale)(y, power);
 }
 
 /* x = 2^k (1 + f) with 1 + f between sqrt(1/2) and sqrt(2); log(1 + f) by the series of atanh(s)
@@ -86,10 +90,10 @@ WK_LANES_CALLED F32 LANES(tanh)(F32 x) {
 /* 1 / (1 + exp(-x)), with the exponential of the magnitude so that it never overflows. What
  * rounding took from the exponential and from the sum is put right to first order. */
 WK_LANES_CALLED F32 LANES(sigmoid)(F32 x) {
-  F32 low, scale[2];
-  const F32 part = LANES(exp_parts)(-LANES(magnitude)(x), &low, scale);
-  const F32 e = part * scale[0] * scale[1], d = 1.0f + e;
-  low = low * scale[0] * scale[1];
+  F32 low, power;
+  const F32 part = LANES(exp_parts)(-LANES(magnitude)(x), &low, &power);
+  const F32 e = LANES(scale)(part, power), d = 1.0f + e;
+  low = LANES(scale)(low, power);
   const I32 below = x < LANES(all)(0.0f);
   const F32 inverse = 1.0f / d, top = LANES(select)(below, e, LANES(all)(1.0f));
   const F32 lost = (e - (d - 1.0f)) + low, y = top * inverse;

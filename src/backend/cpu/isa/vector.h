@@ -124,6 +124,22 @@ WK_INLINE wk_f64_vector wk_f64_larger(wk_f64_vector best, wk_f64_vector x) {
   return (wk_f64_vector)((where & (mask)x) | (~where & (mask)best));
 }
 
+/* x inside [least, most], NaN staying, and x * 2^n for whole n, rounded once: where the processor
+ * has one instruction each. */
+#if defined(__AVX512F__)
+#define WK_HAS_SCALE
+WK_INLINE wk_f32_vector wk_f32_clamp(wk_f32_vector x, float least, float most) {
+  const __m512 below = _mm512_min_ps(_mm512_set1_ps(most), (__m512)x);
+  return (wk_f32_vector)_mm512_max_ps(_mm512_set1_ps(least), below);
+}
+WK_INLINE wk_f32_vector wk_f32_scale(wk_f32_vector x, wk_f32_vector n) {
+  return (wk_f32_vector)_mm512_scalef_ps((__m512)x, (__m512)n);
+}
+WK_INLINE wk_f64_vector wk_f64_scale(wk_f64_vector x, wk_f64_vector n) {
+  return (wk_f64_vector)_mm512_scalef_pd((__m512d)x, (__m512d)n);
+}
+#endif
+
 /* A register of f16 as f32 and back, where the processor does that. NaN becomes the one that
  * base/half.h makes of it. */
 #if defined(__AVX512F__)
