@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "graph/plan.h"
-#include "ops/position.h"
 #include "ops/records.gen.h"
 #include "ops/reduction.h"
 
@@ -23,112 +22,90 @@ static void cut(wk_split *s, const wk_layout *layout, int8_t *to, int axis) {
   s->units = common_divisor(layout->dims[axis], s->units);
 }
 
-static bool cut_output(wk_split *s, const wk_graph_node *node, int o) {
-  const wk_layout *layout = &node->outputs[o].layout;
-  if (!layout->rank) return false;
-  cut(s, layout, &s->outputs[o], 0);
-  return true;
-}
-
-/* The first `count` inputs and all outputs along their first axis. */
-static bool cut_first(wk_split *s, const wk_graph_node *node, int count) {
-  for (int o = 0; o < node->op->output_count; o++)
-    if (!cut_output(s, node, o)) return false;
-  for (int i = 0; i < count; i++) {
-    const wk_reference *r = &node->inputs[i];
-    if (r->buffer < 0 || !r->layout.rank) return false;
-    cut(s, &r->layout, &s->inputs[i], 0);
-  }
-  return true;
-}
-
-static bool cut_pointwise(wk_split *s, const wk_graph_node *node) {
+/* The outputs and what has their rows, along their first axes. */
+static bool cut_rows(wk_split *s, const wk_graph_node *node) {
+  const wk_op *op = node->op;
   const wk_layout *to = &node->outputs[0].layout;
-  if (!cut_output(s, node, 0)) return false;
+  const bool broadcasts = op->class == WK_CLASS_POINTWISE;
+  for (int o = 0; o < op->output_count; o++) {
+    const wk_layout *layout = &node->outputs[o].layout;
+    if (!layout->rank || layout->dims[0] != to->dims[0]) return false;
+    cut(s, layout, &s->outputs[o], 0);
+  }
   for (int i = 0; i < node->input_count; i++) {
     const wk_layout *from = &node->inputs[i].layout;
-    if (node->inputs[i].buffer < 0) continue;
-    if (from->rank == to->rank && from->dims[0] == to->dims[0]) cut(s, from, &s->inputs[i], 0);
+    const bool is_matrix = op->rows.matrices >> i & 1;
+    if (is_matrix && from->rank < 2) return false;
+    const bool has_rows = op->rows.inputs >> i & 1 || (is_matrix && from->rank > 2);
+    if (!has_rows || node->inputs[i].buffer < 0) continue;
+    const bool lines_up = from->rank == to->rank || !(broadcasts || is_matrix);
+    if (from->rank && lines_up && from->dims[0] == to->dims[0])
+      cut(s, from, &s->inputs[i], 0);
+    else if (!broadcasts)
+      return false;
   }
-  return true;
+  return op->rows.inputs != 0;
 }
 
-/* A sum over `axis` of each input, as far as the kernel can add parts of it. */
-static bool cut_sum(wk_split *s, const wk_graph *g, const wk_graph_node *node, const int *axes) {
+/* Along the axes that are summed, as far as the kernel can add parts. */
+static bool cut_sum(wk_split *s, const wk_graph *g, const wk_graph_node *node) {
+  const int8_t *sums = node->op->rows.sums;
   const wk_kernel *kernel = wk_plan_choose_kernel(g, node);
   int64_t step = 0;
   if (!kernel || !(kernel->habits & WK_ADDS_PARTS)) return false;
   if (wk_plan_ask_parts(g, node, kernel, &step, &s->state) != WK_OK) return false;
-  for (int i = 0; i < node->input_count; i++)
-    if (axes[i] >= 0) cut(s, &node->inputs[i].layout, &s->inputs[i], axes[i]);
-  const int64_t rows = node->inputs[0].layout.dims[axes[0]];
+  for (int i = 0; i < node->input_count && i < 2; i++)
+    if (sums[i]) cut(s, &node->inputs[i].layout, &s->inputs[i], sums[i] - 1);
+  const int64_t rows = node->inputs[0].layout.dims[sums[0] - 1];
   if (step < 1 || rows % step) return false;
   s->sums = true;
   s->units = common_divisor(rows / step, s->units);
   return true;
 }
 
-static bool cut_reduction(wk_split *s, const wk_graph *g, const wk_graph_node *node) {
-  const wk_layout *from = &node->inputs[0].layout, *to = &node->outputs[0].layout;
+/* Whether the node sums over an axis that lies outermost: then pieces of it are pieces of memory.
+ */
+static bool is_sum(const wk_graph_node *node) {
+  const wk_rows *rows = &node->op->rows;
+  const wk_layout *x = &node->inputs[0].layout;
+  const int axis = rows->sums[0] - 1;
+  if (axis < 0 || axis >= x->rank) return false;
+  for (int i = 0; i < node->input_count; i++)
+    if (rows->matrices >> i & 1 && node->inputs[i].layout.rank != 2) return false;
+  for (int k = 0; k < x->rank; k++)
+    if (x->strides[k] > x->strides[axis] || (k < axis && x->strides[k] == x->strides[axis]))
+      return false;
+  return true;
+}
+
+/* Whether a reduction leaves its first axis alone; what is no reduction does. */
+static bool keeps_first_axis(const wk_graph_node *node) {
   bool reduced[WK_MAX_RANK];
-  const wk_axes *axes = &((const wk_sum_arguments *)node->arguments)->axes;
-  if (!from->rank || wk_reduced_axes(axes, from->rank, reduced) != WK_OK) return false;
-  if (reduced[0]) return cut_sum(s, g, node, (int[]){0});
-  return to->rank && to->dims[0] == from->dims[0] && cut_first(s, node, 1);
-}
-
-/* The gradient of a weight, x transposed times y, is a sum over rows; else x has the rows. */
-static bool cut_product(wk_split *s, const wk_graph *g, const wk_graph_node *node) {
-  const wk_layout *x = &node->inputs[0].layout, *y = &node->inputs[1].layout;
-  const wk_layout *z = &node->outputs[0].layout;
-  if (x->rank == 2 && y->rank == 2 && x->strides[0] == 1 && x->strides[1] != 1)
-    return cut_sum(s, g, node, (int[]){1, 0});
-  if (x->rank < 2 || z->rank != x->rank || z->dims[0] != x->dims[0]) return false;
-  if (y->rank == 2) return cut_first(s, node, 1);
-  return y->rank == x->rank && y->dims[0] == x->dims[0] && cut_first(s, node, 2);
-}
-
-static bool cut_dropout(wk_split *s, const wk_graph_node *node) {
-  s->draws = wk_layout_count(&node->outputs[0].layout);
-  return cut_first(s, node, 1);
-}
-
-/* Over examples, without a mask. A number for each score. */
-static bool cut_attention(wk_split *s, const wk_graph_node *node, int query, int count) {
-  const int64_t *dims = node->inputs[query].layout.dims,
-                keys = node->inputs[query + 1].layout.dims[2];
-  s->draws = dims[0] * dims[1] * dims[2] * keys;
-  return node->inputs[count].buffer < 0 && cut_first(s, node, count);
+  if (node->op->class != WK_CLASS_REDUCTION) return true;
+  const wk_attribute *axes = wk_settings_find(&node->op->settings, "axes");
+  const int rank = node->inputs[0].layout.rank;
+  const wk_axes *given = (const wk_axes *)(const void *)((char *)node->arguments + axes->offset);
+  return rank && wk_reduced_axes(given, rank, reduced) == WK_OK && !reduced[0];
 }
 
 static bool cut_node(wk_split *s, const wk_graph *g, const wk_graph_node *node) {
-  switch (node->op->id) {
-  case WK_OP_CONV2D:
-  case WK_OP_CONV2D_DATA_GRADIENT:
-  case WK_OP_LINEAR:
-  case WK_OP_NORMALISE:
-  case WK_OP_CONTIGUOUS:
-    return cut_first(s, node, 1);
-  case WK_OP_DROPOUT:
-    return cut_dropout(s, node);
-  case WK_OP_ATTENTION:
-    return cut_attention(s, node, 0, 3);
-  case WK_OP_ATTENTION_GRADIENT:
-    return cut_attention(s, node, 2, 6);
-  case WK_OP_MAX_POOL2D:
-  case WK_OP_MAX_POOL2D_GRADIENT:
-  case WK_OP_AVERAGE_POOL2D:
-  case WK_OP_AVERAGE_POOL2D_GRADIENT:
-    return cut_first(s, node, node->input_count);
-  case WK_OP_CONV2D_WEIGHT_GRADIENT:
-    return cut_sum(s, g, node, (int[]){0, 0});
-  case WK_OP_MATMUL:
-    return cut_product(s, g, node);
-  case WK_OP_SUM:
-    return cut_reduction(s, g, node);
-  default:
-    return node->op->class == WK_CLASS_POINTWISE && cut_pointwise(s, node);
-  }
+  const wk_rows *rows = &node->op->rows;
+  if (!rows->inputs && !rows->sums[0]) return false;
+  const bool reduced = !keeps_first_axis(node);
+  if ((reduced || node->op->class != WK_CLASS_REDUCTION) && is_sum(node))
+    return cut_sum(s, g, node);
+  return !reduced && cut_rows(s, node);
+}
+
+/* Random numbers of all rows, in order. False: nobody says how many. */
+static bool count_draws(wk_split *s, const wk_graph *g, const wk_graph_node *node) {
+  const wk_settings *settings = &node->op->settings;
+  if (node->draw != WK_NO_DRAW) return (s->draws = g->draws[node->draw].count) > 0;
+  if (!wk_settings_find(settings, "offset")) return true;
+  const wk_attribute *rate = wk_settings_find(settings, "rate");
+  double probability = 1;
+  if (rate) memcpy(&probability, (char *)node->arguments + rate->offset, sizeof probability);
+  return probability == 0;
 }
 
 /* Values that arguments do not hold, and what is done on the host, are asked for once a call. */
@@ -145,8 +122,7 @@ bool wk_split_of(const wk_graph *g, const wk_graph_node *node, wk_split *s) {
   memset(s->inputs, -1, sizeof s->inputs);
   memset(s->outputs, -1, sizeof s->outputs);
   if (!is_plain(node)) return false;
-  const bool can =
-      cut_node(s, g, node) && s->units > 1 && (node->draw == WK_NO_DRAW || s->draws > 0);
+  const bool can = cut_node(s, g, node) && s->units > 1 && count_draws(s, g, node);
   const wk_kernel *kernel = can ? wk_plan_choose_kernel(g, node) : NULL;
   if (!kernel) wk_error_clear();
   return kernel && wk_kernel_keeps_rows(g->buffers[node->outputs[0].buffer].device, kernel);

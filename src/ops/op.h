@@ -62,6 +62,17 @@ typedef struct wk_work {
   bool divides;
 } wk_work;
 
+/* How the first axis of an op's results follows from its inputs, so that a call may be made in
+ * parts, with some of the rows each. All zero: not stated. */
+typedef struct wk_rows {
+  uint8_t inputs;   /* bit i: of input i, each row of the results needs the same row alone; of those
+                     * without a bit it may need all. A pointwise op's may broadcast */
+  uint8_t matrices; /* bit i: input i is a matrix or, with more axes than two, a batch of them,
+                     * whose first axis is the results' with or without a bit above */
+  int8_t sums[2];   /* one more than the axis of input i, over which results are sums; 0: they are
+                     * not */
+} wk_rows;
+
 typedef struct wk_op {
   const char *name;
   int id;
@@ -73,6 +84,7 @@ typedef struct wk_op {
   bool promotes;        /* inputs marked same_dtype may differ: promote.h */
   wk_autocast autocast;
   wk_work work;
+  wk_rows rows;
   uint16_t random_key; /* class random: where in the arguments its wk_random_key stands */
   uint32_t gradient_reads_inputs; /* bit i: the gradient needs input i */
   uint32_t gradient_reads_outputs;

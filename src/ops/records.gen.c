@@ -3909,7 +3909,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_GELU_EXACT] = {
         .name = "gelu_exact", .id = WK_OP_GELU_EXACT, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_gelu_exact, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_gelu_exact_arguments), 0, offsetof(wk_gelu_exact_arguments, x) + sizeof(((wk_gelu_exact_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -3918,7 +3918,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_GELU_EXACT_GRADIENT_X] = {
         .name = "gelu_exact_gradient_x", .id = WK_OP_GELU_EXACT_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_gelu_exact_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_gelu_exact_gradient_x_arguments), 0, offsetof(wk_gelu_exact_gradient_x_arguments, x) + sizeof(((wk_gelu_exact_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_gelu_exact_gradient_x,
         .is_native = NULL,
@@ -3927,7 +3927,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_GELU_TANH] = {
         .name = "gelu_tanh", .id = WK_OP_GELU_TANH, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_gelu_tanh, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_gelu_tanh_arguments), 0, offsetof(wk_gelu_tanh_arguments, x) + sizeof(((wk_gelu_tanh_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -3936,7 +3936,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_GELU_TANH_GRADIENT_X] = {
         .name = "gelu_tanh_gradient_x", .id = WK_OP_GELU_TANH_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_gelu_tanh_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_gelu_tanh_gradient_x_arguments), 0, offsetof(wk_gelu_tanh_gradient_x_arguments, x) + sizeof(((wk_gelu_tanh_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_gelu_tanh_gradient_x,
         .is_native = NULL,
@@ -3945,7 +3945,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_GELU] = {
         .name = "gelu", .id = WK_OP_GELU, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_gelu, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {attributes_gelu, sizeof(wk_gelu_arguments), 1, offsetof(wk_gelu_arguments, x) + sizeof(((wk_gelu_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_gelu,
         .is_native = NULL,
@@ -3954,7 +3954,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SILU] = {
         .name = "silu", .id = WK_OP_SILU, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_silu, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_silu_arguments), 0, offsetof(wk_silu_arguments, x) + sizeof(((wk_silu_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -3963,7 +3963,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SILU_GRADIENT_X] = {
         .name = "silu_gradient_x", .id = WK_OP_SILU_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_silu_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_silu_gradient_x_arguments), 0, offsetof(wk_silu_gradient_x_arguments, x) + sizeof(((wk_silu_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_silu_gradient_x,
         .is_native = NULL,
@@ -3972,7 +3972,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ELU] = {
         .name = "elu", .id = WK_OP_ELU, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_elu, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {attributes_elu, sizeof(wk_elu_arguments), 1, offsetof(wk_elu_arguments, x) + sizeof(((wk_elu_arguments *)NULL)->x), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -3981,7 +3981,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ELU_GRADIENT_X] = {
         .name = "elu_gradient_x", .id = WK_OP_ELU_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_elu_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {attributes_elu_gradient_x, sizeof(wk_elu_gradient_x_arguments), 1, offsetof(wk_elu_gradient_x_arguments, x) + sizeof(((wk_elu_gradient_x_arguments *)NULL)->x), false},
         .infer = wk_infer_pointwise, .composite = wk_composite_elu_gradient_x,
         .is_native = NULL,
@@ -3990,7 +3990,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CELU] = {
         .name = "celu", .id = WK_OP_CELU, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_celu, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {attributes_celu, sizeof(wk_celu_arguments), 1, offsetof(wk_celu_arguments, x) + sizeof(((wk_celu_arguments *)NULL)->x), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -3999,7 +3999,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SELU] = {
         .name = "selu", .id = WK_OP_SELU, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_selu, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_selu_arguments), 0, offsetof(wk_selu_arguments, x) + sizeof(((wk_selu_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4008,7 +4008,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LEAKY_RELU] = {
         .name = "leaky_relu", .id = WK_OP_LEAKY_RELU, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_leaky_relu, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {attributes_leaky_relu, sizeof(wk_leaky_relu_arguments), 1, offsetof(wk_leaky_relu_arguments, x) + sizeof(((wk_leaky_relu_arguments *)NULL)->x), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4017,7 +4017,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LEAKY_RELU_GRADIENT_X] = {
         .name = "leaky_relu_gradient_x", .id = WK_OP_LEAKY_RELU_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_leaky_relu_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {attributes_leaky_relu_gradient_x, sizeof(wk_leaky_relu_gradient_x_arguments), 1, offsetof(wk_leaky_relu_gradient_x_arguments, x) + sizeof(((wk_leaky_relu_gradient_x_arguments *)NULL)->x), false},
         .infer = wk_infer_pointwise, .composite = wk_composite_leaky_relu_gradient_x,
         .is_native = NULL,
@@ -4026,7 +4026,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_PRELU] = {
         .name = "prelu", .id = WK_OP_PRELU, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_prelu, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_prelu_arguments), 0, offsetof(wk_prelu_arguments, weight) + sizeof(((wk_prelu_arguments *)NULL)->weight), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4035,7 +4035,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_PRELU_GRADIENT_X] = {
         .name = "prelu_gradient_x", .id = WK_OP_PRELU_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_prelu_gradient_x, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {7, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_prelu_gradient_x_arguments), 0, offsetof(wk_prelu_gradient_x_arguments, weight) + sizeof(((wk_prelu_gradient_x_arguments *)NULL)->weight), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_prelu_gradient_x,
         .is_native = NULL,
@@ -4044,7 +4044,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_PRELU_GRADIENT_WEIGHT] = {
         .name = "prelu_gradient_weight", .id = WK_OP_PRELU_GRADIENT_WEIGHT, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_prelu_gradient_weight, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_prelu_gradient_weight_arguments), 0, offsetof(wk_prelu_gradient_weight_arguments, x) + sizeof(((wk_prelu_gradient_weight_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_prelu_gradient_weight,
         .is_native = NULL,
@@ -4053,7 +4053,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_RELU6] = {
         .name = "relu6", .id = WK_OP_RELU6, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_relu6, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_relu6_arguments), 0, offsetof(wk_relu6_arguments, x) + sizeof(((wk_relu6_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4062,7 +4062,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_RELU6_GRADIENT_X] = {
         .name = "relu6_gradient_x", .id = WK_OP_RELU6_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_relu6_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_relu6_gradient_x_arguments), 0, offsetof(wk_relu6_gradient_x_arguments, x) + sizeof(((wk_relu6_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_relu6_gradient_x,
         .is_native = NULL,
@@ -4071,7 +4071,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_HARDTANH] = {
         .name = "hardtanh", .id = WK_OP_HARDTANH, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_hardtanh, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_hardtanh_arguments), 0, offsetof(wk_hardtanh_arguments, x) + sizeof(((wk_hardtanh_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4080,7 +4080,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_HARDSIGMOID] = {
         .name = "hardsigmoid", .id = WK_OP_HARDSIGMOID, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_hardsigmoid, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_hardsigmoid_arguments), 0, offsetof(wk_hardsigmoid_arguments, x) + sizeof(((wk_hardsigmoid_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4089,7 +4089,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_HARDSIGMOID_GRADIENT_X] = {
         .name = "hardsigmoid_gradient_x", .id = WK_OP_HARDSIGMOID_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_hardsigmoid_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_hardsigmoid_gradient_x_arguments), 0, offsetof(wk_hardsigmoid_gradient_x_arguments, x) + sizeof(((wk_hardsigmoid_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_hardsigmoid_gradient_x,
         .is_native = NULL,
@@ -4098,7 +4098,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_HARDSWISH] = {
         .name = "hardswish", .id = WK_OP_HARDSWISH, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_hardswish, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_hardswish_arguments), 0, offsetof(wk_hardswish_arguments, x) + sizeof(((wk_hardswish_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4107,7 +4107,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_HARDSWISH_GRADIENT_X] = {
         .name = "hardswish_gradient_x", .id = WK_OP_HARDSWISH_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_hardswish_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_hardswish_gradient_x_arguments), 0, offsetof(wk_hardswish_gradient_x_arguments, x) + sizeof(((wk_hardswish_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_hardswish_gradient_x,
         .is_native = NULL,
@@ -4116,7 +4116,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MISH] = {
         .name = "mish", .id = WK_OP_MISH, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_mish, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_mish_arguments), 0, offsetof(wk_mish_arguments, x) + sizeof(((wk_mish_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4125,7 +4125,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SOFTPLUS] = {
         .name = "softplus", .id = WK_OP_SOFTPLUS, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_softplus, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {attributes_softplus, sizeof(wk_softplus_arguments), 2, offsetof(wk_softplus_arguments, x) + sizeof(((wk_softplus_arguments *)NULL)->x), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4134,7 +4134,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SOFTPLUS_GRADIENT_X] = {
         .name = "softplus_gradient_x", .id = WK_OP_SOFTPLUS_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_softplus_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {attributes_softplus_gradient_x, sizeof(wk_softplus_gradient_x_arguments), 2, offsetof(wk_softplus_gradient_x_arguments, x) + sizeof(((wk_softplus_gradient_x_arguments *)NULL)->x), false},
         .infer = wk_infer_pointwise, .composite = wk_composite_softplus_gradient_x,
         .is_native = NULL,
@@ -4143,7 +4143,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SOFTSIGN] = {
         .name = "softsign", .id = WK_OP_SOFTSIGN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_softsign, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_softsign_arguments), 0, offsetof(wk_softsign_arguments, x) + sizeof(((wk_softsign_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4152,7 +4152,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOG_SIGMOID] = {
         .name = "log_sigmoid", .id = WK_OP_LOG_SIGMOID, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_log_sigmoid, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_log_sigmoid_arguments), 0, offsetof(wk_log_sigmoid_arguments, x) + sizeof(((wk_log_sigmoid_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4161,7 +4161,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOG_SIGMOID_GRADIENT_X] = {
         .name = "log_sigmoid_gradient_x", .id = WK_OP_LOG_SIGMOID_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_log_sigmoid_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_log_sigmoid_gradient_x_arguments), 0, offsetof(wk_log_sigmoid_gradient_x_arguments, x) + sizeof(((wk_log_sigmoid_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_log_sigmoid_gradient_x,
         .is_native = NULL,
@@ -4170,7 +4170,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_HARDSHRINK] = {
         .name = "hardshrink", .id = WK_OP_HARDSHRINK, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_hardshrink, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {attributes_hardshrink, sizeof(wk_hardshrink_arguments), 1, offsetof(wk_hardshrink_arguments, x) + sizeof(((wk_hardshrink_arguments *)NULL)->x), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4179,7 +4179,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SOFTSHRINK] = {
         .name = "softshrink", .id = WK_OP_SOFTSHRINK, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_softshrink, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {attributes_softshrink, sizeof(wk_softshrink_arguments), 1, offsetof(wk_softshrink_arguments, x) + sizeof(((wk_softshrink_arguments *)NULL)->x), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4188,7 +4188,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_TANHSHRINK] = {
         .name = "tanhshrink", .id = WK_OP_TANHSHRINK, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_tanhshrink, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_tanhshrink_arguments), 0, offsetof(wk_tanhshrink_arguments, x) + sizeof(((wk_tanhshrink_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4206,7 +4206,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SQUAREPLUS] = {
         .name = "squareplus", .id = WK_OP_SQUAREPLUS, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_squareplus, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {attributes_squareplus, sizeof(wk_squareplus_arguments), 1, offsetof(wk_squareplus_arguments, x) + sizeof(((wk_squareplus_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_squareplus,
         .is_native = NULL,
@@ -4233,7 +4233,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ATTENTION] = {
         .name = "attention", .id = WK_OP_ATTENTION, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_attention, .input_count = 4, .output_count = 2,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .work = {4, {1, 0}, 2, 2, false},
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .work = {4, {1, 0}, 2, 2, false}, .rows = {15, 0, {0, 0}},
         .settings = {attributes_attention, sizeof(wk_attention_arguments), 5, offsetof(wk_attention_arguments, value) + sizeof(((wk_attention_arguments *)NULL)->value), false},
         .infer = wk_infer_attention, .composite = NULL,
         .is_native = NULL,
@@ -4242,7 +4242,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ATTENTION_GRADIENT] = {
         .name = "attention_gradient", .id = WK_OP_ATTENTION_GRADIENT, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_attention_gradient, .input_count = 7, .output_count = 3,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .work = {10, {3, 0}, 4, 2, false},
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .work = {10, {3, 0}, 4, 2, false}, .rows = {127, 0, {0, 0}},
         .settings = {attributes_attention_gradient, sizeof(wk_attention_gradient_arguments), 5, offsetof(wk_attention_gradient_arguments, log_sum) + sizeof(((wk_attention_gradient_arguments *)NULL)->log_sum), false},
         .infer = wk_infer_attention_gradient, .composite = wk_composite_attention_gradient,
         .is_native = NULL,
@@ -4584,7 +4584,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_RECIPROCAL] = {
         .name = "reciprocal", .id = WK_OP_RECIPROCAL, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_reciprocal, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_reciprocal_arguments), 0, offsetof(wk_reciprocal_arguments, x) + sizeof(((wk_reciprocal_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4593,7 +4593,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_RECIPROCAL_GRADIENT_X] = {
         .name = "reciprocal_gradient_x", .id = WK_OP_RECIPROCAL_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_reciprocal_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_reciprocal_gradient_x_arguments), 0, offsetof(wk_reciprocal_gradient_x_arguments, y) + sizeof(((wk_reciprocal_gradient_x_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_reciprocal_gradient_x,
         .is_native = NULL,
@@ -4602,7 +4602,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SQUARE] = {
         .name = "square", .id = WK_OP_SQUARE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_square, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_square_arguments), 0, offsetof(wk_square_arguments, x) + sizeof(((wk_square_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4611,7 +4611,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SQUARE_GRADIENT_X] = {
         .name = "square_gradient_x", .id = WK_OP_SQUARE_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_square_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_square_gradient_x_arguments), 0, offsetof(wk_square_gradient_x_arguments, x) + sizeof(((wk_square_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_square_gradient_x,
         .is_native = NULL,
@@ -4620,7 +4620,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ABS] = {
         .name = "abs", .id = WK_OP_ABS, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_abs, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_abs_arguments), 0, offsetof(wk_abs_arguments, x) + sizeof(((wk_abs_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4629,7 +4629,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ABS_GRADIENT_X] = {
         .name = "abs_gradient_x", .id = WK_OP_ABS_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_abs_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_abs_gradient_x_arguments), 0, offsetof(wk_abs_gradient_x_arguments, x) + sizeof(((wk_abs_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_abs_gradient_x,
         .is_native = NULL,
@@ -4638,7 +4638,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SIGN] = {
         .name = "sign", .id = WK_OP_SIGN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_sign, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_sign_arguments), 0, offsetof(wk_sign_arguments, x) + sizeof(((wk_sign_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4647,7 +4647,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_RSQRT] = {
         .name = "rsqrt", .id = WK_OP_RSQRT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_rsqrt, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_rsqrt_arguments), 0, offsetof(wk_rsqrt_arguments, x) + sizeof(((wk_rsqrt_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4656,7 +4656,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_RSQRT_GRADIENT_X] = {
         .name = "rsqrt_gradient_x", .id = WK_OP_RSQRT_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_rsqrt_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_rsqrt_gradient_x_arguments), 0, offsetof(wk_rsqrt_gradient_x_arguments, y) + sizeof(((wk_rsqrt_gradient_x_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_rsqrt_gradient_x,
         .is_native = NULL,
@@ -4665,7 +4665,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_POWER] = {
         .name = "power", .id = WK_OP_POWER, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_power, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_power_arguments), 0, offsetof(wk_power_arguments, exponent) + sizeof(((wk_power_arguments *)NULL)->exponent), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4674,7 +4674,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_EXP2] = {
         .name = "exp2", .id = WK_OP_EXP2, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_exp2, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_exp2_arguments), 0, offsetof(wk_exp2_arguments, x) + sizeof(((wk_exp2_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4683,7 +4683,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_EXPM1] = {
         .name = "expm1", .id = WK_OP_EXPM1, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_expm1, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_expm1_arguments), 0, offsetof(wk_expm1_arguments, x) + sizeof(((wk_expm1_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4692,7 +4692,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOG1P] = {
         .name = "log1p", .id = WK_OP_LOG1P, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_log1p, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_log1p_arguments), 0, offsetof(wk_log1p_arguments, x) + sizeof(((wk_log1p_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4701,7 +4701,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOG2] = {
         .name = "log2", .id = WK_OP_LOG2, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_log2, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_log2_arguments), 0, offsetof(wk_log2_arguments, x) + sizeof(((wk_log2_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4710,7 +4710,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOG10] = {
         .name = "log10", .id = WK_OP_LOG10, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_log10, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_log10_arguments), 0, offsetof(wk_log10_arguments, x) + sizeof(((wk_log10_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4719,7 +4719,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SIN] = {
         .name = "sin", .id = WK_OP_SIN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_sin, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_sin_arguments), 0, offsetof(wk_sin_arguments, x) + sizeof(((wk_sin_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4728,7 +4728,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SIN_GRADIENT_X] = {
         .name = "sin_gradient_x", .id = WK_OP_SIN_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_sin_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_sin_gradient_x_arguments), 0, offsetof(wk_sin_gradient_x_arguments, x) + sizeof(((wk_sin_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_sin_gradient_x,
         .is_native = NULL,
@@ -4737,7 +4737,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_COS] = {
         .name = "cos", .id = WK_OP_COS, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_cos, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_cos_arguments), 0, offsetof(wk_cos_arguments, x) + sizeof(((wk_cos_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4746,7 +4746,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_COS_GRADIENT_X] = {
         .name = "cos_gradient_x", .id = WK_OP_COS_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_cos_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_cos_gradient_x_arguments), 0, offsetof(wk_cos_gradient_x_arguments, x) + sizeof(((wk_cos_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_cos_gradient_x,
         .is_native = NULL,
@@ -4755,7 +4755,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_TAN] = {
         .name = "tan", .id = WK_OP_TAN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_tan, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_tan_arguments), 0, offsetof(wk_tan_arguments, x) + sizeof(((wk_tan_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4764,7 +4764,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ASIN] = {
         .name = "asin", .id = WK_OP_ASIN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_asin, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_asin_arguments), 0, offsetof(wk_asin_arguments, x) + sizeof(((wk_asin_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4773,7 +4773,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ACOS] = {
         .name = "acos", .id = WK_OP_ACOS, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_acos, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_acos_arguments), 0, offsetof(wk_acos_arguments, x) + sizeof(((wk_acos_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4782,7 +4782,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ATAN] = {
         .name = "atan", .id = WK_OP_ATAN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_atan, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_atan_arguments), 0, offsetof(wk_atan_arguments, x) + sizeof(((wk_atan_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4791,7 +4791,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ATAN2] = {
         .name = "atan2", .id = WK_OP_ATAN2, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_atan2, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_atan2_arguments), 0, offsetof(wk_atan2_arguments, x) + sizeof(((wk_atan2_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4800,7 +4800,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SINH] = {
         .name = "sinh", .id = WK_OP_SINH, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_sinh, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_sinh_arguments), 0, offsetof(wk_sinh_arguments, x) + sizeof(((wk_sinh_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4809,7 +4809,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_COSH] = {
         .name = "cosh", .id = WK_OP_COSH, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_cosh, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_cosh_arguments), 0, offsetof(wk_cosh_arguments, x) + sizeof(((wk_cosh_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4818,7 +4818,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ASINH] = {
         .name = "asinh", .id = WK_OP_ASINH, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_asinh, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_asinh_arguments), 0, offsetof(wk_asinh_arguments, x) + sizeof(((wk_asinh_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4827,7 +4827,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ACOSH] = {
         .name = "acosh", .id = WK_OP_ACOSH, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_acosh, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_acosh_arguments), 0, offsetof(wk_acosh_arguments, x) + sizeof(((wk_acosh_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4836,7 +4836,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ATANH] = {
         .name = "atanh", .id = WK_OP_ATANH, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_atanh, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_atanh_arguments), 0, offsetof(wk_atanh_arguments, x) + sizeof(((wk_atanh_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4845,7 +4845,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ERF] = {
         .name = "erf", .id = WK_OP_ERF, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_erf, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_erf_arguments), 0, offsetof(wk_erf_arguments, x) + sizeof(((wk_erf_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4854,7 +4854,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ERF_GRADIENT_X] = {
         .name = "erf_gradient_x", .id = WK_OP_ERF_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_erf_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_erf_gradient_x_arguments), 0, offsetof(wk_erf_gradient_x_arguments, x) + sizeof(((wk_erf_gradient_x_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_erf_gradient_x,
         .is_native = NULL,
@@ -4863,7 +4863,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ERFC] = {
         .name = "erfc", .id = WK_OP_ERFC, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_erfc, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_erfc_arguments), 0, offsetof(wk_erfc_arguments, x) + sizeof(((wk_erfc_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4872,7 +4872,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ERFINV] = {
         .name = "erfinv", .id = WK_OP_ERFINV, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_erfinv, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_erfinv_arguments), 0, offsetof(wk_erfinv_arguments, x) + sizeof(((wk_erfinv_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4881,7 +4881,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_NDTR] = {
         .name = "ndtr", .id = WK_OP_NDTR, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_ndtr, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_ndtr_arguments), 0, offsetof(wk_ndtr_arguments, x) + sizeof(((wk_ndtr_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4890,7 +4890,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LGAMMA] = {
         .name = "lgamma", .id = WK_OP_LGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_lgamma, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_lgamma_arguments), 0, offsetof(wk_lgamma_arguments, x) + sizeof(((wk_lgamma_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4899,7 +4899,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_DIGAMMA] = {
         .name = "digamma", .id = WK_OP_DIGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_digamma, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_digamma_arguments), 0, offsetof(wk_digamma_arguments, x) + sizeof(((wk_digamma_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4908,7 +4908,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_TRIGAMMA] = {
         .name = "trigamma", .id = WK_OP_TRIGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_trigamma, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_trigamma_arguments), 0, offsetof(wk_trigamma_arguments, x) + sizeof(((wk_trigamma_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4917,7 +4917,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_POLYGAMMA] = {
         .name = "polygamma", .id = WK_OP_POLYGAMMA, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_polygamma, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {attributes_polygamma, sizeof(wk_polygamma_arguments), 1, offsetof(wk_polygamma_arguments, order) + sizeof(((wk_polygamma_arguments *)NULL)->order), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4926,7 +4926,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CBRT] = {
         .name = "cbrt", .id = WK_OP_CBRT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_cbrt, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_cbrt_arguments), 0, offsetof(wk_cbrt_arguments, x) + sizeof(((wk_cbrt_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4935,7 +4935,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_FLOOR] = {
         .name = "floor", .id = WK_OP_FLOOR, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_floor, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_floor_arguments), 0, offsetof(wk_floor_arguments, x) + sizeof(((wk_floor_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4944,7 +4944,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CEIL] = {
         .name = "ceil", .id = WK_OP_CEIL, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_ceil, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_ceil_arguments), 0, offsetof(wk_ceil_arguments, x) + sizeof(((wk_ceil_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4953,7 +4953,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ROUND] = {
         .name = "round", .id = WK_OP_ROUND, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_round, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_round_arguments), 0, offsetof(wk_round_arguments, x) + sizeof(((wk_round_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4962,7 +4962,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_TRUNC] = {
         .name = "trunc", .id = WK_OP_TRUNC, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_trunc, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_trunc_arguments), 0, offsetof(wk_trunc_arguments, x) + sizeof(((wk_trunc_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4971,7 +4971,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_FRAC] = {
         .name = "frac", .id = WK_OP_FRAC, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_frac, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_frac_arguments), 0, offsetof(wk_frac_arguments, x) + sizeof(((wk_frac_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_frac,
         .is_native = NULL,
@@ -4980,7 +4980,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CLAMP] = {
         .name = "clamp", .id = WK_OP_CLAMP, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_clamp, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {attributes_clamp, sizeof(wk_clamp_arguments), 2, offsetof(wk_clamp_arguments, max) + sizeof(((wk_clamp_arguments *)NULL)->max), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -4989,7 +4989,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CLAMP_GRADIENT_X] = {
         .name = "clamp_gradient_x", .id = WK_OP_CLAMP_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_clamp_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {attributes_clamp_gradient_x, sizeof(wk_clamp_gradient_x_arguments), 2, offsetof(wk_clamp_gradient_x_arguments, max) + sizeof(((wk_clamp_gradient_x_arguments *)NULL)->max), false},
         .infer = wk_infer_pointwise, .composite = wk_composite_clamp_gradient_x,
         .is_native = NULL,
@@ -4998,7 +4998,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LERP] = {
         .name = "lerp", .id = WK_OP_LERP, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_lerp, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {7, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_lerp_arguments), 0, offsetof(wk_lerp_arguments, weight) + sizeof(((wk_lerp_arguments *)NULL)->weight), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5007,7 +5007,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ADDCMUL] = {
         .name = "addcmul", .id = WK_OP_ADDCMUL, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_addcmul, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {7, 0, {0, 0}},
         .settings = {attributes_addcmul, sizeof(wk_addcmul_arguments), 1, offsetof(wk_addcmul_arguments, z) + sizeof(((wk_addcmul_arguments *)NULL)->z), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5016,7 +5016,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ADDCDIV] = {
         .name = "addcdiv", .id = WK_OP_ADDCDIV, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_addcdiv, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {7, 0, {0, 0}},
         .settings = {attributes_addcdiv, sizeof(wk_addcdiv_arguments), 1, offsetof(wk_addcdiv_arguments, z) + sizeof(((wk_addcdiv_arguments *)NULL)->z), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5025,7 +5025,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MASKED_FILL] = {
         .name = "masked_fill", .id = WK_OP_MASKED_FILL, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_masked_fill, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {attributes_masked_fill, sizeof(wk_masked_fill_arguments), 1, offsetof(wk_masked_fill_arguments, value) + sizeof(((wk_masked_fill_arguments *)NULL)->value), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5034,7 +5034,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MASKED_FILL_GRADIENT_X] = {
         .name = "masked_fill_gradient_x", .id = WK_OP_MASKED_FILL_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_masked_fill_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_masked_fill_gradient_x_arguments), 0, offsetof(wk_masked_fill_gradient_x_arguments, mask) + sizeof(((wk_masked_fill_gradient_x_arguments *)NULL)->mask), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_masked_fill_gradient_x,
         .is_native = NULL,
@@ -5043,7 +5043,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_FLOOR_DIVIDE] = {
         .name = "floor_divide", .id = WK_OP_FLOOR_DIVIDE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_floor_divide, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_floor_divide_arguments), 0, offsetof(wk_floor_divide_arguments, y) + sizeof(((wk_floor_divide_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5052,7 +5052,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_REMAINDER] = {
         .name = "remainder", .id = WK_OP_REMAINDER, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_remainder, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_remainder_arguments), 0, offsetof(wk_remainder_arguments, y) + sizeof(((wk_remainder_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5061,7 +5061,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_FMOD] = {
         .name = "fmod", .id = WK_OP_FMOD, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_fmod, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_fmod_arguments), 0, offsetof(wk_fmod_arguments, y) + sizeof(((wk_fmod_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5070,7 +5070,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_HYPOT] = {
         .name = "hypot", .id = WK_OP_HYPOT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_hypot, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_hypot_arguments), 0, offsetof(wk_hypot_arguments, y) + sizeof(((wk_hypot_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5079,7 +5079,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOGADDEXP] = {
         .name = "logaddexp", .id = WK_OP_LOGADDEXP, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_logaddexp, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_logaddexp_arguments), 0, offsetof(wk_logaddexp_arguments, y) + sizeof(((wk_logaddexp_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5088,7 +5088,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOGADDEXP2] = {
         .name = "logaddexp2", .id = WK_OP_LOGADDEXP2, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_logaddexp2, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_logaddexp2_arguments), 0, offsetof(wk_logaddexp2_arguments, y) + sizeof(((wk_logaddexp2_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5097,7 +5097,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_XLOGY] = {
         .name = "xlogy", .id = WK_OP_XLOGY, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_xlogy, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_xlogy_arguments), 0, offsetof(wk_xlogy_arguments, y) + sizeof(((wk_xlogy_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5106,7 +5106,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_COPYSIGN] = {
         .name = "copysign", .id = WK_OP_COPYSIGN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_copysign, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_copysign_arguments), 0, offsetof(wk_copysign_arguments, y) + sizeof(((wk_copysign_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5115,7 +5115,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_HEAVISIDE] = {
         .name = "heaviside", .id = WK_OP_HEAVISIDE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_heaviside, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_heaviside_arguments), 0, offsetof(wk_heaviside_arguments, y) + sizeof(((wk_heaviside_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5124,7 +5124,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_FMAX] = {
         .name = "fmax", .id = WK_OP_FMAX, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_fmax, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_fmax_arguments), 0, offsetof(wk_fmax_arguments, y) + sizeof(((wk_fmax_arguments *)NULL)->y), true},
         .infer = NULL, .composite = wk_composite_fmax,
         .is_native = NULL,
@@ -5133,7 +5133,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_FMIN] = {
         .name = "fmin", .id = WK_OP_FMIN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_fmin, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_fmin_arguments), 0, offsetof(wk_fmin_arguments, y) + sizeof(((wk_fmin_arguments *)NULL)->y), true},
         .infer = NULL, .composite = wk_composite_fmin,
         .is_native = NULL,
@@ -5142,7 +5142,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SQUARED_DIFFERENCE] = {
         .name = "squared_difference", .id = WK_OP_SQUARED_DIFFERENCE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_squared_difference, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_squared_difference_arguments), 0, offsetof(wk_squared_difference_arguments, y) + sizeof(((wk_squared_difference_arguments *)NULL)->y), true},
         .infer = NULL, .composite = wk_composite_squared_difference,
         .is_native = NULL,
@@ -5151,7 +5151,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_DIVIDE_NO_NAN] = {
         .name = "divide_no_nan", .id = WK_OP_DIVIDE_NO_NAN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_divide_no_nan, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_divide_no_nan_arguments), 0, offsetof(wk_divide_no_nan_arguments, y) + sizeof(((wk_divide_no_nan_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5160,7 +5160,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SINC] = {
         .name = "sinc", .id = WK_OP_SINC, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_sinc, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_sinc_arguments), 0, offsetof(wk_sinc_arguments, x) + sizeof(((wk_sinc_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5169,7 +5169,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOGIT] = {
         .name = "logit", .id = WK_OP_LOGIT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_logit, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {attributes_logit, sizeof(wk_logit_arguments), 1, offsetof(wk_logit_arguments, x) + sizeof(((wk_logit_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_logit,
         .is_native = NULL,
@@ -5178,7 +5178,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_DEG2RAD] = {
         .name = "deg2rad", .id = WK_OP_DEG2RAD, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_deg2rad, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_deg2rad_arguments), 0, offsetof(wk_deg2rad_arguments, x) + sizeof(((wk_deg2rad_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_deg2rad,
         .is_native = NULL,
@@ -5187,7 +5187,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_RAD2DEG] = {
         .name = "rad2deg", .id = WK_OP_RAD2DEG, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_rad2deg, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_rad2deg_arguments), 0, offsetof(wk_rad2deg_arguments, x) + sizeof(((wk_rad2deg_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_rad2deg,
         .is_native = NULL,
@@ -5196,7 +5196,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_THRESHOLD] = {
         .name = "threshold", .id = WK_OP_THRESHOLD, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_threshold, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {attributes_threshold, sizeof(wk_threshold_arguments), 2, offsetof(wk_threshold_arguments, value) + sizeof(((wk_threshold_arguments *)NULL)->value), false},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5205,7 +5205,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_FLOAT_POWER] = {
         .name = "float_power", .id = WK_OP_FLOAT_POWER, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_float_power, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_float_power_arguments), 0, offsetof(wk_float_power_arguments, exponent) + sizeof(((wk_float_power_arguments *)NULL)->exponent), true},
         .infer = NULL, .composite = wk_composite_float_power,
         .is_native = NULL,
@@ -5214,7 +5214,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_NAN_TO_NUM] = {
         .name = "nan_to_num", .id = WK_OP_NAN_TO_NUM, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_nan_to_num, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {attributes_nan_to_num, sizeof(wk_nan_to_num_arguments), 3, offsetof(wk_nan_to_num_arguments, x) + sizeof(((wk_nan_to_num_arguments *)NULL)->x), false},
         .infer = NULL, .composite = wk_composite_nan_to_num,
         .is_native = NULL,
@@ -5790,7 +5790,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SIGNBIT] = {
         .name = "signbit", .id = WK_OP_SIGNBIT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_signbit, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
+        .output_dtype = WK_BOOL, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_signbit_arguments), 0, offsetof(wk_signbit_arguments, x) + sizeof(((wk_signbit_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_signbit,
         .is_native = NULL,
@@ -5799,7 +5799,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_IS_NAN] = {
         .name = "is_nan", .id = WK_OP_IS_NAN, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_is_nan, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
+        .output_dtype = WK_BOOL, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_is_nan_arguments), 0, offsetof(wk_is_nan_arguments, x) + sizeof(((wk_is_nan_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5808,7 +5808,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_IS_INFINITE] = {
         .name = "is_infinite", .id = WK_OP_IS_INFINITE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_is_infinite, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
+        .output_dtype = WK_BOOL, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_is_infinite_arguments), 0, offsetof(wk_is_infinite_arguments, x) + sizeof(((wk_is_infinite_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5817,7 +5817,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_IS_FINITE] = {
         .name = "is_finite", .id = WK_OP_IS_FINITE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_is_finite, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
+        .output_dtype = WK_BOOL, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_is_finite_arguments), 0, offsetof(wk_is_finite_arguments, x) + sizeof(((wk_is_finite_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5826,7 +5826,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_IS_CLOSE] = {
         .name = "is_close", .id = WK_OP_IS_CLOSE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_is_close, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
+        .output_dtype = WK_BOOL, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {attributes_is_close, sizeof(wk_is_close_arguments), 3, offsetof(wk_is_close_arguments, y) + sizeof(((wk_is_close_arguments *)NULL)->y), false},
         .infer = NULL, .composite = wk_composite_is_close,
         .is_native = NULL,
@@ -5835,7 +5835,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOGICAL_AND] = {
         .name = "logical_and", .id = WK_OP_LOGICAL_AND, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_logical_and, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
+        .output_dtype = WK_BOOL, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_logical_and_arguments), 0, offsetof(wk_logical_and_arguments, y) + sizeof(((wk_logical_and_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5844,7 +5844,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOGICAL_OR] = {
         .name = "logical_or", .id = WK_OP_LOGICAL_OR, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_logical_or, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
+        .output_dtype = WK_BOOL, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_logical_or_arguments), 0, offsetof(wk_logical_or_arguments, y) + sizeof(((wk_logical_or_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5853,7 +5853,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOGICAL_XOR] = {
         .name = "logical_xor", .id = WK_OP_LOGICAL_XOR, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_logical_xor, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
+        .output_dtype = WK_BOOL, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_logical_xor_arguments), 0, offsetof(wk_logical_xor_arguments, y) + sizeof(((wk_logical_xor_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5862,7 +5862,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOGICAL_NOT] = {
         .name = "logical_not", .id = WK_OP_LOGICAL_NOT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_logical_not, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
+        .output_dtype = WK_BOOL, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_logical_not_arguments), 0, offsetof(wk_logical_not_arguments, x) + sizeof(((wk_logical_not_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5871,7 +5871,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_BITWISE_AND] = {
         .name = "bitwise_and", .id = WK_OP_BITWISE_AND, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_bitwise_and, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_bitwise_and_arguments), 0, offsetof(wk_bitwise_and_arguments, y) + sizeof(((wk_bitwise_and_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5880,7 +5880,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_BITWISE_OR] = {
         .name = "bitwise_or", .id = WK_OP_BITWISE_OR, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_bitwise_or, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_bitwise_or_arguments), 0, offsetof(wk_bitwise_or_arguments, y) + sizeof(((wk_bitwise_or_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5889,7 +5889,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_BITWISE_XOR] = {
         .name = "bitwise_xor", .id = WK_OP_BITWISE_XOR, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_bitwise_xor, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_bitwise_xor_arguments), 0, offsetof(wk_bitwise_xor_arguments, y) + sizeof(((wk_bitwise_xor_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5898,7 +5898,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_BITWISE_NOT] = {
         .name = "bitwise_not", .id = WK_OP_BITWISE_NOT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_bitwise_not, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_bitwise_not_arguments), 0, offsetof(wk_bitwise_not_arguments, x) + sizeof(((wk_bitwise_not_arguments *)NULL)->x), true},
         .infer = NULL, .composite = wk_composite_bitwise_not,
         .is_native = NULL,
@@ -5907,7 +5907,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LEFT_SHIFT] = {
         .name = "left_shift", .id = WK_OP_LEFT_SHIFT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_left_shift, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_left_shift_arguments), 0, offsetof(wk_left_shift_arguments, y) + sizeof(((wk_left_shift_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -5916,7 +5916,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_RIGHT_SHIFT] = {
         .name = "right_shift", .id = WK_OP_RIGHT_SHIFT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_right_shift, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_right_shift_arguments), 0, offsetof(wk_right_shift_arguments, y) + sizeof(((wk_right_shift_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6141,7 +6141,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MATMUL] = {
         .name = "matmul", .id = WK_OP_MATMUL, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_matmul, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW, .work = {2, {-1, 0}, 1, -1, false},
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW, .work = {2, {-1, 0}, 1, -1, false}, .rows = {1, 3, {2, 1}},
         .settings = {NULL, sizeof(wk_matmul_arguments), 0, offsetof(wk_matmul_arguments, y) + sizeof(((wk_matmul_arguments *)NULL)->y), true},
         .infer = wk_infer_matmul, .composite = NULL,
         .is_native = NULL,
@@ -6150,7 +6150,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LINEAR] = {
         .name = "linear", .id = WK_OP_LINEAR, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_linear, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW, .work = {2, {-1, 0}, 1, -1, false},
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW, .work = {2, {-1, 0}, 1, -1, false}, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_linear_arguments), 0, offsetof(wk_linear_arguments, weight) + sizeof(((wk_linear_arguments *)NULL)->weight), true},
         .infer = wk_infer_linear, .composite = wk_composite_linear,
         .is_native = wk_is_native_linear,
@@ -6159,7 +6159,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CONV2D] = {
         .name = "conv2d", .id = WK_OP_CONV2D, .class = WK_CLASS_MATRIX, .hidden = false,
         .inputs = inputs_conv2d, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW, .work = {2, {-1, 2}, 2, 0, true},
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_LOW, .work = {2, {-1, 2}, 2, 0, true}, .rows = {1, 0, {0, 0}},
         .settings = {attributes_conv2d, sizeof(wk_conv2d_arguments), 5, offsetof(wk_conv2d_arguments, weight) + sizeof(((wk_conv2d_arguments *)NULL)->weight), false},
         .infer = wk_infer_conv2d, .composite = NULL,
         .is_native = NULL,
@@ -6168,7 +6168,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CONV2D_DATA_GRADIENT] = {
         .name = "conv2d_data_gradient", .id = WK_OP_CONV2D_DATA_GRADIENT, .class = WK_CLASS_MATRIX, .hidden = true,
         .inputs = inputs_conv2d_data_gradient, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .work = {2, {1, 2}, 2, 0, true},
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .work = {2, {1, 2}, 2, 0, true}, .rows = {1, 0, {0, 0}},
         .settings = {attributes_conv2d_data_gradient, sizeof(wk_conv2d_data_gradient_arguments), 6, offsetof(wk_conv2d_data_gradient_arguments, shape) + sizeof(((wk_conv2d_data_gradient_arguments *)NULL)->shape), false},
         .infer = wk_infer_conv2d_data_gradient, .composite = NULL,
         .is_native = NULL,
@@ -6177,7 +6177,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CONV2D_WEIGHT_GRADIENT] = {
         .name = "conv2d_weight_gradient", .id = WK_OP_CONV2D_WEIGHT_GRADIENT, .class = WK_CLASS_MATRIX, .hidden = true,
         .inputs = inputs_conv2d_weight_gradient, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .work = {2, {1, -1}, -1, 0, true},
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .work = {2, {1, -1}, -1, 0, true}, .rows = {0, 0, {1, 1}},
         .settings = {attributes_conv2d_weight_gradient, sizeof(wk_conv2d_weight_gradient_arguments), 6, offsetof(wk_conv2d_weight_gradient_arguments, shape) + sizeof(((wk_conv2d_weight_gradient_arguments *)NULL)->shape), false},
         .infer = wk_infer_conv2d_weight_gradient, .composite = NULL,
         .is_native = NULL,
@@ -6240,7 +6240,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_NORMALISE] = {
         .name = "normalise", .id = WK_OP_NORMALISE, .class = WK_CLASS_ROW, .hidden = true,
         .inputs = inputs_normalise, .input_count = 3, .output_count = 3,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {1, 0, {0, 0}},
         .settings = {attributes_normalise, sizeof(wk_normalise_arguments), 2, offsetof(wk_normalise_arguments, x) + sizeof(((wk_normalise_arguments *)NULL)->x), false},
         .infer = wk_infer_normalise, .composite = NULL,
         .is_native = NULL,
@@ -6258,7 +6258,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SCALE_SHIFT] = {
         .name = "scale_shift", .id = WK_OP_SCALE_SHIFT, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_scale_shift, .input_count = 4, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {15, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_scale_shift_arguments), 0, offsetof(wk_scale_shift_arguments, shift) + sizeof(((wk_scale_shift_arguments *)NULL)->shift), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6267,7 +6267,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SCALE_SHIFT_GRADIENT_MEAN] = {
         .name = "scale_shift_gradient_mean", .id = WK_OP_SCALE_SHIFT_GRADIENT_MEAN, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_scale_shift_gradient_mean, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_scale_shift_gradient_mean_arguments), 0, offsetof(wk_scale_shift_gradient_mean_arguments, scale) + sizeof(((wk_scale_shift_gradient_mean_arguments *)NULL)->scale), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_scale_shift_gradient_mean,
         .is_native = NULL,
@@ -6276,7 +6276,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SCALE_SHIFT_GRADIENT_SCALE] = {
         .name = "scale_shift_gradient_scale", .id = WK_OP_SCALE_SHIFT_GRADIENT_SCALE, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_scale_shift_gradient_scale, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {7, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_scale_shift_gradient_scale_arguments), 0, offsetof(wk_scale_shift_gradient_scale_arguments, mean) + sizeof(((wk_scale_shift_gradient_scale_arguments *)NULL)->mean), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_scale_shift_gradient_scale,
         .is_native = NULL,
@@ -6294,7 +6294,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_ADD] = {
         .name = "add", .id = WK_OP_ADD, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_add, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_add_arguments), 0, offsetof(wk_add_arguments, y) + sizeof(((wk_add_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6303,7 +6303,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SUBTRACT] = {
         .name = "subtract", .id = WK_OP_SUBTRACT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_subtract, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_subtract_arguments), 0, offsetof(wk_subtract_arguments, y) + sizeof(((wk_subtract_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6312,7 +6312,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MULTIPLY] = {
         .name = "multiply", .id = WK_OP_MULTIPLY, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_multiply, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_multiply_arguments), 0, offsetof(wk_multiply_arguments, y) + sizeof(((wk_multiply_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6321,7 +6321,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_DIVIDE] = {
         .name = "divide", .id = WK_OP_DIVIDE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_divide, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_divide_arguments), 0, offsetof(wk_divide_arguments, y) + sizeof(((wk_divide_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6330,7 +6330,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_DIVIDE_GRADIENT_Y] = {
         .name = "divide_gradient_y", .id = WK_OP_DIVIDE_GRADIENT_Y, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_divide_gradient_y, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {7, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_divide_gradient_y_arguments), 0, offsetof(wk_divide_gradient_y_arguments, y) + sizeof(((wk_divide_gradient_y_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_divide_gradient_y,
         .is_native = NULL,
@@ -6339,7 +6339,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MAXIMUM] = {
         .name = "maximum", .id = WK_OP_MAXIMUM, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_maximum, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_maximum_arguments), 0, offsetof(wk_maximum_arguments, y) + sizeof(((wk_maximum_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6348,7 +6348,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MAXIMUM_GRADIENT_X] = {
         .name = "maximum_gradient_x", .id = WK_OP_MAXIMUM_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_maximum_gradient_x, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {7, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_maximum_gradient_x_arguments), 0, offsetof(wk_maximum_gradient_x_arguments, y) + sizeof(((wk_maximum_gradient_x_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_maximum_gradient_x,
         .is_native = NULL,
@@ -6357,7 +6357,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MAXIMUM_GRADIENT_Y] = {
         .name = "maximum_gradient_y", .id = WK_OP_MAXIMUM_GRADIENT_Y, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_maximum_gradient_y, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {7, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_maximum_gradient_y_arguments), 0, offsetof(wk_maximum_gradient_y_arguments, y) + sizeof(((wk_maximum_gradient_y_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_maximum_gradient_y,
         .is_native = NULL,
@@ -6366,7 +6366,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MINIMUM] = {
         .name = "minimum", .id = WK_OP_MINIMUM, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_minimum, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_minimum_arguments), 0, offsetof(wk_minimum_arguments, y) + sizeof(((wk_minimum_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6375,7 +6375,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MINIMUM_GRADIENT_X] = {
         .name = "minimum_gradient_x", .id = WK_OP_MINIMUM_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_minimum_gradient_x, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {7, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_minimum_gradient_x_arguments), 0, offsetof(wk_minimum_gradient_x_arguments, y) + sizeof(((wk_minimum_gradient_x_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_minimum_gradient_x,
         .is_native = NULL,
@@ -6384,7 +6384,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MINIMUM_GRADIENT_Y] = {
         .name = "minimum_gradient_y", .id = WK_OP_MINIMUM_GRADIENT_Y, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_minimum_gradient_y, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {7, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_minimum_gradient_y_arguments), 0, offsetof(wk_minimum_gradient_y_arguments, y) + sizeof(((wk_minimum_gradient_y_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_minimum_gradient_y,
         .is_native = NULL,
@@ -6393,7 +6393,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_NEGATIVE] = {
         .name = "negative", .id = WK_OP_NEGATIVE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_negative, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_negative_arguments), 0, offsetof(wk_negative_arguments, x) + sizeof(((wk_negative_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6402,7 +6402,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_EXP] = {
         .name = "exp", .id = WK_OP_EXP, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_exp, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_exp_arguments), 0, offsetof(wk_exp_arguments, x) + sizeof(((wk_exp_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6411,7 +6411,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LOG] = {
         .name = "log", .id = WK_OP_LOG, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_log, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_log_arguments), 0, offsetof(wk_log_arguments, x) + sizeof(((wk_log_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6420,7 +6420,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SQRT] = {
         .name = "sqrt", .id = WK_OP_SQRT, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_sqrt, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_sqrt_arguments), 0, offsetof(wk_sqrt_arguments, x) + sizeof(((wk_sqrt_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6429,7 +6429,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SQRT_GRADIENT_X] = {
         .name = "sqrt_gradient_x", .id = WK_OP_SQRT_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_sqrt_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_sqrt_gradient_x_arguments), 0, offsetof(wk_sqrt_gradient_x_arguments, y) + sizeof(((wk_sqrt_gradient_x_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_sqrt_gradient_x,
         .is_native = NULL,
@@ -6438,7 +6438,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_RELU] = {
         .name = "relu", .id = WK_OP_RELU, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_relu, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_relu_arguments), 0, offsetof(wk_relu_arguments, x) + sizeof(((wk_relu_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6447,7 +6447,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_RELU_GRADIENT_X] = {
         .name = "relu_gradient_x", .id = WK_OP_RELU_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_relu_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_relu_gradient_x_arguments), 0, offsetof(wk_relu_gradient_x_arguments, y) + sizeof(((wk_relu_gradient_x_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_relu_gradient_x,
         .is_native = NULL,
@@ -6456,7 +6456,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SIGMOID] = {
         .name = "sigmoid", .id = WK_OP_SIGMOID, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_sigmoid, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_sigmoid_arguments), 0, offsetof(wk_sigmoid_arguments, x) + sizeof(((wk_sigmoid_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6465,7 +6465,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SIGMOID_GRADIENT_X] = {
         .name = "sigmoid_gradient_x", .id = WK_OP_SIGMOID_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_sigmoid_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_sigmoid_gradient_x_arguments), 0, offsetof(wk_sigmoid_gradient_x_arguments, y) + sizeof(((wk_sigmoid_gradient_x_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_sigmoid_gradient_x,
         .is_native = NULL,
@@ -6474,7 +6474,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_TANH] = {
         .name = "tanh", .id = WK_OP_TANH, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_tanh, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_tanh_arguments), 0, offsetof(wk_tanh_arguments, x) + sizeof(((wk_tanh_arguments *)NULL)->x), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6483,7 +6483,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_TANH_GRADIENT_X] = {
         .name = "tanh_gradient_x", .id = WK_OP_TANH_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_tanh_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_tanh_gradient_x_arguments), 0, offsetof(wk_tanh_gradient_x_arguments, y) + sizeof(((wk_tanh_gradient_x_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_tanh_gradient_x,
         .is_native = NULL,
@@ -6492,7 +6492,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_WHERE] = {
         .name = "where", .id = WK_OP_WHERE, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_where, .input_count = 3, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = true, .rows = {7, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_where_arguments), 0, offsetof(wk_where_arguments, y) + sizeof(((wk_where_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6501,7 +6501,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_WHERE_GRADIENT_X] = {
         .name = "where_gradient_x", .id = WK_OP_WHERE_GRADIENT_X, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_where_gradient_x, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_where_gradient_x_arguments), 0, offsetof(wk_where_gradient_x_arguments, condition) + sizeof(((wk_where_gradient_x_arguments *)NULL)->condition), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_where_gradient_x,
         .is_native = NULL,
@@ -6510,7 +6510,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_WHERE_GRADIENT_Y] = {
         .name = "where_gradient_y", .id = WK_OP_WHERE_GRADIENT_Y, .class = WK_CLASS_POINTWISE, .hidden = true,
         .inputs = inputs_where_gradient_y, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_where_gradient_y_arguments), 0, offsetof(wk_where_gradient_y_arguments, condition) + sizeof(((wk_where_gradient_y_arguments *)NULL)->condition), true},
         .infer = wk_infer_pointwise, .composite = wk_composite_where_gradient_y,
         .is_native = NULL,
@@ -6519,7 +6519,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_EQUAL] = {
         .name = "equal", .id = WK_OP_EQUAL, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_equal, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
+        .output_dtype = WK_BOOL, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_equal_arguments), 0, offsetof(wk_equal_arguments, y) + sizeof(((wk_equal_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6528,7 +6528,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_GREATER] = {
         .name = "greater", .id = WK_OP_GREATER, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_greater, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
+        .output_dtype = WK_BOOL, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_greater_arguments), 0, offsetof(wk_greater_arguments, y) + sizeof(((wk_greater_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6537,7 +6537,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LESS] = {
         .name = "less", .id = WK_OP_LESS, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_less, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
+        .output_dtype = WK_BOOL, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_less_arguments), 0, offsetof(wk_less_arguments, y) + sizeof(((wk_less_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6546,7 +6546,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_LESS_EQUAL] = {
         .name = "less_equal", .id = WK_OP_LESS_EQUAL, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_less_equal, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
+        .output_dtype = WK_BOOL, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_less_equal_arguments), 0, offsetof(wk_less_equal_arguments, y) + sizeof(((wk_less_equal_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6555,7 +6555,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_GREATER_EQUAL] = {
         .name = "greater_equal", .id = WK_OP_GREATER_EQUAL, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_greater_equal, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
+        .output_dtype = WK_BOOL, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_greater_equal_arguments), 0, offsetof(wk_greater_equal_arguments, y) + sizeof(((wk_greater_equal_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6564,7 +6564,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_NOT_EQUAL] = {
         .name = "not_equal", .id = WK_OP_NOT_EQUAL, .class = WK_CLASS_POINTWISE, .hidden = false,
         .inputs = inputs_not_equal, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_BOOL, .promotes = true,
+        .output_dtype = WK_BOOL, .promotes = true, .rows = {3, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_not_equal_arguments), 0, offsetof(wk_not_equal_arguments, y) + sizeof(((wk_not_equal_arguments *)NULL)->y), true},
         .infer = wk_infer_pointwise, .composite = NULL,
         .is_native = NULL,
@@ -6591,7 +6591,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_DROPOUT] = {
         .name = "dropout", .id = WK_OP_DROPOUT, .class = WK_CLASS_RANDOM, .hidden = false,
         .inputs = inputs_dropout, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {1, 0, {0, 0}},
         .settings = {attributes_dropout, sizeof(wk_dropout_arguments), 5, offsetof(wk_dropout_arguments, rate) + sizeof(((wk_dropout_arguments *)NULL)->rate), false},
         .infer = wk_infer_dropout, .composite = NULL,
         .is_native = NULL,
@@ -6915,7 +6915,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_SUM] = {
         .name = "sum", .id = WK_OP_SUM, .class = WK_CLASS_REDUCTION, .hidden = false,
         .inputs = inputs_sum, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .autocast = WK_AUTOCAST_FULL, .rows = {1, 0, {1, 0}},
         .settings = {attributes_sum, sizeof(wk_sum_arguments), 2, offsetof(wk_sum_arguments, x) + sizeof(((wk_sum_arguments *)NULL)->x), true},
         .infer = wk_infer_sum, .composite = NULL,
         .is_native = NULL,
@@ -7356,7 +7356,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_CONTIGUOUS] = {
         .name = "contiguous", .id = WK_OP_CONTIGUOUS, .class = WK_CLASS_MOVE, .hidden = false,
         .inputs = inputs_contiguous, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {1, 0, {0, 0}},
         .settings = {NULL, sizeof(wk_contiguous_arguments), 0, offsetof(wk_contiguous_arguments, x) + sizeof(((wk_contiguous_arguments *)NULL)->x), true},
         .infer = wk_infer_contiguous, .composite = NULL,
         .is_native = NULL,
@@ -7815,7 +7815,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MAX_POOL2D] = {
         .name = "max_pool2d", .id = WK_OP_MAX_POOL2D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_max_pool2d, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {1, 0, {0, 0}},
         .settings = {attributes_max_pool2d, sizeof(wk_max_pool2d_arguments), 6, offsetof(wk_max_pool2d_arguments, window) + sizeof(((wk_max_pool2d_arguments *)NULL)->window), false},
         .infer = wk_infer_max_pool2d, .composite = NULL,
         .is_native = NULL,
@@ -7824,7 +7824,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_MAX_POOL2D_GRADIENT] = {
         .name = "max_pool2d_gradient", .id = WK_OP_MAX_POOL2D_GRADIENT, .class = WK_CLASS_WINDOW, .hidden = true,
         .inputs = inputs_max_pool2d_gradient, .input_count = 2, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {3, 0, {0, 0}},
         .settings = {attributes_max_pool2d_gradient, sizeof(wk_max_pool2d_gradient_arguments), 6, offsetof(wk_max_pool2d_gradient_arguments, window) + sizeof(((wk_max_pool2d_gradient_arguments *)NULL)->window), false},
         .infer = wk_infer_max_pool2d_gradient, .composite = NULL,
         .is_native = NULL,
@@ -7869,7 +7869,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_AVERAGE_POOL2D] = {
         .name = "average_pool2d", .id = WK_OP_AVERAGE_POOL2D, .class = WK_CLASS_WINDOW, .hidden = false,
         .inputs = inputs_average_pool2d, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {1, 0, {0, 0}},
         .settings = {attributes_average_pool2d, sizeof(wk_average_pool2d_arguments), 6, offsetof(wk_average_pool2d_arguments, window) + sizeof(((wk_average_pool2d_arguments *)NULL)->window), false},
         .infer = wk_infer_average_pool2d, .composite = NULL,
         .is_native = NULL,
@@ -7878,7 +7878,7 @@ const wk_op wk_op_table[WK_OP_COUNT] = {
     [WK_OP_AVERAGE_POOL2D_GRADIENT] = {
         .name = "average_pool2d_gradient", .id = WK_OP_AVERAGE_POOL2D_GRADIENT, .class = WK_CLASS_WINDOW, .hidden = true,
         .inputs = inputs_average_pool2d_gradient, .input_count = 1, .output_count = 1,
-        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false,
+        .output_dtype = WK_DTYPE_DEFAULT, .promotes = false, .rows = {1, 0, {0, 0}},
         .settings = {attributes_average_pool2d_gradient, sizeof(wk_average_pool2d_gradient_arguments), 7, offsetof(wk_average_pool2d_gradient_arguments, window) + sizeof(((wk_average_pool2d_gradient_arguments *)NULL)->window), false},
         .infer = wk_infer_average_pool2d_gradient, .composite = NULL,
         .is_native = NULL,

@@ -48,6 +48,7 @@ int main(int argc, char **argv) {
   failures += run_edge_tests();
   failures += run_running_tests();
   failures += run_determinism_tests();
+  failures += run_row_tests();
   failures += run_record_tests();
   failures += run_error_tests();
   failures += run_support_tests();

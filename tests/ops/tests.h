@@ -16,6 +16,7 @@ int run_support_tests(void);      /* docs/support.gen.md says what is */
 int run_edge_tests(void);         /* gradients at ties and kinks */
 int run_running_tests(void);      /* what batch_norm keeps from batch to batch */
 int run_determinism_tests(void);  /* larger cases; equal bits for any number of threads */
+int run_row_tests(void);          /* rows and sums are what records say */
 int run_record_tests(void);       /* records, samples and kernels fit together */
 int run_error_tests(void);        /* wrong calls are told what is wrong */
 int run_user_tests(void);         /* an op registered at run time */

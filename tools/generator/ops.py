@@ -161,6 +161,16 @@ def work_row(op):
     return f"{{{words[0]}, {{{counts[0]}, {counts[1]}}}, {sized}, {axis}, {divides}}}"
 
 
+def rows_row(op):
+    """The initialiser of a wk_rows, or nothing. Of a pointwise op every input has the results' rows."""
+    rows = [i.name for i in op.inputs] if op.class_ == "pointwise" else op.rows
+    if not rows and not op.sums:
+        return ""
+    bits = [sum(1 << k for k, i in enumerate(op.inputs) if i.name in names) for names in (rows, op.matrices)]
+    sums = [op.sums.get(i.name, -1) + 1 for i in op.inputs[:2]] + [0, 0]
+    return f" .rows = {{{bits[0]}, {bits[1]}, {{{sums[0]}, {sums[1]}}}}},"
+
+
 def op_row(op):
     reads_inputs, reads_outputs = op.reads()
     output_dtype = DTYPES.get(op.output_dtype, "WK_DTYPE_DEFAULT")
@@ -171,7 +181,7 @@ def op_row(op):
         f"        .inputs = {'inputs_' + op.name if op.inputs else 'NULL'}, .input_count = {len(op.inputs)}, .output_count = {len(op.outputs)},\n"
         f"        .output_dtype = {output_dtype}, .promotes = {str(op.promotes).lower()},"
         f"{' .autocast = WK_AUTOCAST_' + op.autocast.upper() + ',' if op.autocast else ''}"
-        f"{' .work = ' + work_row(op) + ',' if op.work else ''}\n"
+        f"{' .work = ' + work_row(op) + ',' if op.work else ''}{rows_row(op)}\n"
         f"        .settings = {settings_row(struct_name(op), 'attributes_' + op.name, op.attributes, last_required(op))},\n"
         f"        .infer = {infer_name(op)}, .composite = {'wk_composite_' + op.name if op.composite else 'NULL'},\n"
         f"        .is_native = {'wk_is_native_' + op.name if op.selective else 'NULL'},\n"

@@ -97,6 +97,9 @@ class Op:
     onnx: str = ""
     flops: str = ""
     work: str = ""  # operations, for plans: "2 * result * weight / weight[0]", of counts of elements and one size
+    rows: list = dataclasses.field(default_factory=list)  # inputs whose first axis is the results': row r comes from theirs
+    matrices: list = dataclasses.field(default_factory=list)  # of more than two axes the first is a batch, the results' too
+    sums: dict = dataclasses.field(default_factory=dict)  # the results are sums over these axes of the first inputs
 
     @property
     def id(self):
@@ -145,6 +148,11 @@ def load_attributes(where, rows):
 
 def check_op(op):
     where = op.name
+    for name in [*op.rows, *op.matrices, *op.sums]:
+        if name not in [i.name for i in op.inputs[:8]]:
+            fail(where, f"rows, matrices or sums of {name}")
+    if set(op.sums) - {i.name for i in op.inputs[:2]}:
+        fail(where, "sums of other inputs than the first two")
     if op.class_ not in CLASSES:
         fail(where, f"no class {op.class_}")
     if op.class_ == "pointwise" and not op.expression and not op.composite:
