@@ -24,7 +24,9 @@ WK_BEGIN_C
 /* The body of a loop or the branch of a choice: sets results[0 ..] to tensors of its scope, and
  * fails by wk_error_set and a negative return. For a gradient it may be called again, with the same
  * values and the same random numbers (wk_is_recomputing): it and its context must then still do the
- * same. */
+ * same. It may draw random numbers, and take gradients and an optimizer's step of its own.
+ * Compiled, one that does the latter carries only what is without history (wk_detach), and uses up
+ * in each trip the gradients that it makes (WK_ERROR_UNSUPPORTED). */
 typedef wk_status (*wk_control_body)(void *context, wk_tensors inputs, wk_tensor **results);
 
 /* Whether to go on: a tensor of one element of any dtype; zero ends the loop. */

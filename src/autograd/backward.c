@@ -510,8 +510,11 @@ static wk_status walk_back(walk *w, wk_tensor *output, wk_tensor *given) {
   return status;
 }
 
+_Thread_local uint64_t wk_gradients_asked;
+
 wk_status wk_backward_at(wk_place here, const wk_backward_arguments *arguments) {
   if (wk_failed()) return wk_error_status();
+  wk_gradients_asked++;
   wk_backward_arguments a;
   wk_status status = wk_settings_copy("backward", arguments,
                                       offsetof(wk_backward_arguments, gradient), sizeof a, &a);
@@ -596,6 +599,7 @@ wk_status wk_grad_at(wk_place here, wk_tensor **gradients, const wk_grad_argumen
   const size_t count = a.inputs.count;
   for (size_t i = 0; gradients && i < count; i++) gradients[i] = NULL;
   if (failed_before) return wk_error_status();
+  wk_gradients_asked++;
   if (status == WK_OK) status = grad(&a, gradients);
   for (size_t i = 0; status != WK_OK && gradients && i < count; i++) gradients[i] = NULL;
   wk_error_add_call("grad", here);

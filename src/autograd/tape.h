@@ -101,6 +101,9 @@ uint64_t wk_tape_begin_at(wk_tensors some, wk_tensors others);
 /* How many functions this thread is calling again (wk_is_recomputing). */
 extern _Thread_local int wk_recomputing;
 
+/* How often the thread has asked for gradients by wk_backward or wk_grad. */
+extern _Thread_local uint64_t wk_gradients_asked;
+
 /* While a thread runs something without recording that it will record later: the tensors from
  * outside that want gradients and are met on the way; owned references. */
 typedef struct wk_capture {

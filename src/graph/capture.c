@@ -352,14 +352,15 @@ wk_status wk_trace_body(wk_trace *trace, const wk_body *body, wk_tensors inputs)
   return status;
 }
 
-/* Settings of an optimizer, read once for all trips, would be wrong. */
-static wk_status check_region(const tracer *t) {
-  const wk_graph *g = &t->trace->graph;
-  bool host = false;
-  for (size_t n = 0; n < g->node_count; n++) host = host || !g->nodes[n].op || g->nodes[n].late.run;
-  if (!host) return WK_OK;
-  wk_fail(WK_ERROR_UNSUPPORTED, "an optimizer's step in a compiled loop or choice");
-  wk_error_add_hint("do it outside of the loop, or run the function eagerly");
+/* One trip is traced for all of them: each must find what the first one finds. */
+static wk_status check_fields(const uint64_t *then, size_t count) {
+  const bool failed = wk_failed();
+  if (wk_fields_same(wk_fields_noted, then, count, failed) || failed) return wk_error_status();
+  wk_fail(WK_ERROR_UNSUPPORTED,
+          "a compiled loop or choice leaves gradients or modes as it does not "
+          "find them");
+  wk_error_add_hint("in each trip let wk_optimizer_step use the gradients that it makes, and set "
+                    "modes outside");
   return WK_ERROR_UNSUPPORTED;
 }
 
@@ -367,11 +368,16 @@ wk_status wk_trace_region(wk_region *region, const wk_body *body, wk_tensors inp
   wk_tracer *const outer = wk_tracing;
   wk_trace inner = {.modes = wk_modes_now()};
   *region = (wk_region){.reached = NULL};
+  const size_t field_count = wk_fields_noted->count;
+  uint64_t *fields = wk_fields_look(wk_fields_noted);
   tracer t = {.tracer = {.call = note_call, .host = note_host, .around = outer},
               .trace = &inner,
               .region = region,
               .given = inputs.count};
-  if (enlarge_table(&t) != WK_OK) return wk_error_status();
+  if (!fields || enlarge_table(&t) != WK_OK) {
+    wk_deallocate(fields);
+    return wk_error_status();
+  }
   wk_scope scope = wk_scope_open();
   wk_autocast_forget();
   wk_journal_open(&t.random, false);
@@ -381,9 +387,10 @@ wk_status wk_trace_region(wk_region *region, const wk_body *body, wk_tensors inp
   wk_autocast_forget();
   wk_scope_close(&scope);
   wk_thread_here()->tracing = outer;
+  if (check_fields(fields, field_count) != WK_OK) status = wk_error_status();
+  wk_deallocate(fields);
   wk_journal_close(&t.random);
   if (status == WK_OK) status = check_let_go(&t);
-  if (status == WK_OK) status = check_region(&t);
   if (status == WK_OK) status = note_draws(&t);
   close(&t);
   region->graph = inner.graph;

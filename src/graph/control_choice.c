@@ -54,8 +54,8 @@ static wk_status call_branch(void *context, wk_tensors in, wk_tensor **results) 
 /* Zeros like the results of the first branch, behind the predicate. */
 static wk_status begin_results(const wk_cond_arguments *a, choice *c, wk_tensor **state) {
   wk_region region;
-  const bool recorded = wk_set_gradients_recorded(false);
   wk_trace_region(&region, &(wk_body){call_branch, c, a->result_count}, a->inputs);
+  const bool recorded = wk_set_gradients_recorded(false);
   wk_device *device = wk_tensor_device_of(a->predicate);
   for (size_t i = 0; i < a->result_count && !wk_failed(); i++) {
     const wk_layout *layout = &region.graph.results[i].layout;

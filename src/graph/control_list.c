@@ -150,6 +150,7 @@ static wk_status append_in_loop(wk_list *list, wk_tensor *tensor) {
   if (wk_host_memory_only(tensor) != WK_OK) return wk_error_status();
   if (!list->tape && open_tape(list, wk_tensor_device_of(tensor)) != WK_OK)
     return wk_error_status();
+  list->wanted = list->wanted || (wk_gradients_recorded && wk_wants_gradient(tensor));
   if (!list->in_loop) list->in_loop = true, list->next_in_loop = grown, grown = list;
   return emit_append(list, tensor);
 }

@@ -25,6 +25,7 @@ typedef struct wk_control {
   wk_generator **generators; /* a while: from which its regions draw, */
   size_t generator_count;
   uint64_t drawn;          /* and the name of its own draws' last one (ops/journal.h) */
+  bool acts;               /* it has steps on the host */
   bool keeps, checkpoints; /* a while: its states, as many as a gradient asks for; few of them */
   size_t extent;           /* list_stack: which of the function's extents it checks, */
   int64_t assumed;         /* which the trace took to be this */
@@ -47,9 +48,9 @@ wk_status wk_run_list_stack(const wk_control *control, const wk_kernel_call *cal
 wk_control *wk_control_create(const char *name);
 bool wk_control_is_name(const char *name);
 
-/* Whether it runs even if nobody reads what it writes, since it checks something or draws. */
+/* Whether it runs even if nobody reads what it writes, for what else it does. */
 static inline bool wk_control_is_needed(const wk_control *c) {
-  return c->run == wk_run_list_stack || c->generator_count > 0;
+  return c->run == wk_run_list_stack || c->generator_count > 0 || c->acts;
 }
 static inline bool wk_control_is_loop(const wk_control *c) {
   return c->run == wk_run_while || c->run == wk_run_reverse;
@@ -58,8 +59,8 @@ static inline bool wk_control_is_loop(const wk_control *c) {
 /* How many of its operands, the first ones, it carries: states, or gradients and sums. */
 size_t wk_control_carried(const wk_control *control);
 
-/* Finds places for its states in what it keeps, of the sizes that its regions take, and what those
- * draw from. */
+/* Finds places for its states in what it keeps, of the sizes that its regions take, and looks for
+ * what else those do. */
 wk_status wk_control_place_states(wk_control *control);
 
 /* Plans regions that came from a text. */

@@ -21,7 +21,8 @@ typedef struct loop {
   wk_dtype autocast;
   void (*destroy)(void *context); /* or NULL */
   wk_tensor *tape;                /* owned: where the plan notes what it keeps; or NULL */
-  bool draws;
+  bool draws, acts;               /* what it does in each trip: on the host, too; */
+  bool takes_gradients;           /* and of its own; then it has none */
 } loop;
 
 /* ---- nodes ---- */
@@ -128,12 +129,29 @@ static wk_status call_body(void *context, wk_tensors in, wk_tensor **results) {
   return status;
 }
 
-/* Traces condition and body; `met`: what the body reaches that wants a gradient. */
+/* What such a body carries must be without history, or its gradients would go back through that. */
+static wk_status call_recorded(void *context, wk_tensors in, wk_tensor **results) {
+  const wk_while_arguments *a = context;
+  wk_status status = call_body(context, in, results);
+  for (size_t i = 0; i < in.count && status == WK_OK; i++) {
+    if (!wk_wants_gradient(results[i]) && !wk_wants_gradient(a->state.item[i])) continue;
+    status = wk_fail(WK_ERROR_UNSUPPORTED,
+                     "the body of a compiled loop takes gradients, and what it carries (%zu) has "
+                     "one, too",
+                     i);
+    wk_error_add_hint("carry its wk_detach");
+  }
+  return status;
+}
+
+/* Traces condition and body; `met`: what the body reaches that wants a gradient. A body that takes
+ * gradients itself is traced once more, recorded as it is when it runs eagerly. */
 static wk_status trace_parts(const wk_while_arguments *a, wk_tensors state, wk_region *condition,
-                             wk_region *body, wk_capture *met) {
+                             wk_region *body, wk_capture *met, bool *takes_gradients) {
   const bool recorded = wk_set_gradients_recorded(false);
   wk_capture *const capturing = wk_capturing;
   wk_while_arguments given = *a;
+  const uint64_t asked = wk_gradients_asked;
   wk_capturing = NULL;
   wk_status status = wk_trace_region(condition, &(wk_body){call_condition, &given, 1}, state);
   wk_capturing = met;
@@ -141,6 +159,14 @@ static wk_status trace_parts(const wk_while_arguments *a, wk_tensors state, wk_r
     status = wk_trace_region(body, &(wk_body){call_body, &given, state.count}, state);
   wk_capturing = capturing;
   wk_set_gradients_recorded(recorded);
+  *takes_gradients = status == WK_ERROR_STATE && recorded && wk_gradients_asked > asked;
+  if (*takes_gradients) {
+    wk_error_clear();
+    wk_capturing = NULL;
+    status = wk_trace_region(body, &(wk_body){call_recorded, &given, state.count}, state);
+    wk_capturing = capturing;
+    return status;
+  }
   if (status == WK_OK) wk_capture_inputs(met->tensors, (int)met->count); /* loops around this */
   return wk_error_status();
 }
@@ -176,7 +202,7 @@ static wk_status emit_while(wk_place here, loop *l, wk_tensor **state, wk_region
   if (status == WK_OK) status = take_region(c, WK_REGION_BODY, body);
   if (status == WK_OK) status = wk_control_place_states(c);
   if (status == WK_OK) status = draw(c);
-  if (status == WK_OK) l->draws = c->generator_count > 0;
+  if (status == WK_OK) l->draws = c->generator_count > 0, l->acts = c->acts;
   if (status == WK_OK)
     status = wk_control_emit(c, here, &o);
   else
@@ -232,7 +258,8 @@ static wk_status emit_reverse(const reverse *r, wk_tensors state, operands *carr
   }
   const bool again = l->a.policy == WK_LOOP_SQUARE_ROOT;
   wk_recomputing++; /* its lists have grown the first time */
-  if (again && !wk_failed()) trace_parts(&l->a, state, &condition, &body, &none);
+  bool takes_gradients;
+  if (again && !wk_failed()) trace_parts(&l->a, state, &condition, &body, &none, &takes_gradients);
   wk_recomputing--;
   if (!wk_failed())
     open_operands(&o,
@@ -297,7 +324,10 @@ static wk_status backward(wk_companion *self, const wk_node *node, wk_vjp *vjp) 
   for (size_t i = 0; i < all; i++)
     inputs[i] = i < n && !wk_gradients_recorded ? vjp->inputs[i]
                                                 : wk_node_tie_input(node, (int)i, vjp->inputs[i]);
-  if (wk_gradients_recorded && l->draws) {
+  if (l->acts) {
+    wk_fail(WK_ERROR_UNSUPPORTED, "the gradient of a compiled loop with an optimizer's step in it");
+    wk_error_add_hint("carry the wk_detach of what it computes");
+  } else if (wk_gradients_recorded && l->draws) {
     wk_fail(WK_ERROR_UNSUPPORTED,
             "gradients of gradients of a compiled loop in which random numbers are drawn");
     wk_error_add_hint("draw them before the loop, or run the function eagerly");
@@ -337,8 +367,10 @@ static wk_status trace_loop(wk_place here, loop *l, wk_capture *met, wk_tensor *
   wk_tensor **state = wk_allocate_zeroed(n + 1, sizeof *state);
   for (size_t i = 0; i < n && state && !wk_failed(); i++)
     if (wk_host_memory_only(given.item[i]) == WK_OK) state[i] = carry(given.item[i]);
-  if (!wk_failed()) trace_parts(&l->a, (wk_tensors){n, state}, &condition, &body, met);
-  const bool recorded = !wk_failed() && wk_gradients_recorded && wk_any_wanted(given, met);
+  if (!wk_failed())
+    trace_parts(&l->a, (wk_tensors){n, state}, &condition, &body, met, &l->takes_gradients);
+  const bool recorded =
+      !wk_failed() && wk_gradients_recorded && !l->takes_gradients && wk_any_wanted(given, met);
   if (!wk_tracing->around) wk_lists_end_loop(recorded);
   if (recorded)
     l->tape = wk_tensor_retain(

@@ -198,7 +198,10 @@ static bool takes_turns(const wk_function *f, const wk_served *v) {
   }
   for (size_t i = 0; i < g->buffer_count; i++)
     changes = changes || (g->buffers[i].kind != WK_BUFFER_LOCAL && g->buffers[i].version > 0);
-  for (size_t n = 0; n < g->node_count; n++) changes = changes || g->nodes[n].late.run;
+  for (size_t n = 0; n < g->node_count; n++) {
+    const wk_control *control = g->nodes[n].control;
+    changes = changes || g->nodes[n].late.run || (control && control->acts);
+  }
   for (size_t i = 0; i < g->draw_count; i++) changes = changes || g->draws[i].generator;
   return changes;
 }

@@ -71,6 +71,15 @@ static wk_status find_generators(wk_control *c) {
   return WK_OK;
 }
 
+static bool acts(const wk_control *c) {
+  for (int k = 0; k < WK_REGION_COUNT; k++) {
+    const wk_graph *g = &c->plans[k].graph;
+    for (size_t n = 0; n < g->node_count; n++)
+      if (g->nodes[n].late.run || (g->nodes[n].control && g->nodes[n].control->acts)) return true;
+  }
+  return false;
+}
+
 wk_status wk_control_place_states(wk_control *c) {
   const int which = c->run == wk_run_while ? WK_REGION_BODY : WK_REGION_REVERSE;
   const wk_graph *g = &c->plans[which].graph;
@@ -84,6 +93,7 @@ wk_status wk_control_place_states(wk_control *c) {
         at += (g->buffers[b].size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   }
   c->place[c->state_count] = at ? at : ALIGNMENT;
+  c->acts = acts(c);
   return c->run == wk_run_while ? find_generators(c) : WK_OK;
 }
 

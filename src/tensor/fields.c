@@ -50,6 +50,25 @@ void wk_fields_restore(wk_field_journal *j) {
     atomic_store(&j->written[i].root->version, j->written[i].version_before);
 }
 
+uint64_t *wk_fields_look(const wk_field_journal *j) {
+  uint64_t *values = wk_allocate_zeroed(j->count + 1, sizeof *values);
+  for (size_t i = 0; values && i < j->count; i++) values[i] = read(&j->fields[i]);
+  return values;
+}
+
+bool wk_fields_same(const wk_field_journal *j, const uint64_t *then, size_t count, bool back) {
+  bool same = true;
+  for (size_t i = 0; i < j->count; i++) {
+    const wk_field *field = &j->fields[i];
+    const uint64_t value = i < count ? then[i] : field->before;
+    const bool own = field->owner && field->owner->root->storage->traced;
+    if (own || !field->guarded || read(field) == value) continue;
+    same = false;
+    if (back) memcpy(field->address, &value, field->size);
+  }
+  return same;
+}
+
 wk_status wk_fields_refuse(const char *what) {
   if (!wk_fields_noted) return WK_OK;
   wk_fail(WK_ERROR_STATE, "%s while a function is compiled", what);

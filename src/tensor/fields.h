@@ -64,6 +64,12 @@ wk_status wk_fields_refuse(const char *what);
 void wk_fields_restore(wk_field_journal *journal);
 bool wk_fields_hold(const wk_field_journal *journal);  /* whether all are as they were found */
 void wk_fields_apply(const wk_field_journal *journal); /* gives them the values of the end */
+
+/* For a part of a traced function: what noted fields hold, owned, NULL without memory; and whether
+ * they, and those noted since, hold that again, but for those of tensors that the trace made. If
+ * they do not and are put `back`, they do. */
+uint64_t *wk_fields_look(const wk_field_journal *journal);
+bool wk_fields_same(const wk_field_journal *journal, const uint64_t *then, size_t count, bool back);
 void wk_fields_free(wk_field_journal *journal);
 
 #endif
