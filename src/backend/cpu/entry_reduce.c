@@ -5,6 +5,7 @@
 
 #include "backend/cpu/convert.h"
 #include "backend/cpu/cpu.h"
+#include "backend/cpu/isa.h"
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/lines.h"
 #include "backend/cpu/reduce.h"
@@ -198,26 +199,44 @@ static wk_status reduce_groups(wk_cpu_reduction kind, wk_dtype dtype, axis_order
 
 /* ---- narrow elements ---- */
 
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
 #define TERMS 2048 /* converted at a time, to memory that stays in the cache */
 #define ROWS 8     /* or so many rows of COLUMNS */
 #define COLUMNS (TERMS / ROWS)
+/* Sums and maxima of floats of 16 bits need no conversion: so many lanes side by side, in blocks so
+ * long. */
+#define HALF_LANES (16 * WK_HALF_STREAMS)
+#define HALF_TERMS 8192
+#define HALF_ROWS 32
 
 typedef struct narrow {
   conversion conversion; /* `to`: one result for each block of each row or column */
   wk_cpu_reduction kind;
-  int64_t count, inner, blocks, column_blocks;
+  wk_isa_join_halves join; /* or NULL */
+  int64_t count, inner, blocks, terms, rows, columns, column_blocks;
 } narrow;
+
+/* The lanes, `step` apart, of `steps` steps from element `at` on. */
+static void join_halves(const narrow *n, int64_t at, int64_t steps, int64_t step, float *lanes) {
+  n->join(n->conversion.from_dtype, n->kind == WK_CPU_MAX, steps, step, n->conversion.from + at * 2,
+          lanes);
+}
 
 static void reduce_blocks(void *context, int64_t begin, int64_t end) {
   const narrow *n = context;
   int64_t space[TERMS]; /* of the working dtype, none of which is larger */
   const size_t size = wk_dtype_size(n->conversion.to_dtype);
   for (int64_t item = begin; item < end; item++) {
-    const int64_t first = item % n->blocks * TERMS;
-    const int64_t terms = n->count - first < TERMS ? n->count - first : TERMS;
+    const int64_t first = item % n->blocks * n->terms;
     const int64_t at = item / n->blocks * n->count + first;
-    convert_part(&n->conversion, (char *)space, at, at + terms);
-    wk_reduce_block(n->kind, n->conversion.to_dtype, terms, space,
+    const int64_t terms = smaller(n->count - first, n->terms);
+    /* lanes first, then the terms that fill no more of them */
+    const int64_t lanes = n->join ? HALF_LANES : 0, steps = lanes ? terms / lanes : 0;
+    if (lanes) join_halves(n, at, steps, HALF_LANES, (float *)(void *)space);
+    convert_part(&n->conversion, (char *)space + (size_t)lanes * size, at + steps * lanes,
+                 at + terms);
+    wk_reduce_block(n->kind, n->conversion.to_dtype, lanes + terms - steps * lanes, space,
                     n->conversion.to + (size_t)item * size);
   }
 }
@@ -228,16 +247,20 @@ static void reduce_column_blocks(void *context, int64_t begin, int64_t end) {
   int64_t space[TERMS];
   const size_t size = wk_dtype_size(n->conversion.to_dtype);
   for (int64_t item = begin; item < end; item++) {
-    const int64_t column = item % n->column_blocks * COLUMNS, block = item / n->column_blocks;
-    const int64_t first = block % n->blocks * ROWS;
-    const int64_t rows = n->count - first < ROWS ? n->count - first : ROWS;
-    const int64_t some = n->inner - column < COLUMNS ? n->inner - column : COLUMNS;
-    for (int64_t r = 0; r < rows; r++) {
-      const int64_t at = (block / n->blocks * n->count + first + r) * n->inner + column;
-      convert_part(&n->conversion, (char *)space + (size_t)(r * some) * size, at, at + some);
+    const int64_t column = item % n->column_blocks * n->columns;
+    const int64_t block = item / n->column_blocks, first = block % n->blocks * n->rows;
+    const int64_t rows = smaller(n->count - first, n->rows);
+    const int64_t some = smaller(n->inner - column, n->columns);
+    const int64_t at = (block / n->blocks * n->count + first) * n->inner + column;
+    char *to = n->conversion.to + (size_t)(block * n->inner + column) * size;
+    if (n->join && some == HALF_LANES) {
+      join_halves(n, at, rows, n->inner, (float *)(void *)to);
+      continue;
     }
-    wk_reduce_columns(n->kind, n->conversion.to_dtype, rows, some, space,
-                      n->conversion.to + (size_t)(block * n->inner + column) * size);
+    for (int64_t r = 0; r < rows; r++)
+      convert_part(&n->conversion, (char *)space + (size_t)(r * some) * size, at + r * n->inner,
+                   at + r * n->inner + some);
+    wk_reduce_columns(n->kind, n->conversion.to_dtype, rows, some, space, to);
   }
 }
 
@@ -249,7 +272,9 @@ static void *widen_and_reduce(const wk_kernel_call *call, wk_dtype working, axis
   const bool logical = is_logical(call->op);
   const int64_t all = wk_layout_count(&x->layout);
   const size_t size = wk_dtype_size(working);
-  narrow n = {{x->layout.dtype, working, logical, x->data, NULL}, kind_of(call->op), 1, 1, 1, 1};
+  narrow n = {.conversion = {x->layout.dtype, working, logical, x->data, NULL},
+              .kind = kind_of(call->op)};
+  n.count = n.inner = 1;
   int end = order->rank;
   while (end > 0 && !order->reduced[end - 1]) n.inner *= order->dims[--end];
   int begin = end;
@@ -260,9 +285,14 @@ static void *widen_and_reduce(const wk_kernel_call *call, wk_dtype working, axis
     if (n.conversion.to) convert(working, n.conversion.to, x->layout.dtype, x->data, all, logical);
     return n.conversion.to;
   }
-  const int64_t block = by_column ? ROWS : TERMS;
+  const bool halves = wk_wide_dtype(x->layout.dtype) == WK_F32 && !logical;
+  if (halves && (n.kind == WK_CPU_SUM || n.kind == WK_CPU_MAX))
+    n.join = wk_cpu_isa_get()->join_halves;
+  n.terms = n.join ? HALF_TERMS : TERMS;
+  n.rows = n.join ? HALF_ROWS : ROWS, n.columns = n.join ? HALF_LANES : COLUMNS;
+  const int64_t block = by_column ? n.rows : n.terms;
   n.blocks = (n.count + block - 1) / block;
-  n.column_blocks = (n.inner + COLUMNS - 1) / COLUMNS;
+  n.column_blocks = (n.inner + n.columns - 1) / n.columns;
   const int64_t blocks = all / (n.count * n.inner) * n.blocks;
   n.conversion.to = wk_allocate((size_t)(blocks * n.inner) * size);
   if (!n.conversion.to) return NULL;

@@ -224,6 +224,12 @@ typedef struct wk_isa_square_sum {
                      const double *means, double *sums);
 } wk_isa_square_sum; /* by wk_isa_real */
 
+/* Over i < steps the sums, or the largest (NaN if there is one), of floats of 16 bits: lanes[k] of
+ * x[i * step + k], k < 16 * WK_HALF_STREAMS. */
+#define WK_HALF_STREAMS 8
+typedef void (*wk_isa_join_halves)(wk_dtype dtype, bool largest, int64_t steps, int64_t step,
+                                   const void *x, float *lanes);
+
 /* Rows of one dtype as rows of another: what convert.h offers, for whole groups of elements. */
 #define WK_CONVERT_GROUP 32
 typedef struct wk_isa_convert {
@@ -248,6 +254,7 @@ typedef struct wk_cpu_isa {
   const wk_isa_convert *convert;
   const wk_isa_square_sum *square_sum;
   const wk_isa_reduce *reduce[4]; /* f32, f64, i64, i32 */
+  wk_isa_join_halves join_halves;
   /* Blocks [block, block + blocks) of wk_philox(seed, .., stream), four words each; blocks is a
    * multiple of 8. */
   void (*random_words)(uint64_t seed, uint64_t block, int64_t blocks, uint64_t stream,

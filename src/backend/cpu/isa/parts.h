@@ -26,6 +26,8 @@ extern const wk_isa_square_sum WK_ISA_NAME(wk_isa_square_sum);
 extern const wk_isa_convert WK_ISA_NAME(wk_isa_convert);
 extern const wk_isa_reduce WK_ISA_NAME(wk_isa_reduce_f32), WK_ISA_NAME(wk_isa_reduce_f64);
 extern const wk_isa_reduce WK_ISA_NAME(wk_isa_reduce_i64), WK_ISA_NAME(wk_isa_reduce_i32);
+void WK_ISA_NAME(wk_isa_join_halves)(wk_dtype dtype, bool largest, int64_t steps, int64_t step,
+                                     const void *x, float *lanes);
 void WK_ISA_NAME(wk_isa_random_words)(uint64_t seed, uint64_t block, int64_t blocks,
                                       uint64_t stream, uint32_t *to);
 void WK_ISA_NAME(wk_isa_random_normals)(uint64_t seed, uint64_t block, int64_t blocks, double mean,

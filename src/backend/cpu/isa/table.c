@@ -39,6 +39,7 @@ const wk_cpu_isa WK_ISA_NAME(wk_cpu_isa) = {
     .recurrent = {&WK_ISA_NAME(wk_isa_recurrent_f32), &OTHER_NAME(wk_isa_recurrent_f64)},
     .square_sum = &WK_ISA_NAME(wk_isa_square_sum),
     .convert = &WK_ISA_NAME(wk_isa_convert),
+    .join_halves = WK_ISA_NAME(wk_isa_join_halves),
     .random_words = WK_ISA_NAME(wk_isa_random_words),
     .random_normals = WK_ISA_NAME(wk_isa_random_normals),
     .pointwise = WK_ISA_NAME(wk_pointwise_table),

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Sums and maxima of floats of 16 bits for one instruction set, in f32, with no f32 in memory.
+ * Several sums side by side hide how long an addition takes. */
+
+#include <math.h>
+
+#include "backend/cpu/isa/lanes.h"
+#include "backend/cpu/isa/parts.h"
+#include "base/half.h"
+
+typedef uint16_t halves
+    __attribute__((vector_size(WK_LANES * 2), aligned(sizeof(uint16_t)), may_alias));
+typedef uint32_t words __attribute__((vector_size(WK_LANES * 4)));
+
+WK_LANES_INLINE wk_f32x16 of_bf16(const uint16_t *x) {
+  return (wk_f32x16)(__builtin_convertvector(*(const halves *)x, words) << 16);
+}
+
+WK_LANES_INLINE wk_f32x16 of_f16(const uint16_t *x) {
+  float wide[WK_LANES];
+#ifdef WK_HAS_F16
+  for (int i = 0; i < WK_LANES; i += WK_VECTOR_BYTES / 4)
+    wk_f32_store(wide + i, wk_f16_load(x + i));
+#else
+  for (int i = 0; i < WK_LANES; i++) wide[i] = wk_f16_to_f32(x[i]);
+#endif
+  return wk_f32x16_load(wide);
+}
+
+#define EACH_STREAM WK_UNROLL for (int p = 0; p < WK_HALF_STREAMS; p++)
+#define JOIN(widen, join)                                                                          \
+  for (int64_t i = 0; i < steps; i++)                                                              \
+  EACH_STREAM all[p] = join(all[p], widen(x + i * step + p * WK_LANES))
+#define ADD(a, b) ((a) + (b))
+
+void WK_ISA_NAME(wk_isa_join_halves)(wk_dtype dtype, bool largest, int64_t steps, int64_t step,
+                                     const void *x_, float *lanes) {
+  const uint16_t *x = x_;
+  wk_f32x16 all[WK_HALF_STREAMS];
+  EACH_STREAM all[p] = wk_f32x16_all(largest ? -INFINITY : 0.0f);
+  if (dtype == WK_BF16 && largest)
+    JOIN(of_bf16, wk_f32x16_larger);
+  else if (dtype == WK_BF16)
+    JOIN(of_bf16, ADD);
+  else if (largest)
+    JOIN(of_f16, wk_f32x16_larger);
+  else
+    JOIN(of_f16, ADD);
+  EACH_STREAM wk_f32x16_store(lanes + p * WK_LANES, all[p]);
+}
