@@ -9,6 +9,7 @@
 #include "backend/cpu/isa/parts.h"
 #include "base/half.h"
 
+#ifdef WK_HAS_F16
 typedef uint16_t halves
     __attribute__((vector_size(WK_LANES * 2), aligned(sizeof(uint16_t)), may_alias));
 typedef uint32_t words __attribute__((vector_size(WK_LANES * 4)));
@@ -19,12 +20,8 @@ WK_LANES_INLINE wk_f32x16 of_bf16(const uint16_t *x) {
 
 WK_LANES_INLINE wk_f32x16 of_f16(const uint16_t *x) {
   float wide[WK_LANES];
-#ifdef WK_HAS_F16
   for (int i = 0; i < WK_LANES; i += WK_VECTOR_BYTES / 4)
     wk_f32_store(wide + i, wk_f16_load(x + i));
-#else
-  for (int i = 0; i < WK_LANES; i++) wide[i] = wk_f16_to_f32(x[i]);
-#endif
   return wk_f32x16_load(wide);
 }
 
@@ -49,3 +46,17 @@ void WK_ISA_NAME(wk_isa_join_halves)(wk_dtype dtype, bool largest, int64_t steps
     JOIN(of_f16, ADD);
   EACH_STREAM wk_f32x16_store(lanes + p * WK_LANES, all[p]);
 }
+#else
+void WK_ISA_NAME(wk_isa_join_halves)(wk_dtype dtype, bool largest, int64_t steps, int64_t step,
+                                     const void *x_, float *lanes) {
+  const uint16_t *x = x_;
+  for (int k = 0; k < WK_HALF_STREAMS * WK_LANES; k++) lanes[k] = largest ? -INFINITY : 0.0f;
+  for (int64_t i = 0; i < steps; i++)
+    for (int k = 0; k < WK_HALF_STREAMS * WK_LANES; k++) {
+      const uint16_t half = x[i * step + k];
+      const float value = dtype == WK_BF16 ? wk_bf16_to_f32(half) : wk_f16_to_f32(half);
+      const float best = value > lanes[k] || value != value ? value : lanes[k];
+      lanes[k] = largest ? best : lanes[k] + value;
+    }
+}
+#endif
