@@ -34,8 +34,14 @@ static inline double wk_real_floor_divide(double x, double y) {
   return quotient - whole > 0.5 ? whole + 1 : whole;
 }
 
-/* The normal distribution function. */
-static inline double wk_real_ndtr(double x) { return 0.5 * erfc(-0.7071067811865476 * x); }
+/* The normal distribution function. What rounding took from erfc's argument would be hundreds of
+ * ulp far below 0, so it is put right to first order. */
+static inline double wk_real_ndtr(double x) {
+  const double a = -0.7071067811865476 * x;
+  if (!(fabs(x) < 40)) return 0.5 * erfc(a);
+  const double rest = fma(-0.7071067811865476, x, -a) + 0x1.bdd3413b26456p-55 * x;
+  return 0.5 * (erfc(a) - 1.1283791670955126 * exp(-a * a) * rest);
+}
 
 /* log(exp(x) + exp(y)) */
 static inline double wk_real_logaddexp(double x, double y) {

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "backend/cpu/isa/maths.h"
+#include "backend/cpu/isa/maths_more.h"
 #include "backend/cpu/isa/maths_wide.h"
 #include "backend/cpu/isa/vector.h"
 #include "base/maths.h"
@@ -184,7 +185,7 @@ static void special_values(void **state) {
   }
 }
 
-static void check_double(double got, long double want) {
+static void check_double(double got, long double want, long double ulps) {
   if (isnan(want) || isinf(want) || want == 0) {
     assert_true(isnan(want) ? isnan(got) : (long double)got == want);
     return;
@@ -193,20 +194,39 @@ static void check_double(double got, long double want) {
   frexpl(want, &exponent);
   if (exponent < DBL_MIN_EXP) exponent = DBL_MIN_EXP;
   const long double error = fabsl(got - want) / ldexpl(1, exponent - DBL_MANT_DIG);
-  if (!(error <= 2)) fail_msg("%a, not %La: %Lg ulp", got, want, error);
+  if (!(error <= ulps)) fail_msg("%a, not %La: %Lg ulp", got, want, error);
 }
 
 static void check_double_lanes(const double *x) {
-  double e[WK_LANES], l[WK_LANES], s[WK_LANES];
+  double e[WK_LANES], l[WK_LANES], s[WK_LANES], t[WK_LANES];
   const wk_f64x16 in = wk_f64x16_load(x);
   wk_f64x16_store(e, wk_f64x16_exp(in));
   wk_f64x16_store(l, wk_f64x16_log(in));
   wk_f64x16_store(s, wk_f64x16_sigmoid(in));
+  wk_f64x16_store(t, wk_f64x16_tanh(in));
   for (int i = 0; i < WK_LANES; i++) {
     const long double wide = x[i], f = expl(-fabsl(wide));
-    check_double(e[i], wide > 709.782712893384 ? INFINITY : expl(wide));
-    check_double(l[i], x[i] < 0 ? NAN : logl(wide));
-    check_double(s[i], isnan(wide) ? wide : (wide < 0 ? f : 1) / (1 + f));
+    check_double(e[i], wide > 709.782712893384 ? INFINITY : expl(wide), 2);
+    check_double(l[i], x[i] < 0 ? NAN : logl(wide), 2);
+    check_double(s[i], isnan(wide) ? wide : (wide < 0 ? f : 1) / (1 + f), 2);
+    check_double(t[i], tanhl(wide), 2);
+  }
+}
+
+static void check_double_register(const double *x) {
+  enum { LANES = sizeof(wk_f64xn) / sizeof(double) };
+  double e[LANES], p[LANES], s[LANES], c[LANES];
+  const wk_f64xn in = wk_f64xn_load(x);
+  wk_f64xn_store(e, wk_f64xn_erf(in));
+  wk_f64xn_store(p, wk_f64xn_ndtr(in));
+  wk_f64xn_store(s, wk_f64xn_sin(in));
+  wk_f64xn_store(c, wk_f64xn_cos(in));
+  for (int i = 0; i < LANES; i++) {
+    const long double wide = x[i];
+    check_double(e[i], erfl(wide), 2);
+    check_double(p[i], erfcl(wide * -0.70710678118654752440084436210485L) / 2, 8);
+    check_double(s[i], sinl(wide), 1);
+    check_double(c[i], cosl(wide), 1);
   }
 }
 
@@ -216,6 +236,7 @@ static void double_twins(void **state) {
                         DBL_MAX, -DBL_MAX, 709.7827, 709.79,    -745.13, -745.14, -708.5,
                         1,       -1};
   check_double_lanes(x);
+  check_double_register(x);
   uint64_t bits = 1;
   for (int round = 0; round < 400000; round++) {
     for (int i = 0; i < WK_LANES; i++) {
@@ -224,6 +245,9 @@ static void double_twins(void **state) {
       if (round % 4) x[i] = ((double)(bits >> 11) * 0x1p-52 - 1) * (round % 4 == 1 ? 1 : 740);
     }
     check_double_lanes(x);
+    for (int i = 0; i < WK_LANES; i++)
+      if (round % 4 > 1) x[i] *= round % 4 == 2 ? 0x1p-7 : 0x1p+10;
+    check_double_register(x);
   }
 }
 

@@ -340,7 +340,8 @@ EXACT_FUNCTIONS = {"where", "maximum", "minimum", "abs"}
 LANES_FUNCTIONS = {
     "f32": EXACT_FUNCTIONS | {"exp", "log", "sqrt", "tanh", "sigmoid", "sign", "floor", "ceil", "round", "trunc", "copysign", "erf",
                               "ndtr", "expm1", "log1p", "sin", "cos", "tan", "exp2", "log2", "log10", "power"},
-    "f64": EXACT_FUNCTIONS | {"sqrt", "exp", "log", "sigmoid"},
+    "f64": EXACT_FUNCTIONS | {"sqrt", "exp", "log", "sigmoid", "tanh", "erf", "ndtr", "sin", "cos"},
+    "wide": EXACT_FUNCTIONS | {"sqrt", "exp", "log", "sigmoid"},  # f32 worked out in f64
     "i64": EXACT_FUNCTIONS | {"bitwise_and", "bitwise_or", "bitwise_xor"},
 }
 LANES_FUNCTIONS |= {kind: LANES_FUNCTIONS["i64"] for kind in ("i32", "u8", "bool")}
@@ -362,12 +363,14 @@ def lanes_kind(op, dtype):
         rare = (op.gradient_in_parts and operations > 1) or (op.widened and op.output_dtype != "bool")
         if used <= LANES_FUNCTIONS["f32"] and not rare:
             return "f32"
-        return "f64" if used <= LANES_FUNCTIONS["f64"] else None
+        return "f64" if used <= LANES_FUNCTIONS["wide"] else None
     if not used <= LANES_FUNCTIONS[dtype]:
         return None
+    if dtype == "f64" and not op.ulp.get("f64") and not used <= EXACT_FUNCTIONS | {"sqrt"}:
+        return None  # its record wants libm's bits
     if dtype in ("i32", "u8", "bool") and uses_attributes(op):
         return None  # their values need not fit
-    return ("b8" if dtype == "bool" else dtype) if operations <= 3 and not op.hidden else None
+    return ("b8" if dtype == "bool" else dtype) if operations <= 3 and (not op.hidden or op.gradient) else None
 
 
 # Kernels are made for these, one or two of them for any processor; other floats are widened to f32, other integers to i64.

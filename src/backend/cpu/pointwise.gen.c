@@ -5,15 +5,6 @@
 #include "backend/cpu/pointwise_scalar.h"
 #include "ops/records.gen.h"
 
-static void gelu_exact_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)(p0[i] * wk_real_ndtr(p0[i]));
-  }
-}
-
 static void gelu_exact_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
@@ -430,15 +421,6 @@ static void log10_f64(char *const *operand, int64_t count, const void *arguments
   }
 }
 
-static void sin_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)sin(p0[i]);
-  }
-}
-
 static void sin_gradient_x_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
@@ -446,15 +428,6 @@ static void sin_gradient_x_f64(char *const *operand, int64_t count, const void *
   double *restrict p2 = (double *)operand[2];
   for (int64_t i = 0; i < count; i++) {
     p2[i] = (double)(p0[i] * cos(p1[i]));
-  }
-}
-
-static void cos_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)cos(p0[i]);
   }
 }
 
@@ -638,15 +611,6 @@ static void atanh_f64(char *const *operand, int64_t count, const void *arguments
   double *restrict p1 = (double *)operand[1];
   for (int64_t i = 0; i < count; i++) {
     p1[i] = (double)atanh(p0[i]);
-  }
-}
-
-static void erf_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)erf(p0[i]);
   }
 }
 
@@ -1150,18 +1114,6 @@ static void right_shift_i64(char *const *operand, int64_t count, const void *arg
   }
 }
 
-static void scale_shift_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  const double *p1 = (const double *)operand[1];
-  const double *p2 = (const double *)operand[2];
-  const double *p3 = (const double *)operand[3];
-  double *restrict p4 = (double *)operand[4];
-  for (int64_t i = 0; i < count; i++) {
-    p4[i] = (double)(((p0[i] - p1[i]) * p2[i]) + p3[i]);
-  }
-}
-
 static void scale_shift_gradient_mean_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
@@ -1275,15 +1227,6 @@ static void sigmoid_gradient_x_f64(char *const *operand, int64_t count, const vo
   double *restrict p2 = (double *)operand[2];
   for (int64_t i = 0; i < count; i++) {
     p2[i] = (double)((p0[i] * p1[i]) * (1.0 - p1[i]));
-  }
-}
-
-static void tanh_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  const double *p0 = (const double *)operand[0];
-  double *restrict p1 = (double *)operand[1];
-  for (int64_t i = 0; i < count; i++) {
-    p1[i] = (double)tanh(p0[i]);
   }
 }
 
@@ -1496,7 +1439,6 @@ static void add_update_f64(char *const *operand, int64_t count, const void *argu
 }
 
 const wk_pointwise_kernel wk_pointwise_table_scalar[152][WK_KINDS] = {
-    [1] = {[WK_KIND_F64] = gelu_exact_f64},
     [2] = {[WK_KIND_F64] = gelu_exact_gradient_x_f64},
     [3] = {[WK_KIND_F64] = gelu_tanh_f64},
     [4] = {[WK_KIND_F64] = gelu_tanh_gradient_x_f64},
@@ -1533,9 +1475,7 @@ const wk_pointwise_kernel wk_pointwise_table_scalar[152][WK_KINDS] = {
     [44] = {[WK_KIND_F64] = log1p_f64},
     [45] = {[WK_KIND_F64] = log2_f64},
     [46] = {[WK_KIND_F64] = log10_f64},
-    [47] = {[WK_KIND_F64] = sin_f64},
     [48] = {[WK_KIND_F64] = sin_gradient_x_f64},
-    [49] = {[WK_KIND_F64] = cos_f64},
     [50] = {[WK_KIND_F64] = cos_gradient_x_f64},
     [51] = {[WK_KIND_F64] = tan_f64},
     [52] = {[WK_KIND_F32] = asin_f32, [WK_KIND_F64] = asin_f64},
@@ -1547,7 +1487,6 @@ const wk_pointwise_kernel wk_pointwise_table_scalar[152][WK_KINDS] = {
     [58] = {[WK_KIND_F32] = asinh_f32, [WK_KIND_F64] = asinh_f64},
     [59] = {[WK_KIND_F32] = acosh_f32, [WK_KIND_F64] = acosh_f64},
     [60] = {[WK_KIND_F32] = atanh_f32, [WK_KIND_F64] = atanh_f64},
-    [61] = {[WK_KIND_F64] = erf_f64},
     [62] = {[WK_KIND_F64] = erf_gradient_x_f64},
     [63] = {[WK_KIND_F32] = erfc_f32, [WK_KIND_F64] = erfc_f64},
     [64] = {[WK_KIND_F32] = erfinv_f32, [WK_KIND_F64] = erfinv_f64},
@@ -1578,7 +1517,6 @@ const wk_pointwise_kernel wk_pointwise_table_scalar[152][WK_KINDS] = {
     [95] = {[WK_KIND_F64] = is_infinite_f64},
     [104] = {[WK_KIND_I64] = left_shift_i64},
     [105] = {[WK_KIND_I64] = right_shift_i64},
-    [106] = {[WK_KIND_F64] = scale_shift_f64},
     [107] = {[WK_KIND_F64] = scale_shift_gradient_mean_f64},
     [108] = {[WK_KIND_F64] = scale_shift_gradient_scale_f64},
     [109] = {[WK_KIND_F64] = running_update_f64},
@@ -1590,7 +1528,6 @@ const wk_pointwise_kernel wk_pointwise_table_scalar[152][WK_KINDS] = {
     [125] = {[WK_KIND_F64] = sqrt_gradient_x_f64},
     [127] = {[WK_KIND_F64] = relu_gradient_x_f64},
     [129] = {[WK_KIND_F64] = sigmoid_gradient_x_f64},
-    [130] = {[WK_KIND_F64] = tanh_f64},
     [131] = {[WK_KIND_F64] = tanh_gradient_x_f64},
     [133] = {[WK_KIND_F64] = where_gradient_x_f64},
     [134] = {[WK_KIND_F64] = where_gradient_y_f64},

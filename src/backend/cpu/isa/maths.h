@@ -12,7 +12,7 @@
  * and then rounded to float. The reductions are textbook ones: Cody and Waite, "Software Manual for
  * the Elementary Functions" (1980); for log also Tang, ACM TOMS 16(4), 1990.
  *
- * The f64 twins: exp, log and sigmoid by maths_double.h, at most 2 ulp; tanh by libm, by lane. */
+ * The f64 twins: exp, log, sigmoid and tanh by maths_double.h, at most 2 ulp. */
 
 #include <math.h>
 

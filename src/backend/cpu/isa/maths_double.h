@@ -35,8 +35,8 @@ WK_LANES_INLINE F64 LANES(exp_parts)(F64 x, F64 *low, F64 *power) {
   q = q * r + 0x1.5555555555556p-5;
   q = q * r + 0x1.5555555555557p-3;
   q = q * r + 0x1p-1;
-  const F64 p = (q * (r * r) + rest) + r, y = p + 1;
-  *low = p - (y - 1);
+  const F64 small = q * (r * r) + rest, p = small + r, y = p + 1;
+  *low = (p - (y - 1)) + (small - (p - r));
   *power = shifted;
   return y;
 }
@@ -80,8 +80,14 @@ WK_LANES_CALLED_F64 F64 LANES(sigmoid)(F64 x) {
   return y + (SELECT(x < 0, low, (F64){0}) - y * lost) * inverse;
 }
 
-WK_LANES_INLINE F64 LANES(tanh)(F64 x) {
-  F64 y;
-  for (int i = 0; i < (int)(sizeof y / sizeof y[0]); i++) y[i] = tanh(x[i]);
-  return y;
+/* m / (m + 2) with m = exp(2 |x|) - 1, in two parts; what sums lose is put right to first order. */
+WK_LANES_CALLED_F64 F64 LANES(tanh)(F64 x) {
+  const U64 sign = (U64)x & 0x8000000000000000u;
+  const F64 size = (F64)((U64)x ^ sign), near = SELECT(size > 20, (F64){0} + 20, size);
+  F64 low, power;
+  const F64 y = LANES(exp_parts)(near + near, &low, &power), part = LANES(scale)(y, power) - 1;
+  low = LANES(scale)(low, power);
+  const F64 m = part + low, d = m + 2, t = m / d, rest = low - (m - part);
+  const F64 lost = (m - (d - 2)) + rest;
+  return (F64)((U64)(t + (rest - t * lost) / d) | sign);
 }

@@ -14,6 +14,15 @@ static void gelu_exact_f32(char *const *operand, int64_t count, const void *argu
   }
 }
 
+static void gelu_exact_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 result = (x * f64_ndtr(x));
+    f64_store(operand[1], i, result);
+  }
+}
+
 static void gelu_exact_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += V_LANES(f32)) {
@@ -568,6 +577,15 @@ static void sin_f32(char *const *operand, int64_t count, const void *arguments) 
   }
 }
 
+static void sin_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 result = f64_sin(x);
+    f64_store(operand[1], i, result);
+  }
+}
+
 static void sin_gradient_x_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += V_LANES(f32)) {
@@ -584,6 +602,15 @@ static void cos_f32(char *const *operand, int64_t count, const void *arguments) 
     const v_f32 x = f32_load(operand[0], i);
     const v_f32 result = f32_cos(x);
     f32_store(operand[1], i, result);
+  }
+}
+
+static void cos_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 result = f64_cos(x);
+    f64_store(operand[1], i, result);
   }
 }
 
@@ -612,6 +639,15 @@ static void erf_f32(char *const *operand, int64_t count, const void *arguments) 
     const v_f32 x = f32_load(operand[0], i);
     const v_f32 result = f32_erf(x);
     f32_store(operand[1], i, result);
+  }
+}
+
+static void erf_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 result = f64_erf(x);
+    f64_store(operand[1], i, result);
   }
 }
 
@@ -1311,6 +1347,18 @@ static void scale_shift_f32(char *const *operand, int64_t count, const void *arg
   }
 }
 
+static void scale_shift_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 mean = f64_load(operand[1], i);
+    const v_f64 scale = f64_load(operand[2], i);
+    const v_f64 shift = f64_load(operand[3], i);
+    const v_f64 result = (((x - mean) * scale) + shift);
+    f64_store(operand[4], i, result);
+  }
+}
+
 static void scale_shift_gradient_mean_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += V_LANES(f32)) {
@@ -1886,6 +1934,15 @@ static void tanh_f32(char *const *operand, int64_t count, const void *arguments)
     const v_f32 x = f32_load(operand[0], i);
     const v_f32 result = f32_tanh(x);
     f32_store(operand[1], i, result);
+  }
+}
+
+static void tanh_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
+    const v_f64 x = f64_load(operand[0], i);
+    const v_f64 result = f64_tanh(x);
+    f64_store(operand[1], i, result);
   }
 }
 
@@ -2507,7 +2564,7 @@ static void add_update_f32(char *const *operand, int64_t count, const void *argu
 }
 
 const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[152][WK_KINDS] = {
-    [1] = {[WK_KIND_F32] = gelu_exact_f32},
+    [1] = {[WK_KIND_F32] = gelu_exact_f32, [WK_KIND_F64] = gelu_exact_f64},
     [2] = {[WK_KIND_F32] = gelu_exact_gradient_x_f32},
     [3] = {[WK_KIND_F32] = gelu_tanh_f32},
     [4] = {[WK_KIND_F32] = gelu_tanh_gradient_x_f32},
@@ -2550,12 +2607,12 @@ const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[152][WK_KINDS] = {
     [44] = {[WK_KIND_F32] = log1p_f32},
     [45] = {[WK_KIND_F32] = log2_f32},
     [46] = {[WK_KIND_F32] = log10_f32},
-    [47] = {[WK_KIND_F32] = sin_f32},
+    [47] = {[WK_KIND_F32] = sin_f32, [WK_KIND_F64] = sin_f64},
     [48] = {[WK_KIND_F32] = sin_gradient_x_f32},
-    [49] = {[WK_KIND_F32] = cos_f32},
+    [49] = {[WK_KIND_F32] = cos_f32, [WK_KIND_F64] = cos_f64},
     [50] = {[WK_KIND_F32] = cos_gradient_x_f32},
     [51] = {[WK_KIND_F32] = tan_f32},
-    [61] = {[WK_KIND_F32] = erf_f32},
+    [61] = {[WK_KIND_F32] = erf_f32, [WK_KIND_F64] = erf_f64},
     [62] = {[WK_KIND_F32] = erf_gradient_x_f32},
     [65] = {[WK_KIND_F32] = ndtr_f32},
     [71] = {[WK_KIND_F32] = floor_f32},
@@ -2584,7 +2641,7 @@ const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[152][WK_KINDS] = {
     [101] = {[WK_KIND_I64] = bitwise_and_i64, [WK_KIND_I32] = bitwise_and_i32, [WK_KIND_U8] = bitwise_and_u8, [WK_KIND_BOOL] = bitwise_and_bool},
     [102] = {[WK_KIND_I64] = bitwise_or_i64, [WK_KIND_I32] = bitwise_or_i32, [WK_KIND_U8] = bitwise_or_u8, [WK_KIND_BOOL] = bitwise_or_bool},
     [103] = {[WK_KIND_I64] = bitwise_xor_i64, [WK_KIND_I32] = bitwise_xor_i32, [WK_KIND_U8] = bitwise_xor_u8, [WK_KIND_BOOL] = bitwise_xor_bool},
-    [106] = {[WK_KIND_F32] = scale_shift_f32},
+    [106] = {[WK_KIND_F32] = scale_shift_f32, [WK_KIND_F64] = scale_shift_f64},
     [107] = {[WK_KIND_F32] = scale_shift_gradient_mean_f32},
     [108] = {[WK_KIND_F32] = scale_shift_gradient_scale_f32},
     [109] = {[WK_KIND_F32] = running_update_f32},
@@ -2608,7 +2665,7 @@ const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[152][WK_KINDS] = {
     [127] = {[WK_KIND_F32] = relu_gradient_x_f32},
     [128] = {[WK_KIND_F32] = sigmoid_f32, [WK_KIND_F64] = sigmoid_f64},
     [129] = {[WK_KIND_F32] = sigmoid_gradient_x_f32},
-    [130] = {[WK_KIND_F32] = tanh_f32},
+    [130] = {[WK_KIND_F32] = tanh_f32, [WK_KIND_F64] = tanh_f64},
     [131] = {[WK_KIND_F32] = tanh_gradient_x_f32},
     [132] = {[WK_KIND_F32] = where_f32, [WK_KIND_F64] = where_f64, [WK_KIND_I64] = where_i64, [WK_KIND_I32] = where_i32, [WK_KIND_U8] = where_u8, [WK_KIND_BOOL] = where_bool},
     [133] = {[WK_KIND_F32] = where_gradient_x_f32},

@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "backend/cpu/isa/maths.h"
+#include "backend/cpu/isa/maths_more.h"
 #include "backend/cpu/isa/maths_wide.h"
 #include "backend/cpu/isa/vector.h"
 #include "backend/cpu/pointwise_scalar.h"
@@ -170,6 +171,11 @@ WK_LANES_INLINE v_u8 u8_abs(v_u8 x) { return x; }
 WK_LANES_INLINE v_f64 f64_exp(v_f64 x) { return wk_f64xn_exp(x); }
 WK_LANES_INLINE v_f64 f64_log(v_f64 x) { return wk_f64xn_log(x); }
 WK_LANES_INLINE v_f64 f64_sigmoid(v_f64 x) { return wk_f64xn_sigmoid(x); }
+WK_LANES_INLINE v_f64 f64_tanh(v_f64 x) { return wk_f64xn_tanh(x); }
+WK_LANES_INLINE v_f64 f64_erf(v_f64 x) { return wk_f64xn_erf(x); }
+WK_LANES_INLINE v_f64 f64_ndtr(v_f64 x) { return wk_f64xn_ndtr(x); }
+WK_LANES_INLINE v_f64 f64_sin(v_f64 x) { return wk_f64xn_sin(x); }
+WK_LANES_INLINE v_f64 f64_cos(v_f64 x) { return wk_f64xn_cos(x); }
 WK_LANES_INLINE v_f64 f64_sqrt(v_f64 x) { return wk_f64_root(x); }
 WK_LANES_INLINE v_f32 f32_copysign(v_f32 x, v_f32 y) {
   return (v_f32)(((m_f32)x & INT32_MAX) | ((m_f32)y & INT32_MIN));
