@@ -14,7 +14,9 @@
 #include "ops/position.h"
 #include "ops/records.gen.h"
 
-#define BLOCK 16384 /* elements a thread takes at a time */
+#define BLOCK 16384               /* elements a thread takes at a time */
+#define CACHED ((int64_t)1 << 19) /* bytes of the result that stay in a near cache */
+#define FAR ((int64_t)1 << 24)    /* bytes of a source that is read from memory */
 
 static int64_t block_of_rows(int64_t row) { return row >= BLOCK ? 1 : BLOCK / (row ? row : 1); }
 
@@ -197,11 +199,15 @@ static void put_range(void *context, int64_t begin, int64_t end) {
       r->failed = true;
 }
 
-/* Each piece looks at all indices: few pieces, unless rows are long. */
+/* Each piece looks at all indices: few pieces, unless rows are long. One thread alone where it
+ * waits for little but the source: two that pick from the same lines by turns take longer
+ * (measured: 5.0 against 3.4 ms for 2e5 rows of 64). */
 static void put_all_rows(index_run *r) {
   const int64_t pieces = wk_thread_count() * (r->plan.inner >= 16 ? 2 : 1);
   const int64_t rows = r->plan.outer * r->plan.rows, few = (rows + pieces - 1) / pieces;
-  const int64_t block = block_of_rows(r->plan.inner);
+  const int64_t row_bytes = r->plan.inner * (int64_t)r->size;
+  const bool alone = rows * row_bytes <= CACHED && r->plan.outputs * row_bytes >= FAR;
+  const int64_t block = alone ? rows : block_of_rows(r->plan.inner);
   if (r->plan.outputs == 0 || r->plan.inner == 0) return;
   if (rows == 0) r->failed = true;
   wk_parallel_for(rows, few > block ? few : block, put_range, r);
@@ -369,8 +375,6 @@ static void copy_line(const line_run *r, int64_t outer, int64_t first, int64_t l
   const size_t at = (size_t)(outer * r->x_along + first) * r->size;
   if (r->x) memcpy(r->to + at, r->x + at, (size_t)(last - first) * r->size);
 }
-
-#define CACHED ((int64_t)1 << 19) /* bytes of the result that stay in a near cache */
 
 /* Different outer places never meet, nor do different columns. */
 static void put_lines_range(void *context, int64_t begin, int64_t end) {

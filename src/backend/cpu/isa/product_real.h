@@ -248,10 +248,18 @@ static void transpose(void *to_, int64_t to_stride, const void *from_, int64_t f
     for (int64_t j = 0; j < columns; j++) to[j * to_stride + i] = from[i * from_stride + j];
 }
 
+/* Several registers are read before one is written: a read waits for writes just in front of it. */
 static void add(void *to_, const void *from_, int64_t count) {
   REAL *to = to_;
   const REAL *from = from_;
-  for (int64_t i = 0; i < count; i++) to[i] += from[i];
+  int64_t i = 0;
+  for (; i + 4 * LANES <= count; i += 4 * LANES) {
+    vector sums[4];
+    WK_UNROLL for (int k = 0; k < 4; k++) sums[k] =
+        vector_load(to + i + k * LANES) + vector_load(from + i + k * LANES);
+    WK_UNROLL for (int k = 0; k < 4; k++) vector_store(to + i + k * LANES, sums[k]);
+  }
+  for (; i < count; i++) to[i] += from[i];
 }
 
 /* Chains of multiply-adds that depend on nothing but themselves; enough to hide the latency. */
