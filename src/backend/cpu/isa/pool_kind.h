@@ -89,6 +89,10 @@ WK_INLINE void pool_rows(bool largest, const wk_cpu_pool2d_shape *s, const void 
       int64_t c = 0;
       for (; c + most <= channels; c += most)
         pool_part(largest, WK_POOL_REGISTERS, s, &down, &across, image + c, to + c, WIDTH);
+#if WK_VECTOR_BYTES > 16
+      for (; c + 2 * WIDTH <= channels; c += 2 * WIDTH)
+        pool_part(largest, 2, s, &down, &across, image + c, to + c, WIDTH);
+#endif
       for (; c < channels; c += WIDTH) {
         const int64_t at = c + WIDTH <= channels || channels < WIDTH ? c : channels - WIDTH;
         pool_part(largest, 1, s, &down, &across, image + at, to + at, channels - at);
