@@ -23,6 +23,13 @@ WK_LANES_INLINE void combine_row(int64_t terms, const int64_t *index, const doub
     memcpy(y + j, from + j, (size_t)(columns - j) * sizeof *y);
     return;
   }
+  if (terms == 2) { /* mostly */
+    const TYPE *a = x + index[0] * columns, *b = x + index[1] * columns;
+    const lanes first = (TYPE)weight[0] + (lanes){0}, second = (TYPE)weight[1] + (lanes){0};
+    for (; j + WK_LANES <= columns; j += WK_LANES) {
+      lanes_store(y + j, (lanes){0} + first * lanes_load(a + j) + second * lanes_load(b + j));
+    }
+  }
   for (; j + WK_LANES <= columns; j += WK_LANES) {
     lanes sum = {0};
     for (int64_t k = 0; k < terms; k++) {
