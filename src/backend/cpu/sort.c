@@ -191,6 +191,13 @@ static void store_range(void *context, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; i++)
     s->places[i] = s->packed ? (int64_t)(((const uint64_t *)(const void *)s->from)[i] & UINT32_MAX)
                              : ((const item *)(const void *)s->from)[i].place;
+  if (s->packed && s->r->dtype == WK_I64) { /* keys say all, and elements may lie anywhere */
+    for (int64_t i = begin; i < end; i++)
+      ((uint64_t *)(void *)s->values)[i] =
+          ((((const uint64_t *)(const void *)s->from)[i] >> 32) + s->least) ^ s->flip ^
+          (uint64_t)1 << 63;
+    return;
+  }
   for (int64_t i = begin; i < end; i++) {
     const char *from = s->x + (size_t)s->places[i] * size;
     switch (size) {
