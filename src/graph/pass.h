@@ -2,18 +2,18 @@
 #ifndef WICK_GRAPH_PASS_H
 #define WICK_GRAPH_PASS_H
 
-/* Changes of graphs that change no result. Each takes a verified graph and leaves one, in
- * which it finds nothing more to change: `after` holds. Where WICK_DEBUG=graph asks for it, and in
- * debug builds, both are looked at after each. */
+/* Changes of graphs that change no result. Each takes a verified graph, of which it asks nothing
+ * more, so that passes run alone and in any order, and leaves one in which it finds nothing more to
+ * change: `after` holds. Where WICK_DEBUG=graph asks for it, and in debug builds, both are looked
+ * at after each. */
 
 #include "graph/graph.h"
 
 typedef struct wk_pass {
   const char *name;
   const char *doc;
-  const char *before; /* what must be so, besides that the graph is verified; NULL: nothing */
-  const char *after;  /* what is so then */
-  bool approximate;   /* results may differ in their last bits: runs only where it is named */
+  const char *after; /* what is so then */
+  bool approximate;  /* results may differ in their last bits: runs only where it is named */
   wk_status (*run)(wk_graph *graph, int64_t *changes); /* adds to *changes what it changed */
 } wk_pass;
 
