@@ -34,8 +34,8 @@ typedef struct wk_compile_arguments {
   wk_function_body_all body_all; /* instead of body, which is NULL then: */
   int64_t result_count;          /* a function of so many results */
   int64_t verify; /* 1, or WICK_DEBUG=verify: calls also run eagerly, and WK_ERROR_STATE names the
-                   * first op whose values differ;
-                   * not with loops compiled into it */
+                   * first op whose values differ. Not where loops are compiled into it, nor on
+                   * devices whose memory the host does not read */
   int64_t memory_budget; /* bytes for what a call makes on its way (wk_function_memory's arena):
                           * where it would take more, steps run on some of the batch at a time
                           * and values are computed again; 0: no bound */

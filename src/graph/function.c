@@ -29,7 +29,11 @@ static wk_function *create(void) {
   wk_function *function = wk_allocate_zeroed(1, sizeof *function);
   if (!function) return NULL;
   pthread_rwlock_init(&function->turns, NULL);
-  pthread_mutex_init(&function->table, NULL);
+  pthread_mutexattr_t again; /* the body that is traced may ask about its own function */
+  pthread_mutexattr_init(&again);
+  pthread_mutexattr_settype(&again, PTHREAD_MUTEX_RECURSIVE);
+  pthread_mutex_init(&function->table, &again);
+  pthread_mutexattr_destroy(&again);
   function->plan_limit = DEFAULT_PLAN_LIMIT;
   return function;
 }
@@ -43,8 +47,8 @@ wk_function *wk_compile_at(wk_place here, const wk_compile_arguments *arguments)
     status = wk_fail(WK_ERROR_ARGUMENT, a.body ? "both body and body_all are given"
                                                : "the function to compile is NULL");
   if (status == WK_OK && a.body_all && (a.result_count < 1 || a.result_count > INT32_MAX))
-    status = wk_fail(WK_ERROR_ARGUMENT, "result_count is %lld, but body_all needs 1 or more",
-                     (long long)a.result_count);
+    status = wk_fail(WK_ERROR_ARGUMENT, "result_count is %lld, but body_all needs 1 to %d",
+                     (long long)a.result_count, INT32_MAX);
   if (status == WK_OK && a.plan_limit < 0)
     status = wk_fail(WK_ERROR_ARGUMENT, "plan_limit is %lld, but bytes are not negative",
                      (long long)a.plan_limit);
@@ -101,7 +105,8 @@ static bool serves(const wk_served *v, wk_tensors inputs) {
     return false;
   for (size_t i = 0; i < inputs.count; i++) {
     const wk_layout *layout = &inputs.item[i]->layout;
-    if (layout->dtype != v->inputs[i].dtype || !wk_layout_same_dims(layout, &v->inputs[i]))
+    if (layout->dtype != v->inputs[i].dtype || !wk_layout_same_dims(layout, &v->inputs[i]) ||
+        wk_tensor_device_of(inputs.item[i]) != v->device)
       return false;
   }
   return wk_fields_hold(&v->fields);
@@ -206,11 +211,12 @@ static bool takes_turns(const wk_function *f, const wk_served *v) {
   return changes;
 }
 
-/* Loops are one node of a graph and, run op by op, many: nothing to compare one by one. */
-static bool has_loops(const wk_graph *g) {
+/* Whether its ops can be compared one by one. Loops are one node of a graph and, run op by op,
+ * many; and there are values to look at in the host's memory only. */
+static bool may_be_watched(const wk_graph *g) {
   for (size_t n = 0; n < g->node_count; n++)
-    if (g->nodes[n].control) return true;
-  return false;
+    if (g->nodes[n].control) return false;
+  return !g->buffer_count || g->buffers[0].device->host_memory;
 }
 
 /* Adds it to the table; takes it, also on failure. */
@@ -242,7 +248,8 @@ static wk_served *add_version(wk_function *f, wk_tensors inputs, const wk_extent
     found.fields = (wk_field_journal){0};
     v->inputs = wk_allocate_zeroed(inputs.count + 1, sizeof(wk_layout));
     for (size_t i = 0; v->inputs && i < inputs.count; i++) v->inputs[i] = inputs.item[i]->layout;
-    v->watched = f->verify && !has_loops(&found.graph);
+    v->device = inputs.count ? wk_tensor_device_of(inputs.item[0]) : NULL;
+    v->watched = f->verify && may_be_watched(&found.graph);
     if (v->watched && v->inputs) wk_watch_create(&v->watch, &found.graph);
     if (f->fold_batch_norm && !f->verify && !wk_failed())
       wk_passes_run_named(&found.graph, "batch_norm");
@@ -255,6 +262,19 @@ static wk_served *add_version(wk_function *f, wk_tensors inputs, const wk_extent
 
 /* ---- calling ---- */
 
+/* A plan is of one device. */
+static wk_status check_devices(wk_tensors inputs) {
+  for (size_t i = 1; i < inputs.count; i++) {
+    const wk_device *on = wk_tensor_device_of(inputs.item[i]);
+    const wk_device *first = wk_tensor_device_of(inputs.item[0]);
+    if (on == first) continue;
+    wk_fail(WK_ERROR_DEVICE, "input %zu is on %s, but input 0 is on %s", i, on->name, first->name);
+    wk_error_add_hint("wk_tensor_to copies a tensor to another device");
+    return WK_ERROR_DEVICE;
+  }
+  return WK_OK;
+}
+
 static wk_status check_call(const wk_function *f, wk_tensors inputs) {
   if (!f) return wk_fail(WK_ERROR_ARGUMENT, "there is no function to call");
   if (wk_tracing)
@@ -262,7 +282,7 @@ static wk_status check_call(const wk_function *f, wk_tensors inputs) {
   if (inputs.count && !inputs.item) return wk_fail(WK_ERROR_ARGUMENT, "the inputs are NULL");
   for (size_t i = 0; i < inputs.count; i++)
     if (!inputs.item[i]) return wk_fail(WK_ERROR_ARGUMENT, "input %zu is NULL", i);
-  return WK_OK;
+  return check_devices(inputs);
 }
 
 static wk_status call_body(const wk_function *f, wk_tensors inputs, wk_tensor **results) {
@@ -422,6 +442,7 @@ wk_function *wk_function_of(wk_served *v) {
     wk_served_free(v);
     return NULL;
   }
+  v->device = v->plan.device;
   function->body.result_count = v->plan.graph.result_count;
   function->last = adopt(function, v);
   if (function->last) return function;

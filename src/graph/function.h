@@ -22,6 +22,7 @@ typedef struct wk_served {
   wk_field_journal fields;
   wk_layout *inputs;
   size_t input_count;
+  wk_device *device; /* where they are */
   wk_modes modes;
   wk_extents extents; /* that its plan was made for */
   bool loaded;        /* from a file: it serves in all modes */

@@ -103,11 +103,31 @@ static void it_counts_what_loops_take(void **state) {
   assert_says("0.005001 MFLOP"); /* of a trip: sin, exp, cos, add, sum, less */
 }
 
+/* A body that asks about its own function while it is traced. */
+static wk_tensor *ask(void *context, wk_tensors in) {
+  wk_function *const *f = context;
+  wk_function_describe(*f, text, sizeof text);
+  assert_int_equal(wk_function_plan_count(*f), 0);
+  return wk_exp(in.item[0]);
+}
+
+static void a_body_may_ask_about_its_function(void **state) {
+  (void)state;
+  WK_SCOPE;
+  wk_function *f;
+  f = wk_compile(ask, &f);
+  wk_call(f, WK_TENSORS(wk_full(WK_SHAPE(3), 1)));
+  assert_no_error();
+  assert_string_equal(text, "not called yet");
+  wk_function_free(f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(it_counts_and_says_why),
       cmocka_unit_test(it_explains_copies_and_results),
       cmocka_unit_test(it_counts_what_loops_take),
+      cmocka_unit_test(a_body_may_ask_about_its_function),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,6 +101,43 @@ static void it_has_no_values(void **state) {
   wk_error_clear();
 }
 
+/* ---- one function, called on two devices ---- */
+
+static wk_tensor *add_exp(void *context, wk_tensors in) {
+  (void)context;
+  return in.count > 1 ? wk_add(wk_exp(in.item[0]), in.item[1]) : wk_exp(in.item[0]);
+}
+
+static void each_device_has_a_plan_of_its_own(void **state) {
+  (void)state;
+  WK_SCOPE;
+  wk_tensor *x = wk_full(WK_SHAPE(1 << 20), 0);
+  wk_tensor *on_null = wk_full(WK_SHAPE(1 << 20), 0, .device = wk_device_get("null"));
+  wk_function *f = wk_compile(add_exp, NULL);
+  assert_true(wk_item(wk_sum(wk_call(f, WK_TENSORS(x)))) == 1 << 20);
+  wk_tensor *y = wk_call(f, WK_TENSORS(on_null));
+  assert_no_error();
+  assert_ptr_equal(wk_tensor_device(y), wk_device_get("null"));
+  assert_true(wk_item(wk_sum(wk_call(f, WK_TENSORS(x)))) == 1 << 20);
+  assert_int_equal(wk_function_plan_count(f), 2);
+  wk_call(f, WK_TENSORS(x, x));
+  assert_no_error();
+  assert_null(wk_call(f, WK_TENSORS(x, on_null)));
+  assert_error_says(WK_ERROR_DEVICE, "input 1 is on null, but input 0 is on cpu");
+  wk_function_free(f);
+}
+
+static void verify_mode_has_nothing_to_compare(void **state) {
+  (void)state;
+  WK_SCOPE;
+  wk_device_use(wk_device_get("null"));
+  wk_function *f = wk_compile(add_exp, NULL, .verify = 1);
+  wk_call(f, WK_TENSORS(wk_full(WK_SHAPE(1 << 20), 0)));
+  wk_device_use(NULL);
+  assert_no_error();
+  wk_function_free(f);
+}
+
 /* ---- loops ---- */
 
 static wk_tensor *below(void *context, wk_tensors s) {
@@ -141,6 +178,8 @@ int main(void) {
       cmocka_unit_test(it_plans_what_the_cpu_does),
       cmocka_unit_test(it_takes_no_memory),
       cmocka_unit_test(it_has_no_values),
+      cmocka_unit_test(each_device_has_a_plan_of_its_own),
+      cmocka_unit_test(verify_mode_has_nothing_to_compare),
       cmocka_unit_test(it_plans_loops),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
