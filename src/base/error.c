@@ -191,6 +191,10 @@ void wk_error_wrap(const char *format, ...) {
 
 void wk_error_clear(void) { wk_error_pending = WK_OK; }
 
+void wk_error_forgive(void) {
+  if (wk_error_pending != WK_ERROR_MEMORY) wk_error_clear();
+}
+
 bool wk_error_take(wk_error *error) {
   if (!wk_failed() || !error) return false;
   wk_error_clear();

@@ -36,6 +36,9 @@ void wk_error_add_module(const char *module_path);
 void wk_error_add_place(wk_place place);
 void wk_error_add_shapes(const char *shapes);
 
+/* Clears the pending error of an attempt that may fail; a want of memory stays pending. */
+void wk_error_forgive(void);
+
 /* Forgets which op failed and on what: the one around it that the user called is named instead. */
 void wk_error_rise(void);
 

@@ -124,6 +124,6 @@ bool wk_split_of(const wk_graph *g, const wk_graph_node *node, wk_split *s) {
   if (!is_plain(node)) return false;
   const bool can = cut_node(s, g, node) && s->units > 1 && count_draws(s, g, node);
   const wk_kernel *kernel = can ? wk_plan_choose_kernel(g, node) : NULL;
-  if (!kernel) wk_error_clear();
+  if (!kernel) wk_error_forgive();
   return kernel && wk_kernel_keeps_rows(g->buffers[node->outputs[0].buffer].device, kernel);
 }

@@ -251,10 +251,29 @@ static void refused(void **state) {
   }
 }
 
+static bool compile_steps(void *context) {
+  WK_SCOPE;
+  wk_tensor *in[3];
+  wk_function *f = wk_compile(some_steps, context);
+  wk_tensor *y = wk_call(f, make_inputs(in, 2));
+  wk_function_free(f);
+  return y != NULL;
+}
+
+static void every_allocation_may_fail(void **state) {
+  (void)state;
+  trainer t = {.network = wk_sequential(wk_linear_layer(3))};
+  wk_module_build_for(t.network, WK_SHAPE(4), WK_F32, NULL);
+  t.optimizer = wk_sgd_create(t.network, .learning_rate = 0.1);
+  assert_true(fail_each_allocation(compile_steps, &t) > 20);
+  free_trainer(&t);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(steps_in_loops),
       cmocka_unit_test(refused),
+      cmocka_unit_test(every_allocation_may_fail),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,7 +71,7 @@ static wk_status compute(const wk_graph *g, const wk_graph_node *node, wk_storag
 static bool fold(wk_graph *g, const wk_graph_node *node) {
   wk_storage *made[WK_MAX_OUTPUTS] = {NULL};
   const bool computed = compute(g, node, made) == WK_OK;
-  if (!computed && wk_error_status() != WK_ERROR_MEMORY) wk_error_clear();
+  if (!computed) wk_error_forgive();
   for (int i = 0; i < node->op->output_count; i++) {
     if (!computed) {
       wk_storage_release(made[i]);

@@ -51,7 +51,7 @@ static size_t clear_way(wk_graph *g, size_t head, size_t end) {
 
 static const wk_kernel *find_kernel(const wk_graph *g, const wk_graph_node *node) {
   const wk_kernel *kernel = wk_plan_choose_kernel(g, node);
-  if (!kernel) wk_error_clear();
+  if (!kernel) wk_error_forgive();
   return kernel;
 }
 
