@@ -129,43 +129,46 @@ static wk_status call_body(void *context, wk_tensors in, wk_tensor **results) {
   return status;
 }
 
-/* What such a body carries must be without history, or its gradients would go back through that. */
+/* What is carried where gradients are taken has no history: they would go back through it. */
 static wk_status call_recorded(void *context, wk_tensors in, wk_tensor **results) {
   const wk_while_arguments *a = context;
   wk_status status = call_body(context, in, results);
   for (size_t i = 0; i < in.count && status == WK_OK; i++) {
     if (!wk_wants_gradient(results[i]) && !wk_wants_gradient(a->state.item[i])) continue;
-    status = wk_fail(WK_ERROR_UNSUPPORTED,
-                     "the body of a compiled loop takes gradients, and what it carries (%zu) has "
-                     "one, too",
-                     i);
+    status =
+        wk_fail(WK_ERROR_UNSUPPORTED,
+                "a compiled loop takes gradients in its trips, and carried value %zu has one, too",
+                i);
     wk_error_add_hint("carry its wk_detach");
   }
   return status;
 }
 
-/* Traces condition and body; `met`: what the body reaches that wants a gradient. A body that takes
- * gradients itself is traced once more, recorded as it is when it runs eagerly. */
+static wk_status trace_both(wk_while_arguments *given, wk_tensors state, wk_region *condition,
+                            wk_region *body, wk_function_body_all run, wk_capture *met) {
+  wk_capture *const capturing = wk_capturing;
+  wk_capturing = NULL;
+  wk_status status = wk_trace_region(condition, &(wk_body){call_condition, given, 1}, state);
+  wk_capturing = met;
+  if (status == WK_OK) status = wk_trace_region(body, &(wk_body){run, given, state.count}, state);
+  wk_capturing = capturing;
+  return status;
+}
+
+/* Traces condition and body; `met`: what the body reaches that wants a gradient. If they take
+ * gradients themselves they are traced once more, recorded as when they run eagerly. */
 static wk_status trace_parts(const wk_while_arguments *a, wk_tensors state, wk_region *condition,
                              wk_region *body, wk_capture *met, bool *takes_gradients) {
-  const bool recorded = wk_set_gradients_recorded(false);
-  wk_capture *const capturing = wk_capturing;
   wk_while_arguments given = *a;
   const uint64_t asked = wk_gradients_asked;
-  wk_capturing = NULL;
-  wk_status status = wk_trace_region(condition, &(wk_body){call_condition, &given, 1}, state);
-  wk_capturing = met;
-  if (status == WK_OK)
-    status = wk_trace_region(body, &(wk_body){call_body, &given, state.count}, state);
-  wk_capturing = capturing;
+  const bool recorded = wk_set_gradients_recorded(false);
+  wk_status status = trace_both(&given, state, condition, body, call_body, met);
   wk_set_gradients_recorded(recorded);
   *takes_gradients = status == WK_ERROR_STATE && recorded && wk_gradients_asked > asked;
   if (*takes_gradients) {
     wk_error_clear();
-    wk_capturing = NULL;
-    status = wk_trace_region(body, &(wk_body){call_recorded, &given, state.count}, state);
-    wk_capturing = capturing;
-    return status;
+    wk_region_free(condition);
+    return trace_both(&given, state, condition, body, call_recorded, NULL);
   }
   if (status == WK_OK) wk_capture_inputs(met->tensors, (int)met->count); /* loops around this */
   return wk_error_status();

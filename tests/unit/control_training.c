@@ -154,8 +154,33 @@ static void check_same(wk_function_body body, const float *counts) {
   assert_memory_equal(eager.values, compiled.values, sizeof eager.values);
 }
 
+/* Goes down while the slope is large, which the condition finds. */
+static wk_tensor *is_steep(void *context, wk_tensors s) {
+  wk_tensor *x = wk_detach(s.item[0]), *g = NULL;
+  (void)context;
+  wk_tensor_set_requires_gradient(x, true);
+  wk_grad(&g, wk_multiply(x, x), WK_TENSORS(x));
+  return wk_less(wk_full(WK_SHAPE(1), 0.25), g);
+}
+
+static wk_status go_down(void *context, wk_tensors s, wk_tensor **next) {
+  wk_tensor *x = wk_detach(s.item[0]), *g = NULL;
+  (void)context;
+  wk_tensor_set_requires_gradient(x, true);
+  wk_grad(&g, wk_multiply(x, wk_dropout(x, 0.25)), WK_TENSORS(x));
+  next[0] = wk_subtract(s.item[0], wk_multiply(g, wk_full(WK_SHAPE(1), 0.125)));
+  return wk_error_status();
+}
+
+static wk_tensor *descend(void *context, wk_tensors in) {
+  wk_tensor *end = NULL;
+  wk_while(&end, is_steep, go_down, context, WK_TENSORS(in.item[0]));
+  return end;
+}
+
 static void steps_in_loops(void **state) {
   (void)state;
+  check_same(descend, (float[]){3, 0, 9});
   check_same(some_steps, (float[]){3, 5, 1});
   check_same(some_steps, (float[]){0, 3, 0}); /* no trip */
   check_same(steps_around, (float[]){3, 0, 2});
@@ -222,7 +247,8 @@ static void refused(void **state) {
     wk_status status;
     const char *says;
   } cases[] = {
-      {history_is_carried, WK_ERROR_UNSUPPORTED, "takes gradients, and what it carries (0)"},
+      {history_is_carried, WK_ERROR_UNSUPPORTED,
+       "takes gradients in its trips, and carried value 0"},
       {gradients_are_left, WK_ERROR_UNSUPPORTED, "leaves gradients or modes as it does not find"},
       {gradient_of_steps, WK_ERROR_UNSUPPORTED, "a compiled loop with an optimizer's step in it"},
       {failure_behind, WK_ERROR_INDEX, "index"},
