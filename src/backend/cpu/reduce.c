@@ -3,9 +3,10 @@
 /* Reductions of [outer, count, inner] over the middle.
  *
  * Their order: `count` is cut into blocks, of BLOCK_TERMS terms where inner is 1 and BLOCK_ROWS
- * otherwise. A block of a row is added in 16 lanes (term i to lane i mod 16), which are then folded
- * in halves; a block of columns is added from top to bottom. The blocks' results are reduced in the
- * same way, until one is left. So the order depends on `count` and on whether inner is 1, no more.
+ * otherwise. A block of a row is added in 16 lanes (term i to lane i mod 16; products of f32 have
+ * 32), which are then folded in halves; a block of columns is added from top to bottom. The blocks'
+ * results are reduced in the same way, until one is left. So the order depends on `count` and on
+ * whether inner is 1, no more.
  */
 
 #include "backend/cpu/reduce.h"

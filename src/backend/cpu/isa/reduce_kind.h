@@ -2,9 +2,10 @@
 
 /* Reductions for one element type. 16 lanes are so many registers, side by side: as one vector
  * wider than a register compilers would keep them in memory. Needs LOWEST and HIGHEST, the
- * identities of max and min; IS_NAN(x), for one element or a register; ADD_TYPE, a type to add and
- * multiply in: integers do so as unsigned ones, which wrap around; and INDEX_TYPE, an integer as
- * wide. */
+ * identities of max and min; IS_NAN(x), for one element or a register; perhaps OWN_LARGER, the
+ * running largest of registers; MULTIPLY_GROUPS, how many times 16 lanes a product has; ADD_TYPE, a
+ * type to add and multiply in: integers do so as unsigned ones, which wrap around; and INDEX_TYPE,
+ * an integer as wide. */
 
 #include "backend/cpu/isa/kinds.h"
 
@@ -52,7 +53,11 @@ WK_LANES_INLINE part select_part(part_index where, part a, part b) {
   return (part)((where & (part_index)a) | (~where & (part_index)b));
 }
 WK_LANES_INLINE part larger(part best, part x) {
+#ifdef OWN_LARGER
+  return OWN_LARGER(best, x);
+#else
   return select_part((x > best) | IS_NAN(x), x, best);
+#endif
 }
 WK_LANES_INLINE part smaller(part best, part x) {
   return select_part((x < best) | IS_NAN(x), x, best);
@@ -114,7 +119,7 @@ WK_LANES_INLINE part smaller(part best, part x) {
   }
 
 DEFINE_REDUCTION(sum_block, sum_columns, 1, 0, ADD, ADD_ONE)
-DEFINE_REDUCTION(product_block, product_columns, 1, 1, MULTIPLY, MULTIPLY_ONE)
+DEFINE_REDUCTION(product_block, product_columns, MULTIPLY_GROUPS, 1, MULTIPLY, MULTIPLY_ONE)
 DEFINE_REDUCTION(max_block, max_columns, 4, LOWEST, larger, LARGER_ONE)
 DEFINE_REDUCTION(min_block, min_columns, 4, HIGHEST, smaller, SMALLER_ONE)
 

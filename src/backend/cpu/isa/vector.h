@@ -118,11 +118,18 @@ WK_INLINE wk_f32_vector wk_f32_larger(wk_f32_vector best, wk_f32_vector x) {
   return (wk_f32_vector)((where & (mask)x) | (~where & (mask)best));
 }
 #endif
+#if defined(__AVX512F__)
+WK_INLINE wk_f64_vector wk_f64_larger(wk_f64_vector best, wk_f64_vector x) {
+  const __m512d own = (__m512d)x, most = _mm512_max_pd(own, (__m512d)best);
+  return (wk_f64_vector)_mm512_mask_mov_pd(most, _mm512_cmp_pd_mask(own, own, _CMP_UNORD_Q), own);
+}
+#else
 WK_INLINE wk_f64_vector wk_f64_larger(wk_f64_vector best, wk_f64_vector x) {
   typedef int64_t mask __attribute__((vector_size(WK_VECTOR_BYTES)));
   const mask where = (mask)((x > best) | (x != x));
   return (wk_f64_vector)((where & (mask)x) | (~where & (mask)best));
 }
+#endif
 
 /* x inside [least, most], NaN staying, and x * 2^n for whole n, rounded once: where the processor
  * has one instruction each. */
