@@ -48,7 +48,7 @@ function(wick_isa_objects result dispatcher sources)
       # Long code for short loops: two halves of each vector side by side.
       if(isa STREQUAL "avx2" AND CMAKE_BUILD_TYPE STREQUAL "Release")
         set(long ${sources})
-        list(FILTER long INCLUDE REGEX "/(pointwise\\.gen|convert|normalise|pool|recurrent|reduce|softmax)\\.c$")
+        list(FILTER long INCLUDE REGEX "/(pointwise\\.gen|convert|join_halves|normalise|pool|recurrent|reduce|softmax)\\.c$")
         set(short ${sources})
         list(REMOVE_ITEM short ${long})
         set_property(TARGET wick_isa_${isa} PROPERTY SOURCES ${short})

@@ -370,7 +370,7 @@ def lanes_kind(op, dtype):
         return None  # its record wants libm's bits
     if dtype in ("i32", "u8", "bool") and uses_attributes(op):
         return None  # their values need not fit
-    return ("b8" if dtype == "bool" else dtype) if operations <= 3 and (not op.hidden or op.gradient) else None
+    return ("b8" if dtype == "bool" else dtype) if operations <= 3 and (not op.hidden or op.gradient and used) else None
 
 
 # Kernels are made for these, one or two of them for any processor; other floats are widened to f32, other integers to i64.

@@ -1114,6 +1114,18 @@ static void right_shift_i64(char *const *operand, int64_t count, const void *arg
   }
 }
 
+static void scale_shift_f64(char *const *operand, int64_t count, const void *arguments) {
+  (void)arguments;
+  const double *p0 = (const double *)operand[0];
+  const double *p1 = (const double *)operand[1];
+  const double *p2 = (const double *)operand[2];
+  const double *p3 = (const double *)operand[3];
+  double *restrict p4 = (double *)operand[4];
+  for (int64_t i = 0; i < count; i++) {
+    p4[i] = (double)(((p0[i] - p1[i]) * p2[i]) + p3[i]);
+  }
+}
+
 static void scale_shift_gradient_mean_f64(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   const double *p0 = (const double *)operand[0];
@@ -1517,6 +1529,7 @@ const wk_pointwise_kernel wk_pointwise_table_scalar[152][WK_KINDS] = {
     [95] = {[WK_KIND_F64] = is_infinite_f64},
     [104] = {[WK_KIND_I64] = left_shift_i64},
     [105] = {[WK_KIND_I64] = right_shift_i64},
+    [106] = {[WK_KIND_F64] = scale_shift_f64},
     [107] = {[WK_KIND_F64] = scale_shift_gradient_mean_f64},
     [108] = {[WK_KIND_F64] = scale_shift_gradient_scale_f64},
     [109] = {[WK_KIND_F64] = running_update_f64},

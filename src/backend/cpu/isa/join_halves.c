@@ -9,50 +9,44 @@
 #include "backend/cpu/isa/parts.h"
 #include "base/half.h"
 
+enum { LANES = WK_HALF_STREAMS * WK_LANES };
+
 #ifdef WK_HAS_F16
-typedef uint16_t halves
-    __attribute__((vector_size(WK_LANES * 2), aligned(sizeof(uint16_t)), may_alias));
-typedef uint32_t words __attribute__((vector_size(WK_LANES * 4)));
-
-WK_LANES_INLINE wk_f32x16 of_bf16(const uint16_t *x) {
-  return (wk_f32x16)(__builtin_convertvector(*(const halves *)x, words) << 16);
-}
-
-WK_LANES_INLINE wk_f32x16 of_f16(const uint16_t *x) {
-  float wide[WK_LANES];
-  for (int i = 0; i < WK_LANES; i += WK_VECTOR_BYTES / 4)
-    wk_f32_store(wide + i, wk_f16_load(x + i));
-  return wk_f32x16_load(wide);
-}
-
+enum { WIDTH = WK_VECTOR_BYTES / 4 };
 #define EACH_STREAM WK_UNROLL for (int p = 0; p < WK_HALF_STREAMS; p++)
 #define JOIN(widen, join)                                                                          \
   for (int64_t i = 0; i < steps; i++)                                                              \
-  EACH_STREAM all[p] = join(all[p], widen(x + i * step + p * WK_LANES))
+  EACH_STREAM all[p] = join(all[p], widen(x + i * step + p * WIDTH))
 #define ADD(a, b) ((a) + (b))
 
-void WK_ISA_NAME(wk_isa_join_halves)(wk_dtype dtype, bool largest, int64_t steps, int64_t step,
-                                     const void *x_, float *lanes) {
-  const uint16_t *x = x_;
-  wk_f32x16 all[WK_HALF_STREAMS];
-  EACH_STREAM all[p] = wk_f32x16_all(largest ? -INFINITY : 0.0f);
+/* As many registers of lanes as there are streams. */
+static void join_some(wk_dtype dtype, bool largest, int64_t steps, int64_t step, const uint16_t *x,
+                      float *lanes) {
+  wk_f32_vector all[WK_HALF_STREAMS];
+  EACH_STREAM all[p] = wk_f32_broadcast(largest ? -INFINITY : 0.0f);
   if (dtype == WK_BF16 && largest)
-    JOIN(of_bf16, wk_f32x16_larger);
+    JOIN(wk_bf16_load, wk_f32_larger);
   else if (dtype == WK_BF16)
-    JOIN(of_bf16, ADD);
+    JOIN(wk_bf16_load, ADD);
   else if (largest)
-    JOIN(of_f16, wk_f32x16_larger);
+    JOIN(wk_f16_load, wk_f32_larger);
   else
-    JOIN(of_f16, ADD);
-  EACH_STREAM wk_f32x16_store(lanes + p * WK_LANES, all[p]);
+    JOIN(wk_f16_load, ADD);
+  EACH_STREAM wk_f32_store(lanes + p * WIDTH, all[p]);
+}
+
+void WK_ISA_NAME(wk_isa_join_halves)(wk_dtype dtype, bool largest, int64_t steps, int64_t step,
+                                     const void *x, float *lanes) {
+  for (int k = 0; k < LANES; k += WK_HALF_STREAMS * WIDTH)
+    join_some(dtype, largest, steps, step, (const uint16_t *)x + k, lanes + k);
 }
 #else
 void WK_ISA_NAME(wk_isa_join_halves)(wk_dtype dtype, bool largest, int64_t steps, int64_t step,
                                      const void *x_, float *lanes) {
   const uint16_t *x = x_;
-  for (int k = 0; k < WK_HALF_STREAMS * WK_LANES; k++) lanes[k] = largest ? -INFINITY : 0.0f;
+  for (int k = 0; k < LANES; k++) lanes[k] = largest ? -INFINITY : 0.0f;
   for (int64_t i = 0; i < steps; i++)
-    for (int k = 0; k < WK_HALF_STREAMS * WK_LANES; k++) {
+    for (int k = 0; k < LANES; k++) {
       const uint16_t half = x[i * step + k];
       const float value = dtype == WK_BF16 ? wk_bf16_to_f32(half) : wk_f16_to_f32(half);
       const float best = value > lanes[k] || value != value ? value : lanes[k];

@@ -16,10 +16,17 @@
 #define SELECT(mask, a, b) wk_f64xn_select(mask, a, b)
 #define SIGN 0x8000000000000000u
 
+/* One copy of long code, called. */
+#ifdef __clang__
+#define OWN_CODE static __attribute__((noinline, unused))
+#else
+#define OWN_CODE static __attribute__((noinline, noclone, unused))
+#endif
+
 /* The normal distribution function of -x, from 0 on: exp(-x^2 / 2) times a smooth function, which
  * is a polynomial in t = (x - 5) / (x + 5) over x + 5. The square is that of x's first half, which
  * is exact, and what that leaves. */
-static __attribute__((noinline, unused)) F64 wk_f64xn_normal_tail(F64 x) {
+OWN_CODE F64 wk_f64xn_normal_tail(F64 x) {
   x = SELECT(x > 40, (F64){0} + 40, x);
   const F64 half = (F64)((U64)x & 0xfffffffff8000000u), d = (half - x) * (half + x) * 0.5;
   F64 low, power;
@@ -75,10 +82,15 @@ WK_LANES_INLINE F64 wk_f64xn_erf(F64 x) {
   return (F64)((U64)SELECT(size < 1, near, far) | ((U64)x & SIGN));
 }
 
+static __attribute__((noinline, cold, unused)) F64 wk_f64xn_libm_wave(F64 x, int turn) {
+  for (int i = 0; i < (int)(sizeof x / sizeof x[0]); i++) x[i] = turn ? cos(x[i]) : sin(x[i]);
+  return x;
+}
+
 /* sin(x + turn pi / 2). x = n pi / 2 + r + rest, |r| <= pi / 4, with pi / 2 in three parts, the
  * first two of 33 bits, so that their products are exact. Beyond 500,000 radians, and for what is
- * not finite, libm is asked, lane by lane. */
-static __attribute__((noinline, unused)) F64 wk_f64xn_wave(F64 x, int turn) {
+ * not finite, libm is asked. */
+OWN_CODE F64 wk_f64xn_wave(F64 x, int turn) {
   const F64 size = (F64)((U64)x & ~SIGN);
   const wk_i64xn_mask inside = size < 500000;
   const F64 d = (F64)((wk_i64xn_mask)x & inside);
@@ -101,9 +113,9 @@ static __attribute__((noinline, unused)) F64 wk_f64xn_wave(F64 x, int turn) {
   const U64 quarter = (U64)shifted + (uint64_t)turn;
   F64 y = SELECT((wk_i64xn_mask) - (quarter & 1), cosine, sine);
   y = (F64)((U64)y ^ (quarter & 2) << 62);
-  for (int i = 0; i < (int)(sizeof y / sizeof y[0]); i++)
-    if (!inside[i]) y[i] = turn ? cos(x[i]) : sin(x[i]);
-  return y;
+  int64_t all = -1;
+  for (int i = 0; i < (int)(sizeof y / sizeof y[0]); i++) all &= inside[i];
+  return all ? y : SELECT(inside, y, wk_f64xn_libm_wave(x, turn));
 }
 WK_LANES_INLINE F64 wk_f64xn_sin(F64 x) { return wk_f64xn_wave(x, 0); }
 WK_LANES_INLINE F64 wk_f64xn_cos(F64 x) { return wk_f64xn_wave(x, 1); }
@@ -112,5 +124,6 @@ WK_LANES_INLINE F64 wk_f64xn_cos(F64 x) { return wk_f64xn_wave(x, 1); }
 #undef U64
 #undef SELECT
 #undef SIGN
+#undef OWN_CODE
 
 #endif

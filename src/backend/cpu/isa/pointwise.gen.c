@@ -1347,18 +1347,6 @@ static void scale_shift_f32(char *const *operand, int64_t count, const void *arg
   }
 }
 
-static void scale_shift_f64(char *const *operand, int64_t count, const void *arguments) {
-  (void)arguments;
-  for (int64_t i = 0; i < count; i += V_LANES(f64)) {
-    const v_f64 x = f64_load(operand[0], i);
-    const v_f64 mean = f64_load(operand[1], i);
-    const v_f64 scale = f64_load(operand[2], i);
-    const v_f64 shift = f64_load(operand[3], i);
-    const v_f64 result = (((x - mean) * scale) + shift);
-    f64_store(operand[4], i, result);
-  }
-}
-
 static void scale_shift_gradient_mean_f32(char *const *operand, int64_t count, const void *arguments) {
   (void)arguments;
   for (int64_t i = 0; i < count; i += V_LANES(f32)) {
@@ -2641,7 +2629,7 @@ const wk_pointwise_kernel WK_ISA_NAME(wk_pointwise_table)[152][WK_KINDS] = {
     [101] = {[WK_KIND_I64] = bitwise_and_i64, [WK_KIND_I32] = bitwise_and_i32, [WK_KIND_U8] = bitwise_and_u8, [WK_KIND_BOOL] = bitwise_and_bool},
     [102] = {[WK_KIND_I64] = bitwise_or_i64, [WK_KIND_I32] = bitwise_or_i32, [WK_KIND_U8] = bitwise_or_u8, [WK_KIND_BOOL] = bitwise_or_bool},
     [103] = {[WK_KIND_I64] = bitwise_xor_i64, [WK_KIND_I32] = bitwise_xor_i32, [WK_KIND_U8] = bitwise_xor_u8, [WK_KIND_BOOL] = bitwise_xor_bool},
-    [106] = {[WK_KIND_F32] = scale_shift_f32, [WK_KIND_F64] = scale_shift_f64},
+    [106] = {[WK_KIND_F32] = scale_shift_f32},
     [107] = {[WK_KIND_F32] = scale_shift_gradient_mean_f32},
     [108] = {[WK_KIND_F32] = scale_shift_gradient_scale_f32},
     [109] = {[WK_KIND_F32] = running_update_f32},

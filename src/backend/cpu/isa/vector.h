@@ -147,10 +147,14 @@ WK_INLINE wk_f64_vector wk_f64_scale(wk_f64_vector x, wk_f64_vector n) {
 }
 #endif
 
-/* A register of f16 as f32 and back, where the processor does that. NaN becomes the one that
- * base/half.h makes of it. */
+/* A register of f16 as f32 and back, and one of bf16 as f32, where the processor does that. NaN
+ * becomes the one that base/half.h makes of it. */
 #if defined(__AVX512F__)
 #define WK_HAS_F16
+WK_INLINE wk_f32_vector wk_bf16_load(const uint16_t *from) {
+  const __m256i half = _mm256_loadu_si256((const __m256i *)(const void *)from);
+  return (wk_f32_vector)_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16);
+}
 WK_INLINE wk_f32_vector wk_f16_load(const uint16_t *from) {
   return (wk_f32_vector)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)from));
 }
@@ -165,6 +169,10 @@ WK_INLINE void wk_f16_store(uint16_t *to, wk_f32_vector x) {
 }
 #elif WK_VECTOR_BYTES == 32 && defined(__F16C__)
 #define WK_HAS_F16
+WK_INLINE wk_f32_vector wk_bf16_load(const uint16_t *from) {
+  const __m128i half = _mm_loadu_si128((const __m128i *)(const void *)from);
+  return (wk_f32_vector)_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16);
+}
 WK_INLINE wk_f32_vector wk_f16_load(const uint16_t *from) {
   return (wk_f32_vector)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)from));
 }
