@@ -1351,6 +1351,7 @@ const wk_sample wk_sample_table[] = {
     {"sort", 1, {"uniform(-4, 4) [3, 0]"}, 1, {{"axis", "1"}}, {0, 0}},
     {"sort", 1, {"uniform(-4, 4) [3, 20] f16"}, 1, {{"axis", "1"}}, {0, 0}},
     {"sort", 1, {"integers(-5, 5) [2, 100] i32"}, 2, {{"axis", "1"}, {"descending", "true"}}, {0, 0}},
+    {"sort", 1, {"integers(-5, 5) [2, 100] i64"}, 2, {{"axis", "1"}, {"descending", "true"}}, {0, 0}},
     {"argsort", 1, {"uniform(-4, 4) [3, 20]"}, 1, {{"axis", "1"}}, {0, 0}},
     {"argsort", 1, {"integers(0, 5) [9, 4] i64"}, 2, {{"axis", "0"}, {"descending", "true"}}, {0, 0}},
     {"top_k", 1, {"uniform(-4, 4) [3, 200]"}, 2, {{"k", "5"}, {"axis", "1"}}, {0, 0}},
