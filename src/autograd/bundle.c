@@ -100,8 +100,10 @@ wk_status wk_bundle_record(wk_bundle *bundle, const wk_op *op, wk_place here, wk
     if (!result) break;
     result->producer = op->name, result->module_path = wk_current_module;
     if (wk_dtype_is_float(result->layout.dtype) &&
-        record_part(bundle, i, call.here, flow, &result) != WK_OK)
+        record_part(bundle, i, call.here, flow, &result) != WK_OK) {
+      wk_tensor_release(result);
       break;
+    }
     results[i] = wk_scope_add(result);
   }
   return WK_OK;
