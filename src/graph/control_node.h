@@ -27,6 +27,7 @@ typedef struct wk_control {
   uint64_t drawn;          /* and the name of its own draws' last one (ops/journal.h) */
   bool acts;               /* it has steps on the host */
   bool keeps, checkpoints; /* a while: its states, as many as a gradient asks for; few of them */
+  bool unread;             /* but no gradient does: it keeps none */
   size_t extent;           /* list_stack: which of the function's extents it checks, */
   int64_t assumed;         /* which the trace took to be this */
 } wk_control;

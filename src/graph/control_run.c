@@ -117,7 +117,7 @@ wk_status wk_run_while(const wk_control *c, const wk_kernel_call *call) {
     set_input(&condition, i, call->inputs[i].data);
     set_input(&body, i, call->inputs[i].data);
   }
-  if (status == WK_OK && c->keeps) {
+  if (status == WK_OK && c->keeps && !c->unread) {
     kept = wk_loop_tape_create(call->stream->device,
                                c->place[n] + c->generator_count * sizeof(wk_journal_entry));
     if (kept) memcpy(call->inputs[n].data, &kept, sizeof kept);

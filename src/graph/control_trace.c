@@ -21,6 +21,8 @@ typedef struct loop {
   wk_dtype autocast;
   void (*destroy)(void *context); /* or NULL */
   wk_tensor *tape;                /* owned: where the plan notes what it keeps; or NULL */
+  wk_control *control;            /* retained: of its node; or NULL */
+  bool goes_back;                 /* a gradient does, over what is kept */
   bool draws, acts;               /* what it does in each trip: on the host, too; */
   bool takes_gradients;           /* and of its own; then it has none */
 } loop;
@@ -206,6 +208,7 @@ static wk_status emit_while(wk_place here, loop *l, wk_tensor **state, wk_region
   if (status == WK_OK) status = wk_control_place_states(c);
   if (status == WK_OK) status = draw(c);
   if (status == WK_OK) l->draws = c->generator_count > 0, l->acts = c->acts;
+  if (status == WK_OK) l->control = wk_control_retain(c);
   if (status == WK_OK)
     status = wk_control_emit(c, here, &o);
   else
@@ -338,6 +341,7 @@ static wk_status backward(wk_companion *self, const wk_node *node, wk_vjp *vjp) 
     wk_while_deep_vjp(&l->a, l->autocast, (wk_tensors){all, inputs}, l->bundle.gradients,
                       vjp->input_gradients);
   } else {
+    l->goes_back = true;
     go_back(l, (wk_tensors){n, inputs}, (wk_tensors){all - n, inputs + n}, vjp->input_gradients);
   }
   wk_bundle_clear(&l->bundle);
@@ -355,6 +359,8 @@ static void spend(wk_companion *self) {
 static void destroy(wk_companion *self) {
   spend(self);
   const loop *l = (const loop *)self;
+  if (l->control) l->control->unread = !l->goes_back;
+  wk_control_release(l->control);
   if (l->destroy) l->destroy(l->a.context);
   wk_deallocate(((loop *)self)->bundle.gradients);
   wk_deallocate(self);

@@ -316,6 +316,54 @@ static void values_change_places(void **state) {
   wk_function_free(f);
 }
 
+/* ---- what a compiled loop keeps ---- */
+
+static wk_status scale_row(void *context, wk_tensors s, wk_tensor **next) {
+  next[0] = wk_multiply(s.item[0], context);
+  next[1] = wk_add(s.item[1], number(1));
+  return wk_error_status();
+}
+
+static wk_tensor *thousand(void *context, wk_tensors s) {
+  (void)context;
+  return wk_less(s.item[1], number(1000));
+}
+
+static wk_tensor *scale_rows(void *context, wk_tensors in) {
+  wk_tensor *y[2] = {NULL, NULL};
+  wk_while(y, thousand, scale_row, context, WK_TENSORS(in.item[0], number(0)));
+  return y[0];
+}
+
+static wk_tensor *slope_of_rows(void *context, wk_tensors in) {
+  wk_tensor *g = NULL;
+  wk_grad(&g, wk_sum(scale_rows(context, in)), WK_TENSORS(context));
+  return g;
+}
+
+/* Bytes that a call takes for a while. */
+static size_t peak_of(wk_function_body body) {
+  WK_SCOPE;
+  wk_tensor *x = wk_full(WK_SHAPE(256), 1, .dtype = WK_F64);
+  wk_function *f = wk_compile(body, variable(1.001));
+  wk_device *device = wk_tensor_device(x);
+  wk_memory_statistics before = {.struct_size = sizeof before}, after = before;
+  wk_memory_statistics_get(device, &before);
+  wk_memory_peak_reset(device);
+  wk_call(f, WK_TENSORS(x));
+  assert_no_error();
+  wk_memory_statistics_get(device, &after);
+  wk_function_free(f);
+  return after.peak - before.active;
+}
+
+/* States are kept for a gradient, and only if there is one. */
+static void states_are_kept_for_gradients(void **state) {
+  (void)state;
+  assert_in_range(peak_of(slope_of_rows), 2000000, 3000000);
+  assert_in_range(peak_of(scale_rows), 2000, 100000);
+}
+
 /* ---- wrong use ---- */
 
 static wk_status widen(void *context, wk_tensors s, wk_tensor **next) {
@@ -379,6 +427,7 @@ int main(void) {
       cmocka_unit_test(compiled_loops),
       cmocka_unit_test(compiled_choices),
       cmocka_unit_test(values_change_places),
+      cmocka_unit_test(states_are_kept_for_gradients),
       cmocka_unit_test(wrong_use),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
