@@ -62,7 +62,7 @@ static wk_status begin_results(const wk_cond_arguments *a, choice *c, wk_tensor 
     state[i + 1] = wk_full(wk_layout_shape(layout), 0, .dtype = layout->dtype, .device = device);
   }
   wk_set_gradients_recorded(recorded);
-  if (!wk_failed()) wk_region_free(&region);
+  wk_region_free(&region);
   return wk_error_status();
 }
 
@@ -79,7 +79,8 @@ static wk_status run_if(wk_place here, choice *c, wk_tensor **state, wk_tensor *
 
 wk_status wk_cond_captured(wk_place here, const wk_cond_arguments *a, wk_tensor **results) {
   const size_t n = a->result_count;
-  wk_tensor **state = wk_allocate_zeroed(2 * n + 2, sizeof *state), **made = state + n + 1;
+  wk_tensor **state = wk_allocate_zeroed(2 * n + 2, sizeof *state);
+  wk_tensor **made = state ? state + n + 1 : NULL;
   choice *first = state ? create_choice(a, a->then_body) : NULL;
   choice *second = first ? create_choice(a, a->else_body) : NULL;
   const wk_tensor *p = a->predicate;

@@ -287,6 +287,20 @@ static void compiled_choices(void **state) {
   wk_function_free(f);
 }
 
+static bool compile_choice(void *context) {
+  WK_SCOPE;
+  (void)context;
+  wk_function *f = wk_compile(slope_of_choice, NULL);
+  const wk_tensor *y = wk_call(f, WK_TENSORS(number(3)));
+  wk_function_free(f);
+  return y != NULL;
+}
+
+static void every_allocation_may_fail(void **state) {
+  (void)state;
+  assert_true(fail_each_allocation(compile_choice, NULL) > 100);
+}
+
 /* Values that change places, and one that stays. */
 static wk_status change_places(void *context, wk_tensors s, wk_tensor **next) {
   (void)context;
@@ -426,6 +440,7 @@ int main(void) {
       cmocka_unit_test(scans),
       cmocka_unit_test(compiled_loops),
       cmocka_unit_test(compiled_choices),
+      cmocka_unit_test(every_allocation_may_fail),
       cmocka_unit_test(values_change_places),
       cmocka_unit_test(states_are_kept_for_gradients),
       cmocka_unit_test(wrong_use),
