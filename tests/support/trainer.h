@@ -19,4 +19,9 @@ static wk_tensor *train_step(void *context, wk_tensors in) {
   return loss;
 }
 
+static inline void free_trainer(trainer *t) {
+  wk_optimizer_free(t->optimizer);
+  wk_module_free(t->network);
+}
+
 #endif

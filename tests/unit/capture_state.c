@@ -2,13 +2,9 @@
 /* What a compiled function may change of the objects around it, and what it may not. */
 #include "support/unit.h"
 
-#include <wick/graph.h>
 #include <wick/wick.h>
 
-typedef struct trainer {
-  wk_module *network;
-  wk_optimizer *optimizer;
-} trainer;
+#include "support/trainer.h"
 
 static trainer create_trainer(void) {
   wk_generator_set(wk_generator_default(), 7, 0);
@@ -17,11 +13,6 @@ static trainer create_trainer(void) {
   wk_module_build_for(t.network, WK_SHAPE(4), WK_F32, NULL);
   t.optimizer = wk_sgd_create(t.network, .learning_rate = 0.1);
   return t;
-}
-
-static void free_trainer(trainer *t) {
-  wk_optimizer_free(t->optimizer);
-  wk_module_free(t->network);
 }
 
 static wk_tensors make_batch(wk_tensor **batch) {
@@ -207,19 +198,11 @@ static void objects_are_made_outside(void **state) {
 
 /* ---- memory ---- */
 
-static wk_tensor *step(void *context, wk_tensors in) {
-  trainer *t = context;
-  wk_tensor *loss = wk_cross_entropy(wk_forward(t->network, in.item[0]), in.item[1]);
-  wk_backward(loss);
-  wk_optimizer_step(t->optimizer);
-  return loss;
-}
-
 static bool compile_and_call(void *context) {
   WK_SCOPE;
   trainer *t = context;
   for (int verify = 0; verify < 2; verify++) {
-    wk_function *f = wk_compile(step, t, .verify = verify);
+    wk_function *f = wk_compile(train_step, t, .verify = verify);
     wk_tensor *batch[2];
     const wk_tensors in = make_batch(batch);
     for (int i = 0; i < 2; i++) wk_call(f, in);

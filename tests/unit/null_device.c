@@ -4,18 +4,7 @@
 
 #include <wick/wick.h>
 
-typedef struct trainer {
-  wk_module *network;
-  wk_optimizer *optimizer;
-} trainer;
-
-static wk_tensor *train_step(void *context, wk_tensors in) {
-  const trainer *t = context;
-  wk_tensor *loss = wk_cross_entropy(wk_forward(t->network, in.item[0]), in.item[1]);
-  wk_backward(wk_multiply(loss, wk_scalar(0.5)));
-  wk_optimizer_step(t->optimizer);
-  return loss;
-}
+#include "support/trainer.h"
 
 static trainer make_trainer(void) {
   wk_module *network = wk_sequential(wk_conv2d_layer(8, 3), wk_batch_norm_layer(), wk_relu_layer(),
@@ -23,11 +12,6 @@ static trainer make_trainer(void) {
                                      wk_flatten_layer(), wk_linear_layer(10));
   wk_module_build_for(network, WK_SHAPE(16, 16, 3), WK_F32, NULL);
   return (trainer){network, wk_adam_create(network, .learning_rate = 1e-3)};
-}
-
-static void free_trainer(trainer t) {
-  wk_optimizer_free(t.optimizer);
-  wk_module_free(t.network);
 }
 
 /* A call of a training step on the device: what its plan does, and what it takes. */
@@ -45,7 +29,7 @@ static wk_plan_memory plan_on(const char *device, int64_t batch, char *text, siz
   wk_plan_memory memory = {.struct_size = sizeof memory};
   wk_function_memory(step, &memory);
   wk_function_free(step);
-  free_trainer(t);
+  free_trainer(&t);
   wk_device_use(NULL);
   assert_no_error();
   return memory;
