@@ -80,7 +80,9 @@ typedef struct wk_cond_arguments {
 } wk_cond_arguments;
 
 /* Runs one of two bodies, whose results, of the innermost scope, are written to results[0 ..
- * result_count - 1]; NULL on failure. [creating thread] */
+ * result_count - 1]; NULL on failure. WK_ERROR_SHAPE for a predicate that has not one element;
+ * captured, WK_ERROR_SHAPE or WK_ERROR_DTYPE where the branches' results differ.
+ * [creating thread] */
 WK_API wk_status wk_cond_at(wk_place here, wk_tensor **results, const wk_cond_arguments *arguments);
 #ifndef __cplusplus
 #define wk_cond(results, ...)                                                                      \
@@ -111,7 +113,9 @@ typedef struct wk_scan_arguments {
 
 /* A loop over the first axis of sequences. results[0 .. state.count - 1] become the last state, the
  * output_count behind them the outputs of all trips, [N, ...], in the order of the slices. All are
- * of the innermost scope; NULL on failure. [creating thread] */
+ * of the innermost scope; NULL on failure. WK_ERROR_SHAPE or WK_ERROR_DTYPE for sequences that are
+ * not of one length, and for a body that changes the state's or its outputs' sizes or dtype.
+ * [creating thread] */
 WK_API wk_status wk_scan_at(wk_place here, wk_tensor **results, const wk_scan_arguments *arguments);
 #ifndef __cplusplus
 #define wk_scan(results, ...)                                                                      \
@@ -137,15 +141,18 @@ typedef struct wk_list wk_list;
 WK_API wk_list *wk_list_create(void);    /* [any thread] */
 WK_API void wk_list_free(wk_list *list); /* [any thread] */
 
-/* [one thread at a time per object] */
+/* How many tensors it holds; 0 for NULL and while an error is pending. [one thread at a time per
+ * object] */
 WK_API int64_t wk_list_length(wk_list *list);
 
-/* Adds a tensor at the end. [one thread at a time per object] */
+/* Adds a tensor at the end, which the list holds from then on. WK_ERROR_SHAPE or WK_ERROR_DTYPE if
+ * it is not like the first; WK_ERROR_UNSUPPORTED for a list from outside of the function that is
+ * compiled. [one thread at a time per object] */
 WK_API wk_status wk_list_append_at(wk_place here, wk_list *list, wk_tensor *tensor);
 #define wk_list_append(...) wk_list_append_at(WK_HERE, __VA_ARGS__)
 
-/* The tensor at `index`, negative ones from the end, in the innermost scope. [one thread at a time
- * per object] */
+/* The tensor at `index`, negative ones from the end, in the innermost scope; WK_ERROR_INDEX if
+ * there is none. [one thread at a time per object] */
 WK_API wk_tensor *wk_list_get_at(wk_place here, wk_list *list, int64_t index);
 #define wk_list_get(...) wk_list_get_at(WK_HERE, __VA_ARGS__)
 

@@ -48,8 +48,8 @@ typedef struct wk_compile_arguments {
                             * from eager mode's in their last bits. Not with verify */
 } wk_compile_arguments;
 
-/* A function that does what `body` does. Nothing is called yet. The caller frees it. [any thread]
- */
+/* A function that does what `body` does. Nothing is called yet. The caller frees it, while no call
+ * runs. WK_ERROR_ARGUMENT for settings out of their range. [any thread] */
 WK_API wk_function *wk_compile_at(wk_place here, const wk_compile_arguments *arguments);
 #ifndef __cplusplus
 #define wk_compile(...)                                                                            \
@@ -70,6 +70,9 @@ WK_API void wk_function_free(wk_function *function); /* [any thread] */
 /* Runs it. Inputs of other sizes or dtypes than before, another training mode, freezing and the
  * like trace it again, twice, and WK_ERROR_STATE names the first difference between the two: then
  * the body keeps state of its own. The result is in the innermost scope and has no gradient.
+ * WK_ERROR_DEVICE for inputs on two devices, WK_ERROR_MEMORY where memory_budget is too small: it
+ * names the least that works. A call that fails changes nothing older than itself, unless memory
+ * runs out in its last steps.
  *
  * Several threads may call one function: each runs with memory of its own. Calls that change
  * nothing older than themselves, predictions mostly, run at the same time. Those that change
@@ -81,7 +84,8 @@ WK_API void wk_function_free(wk_function *function); /* [any thread] */
 WK_API wk_tensor *wk_call_at(wk_place here, wk_function *function, wk_tensors inputs);
 #define wk_call(...) wk_call_at(WK_HERE, __VA_ARGS__)
 
-/* The same, all results; they are NULL on failure. [any thread] */
+/* The same: all results, written to results[0 .. result_count - 1]; they are NULL on failure.
+ * [any thread] */
 WK_API wk_status wk_call_all_at(wk_place here, wk_function *function, wk_tensors inputs,
                                 wk_tensor **results);
 #define wk_call_all(...) wk_call_all_at(WK_HERE, __VA_ARGS__)
