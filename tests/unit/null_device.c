@@ -4,6 +4,7 @@
 
 #include <wick/wick.h>
 
+#include "support/loop.h"
 #include "support/trainer.h"
 
 static trainer make_trainer(void) {
@@ -123,24 +124,6 @@ static void verify_mode_has_nothing_to_compare(void **state) {
 }
 
 /* ---- loops ---- */
-
-static wk_tensor *below(void *context, wk_tensors s) {
-  (void)context;
-  return wk_less(s.item[0], wk_scalar(100));
-}
-
-static wk_status double_it(void *context, wk_tensors s, wk_tensor **next) {
-  (void)context;
-  next[0] = wk_multiply(s.item[0], wk_scalar(2));
-  return wk_error_status();
-}
-
-static wk_tensor *loop(void *context, wk_tensors in) {
-  (void)context;
-  wk_tensor *result;
-  wk_while(&result, .condition = below, .body = double_it, .state = in);
-  return result;
-}
 
 static void it_plans_loops(void **state) {
   (void)state;

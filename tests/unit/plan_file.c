@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "graph/plan_text.h"
 #include "graph/timeline.h"
+#include "support/loop.h"
 #include "support/temporary.h"
 
 enum { BATCH = 4 };
@@ -161,24 +162,6 @@ static wk_tensor *train_step(void *context, wk_tensors in) {
   wk_backward(loss);
   if (optimizer) wk_optimizer_step(optimizer);
   return loss;
-}
-
-static wk_tensor *below(void *context, wk_tensors s) {
-  (void)context;
-  return wk_less(s.item[0], wk_scalar(100));
-}
-
-static wk_status twice(void *context, wk_tensors s, wk_tensor **next) {
-  (void)context;
-  next[0] = wk_multiply(s.item[0], wk_scalar(2));
-  return wk_error_status();
-}
-
-static wk_tensor *loop(void *context, wk_tensors in) {
-  (void)context;
-  wk_tensor *result;
-  wk_while(&result, .condition = below, .body = twice, .state = in);
-  return result;
 }
 
 static wk_tensor *draw(void *context, wk_tensors in) {
