@@ -23,7 +23,7 @@ typedef struct search {
       const TYPE *first = (const TYPE *)(const void *)s->sorted;                                   \
       if (!s->shared) first += i / s->per_row * s->columns;                                        \
       TYPE value = ((const TYPE *)(const void *)s->values)[i];                                     \
-      const bool is_nan = value != value, equal = s->right | is_nan;                               \
+      const bool is_nan = value != value, equal = s->right || is_nan;                              \
       if (is_nan) value = MOST;                                                                    \
       const TYPE *low = first;                                                                     \
       for (int64_t left = s->columns, half; left > 0; left -= half) {                              \
@@ -31,7 +31,7 @@ typedef struct search {
         const bool on = equal ? low[half - 1] <= value : low[half - 1] < value;                    \
         low += half & -(int64_t)on;                                                                \
       }                                                                                            \
-      s->places[i] = is_nan & s->right ? s->columns : low - first;                                 \
+      s->places[i] = is_nan && s->right ? s->columns : low - first;                                \
     }                                                                                              \
   }
 
