@@ -121,10 +121,12 @@ static wk_status run_rows(row_work *w, int64_t outer, size_t reserve, char **res
   w->blocks = (w->inner + BLOCK_ROWS - 1) / BLOCK_ROWS;
   w->tile_rows = lies ? 1 : BLOCK_ROWS;
   const size_t tiles = lies && !narrow ? 0 : (size_t)wk_thread_count() * 2 * tile_bytes(w);
-  if (reserve + tiles > 0 && !(w->scratch = wk_cpu_scratch(reserve + tiles)))
-    return WK_ERROR_MEMORY;
-  if (reserved) *reserved = w->result = w->scratch;
-  w->scratch += reserve;
+  if (reserve + tiles > 0) {
+    char *scratch = wk_cpu_scratch(reserve + tiles);
+    if (!scratch) return WK_ERROR_MEMORY;
+    if (reserved) *reserved = w->result = scratch;
+    w->scratch = scratch + reserve;
+  }
   if (lies)
     wk_parallel_for(outer, 4096 / (w->count + 1) + 1, narrow ? run_narrow : run_lying, w);
   else
