@@ -76,11 +76,12 @@ static bool setting_is(const wk_sample *sample, const char *name, const char *wh
 }
 
 /* Whether what the op makes of a row also follows from where it stands: it draws numbers for it, or
- * adds rows up. */
+ * adds rows up. Of other ops than reductions nobody asks for the axes: they may not matter. */
 static bool looks_elsewhere(const wk_sample *sample, const wk_op *op) {
-  if (op->class == WK_CLASS_REDUCTION && !setting_is(sample, "axes", "1")) return true;
-  return setting_is(sample, "rate", ".") || setting_is(sample, "axes", "0") ||
-         setting_is(sample, "axes", "-");
+  if (setting_is(sample, "rate", ".")) return true;
+  return op->class == WK_CLASS_REDUCTION &&
+         (!setting_is(sample, "axes", "1") || setting_is(sample, "axes", "0") ||
+          setting_is(sample, "axes", "-"));
 }
 
 /* Whether row r of the outputs is what the op makes of that row alone. */
@@ -102,8 +103,9 @@ static bool same_row(const case_result *whole, const part *row) {
   return same;
 }
 
-/* The number of rows that were compared, or -1. */
-static int64_t check_rows(const op_case *c) {
+/* The number of rows that were compared, or -1. *was_cut: bit i is set if input i was, in several.
+ */
+static int64_t check_rows(const op_case *c, unsigned *was_cut) {
   case_result whole;
   int8_t axes[WK_SAMPLE_TENSORS];
   int64_t rows = 0;
@@ -113,6 +115,8 @@ static int64_t check_rows(const op_case *c) {
   if (made->rank && whole.values[0].count && find_rows(c, made->rank, made->dims[0], axes))
     for (rows = 0; rows >= 0 && rows < made->dims[0];)
       rows = same_row(&whole, &(part){c, axes, rows, rows + 1}) ? rows + 1 : -1;
+  for (int i = 0; rows > 1 && i < c->input_count; i++)
+    if (axes[i] >= 0) *was_cut |= 1u << i;
   case_result_free(&whole);
   return rows;
 }
@@ -162,6 +166,7 @@ static bool has_rows(const wk_op *op) { return op->rows.inputs || op->rows.sums[
 static void test_rows(void **state) {
   const wk_op *op = *state;
   int64_t rows = 0, sums = 0;
+  unsigned was_cut = 0;
   for (int s = 0; s < wk_sample_table_count && rows >= 0 && sums >= 0; s++) {
     if (strcmp(wk_sample_table[s].op, op->name) != 0) continue;
     wk_dtype dtypes[2];
@@ -169,13 +174,17 @@ static void test_rows(void **state) {
     WK_SCOPE;
     op_case c;
     if (!case_make(&c, &wk_sample_table[s], dtypes[0])) fail();
-    const int64_t more = op->rows.inputs ? check_rows(&c) : 0;
+    const int64_t more = op->rows.inputs ? check_rows(&c, &was_cut) : 0;
     const int64_t summed = op->rows.sums[0] && more >= 0 ? check_sums(&c) : 0;
     rows = more < 0 ? -1 : rows + more, sums = summed < 0 ? -1 : sums + summed;
     case_free(&c);
   }
   assert_true(rows >= 0 && sums >= 0);
   if (op->rows.inputs && rows < 2) fail_msg("no sample has rows");
+  const bool stated = op->class != WK_CLASS_POINTWISE; /* else the class says it of all inputs */
+  for (int i = 0; stated && i < op->input_count && i < 8; i++)
+    if ((op->rows.inputs | op->rows.matrices) >> i & ~(was_cut >> i) & 1)
+      fail_msg("no sample has rows of %s", op->inputs[i].name);
   if (op->rows.sums[0] && !sums) fail_msg("no sample has halves");
 }
 

@@ -153,6 +153,9 @@ def check_op(op):
             fail(where, f"rows, matrices or sums of {name}")
     if set(op.sums) - {i.name for i in op.inputs[:2]}:
         fail(where, "sums of other inputs than the first two")
+    along = [a.name for a in op.attributes if a.name in ("axis", "axes")]
+    if (op.rows or op.sums) and along != (["axes"] if op.class_ == "reduction" else []):
+        fail(where, "rows or sums, but graph/split.c asks for the axes of reductions only, as `axes`")
     if op.class_ not in CLASSES:
         fail(where, f"no class {op.class_}")
     if op.class_ == "pointwise" and not op.expression and not op.composite:
